@@ -1,0 +1,22 @@
+"""Values: grids, bands, cubes, labels, pairs. No files, no torch."""
+
+from hsi_cd.scene.bands import Bands, check_same_bands
+from hsi_cd.scene.cube import Cube, cube_from_array
+from hsi_cd.scene.grid import Grid, check_same_grid
+from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
+from hsi_cd.scene.pair import ScenePair
+
+__all__ = [
+    "CHANGED",
+    "UNCHANGED",
+    "UNLABELLED",
+    "Bands",
+    "Cube",
+    "Grid",
+    "LabelScheme",
+    "Labels",
+    "ScenePair",
+    "check_same_bands",
+    "check_same_grid",
+    "cube_from_array",
+]

@@ -1,0 +1,80 @@
+"""A hyperspectral cube: values on demand, by windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.scene.bands import Bands
+from hsi_cd.scene.grid import Grid
+
+WindowReader = Callable[[slice, slice], NDArray[np.generic]]
+"""Reads ``(rows, cols)`` slices, with plain non-negative bounds, as an array ``(bands, rows, cols)``."""
+
+
+@dataclass(frozen=True)
+class Cube:
+    """One date of a scene.
+
+    A cube holds no pixels: it knows how to read a window of them. Where they come from (a file, an array) is
+    hidden in ``reader``.
+
+    Attributes:
+        name: what messages call this cube, usually the file's name.
+        grid: shape and georeference.
+        bands: description of the bands.
+        dtype: number type of the stored values.
+        reader: reads a window of stored values.
+        nodata: stored value that means "nothing here", or None.
+    """
+
+    name: str
+    grid: Grid
+    bands: Bands
+    dtype: np.dtype[np.generic]
+    reader: WindowReader = field(repr=False)
+    nodata: float | None = None
+
+    def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
+        """Values of a window.
+
+        Args:
+            rows: rows of the window; all by default.
+            cols: columns of the window; all by default.
+
+        Returns:
+            float32 ``(bands, rows, cols)``; NaN where the file has no data, or no finite number.
+        """
+        row0, row1, _ = (rows or slice(None)).indices(self.grid.rows)
+        col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
+        stored = self.reader(slice(row0, row1), slice(col0, col1))
+        # astype copies, so the NaNs written below never reach an array that the reader keeps.
+        values = stored.astype(np.float32)
+        if self.nodata is not None and not np.isnan(self.nodata):
+            values[stored == self.nodata] = np.nan
+        if np.issubdtype(stored.dtype, np.floating):
+            values[~np.isfinite(values)] = np.nan
+        return values
+
+
+def cube_from_array(
+    values: NDArray[np.generic],
+    *,
+    name: str = "array",
+    grid: Grid | None = None,
+    bands: Bands | None = None,
+    nodata: float | None = None,
+) -> Cube:
+    """A cube over an array in memory, shape ``(bands, rows, cols)``; the array is not copied."""
+    count, rows, cols = values.shape
+    return Cube(
+        name=name,
+        grid=grid or Grid(rows, cols),
+        bands=bands or Bands(count),
+        dtype=values.dtype,
+        reader=lambda r, c: values[:, r, c],
+        nodata=nodata,
+    )

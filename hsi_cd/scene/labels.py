@@ -1,0 +1,77 @@
+"""Truth maps: what their numbers mean, mapped once at the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.errors import LabelError
+
+UNCHANGED, CHANGED, UNLABELLED = 0, 1, 255
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """Which stored values mean what.
+
+    Attributes:
+        unchanged: stored values of unchanged pixels.
+        changed: stored values of changed pixels; several where a truth tells kinds of change apart.
+        ignore: stored values of pixels nobody labelled.
+    """
+
+    unchanged: tuple[int, ...]
+    changed: tuple[int, ...]
+    ignore: tuple[int, ...] = ()
+
+    def encode(self, stored: NDArray[np.generic], *, name: str = "truth") -> NDArray[np.uint8]:
+        """Map stored values ``(rows, cols)`` to 0 unchanged, 1 changed, 255 unlabelled.
+
+        Raises:
+            LabelError: a value is found that the scheme does not explain; all such values are listed with counts.
+        """
+        out = np.full(stored.shape, UNLABELLED, dtype=np.uint8)
+        known = np.zeros(stored.shape, dtype=bool)
+        for code, values in ((UNCHANGED, self.unchanged), (CHANGED, self.changed), (UNLABELLED, self.ignore)):
+            hit = np.isin(stored, values)
+            out[hit] = code
+            known |= hit
+        if not known.all():
+            values, counts = np.unique(stored[~known], return_counts=True)
+            found = ", ".join(f"{v:g} ({n} pixels)" for v, n in zip(values[:8], counts[:8], strict=True))
+            more = f" and {len(values) - 8} more" if len(values) > 8 else ""
+            raise LabelError(f"{name}: unexpected label values {found}{more}: expected {self.describe()}")
+        return out
+
+    def describe(self) -> str:
+        """The scheme in words, as ``1 unchanged, 2 changed``."""
+        parts = [("unchanged", self.unchanged), ("changed", self.changed), ("unlabelled", self.ignore)]
+        return ", ".join(f"{'/'.join(map(str, values))} {word}" for word, values in parts if values)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A truth map inside the package.
+
+    Attributes:
+        values: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
+        scheme: the scheme the file was read with.
+        name: what messages call it.
+    """
+
+    values: NDArray[np.uint8]
+    scheme: LabelScheme = LabelScheme(unchanged=(UNCHANGED,), changed=(CHANGED,), ignore=(UNLABELLED,))
+    name: str = "truth"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(rows, cols)``."""
+        rows, cols = self.values.shape
+        return rows, cols
+
+    def counts(self) -> tuple[int, int, int]:
+        """Numbers of (unchanged, changed, unlabelled) pixels."""
+        counted = np.bincount(self.values.ravel(), minlength=256)
+        return int(counted[UNCHANGED]), int(counted[CHANGED]), int(counted[UNLABELLED])

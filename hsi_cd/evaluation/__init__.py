@@ -1,1 +1,61 @@
-"""TODO."""
+"""Judging: confusion counts, scores, baselines, the result of a run, its table and its figure.
+
+Stands on :mod:`hsi_cd.scene` alone. Every number comes from integer counts over labelled pixels, so the counts
+of row bands, windows or processes add up to the counts of the scene.
+
+The figure lives in :mod:`hsi_cd.evaluation.figures` and is not imported here: it loads matplotlib, which
+counting pixels does not need.
+"""
+
+from hsi_cd.evaluation.baselines import Baselines, coordinate_floor, majority_counts, measure_baselines
+from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
+from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
+from hsi_cd.evaluation.images import class_image, error_image, false_colour, stretch_limits
+from hsi_cd.evaluation.result import ClassCounts, RunResult
+from hsi_cd.evaluation.scores import (
+    SCORE_NAMES,
+    UndefinedScoreWarning,
+    all_scores,
+    average_accuracy,
+    f1,
+    iou,
+    kappa,
+    overall_accuracy,
+    per_class_accuracy,
+    precision,
+    recall,
+)
+from hsi_cd.evaluation.tables import SCORE_TITLES, confusion_table, score_table
+
+__all__ = [
+    "NO_DATA",
+    "SCORE_NAMES",
+    "SCORE_TITLES",
+    "Baselines",
+    "ClassCounts",
+    "ConfusionCounts",
+    "RunResult",
+    "UndefinedScoreWarning",
+    "all_scores",
+    "average_accuracy",
+    "average_precision",
+    "class_image",
+    "confusion_table",
+    "coordinate_floor",
+    "count_confusion",
+    "error_image",
+    "expected_calibration_error",
+    "f1",
+    "false_colour",
+    "iou",
+    "kappa",
+    "majority_counts",
+    "measure_baselines",
+    "overall_accuracy",
+    "per_class_accuracy",
+    "precision",
+    "recall",
+    "roc_auc",
+    "score_table",
+    "stretch_limits",
+]

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Scoring a scene with a fitted detector. Knows nothing of labels."""
+
+from hsi_cd.inference.scoring import change_map, score_rows, score_scene
+
+__all__ = ["change_map", "score_rows", "score_scene"]

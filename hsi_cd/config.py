@@ -1,0 +1,266 @@
+"""The configuration of a run: frozen, validated, saved resolved.
+
+The defaults here are the one configuration that is meant for every scene; ``configs/default.yaml`` lists them
+with what each does. A run's configuration is the defaults, then the short file of the dataset, then ``--config``,
+then ``--set key=value``; the result is saved in the run folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hsi_cd.errors import ConfigError, MissingInputError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class BandsConfig(_Section):
+    """Which bands are used."""
+
+    drop_constant: bool = False
+
+
+class PrepareConfig(_Section):
+    """How spectra are standardised and reduced before the network sees them."""
+
+    scaling: Literal["zscore", "minmax"] = "zscore"
+    statistics: Literal["per_date", "joint"] = "per_date"
+    clip_percent: Annotated[float, Field(ge=0, lt=50)] = 0.0
+    projection: Literal["mnf", "pca", "none"] = "mnf"
+    components: Count = 16
+    registration: bool = True
+
+
+class SplitConfig(_Section):
+    """Which labelled pixels teach."""
+
+    protocol: Literal["P1"] = "P1"
+    fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+class AttentionConfig(_Section):
+    """The spatial attention."""
+
+    kind: Literal["bilateral", "bam", "none"] = "bilateral"
+    window: Annotated[int, Field(ge=1, le=31)] = 9
+    channels: Count = 12
+    ds: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @model_validator(mode="after")
+    def _odd_window(self) -> AttentionConfig:
+        if self.window % 2 == 0:
+            raise ValueError(f"window is {self.window}: it must be odd, with the pixel at its centre")
+        return self
+
+
+class BackboneConfig(_Section):
+    """The encoder both dates share."""
+
+    kind: Literal["pointwise", "spectral_spatial"] = "pointwise"
+    width: Count = 64
+    depth: Count = 3
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class ModelConfig(_Section):
+    """The Siamese network."""
+
+    members: Count = 5
+    attention: AttentionConfig = AttentionConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    head: Literal["distance", "distance_mlp"] = "distance_mlp"
+
+
+class AugmentConfig(_Section):
+    """How training patches are varied."""
+
+    flips: bool = True
+    date_swap: bool = True
+    mixup: NotNegative = 0.4
+    gain_noise: NotNegative = 0.03
+    noise: NotNegative = 1.0
+
+
+class TrainConfig(_Section):
+    """The training loop."""
+
+    epochs: Count = 150
+    min_steps: Count = 300
+    max_steps: Count = 800
+    batch_size: Count = 128
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    lr: Positive = 3e-3
+    weight_decay: NotNegative = 1e-2
+    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    balanced: bool = False
+    folds: Annotated[int, Field(ge=0)] = 5
+    validate_every: Count = 10
+    save_every: Count = 10
+    map_every: Annotated[int, Field(ge=0)] = 50
+    augment: AugmentConfig = AugmentConfig()
+
+
+class RunConfig(_Section):
+    """Everything that decides a run's result."""
+
+    dataset: str | None = None
+    method: Literal["siamese"] = "siamese"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    deterministic: bool = True
+    bands: BandsConfig = BandsConfig()
+    prepare: PrepareConfig = PrepareConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+
+
+def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
+    """The configuration that results from ``layers`` of (where it comes from, nested keys), later ones winning.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest right one) or a value that is not allowed.
+    """
+    merged: dict[str, Any] = {}
+    for source, layer in layers:
+        _validate(layer, source)
+        merged = _merge(merged, layer)
+    return _validate(merged, "configuration")
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The nested keys of a YAML file.
+
+    Raises:
+        MissingInputError: there is no such file.
+        ConfigError: it is not YAML, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingInputError(f"config {path} is not a file: give the path of a YAML file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"config {path} is not text: expected a YAML file") from None
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"config {path} is not valid YAML{where}: check indentation and quotes") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path} holds a {type(content).__name__}: expected keys as in configs/default.yaml"
+        )
+    return content
+
+
+def dataset_config(name: str) -> dict[str, Any]:
+    """The settings that a catalogue scene needs beside the defaults: ``configs/NAME.yaml`` where there is one."""
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return read_config_file(path)
+    return {}
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``train.epochs=50`` as nested keys; the value is read as YAML.
+
+    Raises:
+        ConfigError: there is no ``=``, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: expected key=value, as --set train.epochs=50")
+    try:
+        nested = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _validate(values: Mapping[str, Any], source: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(_numbers(values))
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_first_problem(error)}") from None
+
+
+def _numbers(value: Any) -> Any:
+    """YAML reads ``3e-3`` as text, because of the missing dot; take such text for the number it is."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
+
+
+def _first_problem(error: ValidationError) -> str:
+    """One line for the first thing wrong: the key, what was found, what is allowed."""
+    problem = error.errors(include_url=False)[0]
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_of(path[:-1])
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.4)
+        elsewhere = [full for full in _all_keys() if full.rsplit(".", 1)[-1] == path[-1]]
+        nearest = ".".join([*path[:-1], near[0]]) if near else next(iter(elsewhere), None)
+        hint = f"did you mean {nearest}?" if nearest else f"known here are {', '.join(known)}"
+        return f"unknown key {key}: {hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem.get("input")
+    shown = "" if problem["type"] == "value_error" or isinstance(found, dict) else f" is {found!r}"
+    return f"{key}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _keys_of(path: list[str]) -> list[str]:
+    model: Any = RunConfig
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _all_keys(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += _all_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys

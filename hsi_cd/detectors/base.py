@@ -1,0 +1,62 @@
+"""What every method is: fitted once on a scene pair, then it scores windows of a pair."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.scene import Bands, ScenePair, check_same_bands
+
+
+class Detector(Protocol):
+    """A method of change detection, behind the one interface that everything else uses.
+
+    A detector's score of a pixel depends on the ``(2 radius + 1)`` square around it in the two mirror-padded
+    cubes and on what was frozen when it was fitted, on nothing else.
+    """
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        ...
+
+    @property
+    def bands(self) -> Bands:
+        """The bands that the detector was fitted on."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Change probability from which a pixel counts as changed."""
+        ...
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change probabilities of a mirror-padded window.
+
+        Args:
+            t1: stored values of the earlier date, ``(bands, h + 2 radius, w + 2 radius)``, NaN for no data.
+            t2: the later date, the same shape.
+
+        Returns:
+            float32 ``(h, w)`` in 0 to 1; NaN where either date has no data.
+        """
+        ...
+
+    def parameters(self) -> int:
+        """Number of learned numbers."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that the detector needs to be used again: tensors and plain values, nothing pickled."""
+        ...
+
+
+def check_bands(detector: Detector, pair: ScenePair) -> None:
+    """Refuse a scene whose bands are not those that the detector was fitted on.
+
+    Raises:
+        BandError: with the difference.
+    """
+    check_same_bands(detector.bands, pair.t1.bands, names=("the checkpoint", f"the scene {pair.name}"))

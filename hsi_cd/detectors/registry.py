@@ -1,0 +1,25 @@
+"""Methods by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.siamese import siamese_from_state
+from hsi_cd.errors import unknown_name
+
+DETECTORS: dict[str, Callable[[dict[str, Any]], Detector]] = {"siamese": siamese_from_state}
+"""How each method's detector is rebuilt from its state."""
+
+
+def detector_from_state(method: str, state: dict[str, Any]) -> Detector:
+    """The detector of a method, rebuilt from what :meth:`Detector.state` gave.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        CheckpointError: the state is not one of this method.
+    """
+    if method not in DETECTORS:
+        raise unknown_name("method", method, DETECTORS)
+    return DETECTORS[method](state)

@@ -1,0 +1,249 @@
+"""The trained Siamese network as a detector: frozen scene statistics, an ensemble, a calibrated threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from hsi_cd.config import AugmentConfig, ModelConfig, RunConfig
+from hsi_cd.errors import CheckpointError
+from hsi_cd.nn.attention import ATTENTIONS
+from hsi_cd.nn.backbones import BACKBONES
+from hsi_cd.nn.distance import HEADS
+from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
+from hsi_cd.prepare.patches import PatchSource
+from hsi_cd.prepare.registration import measure_shift, shift_radius, undo_shift
+from hsi_cd.prepare.statistics import percentile_limits, row_blocks, scene_statistics, usable_bands
+from hsi_cd.prepare.transform import SceneTransform, fit_transform
+from hsi_cd.prepare.windows import read_window
+from hsi_cd.scene import Bands, ScenePair
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From an ensemble's mean logit to a probability: ``1 / (1 + exp(-(slope logit + offset)))``.
+
+    Attributes:
+        slope: how much the logit is trusted.
+        offset: shift of the logit.
+        threshold: probability from which a pixel counts as changed.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+    threshold: float = 0.5
+
+
+@dataclass
+class SiameseDetector:
+    """A Siamese network with everything that decides its scores.
+
+    Attributes:
+        bands: the bands it was fitted on.
+        transform: from stored values to components.
+        shift: sub-pixel shift of date 2 that is undone, ``(down, right)``.
+        network: the ensemble, in evaluation mode when it scores.
+        calibration: logits to probabilities.
+        model: the network's configuration, to build it again.
+    """
+
+    bands: Bands
+    transform: SceneTransform
+    shift: tuple[float, float]
+    network: Ensemble
+    calibration: Calibration
+    model: ModelConfig
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        return self.network.radius + shift_radius(self.shift)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.network.parameters()).device
+
+    @property
+    def threshold(self) -> float:
+        """Change probability from which a pixel counts as changed."""
+        return self.calibration.threshold
+
+    def parameters(self) -> int:
+        """Number of learned numbers."""
+        return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+
+    def components(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network sees of a window.
+
+        Args:
+            t1: stored values, float32 ``(bands, h, w)``, NaN for no data.
+            t2: the later date, the same shape.
+
+        Returns:
+            Both dates' components, ``(components, h - 2 s, w - 2 s)``, 0 for no data, and their validity, bool
+            ``(1, h - 2 s, w - 2 s)``, where ``s`` is the radius of the shift.
+        """
+        s = shift_radius(self.shift)
+        first = self.transform.apply(t1, date=0)
+        second = undo_shift(self.transform.apply(t2, date=1), self.shift, radius=s)
+        first = first[:, s : first.shape[1] - s, s : first.shape[2] - s]
+        valid = np.isfinite(first).all(axis=0, keepdims=True) & np.isfinite(second).all(axis=0, keepdims=True)
+        tensors = (torch.from_numpy(np.where(valid, x, np.float32(0))) for x in (first, second))
+        return next(tensors), next(tensors), torch.from_numpy(valid)
+
+    def logits(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+        """Mean logits ``(h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
+        first, second, valid = (x.to(self.device)[None] for x in self.components(t1, t2))
+        self.network.eval()
+        with torch.inference_mode():
+            logits = self.network(first, second, valid)
+        r = self.network.radius
+        return logits[0, 0], valid[0, 0, r : valid.shape[2] - r, r : valid.shape[3] - r]
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
+        logits, valid = self.logits(t1, t2)
+        probability = torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
+        return probability.masked_fill(~valid, torch.nan).cpu().numpy()
+
+    def patches(self, pair: ScenePair) -> PatchSource:
+        """The components of a whole scene, mirror-padded for the network, ready to be cut into patches."""
+        rows, cols = pair.shape
+        r, s = self.network.radius, shift_radius(self.shift)
+        parts = []
+        for block in tqdm(list(row_blocks(rows + 2 * r, cols)), desc="components", leave=False, disable=None):
+            window = slice(block.start - r, block.stop - r)
+            parts.append(self.components(*read_window(pair, window, slice(-r, cols + r), radius=s)))
+        first, second, valid = (torch.cat(part, dim=1).to(self.device) for part in zip(*parts, strict=True))
+        return PatchSource(first, second, valid, radius=r)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`siamese_from_state` builds the detector again."""
+        return {
+            "bands": {
+                "count": self.bands.count,
+                "centres": list(self.bands.centres),
+                "fwhm": list(self.bands.fwhm),
+                "names": list(self.bands.names),
+            },
+            "transform": {
+                name: torch.from_numpy(getattr(self.transform, name))
+                for name in ("bands", "weight", "offset", "clip", "noise")
+            },
+            "shift": list(self.shift),
+            "network": {name: value.cpu() for name, value in self.network.state_dict().items()},
+            "calibration": {
+                "slope": self.calibration.slope,
+                "offset": self.calibration.offset,
+                "threshold": self.calibration.threshold,
+            },
+            "model": self.model.model_dump(),
+        }
+
+
+def build_network(
+    model: ModelConfig, noise: NDArray[np.float32], *, augment: AugmentConfig | None = None
+) -> Ensemble:
+    """An ensemble of freshly initialised networks.
+
+    Args:
+        model: what to build.
+        noise: noise deviation of each component, ``(components,)``; its length is the number of input channels.
+        augment: how strongly the networks disturb their own features while training; not at all by default.
+
+    Returns:
+        The ensemble; its weights come from torch's global random state.
+    """
+    channels = len(noise)
+
+    def member() -> SiameseNetwork:
+        attention = ATTENTIONS[model.attention.kind](
+            channels,
+            window=model.attention.window,
+            depth=model.attention.channels,
+            ds=model.attention.ds,
+            noise=torch.from_numpy(noise),
+            noise_gain=augment.noise if augment else 0.0,
+        )
+        backbone = BACKBONES[model.backbone.kind](channels, width=model.backbone.width, depth=model.backbone.depth)
+        head = HEADS[model.head](model.backbone.width, dropout=model.backbone.dropout)
+        return SiameseNetwork(attention, backbone, head, gain_noise=augment.gain_noise if augment else 0.0)
+
+    return Ensemble([member() for _ in range(model.members)])
+
+
+def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, NDArray[np.bool_]]:
+    """A detector with the scene's statistics frozen and an untrained network. No labels are read.
+
+    Args:
+        pair: the scene.
+        config: the run's configuration.
+
+    Returns:
+        The detector, and where both dates have data, bool ``(rows, cols)``.
+
+    Raises:
+        BandError: bands without data or without variation, unless the configuration drops them.
+    """
+    prepare = config.prepare
+    used = usable_bands(pair, drop_constant=config.bands.drop_constant)
+    clip = percentile_limits(pair, used, percent=prepare.clip_percent) if prepare.clip_percent else None
+    statistics = scene_statistics(pair, used, clip=clip)
+    transform = fit_transform(
+        statistics,
+        used,
+        scaling=prepare.scaling,
+        joint=prepare.statistics == "joint",
+        projection=prepare.projection,
+        components=prepare.components,
+        clip=clip,
+    )
+    network = build_network(config.model, transform.noise, augment=config.train.augment)
+    bands = pair.t1.bands if pair.t1.bands.centres else pair.t2.bands
+    detector = SiameseDetector(bands, transform, (0.0, 0.0), network, Calibration(), config.model)
+    if prepare.registration:
+        detector.shift = measure_shift(*_whole_components(detector, pair), transform.noise)
+    return detector, statistics.valid
+
+
+def _whole_components(
+    detector: SiameseDetector, pair: ScenePair
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Both dates' components, NaN for no data, without padding or shift."""
+    first, second = [], []
+    for block in row_blocks(*pair.shape):
+        t1, t2 = pair.read(block)
+        first.append(detector.transform.apply(t1, date=0))
+        second.append(detector.transform.apply(t2, date=1))
+    return np.concatenate(first, axis=1), np.concatenate(second, axis=1)
+
+
+def siamese_from_state(state: dict[str, Any]) -> SiameseDetector:
+    """The detector that :meth:`SiameseDetector.state` described.
+
+    Raises:
+        CheckpointError: parts are missing or do not fit together.
+    """
+    try:
+        bands = Bands(
+            count=state["bands"]["count"],
+            **{name: tuple(state["bands"][name]) for name in ("centres", "fwhm", "names")},
+        )
+        transform = SceneTransform(**{name: value.numpy() for name, value in state["transform"].items()})
+        model = ModelConfig.model_validate(state["model"])
+        network = build_network(model, transform.noise)
+        network.load_state_dict(state["network"])
+        down, right = state["shift"]
+        return SiameseDetector(
+            bands, transform, (down, right), network, Calibration(**state["calibration"]), model
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({reason}): train it again") from error

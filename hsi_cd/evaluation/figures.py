@@ -1,0 +1,230 @@
+"""The panel figure: both dates, score, change map, truth and errors, with a legend.
+
+matplotlib's objects are used directly: no pyplot, no global state, safe beside anything else that draws.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from hsi_cd.errors import GridError, OutputError
+from hsi_cd.evaluation.images import (
+    BLACK,
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    GREY,
+    TRAINING,
+    WHITE,
+    Colour,
+    class_image,
+    error_image,
+    false_colour,
+    stretch_limits,
+)
+from hsi_cd.evaluation.layout import MARGIN, Page, arrange
+
+MAX_PIXELS = 1500
+"""Pixels a side from which a scene is thinned out for display."""
+
+DPI = 150
+
+_LINE = "#777777"
+_NOTE = "#555555"
+
+
+def panel_figure(
+    t1: NDArray[np.floating],
+    t2: NDArray[np.floating],
+    *,
+    change: NDArray[np.uint8],
+    score: NDArray[np.floating] | None = None,
+    truth: NDArray[np.uint8] | None = None,
+    train_index: NDArray[np.integer] | None = None,
+    scene: str = "scene",
+    method: str = "",
+    scores: Mapping[str, float] | None = None,
+    note: str = "",
+    score_label: str = "Change probability",
+    score_range: tuple[float, float] | None = (0.0, 1.0),
+) -> Figure:
+    """Draw a scene pair, its change map and its errors.
+
+    Args:
+        t1: float ``(3, rows, cols)``: red, green and blue of the first date, NaN where there is no data.
+        t2: the same of the second date; both dates share one stretch per channel.
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        score: float ``(rows, cols)``, NaN where there is none; its panel is left out without it.
+        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled; truth and errors are left out
+            without it.
+        train_index: integers ``(n,)``, row-major flat indices of training pixels, marked among the errors.
+        scene: name of the scene, for the title.
+        method: name of the method, for the title.
+        scores: scores by name; ``oa`` and ``kappa`` are printed.
+        note: what else stands under the title, as the protocol.
+        score_label: title of the score panel.
+        score_range: values at the ends of the colour bar; the 2nd and 98th percentile of the score where None.
+
+    Returns:
+        The figure, with a canvas that renders it; thinned out to at most 1500 pixels a side.
+
+    Raises:
+        GridError: an array is not on the grid of the change map.
+    """
+    shape = change.shape
+    for name, array in (("t1", t1), ("t2", t2), ("score", score), ("truth", truth)):
+        if array is not None and array.shape[-2:] != shape:
+            raise GridError(f"{name} has shape {array.shape} but the change map {shape}: give both on one grid")
+    train = None
+    if train_index is not None and truth is not None:
+        train = np.zeros(shape, dtype=bool)
+        train.flat[train_index] = True
+
+    step = max(1, math.ceil(max(shape) / MAX_PIXELS))
+    thin = (..., slice(None, None, step), slice(None, None, step))
+    t1, t2, change = t1[thin], t2[thin], change[thin]
+    limits = stretch_limits(t1, t2)
+    panels: list[tuple[str, Callable[[Axes], AxesImage]]] = [
+        ("Date 1", _picture(false_colour(t1, limits=limits), smooth=True)),
+        ("Date 2", _picture(false_colour(t2, limits=limits), smooth=True)),
+    ]
+    if score is not None:
+        panels.append((score_label, _heat(score[thin], score_range)))
+    panels.append(("Change map", _picture(class_image(change))))
+    if truth is not None:
+        truth = truth[thin]
+        errors = error_image(truth, change, train=None if train is None else train[thin])
+        panels += [("Truth", _picture(class_image(truth))), ("Errors", _picture(errors))]
+
+    entries = _legend_entries(errors=truth is not None, training=train is not None)
+    page = arrange(
+        len(panels), shape, entries=len(entries), with_bar=score is not None, note=_note(scores or {}, note)
+    )
+    figure = Figure(figsize=(page.width, page.height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    _draw_title(figure, page, f"{scene}: {method}" if method else scene)
+    for place, (title, draw) in enumerate(panels):
+        left, bottom = page.corner(place)
+        axes = figure.add_axes(page.fractions(left, bottom, page.cell_width, page.panel_height))
+        image = draw(axes)
+        _frame(axes, title)
+        if title == score_label and score is not None:
+            bar_width = min(0.8 * page.cell_width, 2.2)
+            bar_left = left + (page.cell_width - bar_width) / 2
+            bar = figure.add_axes(page.fractions(bar_left, bottom - 0.13, bar_width, 0.07))
+            _draw_bar(figure, bar, image)
+    figure.legend(
+        handles=[
+            Patch(facecolor=_rgb(colour), edgecolor=_LINE, linewidth=0.5, label=text) for text, colour in entries
+        ],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.06 / page.height),
+        ncols=page.legend_columns,
+        fontsize=8,
+        frameon=False,
+        handlelength=1.1,
+        handleheight=1.1,
+        columnspacing=1.6,
+        borderpad=0.2,
+    )
+    return figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = DPI) -> None:
+    """Write a figure as PNG or PDF, by the suffix of ``path``; the file appears whole or not at all.
+
+    Raises:
+        OutputError: the suffix is another, the file exists and ``overwrite`` is not set, or it cannot be written.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().lstrip(".")
+    if kind not in ("png", "pdf"):
+        raise OutputError(f"figure {target}: the suffix is {target.suffix!r}; name it .png or .pdf")
+    if target.exists() and not overwrite:
+        raise OutputError(f"figure {target} exists: choose another name, or allow overwriting")
+    # Beside the target, as a rename is atomic only within one file system.
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with temporary.open("xb") as file:
+            # A PDF carries its date unless told not to; the same figure shall be the same file.
+            figure.savefig(file, format=kind, dpi=dpi, metadata={"CreationDate": None} if kind == "pdf" else None)
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(f"figure {target} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _picture(image: NDArray[np.uint8], *, smooth: bool = False) -> Callable[[Axes], AxesImage]:
+    # Classes are never blended: a mixed colour would be in no legend.
+    return lambda axes: axes.imshow(image, interpolation="auto" if smooth else "nearest")
+
+
+def _heat(score: NDArray[np.floating], limits: tuple[float, float] | None) -> Callable[[Axes], AxesImage]:
+    low, high = limits or stretch_limits(score[np.newaxis])[0]
+    colours = matplotlib.colormaps["magma"].with_extremes(bad=_rgb(GREY))
+    masked = np.ma.masked_invalid(score)
+    return lambda axes: axes.imshow(masked, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+
+
+def _frame(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=9, pad=4)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(color=_LINE, linewidth=0.6)
+
+
+def _draw_bar(figure: Figure, axes: Axes, image: AxesImage) -> None:
+    low, high = image.get_clim()
+    bar = figure.colorbar(image, cax=axes, orientation="horizontal")
+    ticks = [low, (low + high) / 2, high]
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.ax.tick_params(labelsize=7, length=2, width=0.5, pad=1.5, color=_LINE)
+    bar.outline.set(edgecolor=_LINE, linewidth=0.5)
+
+
+def _note(scores: Mapping[str, float], note: str) -> str:
+    parts = []
+    if "oa" in scores:
+        parts.append("OA undefined" if math.isnan(scores["oa"]) else f"OA {100 * scores['oa']:.2f} %")
+    if "kappa" in scores:
+        parts.append("Kappa undefined" if math.isnan(scores["kappa"]) else f"Kappa {scores['kappa']:.4f}")
+    return ", ".join([*parts, note] if note else parts)
+
+
+def _draw_title(figure: Figure, page: Page, title: str) -> None:
+    left = MARGIN / page.width
+    figure.text(left, 1 - 0.12 / page.height, title, fontsize=12, fontweight="bold", va="top")
+    note = "\n".join(page.note)
+    figure.text(left, 1 - 0.37 / page.height, note, fontsize=9, color=_NOTE, va="top", linespacing=1.25)
+
+
+def _legend_entries(*, errors: bool, training: bool) -> list[tuple[str, Colour]]:
+    if not errors:
+        return [("changed", WHITE), ("unchanged", BLACK), ("no data", GREY)]
+    entries = [
+        ("changed, true positive", WHITE),
+        ("unchanged, true negative", BLACK),
+        ("false positive", FALSE_POSITIVE),
+        ("false negative", FALSE_NEGATIVE),
+        ("unlabelled or no data", GREY),
+    ]
+    return [*entries, ("training pixel", TRAINING)] if training else entries
+
+
+def _rgb(colour: Colour) -> tuple[float, float, float]:
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255

@@ -1,0 +1,135 @@
+"""From values to colours: pure functions from arrays to RGB images.
+
+White is changed and black unchanged, in the change map, the truth and the error map alike. The two errors take an
+orange and a blue that the usual kinds of colour blindness tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.errors import GridError
+from hsi_cd.scene import CHANGED, UNCHANGED
+
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)
+GREY: Colour = (128, 128, 128)  # nothing is known here: no label, no prediction, no data
+FALSE_POSITIVE: Colour = (230, 159, 0)  # #E69F00, and
+FALSE_NEGATIVE: Colour = (0, 114, 178)  # #0072B2 of Okabe and Ito's palette
+TRAINING: Colour = (
+    136,
+    34,
+    85,
+)  # #882255 of Tol's palette: farthest from all others in simulated colour blindness
+
+_CLASS_COLOURS: Mapping[int, Colour] = {UNCHANGED: BLACK, CHANGED: WHITE}
+_ERROR_COLOURS: Mapping[tuple[int, int], Colour] = {
+    (UNCHANGED, UNCHANGED): BLACK,
+    (CHANGED, CHANGED): WHITE,
+    (UNCHANGED, CHANGED): FALSE_POSITIVE,
+    (CHANGED, UNCHANGED): FALSE_NEGATIVE,
+}
+
+
+def class_image(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Picture of a change map or truth.
+
+    Args:
+        values: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data or unlabelled.
+
+    Returns:
+        uint8 ``(rows, cols, 3)``: unchanged black, changed white, all else mid grey.
+    """
+    colours = np.full((256, 3), GREY, dtype=np.uint8)
+    for value, colour in _CLASS_COLOURS.items():
+        colours[value] = colour
+    return colours[values]
+
+
+def error_image(
+    truth: NDArray[np.uint8], change: NDArray[np.uint8], *, train: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Picture of where a change map is right and wrong.
+
+    Args:
+        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        train: bool ``(rows, cols)``: training pixels, marked as such whatever they are called.
+
+    Returns:
+        uint8 ``(rows, cols, 3)``: true positive white, true negative black, false positive orange (230, 159, 0),
+        false negative blue (0, 114, 178), training pixel wine (136, 34, 85), unlabelled or without prediction
+        mid grey.
+
+    Raises:
+        GridError: the arrays differ in shape.
+    """
+    for name, array in (("change map", change), ("training mask", train)):
+        if array is not None and array.shape != truth.shape:
+            raise GridError(
+                f"the {name} has shape {array.shape} but the truth {truth.shape}: give both on one grid"
+            )
+    # One look-up table over (truth, predicted), with the unknown of either as its last row and column.
+    colours = np.full((3, 3, 3), GREY, dtype=np.uint8)
+    for pair, colour in _ERROR_COLOURS.items():
+        colours[pair] = colour
+    image: NDArray[np.uint8] = colours[np.minimum(truth, 2), np.minimum(change, 2)]
+    if train is not None:
+        image[train] = TRAINING
+    return image
+
+
+def stretch_limits(
+    *images: NDArray[np.floating], low: float = 2.0, high: float = 98.0
+) -> tuple[tuple[float, float], ...]:
+    """Common display limits of several images, one pair per channel.
+
+    Args:
+        images: float ``(channels, rows, cols)`` each, NaN where there is no data; the shapes may differ in rows,
+            cols.
+        low: percentile shown darkest.
+        high: percentile shown brightest.
+
+    Returns:
+        ``(darkest, brightest)`` of each channel, over the finite values of all images together; (0, 1) without
+        any.
+    """
+    limits = []
+    for channel in zip(*images, strict=True):
+        values = np.concatenate([values[np.isfinite(values)] for values in channel])
+        darkest, brightest = np.percentile(values, [low, high]) if values.size else (0.0, 1.0)
+        limits.append((float(darkest), float(brightest)))
+    return tuple(limits)
+
+
+def false_colour(
+    values: NDArray[np.floating], *, limits: tuple[tuple[float, float], ...] | None = None
+) -> NDArray[np.uint8]:
+    """Three bands as red, green and blue, stretched linearly from the darkest to the brightest limit.
+
+    Two dates are comparable by eye only under the same limits: take them from :func:`stretch_limits` of both.
+
+    Args:
+        values: float ``(3, rows, cols)``, in the order red, green, blue; NaN where there is no data.
+        limits: ``(darkest, brightest)`` of each channel; the 2nd and 98th percentile of ``values`` by default.
+
+    Returns:
+        uint8 ``(rows, cols, 3)``; mid grey where a channel has no data; a constant channel is mid grey.
+
+    Raises:
+        GridError: there are not three channels.
+    """
+    if values.ndim != 3 or values.shape[0] != 3:
+        raise GridError(f"an image of shape {values.shape}: false colour takes three bands, (3, rows, cols)")
+    image = np.empty((*values.shape[1:], 3), dtype=np.uint8)
+    for i, (darkest, brightest) in enumerate(limits or stretch_limits(values)):
+        width = brightest - darkest
+        scaled = (values[i] - darkest) / width if width > 0 else np.full(values.shape[1:], 0.5)
+        image[..., i] = np.nan_to_num(np.clip(scaled, 0, 1)) * 255 + 0.5
+    image[~np.isfinite(values).all(axis=0)] = GREY
+    return image

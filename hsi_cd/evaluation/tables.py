@@ -1,0 +1,152 @@
+"""Results as plain text for a terminal.
+
+Three steps that do not know of each other: which scores stand in which column, how one number is printed, how
+cells are lined up. A table of another kind changes one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from hsi_cd.errors import unknown_name
+from hsi_cd.evaluation.counts import ConfusionCounts
+from hsi_cd.evaluation.result import ClassCounts, RunResult
+from hsi_cd.evaluation.scores import SCORE_NAMES
+
+SCORE_TITLES: Mapping[str, str] = {
+    "oa": "OA",
+    "aa": "AA",
+    "kappa": "Kappa",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "iou": "IoU",
+    "accuracy_unchanged": "Accuracy, unchanged",
+    "accuracy_changed": "Accuracy, changed",
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "expected_calibration_error": "Calibration error",
+}
+"""How tables call the scores."""
+
+_ABSENT = "-"
+_INDENT = "  "
+
+
+def score_table(result: RunResult | Mapping[str, Any], *, percent: Collection[str] = ("oa", "aa")) -> str:
+    """The table that is printed at the end of a run.
+
+    Args:
+        result: a result, or the dictionary that :meth:`RunResult.to_dict` made of it.
+        percent: names of the scores printed in %; all others are printed as fractions.
+
+    Returns:
+        Lines of ASCII text without a line break at the end: what was judged and on which pixels, the scores with
+        the coordinate floor and the majority class beside them, the confusion counts.
+
+    Raises:
+        UnknownNameError: ``percent`` names a score that does not exist.
+        FormatError: the dictionary is not a result.
+    """
+    run = result if isinstance(result, RunResult) else RunResult.from_dict(result)
+    known = {*SCORE_TITLES, *run.scores}
+    for name in percent:
+        if name not in known:
+            raise unknown_name("score", name, known)
+    return "\n\n".join([_heading(run), _scores(run, percent=percent), confusion_table(run.counts)])
+
+
+def confusion_table(counts: ConfusionCounts) -> str:
+    """Confusion counts as text, with the truth in the rows."""
+    header = ["truth \\ map", "unchanged", "changed", "sum"]
+    body = [
+        ["unchanged", *map(_grouped, (counts.tn, counts.fp, counts.unchanged))],
+        ["changed", *map(_grouped, (counts.fn, counts.tp, counts.changed))],
+        ["sum", *map(_grouped, (counts.tn + counts.fn, counts.fp + counts.tp, counts.total))],
+    ]
+    text = align([header, *body], rule_after=1)
+    if counts.unscored:
+        text += f"\n{_INDENT}{_grouped(counts.unscored)} labelled pixels have no prediction and enter no score"
+    return text
+
+
+def format_score(value: float | None, *, percent: bool = False) -> str:
+    """One score: ``97.90`` in %, ``0.9514`` as a fraction, ``undefined`` for NaN, a dash where there is none."""
+    if value is None:
+        return _ABSENT
+    if math.isnan(value):
+        return "undefined"
+    return f"{100 * value:.2f}" if percent else f"{value:.4f}"
+
+
+def align(rows: Sequence[Sequence[str]], *, rule_after: int = 0) -> str:
+    """Cells lined up: the first column to the left, all others to the right.
+
+    Args:
+        rows: rows of as many cells each.
+        rule_after: number of rows above a rule; 0 for none.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for cells in rows:
+        first, *rest = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        lines.append((_INDENT + "   ".join([first, *rest])).rstrip())
+    if rule_after:
+        lines.insert(rule_after, _INDENT + "-" * (sum(widths) + 3 * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def _heading(run: RunResult) -> str:
+    facts = [
+        ("protocol", run.protocol if run.seed is None else f"{run.protocol}, seed {run.seed}"),
+        ("trained on", None if run.train is None else _class_counts(run.train)),
+        ("scored on", f"{_class_counts(run.test)}: {run.scope}"),
+        ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
+        ("parameters", None if run.parameters is None else _grouped(run.parameters)),
+        ("time", _times(run)),
+    ]
+    told = [[name, value] for name, value in facts if value is not None]
+    width = max(len(name) for name, _ in told)
+    lines = [f"{_INDENT}{name.ljust(width)}   {value}" for name, value in told]
+    return "\n".join([f"{run.dataset}: {run.method}", *lines])
+
+
+def _scores(run: RunResult, *, percent: Collection[str]) -> str:
+    floor: dict[str, float] = {}
+    majority: dict[str, float] = {}
+    header = ["score", "this map"]
+    if run.baselines is not None:
+        floor = {"oa": run.baselines.floor_oa, "kappa": run.baselines.floor_kappa}
+        majority = {"oa": run.baselines.majority_oa}
+        header += ["coordinate floor", "majority class"]
+    # The known scores in their stable order, then whatever else the run brought.
+    names = [name for name in SCORE_NAMES if name in run.scores]
+    names += [name for name in run.scores if name not in SCORE_NAMES]
+    rows = [header]
+    for name in names:
+        in_percent = name in percent
+        values = [run.scores[name], floor.get(name), majority.get(name)][: len(header) - 1]
+        title = SCORE_TITLES.get(name, name) + (" (%)" if in_percent else "")
+        rows.append([title, *(format_score(value, percent=in_percent) for value in values)])
+    return align(rows, rule_after=1)
+
+
+def _class_counts(counts: ClassCounts) -> str:
+    return f"{_grouped(counts.unchanged)} unchanged + {_grouped(counts.changed)} changed pixels"
+
+
+def _times(run: RunResult) -> str | None:
+    times = [("train", run.train_seconds), ("map", run.map_seconds)]
+    told = [f"{name} {seconds:.1f} s" for name, seconds in times if seconds is not None]
+    if not told:
+        return None
+    return ", ".join(told) + (f" ({run.hardware})" if run.hardware else "")
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}"

@@ -1,0 +1,55 @@
+"""A whole scene scored by row bands: any height in bounded memory, the same numbers for any band height."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from hsi_cd.detectors.base import Detector
+from hsi_cd.prepare.windows import read_window
+from hsi_cd.scene import UNLABELLED, ScenePair
+
+_BYTES_PER_BAND = 256 << 20  # memory for one window's stored values of both dates, with its surroundings
+
+
+def rows_per_band(pair: ScenePair, radius: int) -> int:
+    """Height of the row bands in which a scene is read, so that a band takes about 256 MiB whatever the scene."""
+    row = 2 * 4 * pair.t1.bands.count * (pair.shape[1] + 2 * radius)
+    return max(8, min(_BYTES_PER_BAND // (2 * row) - 2 * radius, 512))
+
+
+def score_rows(
+    detector: Detector, pair: ScenePair, *, rows: int | None = None, progress: bool = True
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Score a scene band by band.
+
+    Args:
+        detector: a fitted detector.
+        pair: the scene.
+        rows: height of a band; chosen from the scene's width by default. It changes no score.
+        progress: show a progress bar, if the terminal can.
+
+    Yields:
+        The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data.
+    """
+    height, width = pair.shape
+    step = rows or rows_per_band(pair, detector.radius)
+    starts = range(0, height, step)
+    for start in tqdm(starts, desc="scoring", unit="band", leave=False, disable=None if progress else True):
+        window = slice(start, min(start + step, height))
+        yield start, detector.score(*read_window(pair, window, slice(0, width), radius=detector.radius))
+
+
+def score_scene(detector: Detector, pair: ScenePair, *, rows: int | None = None) -> NDArray[np.float32]:
+    """Change probabilities of a whole scene, float32 ``(rows, cols)``; for scenes whose map fits in memory."""
+    return np.concatenate([scores for _, scores in score_rows(detector, pair, rows=rows, progress=False)])
+
+
+def change_map(probability: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
+    """1 where the probability reaches the threshold, 0 where it does not, 255 where there is none."""
+    change = (probability >= threshold).astype(np.uint8)
+    change[np.isnan(probability)] = UNLABELLED
+    return change

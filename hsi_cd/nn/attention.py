@@ -1,0 +1,281 @@
+"""Spatial self-attention (BAM) inside a bounded neighbourhood.
+
+STANet's basic spatial-temporal attention module (BAM; Chen and Shi 2020, doi 10.3390/rs12101662) lets every pixel
+of a scene attend to every other: N x N weights, which neither fits in memory nor leaves a pixel's score
+independent of the tile it is read in. Here a pixel attends to the ``window x window`` pixels around it, in
+features that were not padded, so that a window of a scene and a single patch give the same number.
+
+All modules here map a pair of feature maps ``(N, C, H, W)`` to a pair ``(N, C, H - 2r, W - 2r)``, where ``r`` is
+the module's ``radius``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+from torch import Tensor, nn
+
+_MASKED = -1e4  # a logit that no softmax sees; finite, so that a fully masked window still gives numbers
+_BLOCK = 8  # queries are answered in blocks of 8 x 8, which share the keys around them
+
+
+def local_attention(
+    query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor, *, radius: int, distance: bool = False
+) -> Tensor:
+    """Softmax attention of each pixel over the window around it.
+
+    ``out_i = sum_j softmax_j(logit_ij + key_bias_j) value_j`` for all ``j`` no farther than ``radius`` rows and
+    columns from ``i``, with ``logit_ij = query_i . key_j``, or ``-|query_i - key_j|^2 / 2`` for ``distance``.
+
+    Queries are taken in blocks of up to 8 x 8, whose keys are one matrix: on CPU cores, two matrix products and
+    a mask are faster than 81 shifted products or an unfolded copy of every window, and a single patch (one
+    query) is the same code with a block of one.
+
+    Args:
+        query: ``(N, D, h, w)``.
+        key: ``(N, D, h + 2 radius, w + 2 radius)``.
+        value: ``(N, V, h + 2 radius, w + 2 radius)``.
+        key_bias: ``(N, 1, h + 2 radius, w + 2 radius)``, added to the logits of each key.
+        radius: half the window.
+        distance: take distances instead of products.
+
+    Returns:
+        ``(N, V, h, w)``.
+    """
+    n, _, h, w = query.shape
+    block = min(_BLOCK, max(h, w))
+    span = block + 2 * radius
+    down, right = -h % block, -w % block
+    rows, cols = (h + down) // block, (w + right) // block
+
+    def queries(x: Tensor) -> Tensor:  # (N, D, h, w) -> (N, rows * cols, block * block, D)
+        x = F.pad(x, (0, right, 0, down)).reshape(n, -1, rows, block, cols, block)
+        return x.permute(0, 2, 4, 3, 5, 1).reshape(n, rows * cols, block * block, -1)
+
+    def keys(x: Tensor) -> Tensor:  # (N, D, H, W) -> (N, rows * cols, span * span, D)
+        x = F.pad(x, (0, right, 0, down)).unfold(2, span, block).unfold(3, span, block)
+        return x.permute(0, 2, 3, 4, 5, 1).reshape(n, rows * cols, span * span, -1)
+
+    q, k, bias = queries(query), keys(key), keys(key_bias)
+    if distance:
+        # |q - k|^2 = |q|^2 - 2 q . k + |k|^2, and the softmax over keys cancels |q|^2. Measured from the block's
+        # own mean, since far from the origin the three terms would cancel in most of their digits.
+        centre = k.mean(dim=2, keepdim=True)
+        q, k = q - centre, k - centre
+        bias = bias - k.square().sum(dim=-1, keepdim=True) / 2
+    logits = q @ k.transpose(-1, -2) + bias.transpose(-1, -2) + _outside_window(block, radius, like=query)
+    out = logits.softmax(dim=-1) @ keys(value)
+    out = out.reshape(n, rows, cols, block, block, -1).permute(0, 5, 1, 3, 2, 4)
+    return out.reshape(n, -1, h + down, w + right)[:, :, :h, :w]
+
+
+def _outside_window(block: int, radius: int, *, like: Tensor) -> Tensor:
+    """``(block^2, (block + 2 radius)^2)``: 0 where a key lies in the query's window, else a masking logit."""
+    query = torch.arange(block, device=like.device)
+    key = torch.arange(block + 2 * radius, device=like.device)
+    near = (key[None, :] - query[:, None] - radius).abs() <= radius
+    inside = near[:, None, :, None] & near[None, :, None, :]
+    mask = torch.zeros(inside.shape, dtype=like.dtype, device=like.device).masked_fill(~inside, _MASKED)
+    return mask.reshape(block * block, -1)
+
+
+def crop(x: Tensor, radius: int) -> Tensor:
+    """``x`` without its outer ``radius`` rows and columns."""
+    return x if radius == 0 else x[..., radius:-radius, radius:-radius]
+
+
+class NoAttention(nn.Module):
+    """Leaves the features as they are."""
+
+    radius = 0
+
+    def forward(self, x1: Tensor, x2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both dates' features, each ``(N, C, H, W)``, unchanged."""
+        return x1, x2
+
+
+class BAM(nn.Module):
+    """Basic attention module (STANet; doi 10.3390/rs12101662), local and with its residual weight in use.
+
+    ``y_i = x_i + gamma * sum_j softmax_j(q_i . k_j / sqrt(d)) v_j``, with q, k, v by 1 x 1 convolutions, d = C / 8
+    channels in q and k, and gamma learned from 0: training starts from the features without attention. (The
+    published code creates gamma and never uses it.)
+
+    With ``ds`` above 1, keys and values are means over ``ds x ds`` boxes, taken ``ds`` pixels apart from the
+    query's own: the window reaches ``ds`` times as far at the same cost. The boxes are centred on each pixel
+    instead of on a grid over the tile, so any size works and the result does not depend on the tiling.
+    """
+
+    def __init__(self, channels: int, *, window: int, ds: int = 1) -> None:
+        super().__init__()
+        depth = max(1, channels // 8)
+        self.query = nn.Conv2d(channels, depth, 1)
+        self.key = nn.Conv2d(channels, depth, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(()))
+        self.reach = window // 2
+        self.ds = ds
+        # A box of even width has no centre pixel: an odd one of at least ds keeps the window symmetric.
+        self.box = ds + 1 - ds % 2
+        self.radius = self.reach * ds + self.box // 2
+
+    def forward(self, x1: Tensor, x2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Attend within each date.
+
+        Args:
+            x1: features of the earlier date, ``(N, C, H, W)``.
+            x2: features of the later date, ``(N, C, H, W)``.
+            valid: where both dates have data, bool ``(N, 1, H, W)``; other pixels are attended by none.
+
+        Returns:
+            Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
+        """
+        return self._attend(x1, valid), self._attend(x2, valid)
+
+    def _attend(self, x: Tensor, valid: Tensor) -> Tensor:
+        inner = crop(x, self.radius)
+        query = self.query(inner) / self.query.out_channels**0.5
+        weight = valid.to(x.dtype)
+        if self.box > 1:
+            # Means over the valid pixels of each box.
+            share = F.avg_pool2d(weight, self.box, stride=1)
+            pooled = F.avg_pool2d(x * weight, self.box, stride=1) / share.clamp_min(1e-6)
+            weight = (share > 0).to(x.dtype)
+        else:
+            pooled = x
+        bias = (1 - weight) * _MASKED
+        attended = dilated_attention(
+            query, self.key(pooled), self.value(pooled), bias, reach=self.reach, dilation=self.ds
+        )
+        attended_inner: Tensor = inner + self.gamma * attended
+        return attended_inner
+
+
+def dilated_attention(
+    query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor, *, reach: int, dilation: int
+) -> Tensor:
+    """:func:`local_attention` over keys ``dilation`` pixels apart, ``reach`` of them to each side.
+
+    Pixels whose rows and columns agree modulo ``dilation`` see only each other, so each of the
+    ``dilation ** 2`` lattices is a local attention of its own.
+
+    Args:
+        query: ``(N, D, h, w)``.
+        key: ``(N, D, h + 2 reach dilation, w + 2 reach dilation)``.
+        value: ``(N, V, ...)``, the size of ``key``.
+        key_bias: ``(N, 1, ...)``, the size of ``key``.
+        reach: number of keys to each side.
+        dilation: distance of neighbouring keys.
+
+    Returns:
+        ``(N, V, h, w)``.
+    """
+    if dilation == 1:
+        return local_attention(query, key, value, key_bias, radius=reach)
+    n, _, h, w = query.shape
+    out = value.new_zeros(n, value.shape[1], h, w)
+    for row in range(min(dilation, h)):
+        for col in range(min(dilation, w)):
+            lattice = (..., slice(row, None, dilation), slice(col, None, dilation))
+            q, k, v, b = query[lattice], key[lattice], value[lattice], key_bias[lattice]
+            # The key lattice can be one longer than this lattice of queries needs.
+            need = (..., slice(q.shape[2] + 2 * reach), slice(q.shape[3] + 2 * reach))
+            out[lattice] = local_attention(q, k[need], v[need], b[need], radius=reach)
+    return out
+
+
+class BilateralBAM(nn.Module):
+    """BAM as a learned edge-preserving filter over both dates.
+
+    Query and key are one map ``q``, and the logit is ``-|q_i - q_j|^2 / 2``, so that at the start the module *is*
+    a bilateral filter (Tomasi and Manduchi 1998, doi 10.1109/ICCV.1998.710815) whose range is a multiple of
+    the noise: neighbours that differ by noise alone are averaged, neighbours across an edge are not. The logits
+    of both dates are averaged into one attention map, since an edge in either date must survive in both.
+    ``y = (x + gamma V A x) / (1 + |gamma|)`` keeps the amplitude whatever gamma learns; V starts as the identity.
+
+    While training, noise of the sensor's own size is added to x, and half as much to the filtered x: the few
+    labelled pixels then stand for all noisy looks at the same ground.
+
+    Args:
+        channels: channels C of the features, those with the most signal first.
+        depth: channels of ``q``.
+        window: side of the neighbourhood, odd.
+        noise: standard deviation of the noise in each channel, ``(C,)``.
+        tolerance: range of the filter at the start, in noise standard deviations of one channel.
+        gamma: weight of the filtered features against the unfiltered ones at the start.
+        noise_gain: strength of the noise added while training, in noise standard deviations.
+    """
+
+    noise: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        depth: int,
+        window: int,
+        noise: Tensor,
+        tolerance: float = 6.0,
+        gamma: float = 4.0,
+        noise_gain: float = 1.0,
+    ) -> None:
+        super().__init__()
+        depth = min(depth, channels)
+        self.query = nn.Conv2d(channels, depth, 1, bias=False)
+        self.value = nn.Conv2d(channels, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.tensor(float(gamma)))
+        self.register_buffer("noise", noise.reshape(1, channels, 1, 1))
+        self.noise_gain = noise_gain
+        self.radius = window // 2
+        with torch.no_grad():
+            scale = 1 / (tolerance * noise[:depth])
+            self.query.weight.zero_()[range(depth), range(depth), 0, 0] = scale
+            self.value.weight.copy_(torch.eye(channels)[:, :, None, None])
+
+    def forward(self, x1: Tensor, x2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Filter both dates with one attention map.
+
+        Args:
+            x1: features of the earlier date, ``(N, C, H, W)``.
+            x2: features of the later date, ``(N, C, H, W)``.
+            valid: where both dates have data, bool ``(N, 1, H, W)``; other pixels are attended by none.
+
+        Returns:
+            Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
+        """
+        # The mean of both dates' squared distances is one squared distance over the channels of both.
+        key = torch.cat([self.query(x1), self.query(x2)], dim=1) / 2**0.5
+        both = torch.cat([x1, x2], dim=1)
+        filtered = local_attention(
+            crop(key, self.radius), key, both, (~valid) * _MASKED, radius=self.radius, distance=True
+        )
+        f1, f2 = filtered.chunk(2, dim=1)
+        return self._mix(x1, f1), self._mix(x2, f2)
+
+    def _mix(self, x: Tensor, filtered: Tensor) -> Tensor:
+        x, filtered = crop(x, self.radius), self.value(filtered)
+        if self.training and self.noise_gain > 0:
+            x = x + self.noise_gain * self.noise * torch.randn_like(x)
+            filtered = filtered + 0.5 * self.noise_gain * self.noise * torch.randn_like(filtered)
+        mixed: Tensor = (x + self.gamma * filtered) / (1 + self.gamma.abs())
+        return mixed
+
+
+def _no_attention(
+    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float
+) -> nn.Module:
+    return NoAttention()
+
+
+def _bam(channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float) -> nn.Module:
+    return BAM(channels, window=window, ds=ds)
+
+
+def _bilateral(channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float) -> nn.Module:
+    return BilateralBAM(channels, depth=depth, window=window, noise=noise, noise_gain=noise_gain)
+
+
+ATTENTIONS: dict[str, Callable[..., nn.Module]] = {"none": _no_attention, "bam": _bam, "bilateral": _bilateral}
+"""Attention modules by name; each builder takes ``channels, *, window, depth, ds, noise, noise_gain``."""

@@ -1,0 +1,68 @@
+"""Encoders that both dates share: features ``(N, C, H, W)`` to features ``(N, width, H - 2r, W - 2r)``.
+
+None of them pads: the window that comes in is already mirror-padded, so every output pixel is computed the same
+way wherever it lies in the window.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class Pointwise(nn.Module):
+    """A spectral encoder: the same small perceptron at every pixel (1 x 1 convolutions, GELU).
+
+    It has no normalisation layers: the amplitude of a spectrum is information.
+    """
+
+    radius = 0
+
+    def __init__(self, channels: int, *, width: int, depth: int) -> None:
+        super().__init__()
+        widths = [channels] + [width] * depth
+        self.layers = nn.ModuleList(nn.Conv2d(inner, outer, 1) for inner, outer in itertools.pairwise(widths))
+        self.activation = nn.GELU()
+        self.out_channels = width
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode ``(N, C, H, W)`` as ``(N, width, H, W)``."""
+        for layer in self.layers:
+            x = self.activation(layer(x))
+        return x
+
+
+class SpectralSpatial(nn.Module):
+    """Spectral 1 x 1 convolutions, then one 3 x 3 convolution a layer for texture; residual where shapes allow."""
+
+    def __init__(self, channels: int, *, width: int, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, width, 1)
+        self.layers = nn.ModuleList(nn.Conv2d(width, width, 3) for _ in range(depth - 1))
+        self.activation = nn.GELU()
+        self.radius = depth - 1
+        self.out_channels = width
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode ``(N, C, H, W)`` as ``(N, width, H - 2 radius, W - 2 radius)``."""
+        x = self.activation(self.stem(x))
+        for layer in self.layers:
+            x = x[:, :, 1:-1, 1:-1] + self.activation(layer(x))
+        return x
+
+
+def initialise(module: nn.Module) -> None:
+    """He's initialisation (doi 10.1109/ICCV.2015.123) of every convolution below ``module``, biases zero."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+BACKBONES: dict[str, Callable[..., nn.Module]] = {"pointwise": Pointwise, "spectral_spatial": SpectralSpatial}
+"""Backbones by name; each builder takes ``channels, *, width, depth``."""

@@ -1,0 +1,77 @@
+"""From two feature maps to one change logit a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+from torch import Tensor, nn
+
+from hsi_cd.nn.backbones import initialise
+
+
+def feature_distance(f1: Tensor, f2: Tensor, weight: Tensor | None = None, *, eps: float = 1e-6) -> Tensor:
+    """Pairwise Euclidean distance over the channels, at every pixel.
+
+    ``d = sqrt(mean_c weight_c (f1_c - f2_c)^2 + eps)``. (``torch.nn.functional.pairwise_distance`` reduces the
+    last dimension, which on feature maps is the width.)
+
+    Args:
+        f1: ``(N, C, H, W)``.
+        f2: ``(N, C, H, W)``.
+        weight: non-negative weight of each channel, ``(C,)``; 1 by default.
+        eps: added under the root, where the gradient would be infinite.
+
+    Returns:
+        ``(N, 1, H, W)``.
+    """
+    squared = (f1 - f2).square()
+    if weight is not None:
+        squared = squared * weight[:, None, None]
+    return (squared.mean(dim=1, keepdim=True) + eps).sqrt()
+
+
+class DistanceHead(nn.Module):
+    """``b + alpha d``, with ``d`` the learned weighted distance: a score that only grows with the distance."""
+
+    def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels))
+        self.alpha = nn.Parameter(torch.ones(()))
+        self.bias = nn.Parameter(torch.tensor(-2.0))
+
+    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
+        return self.bias + self.alpha * feature_distance(f1, f2, F.softplus(self.weight))
+
+
+class DistanceMLPHead(nn.Module):
+    """The weighted distance plus a small perceptron on ``|f1 - f2|`` and ``f1 + f2``.
+
+    The distance alone cannot tell which changes matter: a crop that greens is no change in some scenes. What
+    the pixel is (the sum) and how it differs (the absolute difference) decide together, and both are the same
+    whichever date comes first.
+    """
+
+    def __init__(self, channels: int, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.distance = DistanceHead(channels)
+        self.hidden = nn.Conv2d(2 * channels, channels, 1)
+        self.out = nn.Conv2d(channels, 1, 1)
+        self.activation = nn.GELU()
+        self.dropout = nn.Dropout(dropout)
+        initialise(self)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)  # the distance leads at the start
+
+    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
+        features = torch.cat([(f1 - f2).abs(), f1 + f2], dim=1)
+        hidden = self.activation(self.hidden(self.dropout(features)))
+        logits: Tensor = self.distance(f1, f2) + self.out(self.dropout(hidden))
+        return logits
+
+
+HEADS: dict[str, Callable[..., nn.Module]] = {"distance": DistanceHead, "distance_mlp": DistanceMLPHead}
+"""Heads by name; each builder takes ``channels, *, dropout``."""

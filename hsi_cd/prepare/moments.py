@@ -1,0 +1,52 @@
+"""First and second moments of many pixels, in one pass and in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and scatter of a set of spectra.
+
+    Two sets merge exactly (Chan, Golub and LeVeque 1979, eq. 2.1), so a scene is summed block by block without
+    the cancellation that sums of squares suffer.
+
+    Attributes:
+        count: number of spectra.
+        mean: float64 ``(bands,)``.
+        scatter: float64 ``(bands, bands)``, the sum of outer products of deviations from the mean.
+    """
+
+    count: int
+    mean: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, spectra: NDArray[np.floating]) -> Moments:
+        """Moments of ``spectra (bands, count)``."""
+        bands, count = spectra.shape
+        if count == 0:
+            return cls(0, np.zeros(bands), np.zeros((bands, bands)))
+        mean = spectra.mean(axis=1, dtype=np.float64)
+        deviation = spectra - mean[:, None]
+        return cls(count, mean, deviation @ deviation.T)
+
+    def __add__(self, other: Moments) -> Moments:
+        count = self.count + other.count
+        if self.count == 0 or other.count == 0:
+            return self if other.count == 0 else other
+        gap = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + gap * (other.count / count),
+            self.scatter + other.scatter + np.outer(gap, gap) * (self.count * other.count / count),
+        )
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Population covariance ``(bands, bands)`` (divided by the count)."""
+        return self.scatter / max(self.count, 1)

@@ -1,0 +1,53 @@
+"""Linear projections of standardised spectra onto fewer components."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+_RIDGE = 1e-3  # of the mean noise variance: keeps the noise covariance invertible for strongly correlated bands
+
+
+def principal_components(covariance: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+    """Directions of largest variance (PCA), each scaled to unit variance.
+
+    Args:
+        covariance: ``(bands, bands)``.
+        components: how many to keep.
+
+    Returns:
+        float64 ``(components, bands)``.
+    """
+    _, vectors = scipy.linalg.eigh(covariance)
+    return _unit_variance(vectors.T[::-1][:components], covariance)
+
+
+def minimum_noise_fraction(
+    covariance: NDArray[np.float64], noise: NDArray[np.float64], components: int
+) -> NDArray[np.float64]:
+    """Directions of largest signal-to-noise ratio (MNF; Green et al. 1988, doi 10.1109/36.3001).
+
+    Solves ``covariance v = ratio noise v``. Unlike PCA, the result does not change when a band is scaled, and a
+    band that is all noise comes last however large its variance.
+
+    Args:
+        covariance: ``(bands, bands)``, of signal and noise together.
+        noise: noise covariance, ``(bands, bands)``.
+        components: how many to keep.
+
+    Returns:
+        float64 ``(components, bands)``, each scaled to unit variance, the clearest first.
+    """
+    ridge = _RIDGE * np.trace(noise) / len(noise) + 1e-12
+    _, vectors = scipy.linalg.eigh(covariance, noise + ridge * np.eye(len(noise)))
+    return _unit_variance(vectors.T[::-1][:components], covariance)
+
+
+def _unit_variance(vectors: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale each row to unit variance under ``covariance``, and turn it so that its largest weight is positive."""
+    deviation = np.sqrt(np.einsum("kb,bc,kc->k", vectors, covariance, vectors))
+    # An eigenvector's sign is arbitrary and may differ between linear-algebra builds.
+    largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
+    scaled: NDArray[np.float64] = vectors / (np.maximum(deviation, 1e-12) * np.sign(largest))[:, None]
+    return scaled

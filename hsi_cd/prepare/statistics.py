@@ -1,0 +1,216 @@
+"""What is measured on a scene, once, before anything learns: moments, ranges and the sensor's noise.
+
+Labels play no part here. One streaming pass in blocks of rows; the block size depends on the scene's width
+alone, so the figures do not depend on memory or windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from hsi_cd.errors import BandError
+from hsi_cd.prepare.moments import Moments
+from hsi_cd.scene import Cube, ScenePair
+
+_PIXELS_PER_BLOCK = 1 << 16
+_QUIET_SHARE = 0.6  # neighbour differences kept for the noise: the larger ones are edges of the scene itself
+_HISTOGRAM_BINS = 4096
+
+
+@dataclass(frozen=True)
+class DateStatistics:
+    """Statistics of one date over the pixels that are valid in both dates.
+
+    Attributes:
+        mean: float64 ``(bands,)``.
+        covariance: float64 ``(bands, bands)``.
+        low: smallest value, float64 ``(bands,)``.
+        high: largest value, float64 ``(bands,)``.
+        noise: noise covariance, float64 ``(bands, bands)``.
+    """
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """Standard deviation ``(bands,)``."""
+        return np.sqrt(np.diag(self.covariance))
+
+
+@dataclass(frozen=True)
+class SceneStatistics:
+    """Statistics of both dates.
+
+    Attributes:
+        t1: the earlier date.
+        t2: the later date.
+        valid: bool ``(rows, cols)``, where both dates have data in every band used.
+    """
+
+    t1: DateStatistics
+    t2: DateStatistics
+    valid: NDArray[np.bool_]
+
+
+def row_blocks(rows: int, cols: int) -> Iterator[slice]:
+    """Blocks of whole rows that together cover a scene, of about 65,000 pixels each."""
+    step = max(2, _PIXELS_PER_BLOCK // cols)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.intp]:
+    """Bands that carry something in both dates.
+
+    A band without a single number, or with one number everywhere, teaches nothing and cannot be standardised.
+
+    Args:
+        pair: the scene.
+        drop_constant: leave such bands out instead of refusing the scene.
+
+    Returns:
+        Ascending band indices.
+
+    Raises:
+        BandError: naming the bands, unless ``drop_constant``.
+    """
+    dead: dict[int, str] = {}
+    for cube, date in ((pair.t1, "t1"), (pair.t2, "t2")):
+        low, high = _range(cube)
+        for band in np.flatnonzero(~(low < high)):
+            why = "has no data" if np.isnan(low[band]) else f"is {low[band]:g} everywhere"
+            dead.setdefault(int(band), f"band {band + 1} of {date} ({cube.name}) {why}")
+    kept = np.setdiff1d(np.arange(pair.t1.bands.count), list(dead))
+    if dead and (not drop_constant or kept.size == 0):
+        more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
+        raise BandError(
+            f"{next(iter(dead.values()))}{more}: a constant band cannot be standardised; "
+            "leave such bands out with --set bands.drop_constant=true"
+        )
+    return kept
+
+
+def _range(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest and largest value of each band, NaN for a band without data; stops early once every band varies."""
+    low = np.full(cube.bands.count, np.inf)
+    high = np.full(cube.bands.count, -np.inf)
+    for block in row_blocks(*cube.grid.shape):
+        values = cube.read(block).reshape(cube.bands.count, -1)
+        empty = np.isnan(values)
+        low = np.minimum(low, np.where(empty, np.inf, values).min(axis=1))
+        high = np.maximum(high, np.where(empty, -np.inf, values).max(axis=1))
+        if (low < high).all():
+            break
+    nothing = low > high
+    return np.where(nothing, np.nan, low), np.where(nothing, np.nan, high)
+
+
+def scene_statistics(
+    pair: ScenePair, bands: NDArray[np.intp], *, clip: NDArray[np.float64] | None = None
+) -> SceneStatistics:
+    """Measure a scene in one streaming pass.
+
+    The noise covariance comes from differences of neighbouring pixels, right and below (Green et al. 1988, doi
+    10.1109/36.3001): half the covariance of those 60 % of a block's differences that are smallest, counted in
+    each band's own deviation, since the others are edges rather than noise.
+
+    Args:
+        pair: the scene.
+        bands: indices of the bands used.
+        clip: lowest and highest value kept, float64 ``(2 dates, 2, bands)``, or None.
+
+    Returns:
+        The statistics of both dates.
+
+    Raises:
+        BandError: fewer than two pixels have data in every band of both dates.
+    """
+    count = len(bands)
+    moments = [Moments(0, np.zeros(count), np.zeros((count, count))) for _ in range(2)]
+    noise = [Moments(0, np.zeros(count), np.zeros((count, count))) for _ in range(2)]
+    low, high = np.full((2, count), np.inf), np.full((2, count), -np.inf)
+    rows, cols = pair.shape
+    valid = np.zeros((rows, cols), dtype=bool)
+    for block in tqdm(list(row_blocks(rows, cols)), desc="statistics", leave=False, disable=None):
+        # One row more than the block, for the differences between this block and the next.
+        dates = [values[bands] for values in pair.read(slice(block.start, min(block.stop + 1, rows)))]
+        usable = np.logical_and.reduce(np.isfinite(np.concatenate(dates)), axis=0)
+        inside = usable[: block.stop - block.start]
+        valid[block] = inside
+        for date, values in enumerate(dates):
+            if clip is not None:
+                values = np.clip(values, clip[date, 0][:, None, None], clip[date, 1][:, None, None])
+            spectra = values[:, : block.stop - block.start][:, inside].astype(np.float64)
+            moments[date] += Moments.of(spectra)
+            if spectra.size:
+                low[date] = np.minimum(low[date], spectra.min(axis=1))
+                high[date] = np.maximum(high[date], spectra.max(axis=1))
+            noise[date] += _quiet_differences(values, usable)
+    if moments[0].count < 2:
+        raise BandError(
+            f"{moments[0].count} pixels have data in all {count} bands of both dates: the dates must overlap; "
+            "if single bands are empty, leave them out with --set bands.drop_constant=true"
+        )
+    t1, t2 = (
+        DateStatistics(m.mean, m.covariance, lo, hi, _second_moment(n) / 2)
+        for m, lo, hi, n in zip(moments, low, high, noise, strict=True)
+    )
+    return SceneStatistics(t1, t2, valid)
+
+
+def _quiet_differences(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> Moments:
+    """Moments of a block's smaller neighbour differences."""
+    right = (values[:, :, 1:] - values[:, :, :-1])[:, usable[:, 1:] & usable[:, :-1]]
+    below = (values[:, 1:] - values[:, :-1])[:, usable[1:] & usable[:-1]]
+    differences = np.concatenate([right, below], axis=1)
+    if differences.shape[1] == 0:
+        return Moments.of(differences)
+    scale = np.maximum(differences.std(axis=1), 1e-12)
+    size = np.square(differences / scale[:, None]).sum(axis=0)
+    return Moments.of(differences[:, size <= np.quantile(size, _QUIET_SHARE)])
+
+
+def _second_moment(moments: Moments) -> NDArray[np.float64]:
+    """Mean outer product about zero: differences of neighbours have no mean of their own."""
+    return moments.covariance + np.outer(moments.mean, moments.mean)
+
+
+def percentile_limits(pair: ScenePair, bands: NDArray[np.intp], *, percent: float) -> NDArray[np.float64]:
+    """The values below and above which ``percent`` % of each band's pixels lie.
+
+    Two streaming passes: the range, then a histogram of 4,096 bins inside it, interpolated; exact to one bin.
+
+    Args:
+        pair: the scene.
+        bands: indices of the bands used.
+        percent: share of pixels clipped at each end, in percent.
+
+    Returns:
+        float64 ``(2 dates, 2 ends, bands)``.
+    """
+    limits = np.empty((2, 2, len(bands)))
+    for date, cube in enumerate((pair.t1, pair.t2)):
+        low, high = np.full(len(bands), np.inf), np.full(len(bands), -np.inf)
+        for block in row_blocks(*cube.grid.shape):
+            values = cube.read(block)[bands].reshape(len(bands), -1)
+            low = np.fmin(low, np.fmin.reduce(values, axis=1))
+            high = np.fmax(high, np.fmax.reduce(values, axis=1))
+        counts = np.zeros((len(bands), _HISTOGRAM_BINS))
+        for block in row_blocks(*cube.grid.shape):
+            values = cube.read(block)[bands].reshape(len(bands), -1)
+            for band in range(len(bands)):
+                counts[band] += np.histogram(values[band], _HISTOGRAM_BINS, (low[band], high[band]))[0]
+        for band in range(len(bands)):
+            edges = np.linspace(low[band], high[band], _HISTOGRAM_BINS + 1)
+            cumulated = np.concatenate([[0.0], np.cumsum(counts[band])]) / counts[band].sum()
+            limits[date, :, band] = np.interp([percent / 100, 1 - percent / 100], cumulated, edges)
+    return limits

@@ -1,0 +1,134 @@
+"""From stored spectra to the components that a detector sees: decided once, frozen, saved with the detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
+from hsi_cd.prepare.statistics import DateStatistics, SceneStatistics
+
+
+@dataclass(frozen=True)
+class SceneTransform:
+    """A per-pixel map from all stored bands of a date to its components: clip, then one affine map.
+
+    Standardisation and projection are both affine, so they are folded into one matrix a date.
+
+    Attributes:
+        bands: indices of the stored bands used, int64 ``(bands,)``.
+        weight: float32 ``(2 dates, components, bands)``.
+        offset: float32 ``(2 dates, components)``.
+        clip: lowest and highest stored value kept, float32 ``(2 dates, 2 ends, bands)``; infinite for no clipping.
+        noise: standard deviation of the noise in each component, float32 ``(components,)``.
+    """
+
+    bands: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    clip: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return len(self.noise)
+
+    def apply(self, values: NDArray[np.float32], *, date: int) -> NDArray[np.float32]:
+        """Components of a window of one date.
+
+        Args:
+            values: stored values, float32 ``(all bands, rows, cols)``, NaN for no data.
+            date: 0 for t1, 1 for t2.
+
+        Returns:
+            float32 ``(components, rows, cols)``; NaN where any band used has no data.
+        """
+        used = values if len(self.bands) == len(values) else values[self.bands]
+        if np.isfinite(self.clip[date]).any():
+            used = np.clip(used, self.clip[date, 0][:, None, None], self.clip[date, 1][:, None, None])
+        flat = used.reshape(len(self.bands), -1)
+        components: NDArray[np.float32] = self.weight[date] @ flat + self.offset[date][:, None]
+        return components.reshape(-1, *values.shape[1:])
+
+
+def fit_transform(
+    statistics: SceneStatistics,
+    bands: NDArray[np.intp],
+    *,
+    scaling: str,
+    joint: bool,
+    projection: str,
+    components: int,
+    clip: NDArray[np.float64] | None = None,
+) -> SceneTransform:
+    """The transform that a scene's statistics and the options decide.
+
+    Args:
+        statistics: of the scene, in the bands used (and after clipping, if there is any).
+        bands: indices of the bands used.
+        scaling: ``zscore`` (mean 0, deviation 1) or ``minmax`` (0 to 1).
+        joint: scale both dates alike, by their pooled statistics, instead of each by its own.
+        projection: ``mnf``, ``pca`` or ``none``, fitted on both dates together.
+        components: how many to keep, at most as many as there are bands; all for ``none``.
+        clip: the limits that were used for the statistics, ``(2 dates, 2 ends, bands)``.
+
+    Returns:
+        The frozen transform.
+    """
+    dates = (statistics.t1, statistics.t2)
+    centre, scale = _scaling(dates, kind=scaling, joint=joint)
+    # Moments of the standardised spectra of both dates together, equally many pixels in each.
+    means = np.stack([(d.mean - c) / s for d, c, s in zip(dates, centre, scale, strict=True)])
+    pooled_mean = means.mean(axis=0)
+    covariance = np.mean(
+        [
+            d.covariance / np.outer(s, s) + np.outer(m - pooled_mean, m - pooled_mean)
+            for d, s, m in zip(dates, scale, means, strict=True)
+        ],
+        axis=0,
+    )
+    noise = np.mean([d.noise / np.outer(s, s) for d, s in zip(dates, scale, strict=True)], axis=0)
+
+    if projection == "mnf":
+        matrix = minimum_noise_fraction(covariance, noise, components)
+    elif projection == "pca":
+        matrix = principal_components(covariance, components)
+    else:
+        matrix, pooled_mean = np.eye(len(bands)), np.zeros(len(bands))
+    weight = matrix[None] / scale[:, None, :]
+    offset = -np.einsum("dkb,db->dk", weight, centre) - (matrix @ pooled_mean)[None]
+    if clip is None:
+        clip = np.stack([np.full((2, len(bands)), -np.inf), np.full((2, len(bands)), np.inf)], axis=1)
+    return SceneTransform(
+        bands=np.asarray(bands, dtype=np.int64),
+        weight=weight.astype(np.float32),
+        offset=offset.astype(np.float32),
+        clip=clip.astype(np.float32),
+        noise=np.sqrt(np.einsum("kb,bc,kc->k", matrix, noise, matrix)).astype(np.float32),
+    )
+
+
+def _scaling(
+    dates: tuple[DateStatistics, DateStatistics], *, kind: str, joint: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre and scale of each date, each float64 ``(2 dates, bands)``."""
+    mean = np.stack([d.mean for d in dates])
+    variance = np.stack([np.diag(d.covariance) for d in dates])
+    low, high = np.stack([d.low for d in dates]), np.stack([d.high for d in dates])
+    if joint:
+        # The pooled variance is the mean variance plus the variance of the two means.
+        variance = np.broadcast_to(variance.mean(axis=0) + mean.var(axis=0), mean.shape)
+        mean = np.broadcast_to(mean.mean(axis=0), mean.shape)
+        low = np.broadcast_to(low.min(axis=0), mean.shape)
+        high = np.broadcast_to(high.max(axis=0), mean.shape)
+    if kind == "minmax":
+        return low, _positive(high - low)
+    return mean, _positive(np.sqrt(variance))
+
+
+def _positive(scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A band that is constant among the valid pixels, though not in the whole scene, is left unscaled."""
+    return np.where(scale > 0, scale, 1.0)

@@ -1,0 +1,43 @@
+"""Windows of a scene with mirrored surroundings, at any position and of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.prepare.padding import mirror_index
+from hsi_cd.scene import Cube, ScenePair
+
+
+def read_window(
+    pair: ScenePair, rows: slice, cols: slice, *, radius: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Both dates in a window of the endless mirror of the scene.
+
+    Args:
+        pair: the scene.
+        rows: rows of the window; may lie outside the scene.
+        cols: columns of the window; may lie outside the scene.
+        radius: further pixels on each side.
+
+    Returns:
+        Stored values of both dates, float32 ``(bands, rows + 2 radius, cols + 2 radius)``, NaN for no data.
+    """
+    height, width = pair.shape
+    row = mirror_index(rows.start - radius, rows.stop + radius, height)
+    col = mirror_index(cols.start - radius, cols.stop + radius, width)
+    return _mirrored(pair.t1, row, col), _mirrored(pair.t2, row, col)
+
+
+def _mirrored(cube: Cube, row: NDArray[np.intp], col: NDArray[np.intp]) -> NDArray[np.float32]:
+    top, left = int(row.min()), int(col.min())
+    values = cube.read(slice(top, int(row.max()) + 1), slice(left, int(col.max()) + 1))
+    row, col = row - top, col - left
+    if _is_range(row) and _is_range(col):
+        return values
+    return values[:, row[:, None], col]
+
+
+def _is_range(index: NDArray[np.intp]) -> bool:
+    """Whether an index is 0, 1, 2, ...: inside the scene nothing is mirrored, and nothing need be copied."""
+    return bool((index == np.arange(len(index))).all())

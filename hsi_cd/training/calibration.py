@@ -1,0 +1,64 @@
+"""From held-out logits to probabilities that mean something, and to the threshold of the map."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.siamese import Calibration
+
+_PRIOR = 2.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
+
+
+def calibrate(logits: NDArray[np.float64], target: NDArray[np.float64]) -> Calibration:
+    """Fit Platt's sigmoid to held-out logits, then choose the threshold.
+
+    The slope and offset maximise the likelihood of the held-out labels (Platt 1999), drawn towards 1 and 0 so
+    that ten labels give a sane result. The threshold is the one whose Kappa, expected from the probabilities
+    themselves, is greatest: counted on the few labels it would jump from pixel to pixel.
+
+    Args:
+        logits: of pixels that the network was not trained on, ``(N,)``.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+
+    Returns:
+        The calibration.
+    """
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        slope, offset = parameters
+        z = slope * logits + offset
+        off = scipy.special.expit(z) - target
+        prior = _PRIOR / 2 * ((slope - 1) ** 2 + offset**2)
+        value = float(np.sum(np.logaddexp(0, z) - target * z) + prior)
+        return value, np.array([off @ logits + _PRIOR * (slope - 1), off.sum() + _PRIOR * offset])
+
+    # A slope below 0.05 would turn the order of the scores into chance.
+    fit = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, bounds=[(0.05, 20), (-20, 20)])
+    slope, offset = (float(value) for value in fit.x)
+    probability = scipy.special.expit(slope * logits + offset)
+    return Calibration(slope, offset, best_expected_threshold(probability))
+
+
+def best_expected_threshold(probability: NDArray[np.float64]) -> float:
+    """The threshold at which Kappa, expected under the probabilities, is greatest.
+
+    If the probabilities are right, the pixels at or above a threshold hold ``sum p`` changed ones; the whole
+    confusion matrix follows, and with it Kappa, without a label.
+
+    Args:
+        probability: calibrated change probabilities, ``(N,)``.
+
+    Returns:
+        A threshold half-way between two of the probabilities.
+    """
+    p = np.sort(probability)[::-1]
+    n, changed = len(p), p.sum()
+    flagged = np.arange(1, n)
+    true_positive = np.cumsum(p)[:-1]
+    agree = (true_positive + (n - flagged) - (changed - true_positive)) / n
+    chance = (flagged * changed + (n - flagged) * (n - changed)) / n**2
+    best = int(np.argmax((agree - chance) / np.maximum(1 - chance, 1e-12)))
+    return float((p[best] + p[best + 1]) / 2)

@@ -1,0 +1,27 @@
+"""The examples in the docstrings run."""
+
+import doctest
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("module", "functions"), [("counts", 1), ("scores", 9), ("continuous", 3), ("baselines", 2)]
+)
+def test_examples(module, functions):
+    loaded = importlib.import_module(f"hsi_cd.evaluation.{module}")
+    with_examples = [test for test in doctest.DocTestFinder().find(loaded) if test.examples]
+    assert len(with_examples) == functions
+    outcome = doctest.testmod(loaded)
+    assert outcome.failed == 0
+
+
+def test_counting_needs_no_matplotlib_and_no_scikit_learn():
+    code = (
+        "import sys, hsi_cd.evaluation; print([m for m in ('matplotlib', 'sklearn', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,1 +1,6 @@
-"""TODO."""
+"""The catalogue of benchmark scenes, and the simulator."""
+
+from hsi_cd.datasets.catalogue import CATALOGUE, DatasetState, describe, find_entry, open_dataset, open_pair
+from hsi_cd.datasets.entries import SceneEntry
+
+__all__ = ["CATALOGUE", "DatasetState", "SceneEntry", "describe", "find_entry", "open_dataset", "open_pair"]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.siamese import siamese_from_state
 from hsi_cd.errors import unknown_name
 
-DETECTORS: dict[str, Callable[[dict[str, Any]], Detector]] = {"siamese": siamese_from_state}
-"""How each method's detector is rebuilt from its state."""
+DETECTORS: dict[str, Callable[..., Detector]] = {"siamese": siamese_from_state}
+"""How each method's detector is rebuilt: ``state, *, device``."""
 
 
-def detector_from_state(method: str, state: dict[str, Any]) -> Detector:
-    """The detector of a method, rebuilt from what :meth:`Detector.state` gave.
+def detector_from_state(method: str, state: dict[str, Any], *, device: torch.device) -> Detector:
+    """The detector of a method, rebuilt from what :meth:`Detector.state` gave, scoring on ``device``.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -22,4 +24,4 @@ def detector_from_state(method: str, state: dict[str, Any]) -> Detector:
     """
     if method not in DETECTORS:
         raise unknown_name("method", method, DETECTORS)
-    return DETECTORS[method](state)
+    return DETECTORS[method](state, device=device)

@@ -225,8 +225,15 @@ def _whole_components(
     return np.concatenate(first, axis=1), np.concatenate(second, axis=1)
 
 
-def siamese_from_state(state: dict[str, Any]) -> SiameseDetector:
+def siamese_from_state(
+    state: dict[str, Any], *, augment: AugmentConfig | None = None, device: torch.device | None = None
+) -> SiameseDetector:
     """The detector that :meth:`SiameseDetector.state` described.
+
+    Args:
+        state: what it gave.
+        augment: how strongly the networks disturb their own features, if they are to be trained further.
+        device: where the network computes; the CPU by default.
 
     Raises:
         CheckpointError: parts are missing or do not fit together.
@@ -238,8 +245,9 @@ def siamese_from_state(state: dict[str, Any]) -> SiameseDetector:
         )
         transform = SceneTransform(**{name: value.numpy() for name, value in state["transform"].items()})
         model = ModelConfig.model_validate(state["model"])
-        network = build_network(model, transform.noise)
+        network = build_network(model, transform.noise, augment=augment)
         network.load_state_dict(state["network"])
+        network.to(device or torch.device("cpu"))
         down, right = state["shift"]
         return SiameseDetector(
             bands, transform, (down, right), network, Calibration(**state["calibration"]), model

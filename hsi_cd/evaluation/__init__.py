@@ -11,6 +11,7 @@ from hsi_cd.evaluation.baselines import Baselines, coordinate_floor, majority_co
 from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
 from hsi_cd.evaluation.images import class_image, error_image, false_colour, stretch_limits
+from hsi_cd.evaluation.judge import judge_map
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import (
     SCORE_NAMES,
@@ -48,6 +49,7 @@ __all__ = [
     "f1",
     "false_colour",
     "iou",
+    "judge_map",
     "kappa",
     "majority_counts",
     "measure_baselines",

@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import LabelError, unknown_name
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels
-
-
-@dataclass(frozen=True)
-class Split:
-    """A division of a scene's labelled pixels.
-
-    Attributes:
-        protocol: the protocol's id, as ``P1``.
-        seed: seed of the draw.
-        shape: ``(rows, cols)`` of the scene.
-        train: flat (row-major) indices of the training pixels, int64, in the order drawn.
-    """
-
-    protocol: str
-    seed: int
-    shape: tuple[int, int]
-    train: NDArray[np.int64]
-
-    def test_mask(self, labels: Labels) -> NDArray[np.bool_]:
-        """Bool ``(rows, cols)``: every labelled pixel that does not teach."""
-        mask: NDArray[np.bool_] = labels.values != UNLABELLED
-        mask.ravel()[self.train] = False
-        return mask
+from hsi_cd.scene import CHANGED, UNCHANGED, Labels, Split
 
 
 def split_p1(labels: Labels, *, seed: int, fraction: float) -> NDArray[np.int64]:

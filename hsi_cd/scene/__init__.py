@@ -5,6 +5,7 @@ from hsi_cd.scene.cube import Cube, cube_from_array
 from hsi_cd.scene.grid import Grid, check_same_grid
 from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
 from hsi_cd.scene.pair import ScenePair
+from hsi_cd.scene.split import Split
 
 __all__ = [
     "CHANGED",
@@ -16,6 +17,7 @@ __all__ = [
     "LabelScheme",
     "Labels",
     "ScenePair",
+    "Split",
     "check_same_bands",
     "check_same_grid",
     "cube_from_array",

@@ -71,15 +71,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_detector(path: Path) -> Detector:
-    """The detector in a checkpoint, ready to score.
+def load_detector(path: Path, *, device: torch.device) -> Detector:
+    """The detector in a checkpoint, ready to score on ``device``.
 
     Raises:
         MissingInputError: there is no such file.
         CheckpointError: the checkpoint is damaged or of another kind.
     """
     content = load_checkpoint(path)
-    return detector_from_state(content["method"], content["detector"])
+    return detector_from_state(content["method"], content["detector"], device=device)
 
 
 def file_hash(path: Path) -> str:

@@ -132,7 +132,7 @@ def train(
             if not score < progress.best_score:
                 progress.best_score, progress.best_epoch = score, progress.epoch
                 progress.best_weights = copy.deepcopy(network.state_dict())
-                progress.best_calibration = calibration
+                progress.best_calibration = detector.calibration = calibration
                 save("best", _training_state(progress, optimizer, schedule, generator))
         if last or progress.epoch % config.save_every == 0:
             save("last", _training_state(progress, optimizer, schedule, generator))

@@ -1,0 +1,123 @@
+"""The command ``hsi-cd``: finds the command's module, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hsi_cd import __version__
+from hsi_cd.errors import HsiCdError
+
+COMMANDS = {
+    "train": "Learn from a scene's labels, map the scene, and score the map.",
+    "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
+    "evaluate": "Score a change map against a truth map.",
+    "simulate": "Make a scene pair with known truth, to try everything on.",
+    "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",
+}
+"""The commands in the order a newcomer meets them, with what each does; each lives in a module of its name."""
+
+EPILOG = """\b
+First steps:
+  hsi-cd simulate demo/scene
+  hsi-cd train --t1 demo/scene/t1.tif --t2 demo/scene/t2.tif \\
+      --truth demo/scene/truth.tif --run demo/run
+  hsi-cd predict --checkpoint demo/run/best.pt --t1 demo/scene/t1.tif \\
+      --t2 demo/scene/t2.tif --output demo/change.tif
+  hsi-cd evaluate demo/change.tif --truth demo/scene/truth.tif \\
+      --exclude demo/run/split.npz
+
+Each command's own help, as hsi-cd train --help, shows its options and examples.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command runs, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"hsi_cd.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="hsi-cd")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Hyperspectral change detection: two cubes in, a georeferenced change map and its scores out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0 well, 1 a fault of ours, 2 a fault of the input."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: as typed after ``hsi-cd``; ``--debug`` may stand anywhere.
+
+    Returns:
+        The exit code.
+    """
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
+    for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return 0
+    except click.ClickException as error:
+        if debug:
+            raise
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "hsi-cd"
+        return _complain(f"{error.format_message()} (see {command} --help)", code=2)
+    except (HsiCdError, MemoryError) as error:
+        if debug:
+            raise
+        return _complain(_one_line(error), code=2)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted; what was finished is kept", code=130)
+    except BrokenPipeError:
+        sys.stderr.close()  # or Python complains a second time when it leaves
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        return _complain(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", code=1)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def _complain(message: str, *, code: int) -> int:
+    click.echo(f"hsi-cd: error: {message}", err=True)
+    return code

@@ -1,0 +1,102 @@
+"""``hsi-cd predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hsi_cd.cli.options import check_scene_options, open_scene, scene_options
+
+if TYPE_CHECKING:
+    from hsi_cd.scene import Grid
+
+EPILOG = """\b
+Examples:
+  hsi-cd predict --checkpoint runs/mine/best.pt --t1 a.tif --t2 b.tif --output change.tif
+  hsi-cd predict --checkpoint runs/mine/best.pt --dataset farmland --output change.tif \\
+      --score score.tif --like georeferenced.tif
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="FILE", help="best.pt of a run."
+)
+@scene_options
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
+)
+@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Change probabilities (GeoTIFF).")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="Probability of change [default: the checkpoint's]."
+)
+@click.option(
+    "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+def predict(
+    checkpoint: Path,
+    dataset: str | None,
+    t1: Path | None,
+    t2: Path | None,
+    t1_key: str | None,
+    t2_key: str | None,
+    data_root: Path,
+    output: Path,
+    score: Path | None,
+    threshold: float | None,
+    like: Path | None,
+    device: str,
+    overwrite: bool,
+) -> None:
+    """Map a scene pair with a trained checkpoint. No labels are read.
+
+    The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
+    of any height are read, scored and written in bounded memory.
+    """
+    check_scene_options(dataset, t1, t2)
+    from hsi_cd.io import check_output
+
+    for target in (output, score):
+        if target is not None:
+            check_output(target, overwrite=overwrite)
+    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
+    grid = _grid_like(like, pair.shape) if like is not None else None
+
+    from hsi_cd.inference.predict import write_maps
+    from hsi_cd.training.checkpoint import file_hash, load_detector
+    from hsi_cd.training.seeding import choose_device
+
+    detector = load_detector(checkpoint, device=choose_device(device))
+    write_maps(
+        detector,
+        pair,
+        change=output,
+        score=score,
+        threshold=threshold,
+        grid=grid,
+        checkpoint_hash=file_hash(checkpoint),
+        overwrite=overwrite,
+    )
+    click.echo(f"change map: {output}" + (f"\nchange probabilities: {score}" if score else ""))
+
+
+def _grid_like(path: Path, shape: tuple[int, int]) -> Grid:
+    """The georeference of a raster, for a scene that has none of its own."""
+    from hsi_cd.errors import GridError
+    from hsi_cd.io import open_cube
+
+    grid = open_cube(path).grid
+    if grid.shape != shape:
+        raise GridError(
+            f"--like {path} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
+            "give a raster of the same pixels"
+        )
+    if not grid.is_georeferenced:
+        raise GridError(
+            f"--like {path} has no georeference to take: give a raster with a CRS and transform or GCPs"
+        )
+    return grid

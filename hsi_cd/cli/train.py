@@ -1,0 +1,92 @@
+"""``hsi-cd train``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from hsi_cd.cli.options import check_scene_options, open_scene, read_truth, scene_options, truth_options
+
+EPILOG = """\b
+Examples:
+  hsi-cd train --dataset farmland --data-root scenes
+  hsi-cd train --t1 before.tif --t2 after.tif --truth truth.tif --run runs/mine
+  hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
+  hsi-cd train --dataset taizhou --run runs/mine --resume
+
+configs/default.yaml lists every setting that --set and --config can change.
+"""
+
+
+@click.command(epilog=EPILOG)
+@scene_options
+@truth_options
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
+)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
+)
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/...]."
+)
+@click.option("--seed", type=int, help="Seed of the split, the weights and the batches [default: 0].")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute [default: auto].")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run in --run.")
+def train(
+    dataset: str | None,
+    t1: Path | None,
+    t2: Path | None,
+    t1_key: str | None,
+    t2_key: str | None,
+    data_root: Path,
+    truth: tuple[Path, ...],
+    truth_key: str | None,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    folder: Path | None,
+    seed: int | None,
+    device: str | None,
+    resume: bool,
+) -> None:
+    """Learn from a scene's labels, map the scene, and score the map.
+
+    Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. The run folder ends with
+    the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
+    """
+    from hsi_cd import config as configuration
+
+    layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
+    options = {"dataset": dataset, "seed": seed, "device": device}
+    layers.append(("options", {name: value for name, value in options.items() if value is not None}))
+    if config_file is not None:
+        layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
+    config = configuration.resolve(layers)
+    check_scene_options(config.dataset, t1, t2)
+    if config.dataset is not None:
+        from hsi_cd.datasets import find_entry
+
+        name = find_entry(config.dataset).name
+        layers.insert(0, (f"configs/{name}.yaml", configuration.dataset_config(name)))
+        layers.append(("options", {"dataset": name}))
+        config = configuration.resolve(layers)
+    if resume and folder is None:
+        raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
+
+    pair = open_scene(config.dataset, t1, t2, (t1_key, t2_key), data_root)
+    labels = read_truth(config.dataset, truth, truth_key, data_root)
+    if folder is None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        folder = Path("runs") / f"{pair.name}-{config.method}-seed{config.seed}-{stamp}"
+
+    from hsi_cd.evaluation import score_table
+    from hsi_cd.training.run import run_training
+
+    result = run_training(pair, labels, config, folder, resume=resume)
+    click.echo(score_table(result))
+    click.echo(f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt")
+    click.echo(
+        f"map another scene of these bands: hsi-cd predict --checkpoint {folder / 'best.pt'} --t1 ... --t2 ..."
+    )

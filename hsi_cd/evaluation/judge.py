@@ -1,0 +1,76 @@
+"""A change map judged against a truth map: one place for every command that prints a score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.errors import GridError
+from hsi_cd.evaluation.baselines import measure_baselines
+from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
+from hsi_cd.evaluation.counts import count_confusion
+from hsi_cd.evaluation.result import ClassCounts, RunResult
+from hsi_cd.evaluation.scores import all_scores
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+
+
+def judge_map(
+    change: NDArray[np.uint8],
+    labels: Labels,
+    *,
+    dataset: str,
+    method: str,
+    split: Split | None = None,
+    probability: NDArray[np.float32] | None = None,
+    **facts: Any,
+) -> RunResult:
+    """Score a change map.
+
+    Args:
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        labels: truth map.
+        dataset: name of the scene.
+        method: name of what made the map.
+        split: the pixels that taught; they judge nothing. Without it, all labelled pixels judge.
+        probability: change probabilities, float32 ``(rows, cols)``, NaN for no data; adds the scores that need
+            them.
+        facts: further fields of the result, as ``train_seconds``.
+
+    Returns:
+        The result.
+
+    Raises:
+        GridError: map, truth and split differ in shape.
+    """
+    if change.shape != labels.shape:
+        raise GridError(
+            f"the map has {change.shape[0]} x {change.shape[1]} pixels but the truth ({labels.name}) has "
+            f"{labels.shape[0]} x {labels.shape[1]}: give the truth map of this scene"
+        )
+    judged = labels.values != UNLABELLED if split is None else split.test_mask(labels)
+    truth = np.where(judged, labels.values, np.uint8(UNLABELLED))
+    counts = count_confusion(truth, change)
+    scores = all_scores(counts)
+    if probability is not None:
+        scores["auc"] = roc_auc(probability, truth)
+        scores["average_precision"] = average_precision(probability, truth)
+        scores["ece"] = expected_calibration_error(probability, truth)
+    if split is not None:
+        facts |= {
+            "protocol": split.protocol,
+            "scope": "held-out",
+            "seed": split.seed,
+            "train": _class_counts(labels.values.ravel()[split.train]),
+            "baselines": measure_baselines(split.train, labels.values, judged),
+        }
+    else:
+        facts |= {"protocol": "none", "scope": "all labelled"}
+    return RunResult(
+        dataset=dataset, method=method, counts=counts, scores=scores, test=_class_counts(truth.ravel()), **facts
+    )
+
+
+def _class_counts(values: NDArray[np.uint8]) -> ClassCounts:
+    return ClassCounts(int((values == UNCHANGED).sum()), int((values == CHANGED).sum()))

@@ -1,0 +1,233 @@
+"""Change maps and probability rasters: written by row bands, and read again for judging."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from hsi_cd.errors import FormatError, OutputError
+from hsi_cd.io.atomic import atomic_paths
+from hsi_cd.io.kinds import file_kind, find_input
+from hsi_cd.io.raster import open_raster, quiet_georeference, read_single_band
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
+
+NO_DATA = UNLABELLED
+COLOURS = {UNCHANGED: (230, 230, 230, 255), CHANGED: (200, 30, 30, 255), NO_DATA: (0, 0, 0, 0)}
+"""Colour table of change maps, RGBA by value."""
+
+_BLOCK = 256
+
+
+class RasterWriter:
+    """Writes one band from top to bottom.
+
+    Rows are gathered to whole rows of tiles, so that every compressed tile is written once: one written twice
+    would leave its first copy as dead bytes in the file.
+    """
+
+    def __init__(self, dataset: Any, path: Path) -> None:
+        self._dataset = dataset
+        self._path = path
+        self._rows, self._cols = int(dataset.height), int(dataset.width)
+        self._buffer = np.empty((dataset.block_shapes[0][0], self._cols), dtype=dataset.dtypes[0])
+        self._start = 0  # first row of the buffer
+        self._next = 0  # next row to come
+
+    def write(self, row0: int, values: NDArray[np.generic]) -> None:
+        """Write a band of rows.
+
+        Args:
+            row0: its first row; bands come in order and without gaps.
+            values: ``(any number of rows, cols)``, of the raster's type (or bool for a change map).
+
+        Raises:
+            ValueError: the band has another width or type, or is not the next one.
+            OutputError: the file cannot be written.
+        """
+        if row0 != self._next or values.ndim != 2 or values.shape[1] != self._cols:
+            raise ValueError(
+                f"rows from {row0} of shape {values.shape}: expected row {self._next} and {self._cols} columns"
+            )
+        if row0 + len(values) > self._rows:
+            raise ValueError(f"rows {row0} to {row0 + len(values)} of a raster of {self._rows}")
+        if not np.can_cast(values.dtype, self._buffer.dtype, casting="same_kind") or (
+            values.dtype.kind == "f" and self._buffer.dtype.kind != "f"
+        ):
+            raise ValueError(f"values of type {values.dtype} for a raster of {self._buffer.dtype}")
+        done = 0
+        while done < len(values):
+            fill = self._next - self._start
+            taken = min(len(values) - done, len(self._buffer) - fill)
+            self._buffer[fill : fill + taken] = values[done : done + taken]
+            done += taken
+            self._next += taken
+            if self._next - self._start == len(self._buffer):
+                self._flush()
+
+    def close(self) -> None:
+        """Write what is left and close the file.
+
+        Raises:
+            ValueError: rows are missing.
+            OutputError: the file cannot be written.
+        """
+        if self._next != self._rows:
+            raise ValueError(f"{self._next} of {self._rows} rows were written")
+        self._flush()
+        try:
+            with quiet_georeference():
+                self._dataset.close()
+            # GDAL tells a disk that filled up at the very end only in its log: the last row shows it.
+            with open_raster(self._path, "GTiff") as written:
+                written.read(1, window=Window(0, self._rows - 1, self._cols, 1))
+        except (RasterioError, FormatError) as error:
+            raise _unwritable(self._path, error) from error
+
+    def _flush(self) -> None:
+        count = self._next - self._start
+        if not count:
+            return
+        try:
+            self._dataset.write(self._buffer[:count], 1, window=Window(0, self._start, self._cols, count))
+        except RasterioError as error:
+            raise _unwritable(self._path, error) from error
+        self._start = self._next
+
+
+@dataclass(frozen=True)
+class MapWriters:
+    """The two rasters of one prediction.
+
+    Attributes:
+        change: uint8: 0 unchanged, 1 changed, 255 no data.
+        score: float32 probability of change, NaN no data; None where none was asked for.
+    """
+
+    change: RasterWriter
+    score: RasterWriter | None
+
+
+@contextmanager
+def map_writers(
+    change: str | os.PathLike[str],
+    score: str | os.PathLike[str] | None = None,
+    *,
+    grid: Grid,
+    tags: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Iterator[MapWriters]:
+    """Write a change map, and a probability raster if asked for, row by row.
+
+    Both are tiled, deflated GeoTIFFs with the grid's georeference, and BigTIFF where they might pass 4 GB. They
+    appear together when the block ends well; otherwise neither does.
+
+    Args:
+        change: file of the change map.
+        score: file of the probability raster, or None.
+        grid: shape and georeference.
+        tags: text to store in both (version, checkpoint, threshold).
+        overwrite: whether existing files may be replaced.
+
+    Yields:
+        The writers; every row of each must be written, in order.
+
+    Raises:
+        OutputError: a file exists, its folder is absent or not writable, or writing fails.
+        ValueError: rows are missing at the end, or both files have one name.
+    """
+    targets = [Path(change)] if score is None else [Path(change), Path(score)]
+    if len({target.absolute() for target in targets}) != len(targets):
+        raise OutputError(f"{targets[0]} is named for both the change map and the score: name two files")
+    with atomic_paths(targets, overwrite=overwrite) as drafts:
+        opened: list[Any] = []
+        try:
+            opened.append(_create(drafts[0], grid, np.dtype(np.uint8), NO_DATA, tags or {}))
+            opened[0].write_colormap(1, COLOURS)
+            opened[0].set_band_description(1, "change: 0 unchanged, 1 changed, 255 no data")
+            if score is not None:
+                opened.append(_create(drafts[1], grid, np.dtype(np.float32), math.nan, tags or {}))
+                opened[1].set_band_description(1, "probability of change")
+            writers = [RasterWriter(dataset, draft) for dataset, draft in zip(opened, drafts, strict=True)]
+            yield MapWriters(change=writers[0], score=writers[1] if score is not None else None)
+            for writer in writers:
+                writer.close()
+        finally:
+            for dataset in opened:
+                with quiet_georeference():
+                    dataset.close()
+
+
+def read_map(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], Grid]:
+    """Read a change map.
+
+    Args:
+        path: a raster of one band with 0 unchanged, 1 changed, 255 no data.
+
+    Returns:
+        uint8 ``(rows, cols)`` and the grid.
+
+    Raises:
+        MissingInputError: the file does not exist.
+        FormatError: it is no raster, has several bands, or holds other values.
+    """
+    found = find_input(path)
+    stored, grid, nodata = read_single_band(found, file_kind(found))
+    values = np.unique(stored)
+    if not set(values.tolist()) <= set(COLOURS):
+        listed = ", ".join(f"{float(v):g}" for v in values[:8])
+        more = f" and {len(values) - 8} more" if len(values) > 8 else ""
+        raise FormatError(
+            f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data"
+        )
+    if NO_DATA in values and CHANGED not in values and nodata != NO_DATA:
+        # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
+        raise FormatError(
+            f"{found} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
+            "declare 255 as no data"
+        )
+    return stored.astype(np.uint8), grid
+
+
+def _create(path: Path, grid: Grid, dtype: np.dtype[Any], nodata: float, tags: Mapping[str, str]) -> Any:
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "height": grid.rows,
+        "width": grid.cols,
+        "count": 1,
+        "dtype": dtype.name,
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": _block(grid.cols),
+        "blockysize": _block(grid.rows),
+        "compress": "deflate",
+        "predictor": 3 if dtype.kind == "f" else 1,
+        "BIGTIFF": "IF_SAFER",
+    }
+    try:
+        with quiet_georeference():
+            dataset = rasterio.open(path, "w", **profile, **grid.georeference())
+    except RasterioError as error:
+        raise _unwritable(path, error) from error
+    dataset.update_tags(**tags)
+    return dataset
+
+
+def _block(size: int) -> int:
+    """Tile edge: TIFF wants a multiple of 16, and a small raster needs no larger tile than itself."""
+    return min(_BLOCK, math.ceil(size / 16) * 16)
+
+
+def _unwritable(path: Path, error: Exception) -> OutputError:
+    reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
+    return OutputError(f"the raster cannot be written in {path.parent} ({reason}): is the disk full?")

@@ -1,0 +1,209 @@
+"""GeoTIFF, ENVI and plain images, through rasterio."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from hsi_cd.errors import FormatError
+from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
+from hsi_cd.io.kinds import FileKind
+from hsi_cd.io.wavelengths import read_bands
+from hsi_cd.scene import Cube, Grid
+
+_FILTERS = threading.RLock()
+
+
+def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
+    """A raster as a cube that reads its windows when asked.
+
+    Args:
+        path: an image, or one of the two files of an ENVI image.
+        kind: what its content is.
+        name: what messages call it.
+
+    Raises:
+        FormatError: the file is damaged, no image, or of complex numbers.
+        MissingInputError: an ENVI header without its data file.
+    """
+    data, driver = locate_raster(path, kind)
+    with open_raster(data, driver) as dataset:
+        _check_real(dataset, data)
+        return Cube(
+            name=name,
+            grid=grid_of(dataset),
+            bands=read_bands(dataset),
+            dtype=np.result_type(*dataset.dtypes),
+            reader=RasterReader(data, driver),
+            nodata=_nodata(dataset),
+        )
+
+
+def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], Grid, float | None]:
+    """The values of an image that holds one value a pixel, as stored (palette indices stay indices).
+
+    Images that repeat the same band, with or without an opaque alpha band, count as one band: so image editors
+    save grey pictures.
+
+    Returns:
+        Values ``(rows, cols)``, the grid, and the declared no-data value or None.
+
+    Raises:
+        FormatError: the file is damaged, no image, of complex numbers, or its bands differ.
+    """
+    data, driver = locate_raster(path, kind)
+    with open_raster(data, driver) as dataset:
+        _check_real(dataset, data)
+        try:
+            values: NDArray[np.generic] = dataset.read()
+        except RasterioError as error:
+            raise _damaged(data, error) from error
+        alpha = [i for i, use in enumerate(dataset.colorinterp) if use == ColorInterp.alpha]
+        kept = [i for i in range(dataset.count) if i not in alpha or not (values[i] == 255).all()]
+        if any(not np.array_equal(values[kept[0]], values[i]) for i in kept[1:]):
+            raise FormatError(
+                f"{path} has {dataset.count} bands that differ (a colour picture?): "
+                "expected one band with one value a pixel"
+            )
+        return values[kept[0]], grid_of(dataset), _nodata(dataset)
+
+
+def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
+    """The file to open and the rasterio driver that reads it; ENVI's two files are checked against each other.
+
+    Raises:
+        FormatError: an ENVI image whose header is absent, wrong, or of a spectral library.
+        MissingInputError: an ENVI header without its data file.
+    """
+    if kind.is_image:
+        return path, kind.value
+    if kind is FileKind.ENVI_HEADER:
+        # Before the data file is looked for: a library is to be refused by name wherever its numbers lie.
+        header = read_envi_header(path, given=path)
+        data, _ = find_envi_pair(path)
+    else:
+        data, header_path = find_envi_pair(path)
+        header = read_envi_header(header_path, given=path)
+    check_envi_size(data, header)
+    return data, "ENVI"
+
+
+@contextmanager
+def open_raster(path: Path, driver: str) -> Iterator[Any]:
+    """An open rasterio dataset.
+
+    Raises:
+        FormatError: the file is damaged or no such file.
+    """
+    with _open(path, driver) as dataset:
+        yield dataset
+
+
+def grid_of(dataset: Any) -> Grid:
+    """Shape and georeference of an open rasterio dataset."""
+    points, point_crs = dataset.gcps
+    # rasterio gives the identity where a file has no transform.
+    placed = not dataset.transform.is_identity or (dataset.crs is not None and not points)
+    return Grid(
+        rows=int(dataset.height),
+        cols=int(dataset.width),
+        crs=dataset.crs if placed else None,
+        transform=dataset.transform if placed else None,
+        gcps=tuple(points),
+        gcp_crs=point_crs,
+    )
+
+
+@contextmanager
+def quiet_georeference() -> Iterator[None]:
+    """Silence rasterio's warning about rasters without a georeference, which are an ordinary input here."""
+    # Warning filters belong to the whole process, so threads take turns. The wait is bounded, because a child
+    # forked while another thread opened a file inherits a lock that nobody will release; it risks a warning.
+    held = _FILTERS.acquire(timeout=5)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            yield
+    finally:
+        if held:
+            _FILTERS.release()
+
+
+class RasterReader:
+    """Reads windows of one raster file.
+
+    Opening costs up to some milliseconds for some hundred bands, and a fresh handle starts with an empty block
+    cache, so each thread of each process keeps one handle: rasterio's may not be shared, nor used after a fork.
+    Pickling keeps the path alone.
+    """
+
+    def __init__(self, path: Path, driver: str) -> None:
+        self._path = path.absolute()
+        self._driver = driver
+        self._local = threading.local()
+
+    def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
+        """Stored values ``(bands, rows, cols)`` of a window.
+
+        Raises:
+            FormatError: the file is damaged or was removed.
+        """
+        dataset = self._dataset()
+        height, width = max(0, rows.stop - rows.start), max(0, cols.stop - cols.start)
+        if not height or not width:
+            return np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
+        try:
+            values: NDArray[np.generic] = dataset.read(window=Window(cols.start, rows.start, width, height))
+        except RasterioError as error:
+            raise _damaged(self._path, error) from error
+        return values
+
+    def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str]]:
+        return RasterReader, (self._path, self._driver)
+
+    def _dataset(self) -> Any:
+        # By process too: a forked child shares the file position with its parent and must open its own. The
+        # parent's handle stays in the dictionary, because closing it there could wait on a lock for ever.
+        handles: dict[int, Any] = self._local.__dict__.setdefault("handles", {})
+        pid = os.getpid()
+        if pid not in handles:
+            handles[pid] = _open(self._path, self._driver)
+        return handles[pid]
+
+
+def _open(path: Path, driver: str) -> Any:
+    try:
+        with quiet_georeference():
+            # The driver is named, so that a file is read as what its content says and as nothing else.
+            return rasterio.open(path.absolute(), driver=driver)
+    except RasterioError as error:
+        raise _damaged(path, error) from error
+
+
+def _nodata(dataset: Any) -> float | None:
+    return None if dataset.nodata is None else float(dataset.nodata)
+
+
+def _check_real(dataset: Any, path: Path) -> None:
+    if any(str(dtype).startswith("complex") for dtype in dataset.dtypes):
+        raise FormatError(
+            f"{path} holds complex numbers ({dataset.dtypes[0]}): give real values, as the magnitude"
+        )
+
+
+def _damaged(path: Path, error: Exception) -> FormatError:
+    # The first line: GDAL's messages can be long.
+    reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
+    return FormatError(f"{path} cannot be read as a raster ({reason}): it is damaged or truncated; copy it again")

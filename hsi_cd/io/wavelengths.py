@@ -1,0 +1,151 @@
+"""Wavelengths and band flags, from the many places where files keep them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from hsi_cd.scene import Bands
+
+_log = logging.getLogger(__name__)
+
+_NANOMETRES = {
+    "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0, "nanometres": 1.0,
+    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
+    "micrometer": 1e3, "micrometers": 1e3, "micrometre": 1e3, "micrometres": 1e3,
+    "mm": 1e6, "millimeters": 1e6, "millimetres": 1e6, "cm": 1e7, "centimeters": 1e7, "centimetres": 1e7,
+    "m": 1e9, "meters": 1e9, "metres": 1e9, "angstrom": 0.1, "angstroms": 0.1,
+}  # fmt: skip
+_UNSAID = ("", "unknown", "none", "undefined")
+_MICROMETRES = (0.3, 15.0)  # the range of imaging spectrometers, in which bare small numbers are taken for um
+_LEAST_NANOMETRES = 100.0
+# The end of a band name as "band 1 (0.455400 Micrometers)", "Band 7: 426.82 nm" or "B05 0.7 um".
+_IN_NAME = re.compile(r"[\s:,(\[]*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ]+)\s*[)\]]?\s*$")
+
+
+def read_bands(dataset: Any) -> Bands:
+    """The description of an open rasterio dataset's bands.
+
+    Wavelengths are looked for in the ENVI header, in each band's tags, in GDAL's own IMAGERY tags and in the
+    band names, in this order. Those that are incomplete, not positive or of an unknown unit are left out with a
+    warning: a wrong wavelength is worse than none.
+    """
+    count = int(dataset.count)
+    tags = [_lower(dataset.tags(i)) for i in dataset.indexes]
+    whole = _lower(dataset.tags()) | _lower(dataset.tags(ns="ENVI"))
+    names = [str(name or "") for name in dataset.descriptions]
+    where = str(getattr(dataset, "name", "raster"))
+
+    raw = _values(tags, whole, "wavelength", count, where)
+    widths = _values(tags, whole, "fwhm", count, where)
+    unit = next((tag[k] for tag in (*tags[:1], whole) for k in _UNIT_KEYS if k in tag), "")
+    factor = _factor(raw, unit) if raw else None
+    if raw and factor is None:
+        _log.warning("%s: wavelengths %g ... in unit %r are not understood and left out", where, raw[0], unit)
+    centres = _scaled(raw, factor) if factor else ()
+    fwhm = _scaled(widths, factor) if factor else ()
+    # A list that was left out must not come back: GDAL copies it into the IMAGERY tags and band names, too.
+    if not centres and "wavelength" not in whole:
+        centres, fwhm = _from_imagery(dataset)
+        centres = centres or _from_names(names)
+
+    good = _values(tags, whole, "bbl", count, where)
+    return Bands(
+        count=count,
+        centres=centres,
+        fwhm=fwhm if all(value > 0 for value in fwhm) else (),
+        good=tuple(value != 0 for value in good),
+        names=_clean_names(names),
+    )
+
+
+_UNIT_KEYS = ("wavelength_units", "wavelength_unit", "wavelength units")
+
+
+def _lower(tags: dict[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in tags.items()}
+
+
+def _values(tags: list[dict[str, str]], whole: dict[str, str], key: str, count: int, where: str) -> list[float]:
+    """One number a band, from the list for the whole file or else from each band's tags."""
+    # The list first: from one that is too long GDAL fills the tags of the bands that there are.
+    return _list_values(whole, key, count, where) if key in whole else _band_values(tags, key)
+
+
+def _band_values(tags: list[dict[str, str]], key: str) -> list[float]:
+    """One number from each band's tags, or nothing where a band has none."""
+    values = [_number(tag.get(key, "")) for tag in tags]
+    return [value for value in values if value is not None] if None not in values else []
+
+
+def _list_values(tags: dict[str, str], key: str, count: int, where: str) -> list[float]:
+    """Numbers from a list as ``{ 0.48, 0.56 }``, or nothing where it is absent or of another length."""
+    text = tags.get(key, "").strip().strip("{}")
+    if not text:
+        return []
+    values = [_number(part) for part in text.split(",") if part.strip()]
+    numbers = [value for value in values if value is not None]
+    if len(numbers) != count or len(values) != count:
+        _log.warning("%s: %d values of %s for %d bands are left out", where, len(values), key, count)
+        return []
+    return numbers
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _scaled(values: list[float], factor: float) -> tuple[float, ...]:
+    # Rounded, because 0.4554 um is 455.4 nm and not 455.40000000000003.
+    return tuple(round(value * factor, 6) for value in values)
+
+
+def _factor(values: list[float], unit: str) -> float | None:
+    """What to multiply by to get nanometres, or None where that is unknown."""
+    if not all(0 < value < float("inf") for value in values):
+        return None
+    word = unit.strip().lower()
+    if word not in _UNSAID:
+        return _NANOMETRES.get(word)
+    if min(values) > _LEAST_NANOMETRES:
+        return 1.0
+    return 1e3 if _MICROMETRES[0] <= min(values) and max(values) <= _MICROMETRES[1] else None
+
+
+def _from_imagery(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Centres and widths from GDAL's IMAGERY tags, which round to whole nanometres."""
+    tags = [_lower(dataset.tags(i, ns="IMAGERY")) for i in dataset.indexes]
+    centres = _band_values(tags, "central_wavelength_um")
+    widths = _band_values(tags, "fwhm_um")
+    if not centres or min(centres) <= 0:
+        return (), ()
+    return _scaled(centres, 1e3), _scaled(widths, 1e3)
+
+
+def _from_names(names: list[str]) -> tuple[float, ...]:
+    """Centres from names that end in a number with its unit; all bands must have one."""
+    centres = []
+    for name in names:
+        match = _IN_NAME.search(name)
+        factor = _NANOMETRES.get(match[2].lower()) if match else None
+        # Metres and the like are left out: "10 m" in a band name is the pixel size.
+        if match is None or factor is None or not 0 < factor <= 1e3 or float(match[1]) <= 0:
+            return ()
+        centres.append(round(float(match[1]) * factor, 6))
+    return tuple(centres)
+
+
+def _clean_names(names: list[str]) -> tuple[str, ...]:
+    """Names without the wavelength that GDAL appends; empty where no band has a name."""
+    if not any(names):
+        return ()
+    cleaned = []
+    for i, name in enumerate(names):
+        match = _IN_NAME.search(name)
+        cut = name[: match.start()].strip() if match and match[2].lower() in _NANOMETRES else name.strip()
+        cleaned.append(cut or name.strip() or f"band {i + 1}")
+    return tuple(cleaned)

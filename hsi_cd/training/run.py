@@ -1,0 +1,239 @@
+"""One run, from a scene and its labels to a folder with everything that is needed to believe the score."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import scipy
+import sklearn
+import torch
+from numpy.typing import NDArray
+
+from hsi_cd import __version__
+from hsi_cd.config import RunConfig, to_yaml
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
+from hsi_cd.errors import CheckpointError, OutputError
+from hsi_cd.evaluation import RunResult, judge_map
+from hsi_cd.evaluation.figures import panel_figure, save_figure
+from hsi_cd.inference.predict import write_maps
+from hsi_cd.io import read_map, write_json, write_text
+from hsi_cd.io.raster import open_raster
+from hsi_cd.io.splits import read_split, write_split
+from hsi_cd.prepare.splits import make_split
+from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.training.checkpoint import file_hash, load_checkpoint, save_checkpoint
+from hsi_cd.training.loop import train
+from hsi_cd.training.seeding import choose_device, seed_everything
+from hsi_cd.training.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+def run_training(
+    pair: ScenePair, labels: Labels, config: RunConfig, folder: Path, *, resume: bool = False
+) -> RunResult:
+    """Split, train, map and judge one scene.
+
+    The folder ends with ``config.yaml`` (resolved), ``split.npz``, ``last.pt`` and ``best.pt``, TensorBoard's
+    event files, ``change.tif``, ``score.tif``, ``figure.png`` and, last of all, ``result.json``.
+
+    Args:
+        pair: the scene.
+        labels: its truth map.
+        config: the resolved configuration.
+        folder: the run folder; made if it is not there.
+        resume: go on with what an interrupted run of the same configuration left in the folder.
+
+    Returns:
+        The result, as in ``result.json``.
+
+    Raises:
+        GridError: the labels have another shape.
+        BandError: the scene has bands that cannot be used.
+        LabelError: a class has too few labelled pixels.
+        OutputError: the folder holds another run, or cannot be written.
+        CheckpointError: the run cannot be resumed.
+    """
+    pair.check_labels(labels)
+    device = choose_device(config.device)
+    _open_folder(folder, config, resume=resume)
+    generator = seed_everything(config.seed, deterministic=config.deterministic)
+    started = time.perf_counter()
+
+    earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
+    detector, valid = fit_siamese(pair, config)
+    if earlier is not None:
+        detector = _with_state(detector, earlier, config)
+    detector.network.to(device)
+
+    labels = replace(labels, values=np.where(valid, labels.values, np.uint8(UNLABELLED)))
+    split = make_split(labels, protocol=config.split.protocol, seed=config.seed, fraction=config.split.fraction)
+    _keep_split(folder / "split.npz", split, resume=resume)
+
+    def save(name: str, training: dict[str, Any]) -> None:
+        save_checkpoint(
+            folder / f"{name}.pt", detector, method=config.method, config=config.model_dump(), training=training
+        )
+
+    tracker = Tracker(folder, resume_at=earlier["training"]["progress"]["epoch"] if earlier else 0)
+    try:
+        progress = train(
+            detector,
+            detector.patches(pair),
+            split.train,
+            labels.values.ravel()[split.train].astype(np.int64),
+            config.train,
+            generator=generator,
+            tracker=tracker,
+            save=save,
+            resume=earlier["training"] if earlier else None,
+        )
+    finally:
+        tracker.close()
+    train_seconds = time.perf_counter() - started
+
+    started = time.perf_counter()
+    write_maps(
+        detector,
+        pair,
+        change=folder / "change.tif",
+        score=folder / "score.tif",
+        checkpoint_hash=file_hash(folder / "best.pt"),
+        overwrite=True,
+    )
+    map_seconds = time.perf_counter() - started
+
+    change, _ = read_map(folder / "change.tif")
+    probability = _read_score(folder / "score.tif")
+    result = judge_map(
+        change,
+        labels,
+        dataset=pair.name,
+        method=config.method,
+        split=split,
+        probability=probability,
+        threshold=detector.threshold,
+        parameters=detector.parameters(),
+        train_seconds=train_seconds,
+        map_seconds=map_seconds,
+        hardware=_hardware(device),
+        versions=_versions(),
+        config="config.yaml",
+        checkpoint="best.pt",
+        details={"best_epoch": progress.best_epoch, "validation_kappa": progress.best_score},
+    )
+    _draw(folder / "figure.png", pair, change, probability, labels, split, result)
+    write_json(folder / "result.json", result.to_dict(), overwrite=True)
+    return result
+
+
+def _open_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
+    """Make the run folder, or make sure that it holds an interrupted run of this very configuration."""
+    text = to_yaml(config)
+    written = folder / "config.yaml"
+    if resume:
+        if not written.is_file():
+            raise CheckpointError(
+                f"run folder {folder} holds no run: --resume goes on with one that was interrupted"
+            )
+        before, now = written.read_text(encoding="utf-8").splitlines(), text.splitlines()
+        differs = next(
+            (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
+        )
+        if differs or len(before) != len(now):
+            raise CheckpointError(
+                f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
+                f"resume with the same options, or start anew in another folder"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(
+            f"run folder {folder} exists and is not empty: go on with it by --resume, or name another with --run"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"run folder {folder} cannot be made ({error.strerror}): name another with --run"
+        ) from None
+    write_text(written, text)
+
+
+def _keep_split(path: Path, split: Split, *, resume: bool) -> None:
+    """Save the split; a resumed run must have drawn the same one."""
+    if resume and path.exists():
+        if not np.array_equal(read_split(path).train, split.train):
+            raise CheckpointError(
+                f"{path} holds other training pixels than this truth map gives: use the same truth"
+            )
+        return
+    write_split(path, split)
+
+
+def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:
+    """The detector of a checkpoint, ready to be trained on as it was."""
+    saved = siamese_from_state(checkpoint["detector"], augment=config.train.augment)
+    if saved.transform.weight.shape != detector.transform.weight.shape:
+        raise CheckpointError("the run folder's checkpoint is of other bands than this scene: use the same scene")
+    return saved
+
+
+def _draw(
+    path: Path,
+    pair: ScenePair,
+    change: NDArray[np.uint8],
+    probability: NDArray[np.float32],
+    labels: Labels,
+    split: Split,
+    result: RunResult,
+) -> None:
+    """Both dates in false colour (near infrared, red, green), score, map, truth and errors."""
+    bands = pair.t1.bands.nearest([860, 660, 560])
+    blocks = [[values[bands] for values in pair.read(rows)] for rows in row_blocks(*pair.shape)]
+    t1, t2 = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+    figure = panel_figure(
+        t1,
+        t2,
+        change=change,
+        score=probability,
+        truth=labels.values,
+        train_index=split.train,
+        scene=pair.name,
+        method=result.method,
+        scores=result.scores,
+        note=f"{result.protocol}, seed {result.seed}, {result.scope} pixels",
+    )
+    save_figure(figure, path, overwrite=True)
+
+
+def _read_score(path: Path) -> NDArray[np.float32]:
+    with open_raster(path, "GTiff") as dataset:
+        values: NDArray[np.float32] = dataset.read(1)
+    return values
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {torch.get_num_threads()} CPU threads"
+    return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "hsi-cd": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "rasterio": rasterio.__version__,
+        "gdal": rasterio.__gdal_version__,
+    }

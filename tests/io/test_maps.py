@@ -1,0 +1,188 @@
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+from hsi_cd.errors import FormatError, MissingInputError, OutputError
+from hsi_cd.io import COLOURS, map_writers, read_map
+from hsi_cd.io.raster import quiet_georeference
+from hsi_cd.scene import Grid
+
+PLACE = Affine(30, 0, 200000, 0, -30, 3600000)
+UTM = CRS.from_epsg(32651)
+
+
+def names(folder: Path) -> list[str]:
+    """Names of all files in a folder, hidden ones too."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_both(
+    folder: Path, grid: Grid, *, step: int = 7, overwrite: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    change = rng.choice(np.array([0, 1, 255], dtype=np.uint8), grid.shape)
+    score = rng.random(grid.shape, dtype=np.float32)
+    score[change == 255] = np.nan
+    with map_writers(
+        folder / "change.tif", folder / "score.tif", grid=grid, tags={"THRESHOLD": "0.5"}, overwrite=overwrite
+    ) as writers:
+        assert writers.score is not None
+        for row in range(0, grid.rows, step):
+            writers.change.write(row, change[row : row + step])
+            writers.score.write(row, score[row : row + step])
+    return change, score
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 70), cols=st.integers(1, 70), step=st.integers(1, 80), placed=st.booleans())
+def test_what_is_written_is_read(tmp_path_factory, rows: int, cols: int, step: int, placed: bool) -> None:
+    folder = tmp_path_factory.mktemp("maps")
+    grid = Grid(rows, cols, crs=UTM, transform=PLACE) if placed else Grid(rows, cols)
+    change, score = write_both(folder, grid, step=step)
+    found, found_grid = read_map(folder / "change.tif")
+    np.testing.assert_array_equal(found, change)
+    assert found_grid == grid
+    with quiet_georeference(), rasterio.open(folder / "score.tif") as dataset:
+        np.testing.assert_array_equal(dataset.read(1), score)
+    assert names(folder) == ["change.tif", "score.tif"]
+
+
+def test_the_form_of_the_files(tmp_path: Path) -> None:
+    write_both(tmp_path, Grid(300, 520, crs=UTM, transform=PLACE), step=100)
+    with rasterio.open(tmp_path / "change.tif") as dataset:
+        assert (dataset.count, dataset.dtypes, dataset.nodata) == (1, ("uint8",), 255)
+        assert (dataset.crs, dataset.transform) == (UTM, PLACE)
+        assert dataset.profile["tiled"] and dataset.block_shapes == [(256, 256)]
+        assert dataset.compression.name == "deflate"
+        assert {value: dataset.colormap(1)[value] for value in COLOURS} == COLOURS
+        assert dataset.tags()["THRESHOLD"] == "0.5"
+        assert "0 unchanged, 1 changed" in dataset.descriptions[0]
+    with rasterio.open(tmp_path / "score.tif") as dataset:
+        assert (dataset.dtypes, dataset.crs, dataset.transform) == (("float32",), UTM, PLACE)
+        assert math.isnan(dataset.nodata)
+        assert dataset.tags()["THRESHOLD"] == "0.5"
+
+
+def test_ground_control_points_are_carried(tmp_path: Path) -> None:
+    gcps = tuple(GroundControlPoint(r, c, 10 + c, 50 - r) for r, c in ((0, 0), (0, 20), (30, 0), (30, 20)))
+    write_both(tmp_path, Grid(30, 20, gcps=gcps, gcp_crs=CRS.from_epsg(4326)))
+    with quiet_georeference(), rasterio.open(tmp_path / "score.tif") as dataset:
+        points, crs = dataset.gcps
+    assert crs == CRS.from_epsg(4326)
+    assert [(p.row, p.col, p.x, p.y) for p in points] == [(p.row, p.col, p.x, p.y) for p in gcps]
+    assert len(read_map(tmp_path / "change.tif")[1].gcps) == 4
+
+
+def test_tiles_are_written_once(tmp_path: Path) -> None:
+    """Row bands that cut through tiles must not leave dead copies in the file."""
+    grid = Grid(1024, 512)
+    noise = np.random.default_rng(0).integers(0, 2, grid.shape, dtype=np.uint8)
+    sizes = []
+    for step in (3, 1024):
+        path = tmp_path / f"{step}.tif"
+        with map_writers(path, grid=grid) as writers:
+            for row in range(0, grid.rows, step):
+                writers.change.write(row, noise[row : row + step])
+        sizes.append(path.stat().st_size)
+    assert sizes[0] == sizes[1]
+
+
+def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        map_writers(tmp_path / "c.tif", tmp_path / "s.tif", grid=Grid(4, 4)) as writers,
+    ):
+        writers.change.write(0, np.zeros((2, 4), np.uint8))
+        raise KeyboardInterrupt
+    with pytest.raises(ValueError, match="0 of 4 rows"), map_writers(tmp_path / "c.tif", grid=Grid(4, 4)):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_rows_come_in_order_and_in_shape(tmp_path: Path) -> None:
+    wrong = [
+        (1, np.zeros((1, 4), np.uint8)),
+        (0, np.zeros((1, 5), np.uint8)),
+        (0, np.zeros(4, np.uint8)),
+        (0, np.zeros((5, 4), np.uint8)),
+        (0, np.zeros((1, 4), np.float32)),
+    ]
+    for row, values in wrong:
+        with pytest.raises(ValueError), map_writers(tmp_path / "c.tif", grid=Grid(4, 4)) as writers:
+            writers.change.write(row, values)
+    with map_writers(tmp_path / "c.tif", grid=Grid(1, 4)) as writers:
+        writers.change.write(0, np.ones((1, 4), bool))
+    assert read_map(tmp_path / "c.tif")[0].tolist() == [[1, 1, 1, 1]]
+
+
+def test_existing_maps_are_not_replaced_unless_asked(tmp_path: Path) -> None:
+    write_both(tmp_path, Grid(3, 3))
+    (tmp_path / "change.tif").unlink()  # the score alone is enough to refuse
+    before = (tmp_path / "score.tif").read_bytes()
+    with pytest.raises(OutputError, match=r"score\.tif exists: pass --overwrite"):
+        write_both(tmp_path, Grid(3, 3))
+    assert names(tmp_path) == ["score.tif"]
+    assert (tmp_path / "score.tif").read_bytes() == before
+    write_both(tmp_path, Grid(5, 5), overwrite=True)
+    assert read_map(tmp_path / "change.tif")[0].shape == (5, 5)
+
+
+def test_one_name_for_two_maps_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="name two files"),
+        map_writers(tmp_path / "a.tif", tmp_path / "a.tif", grid=Grid(2, 2)),
+    ):
+        pass  # fmt: skip
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the file's size stands for a full disk."""
+    script = (
+        "import resource, signal, sys, numpy as np\n"
+        "from hsi_cd.io import map_writers\nfrom hsi_cd.errors import OutputError\nfrom hsi_cd.scene import Grid\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "noise = np.random.default_rng(0).integers(0, 2, (600, 600), dtype=np.uint8)\n"
+        "try:\n"
+        "    with map_writers(sys.argv[1], grid=Grid(600, 600)) as writers:\n"
+        "        writers.change.write(0, noise)\n"
+        "except OutputError as error:\n"
+        "    print('refused:', error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "c.tif")], capture_output=True, text=True, check=False
+    )
+    assert "refused:" in done.stdout, done.stderr
+    assert names(tmp_path) == []
+
+
+def test_rasters_that_are_no_change_maps_are_refused(tmp_path: Path) -> None:
+    def tiff(name: str, values: np.ndarray, **options: object) -> Path:
+        count, rows, cols = values.shape
+        profile = {"driver": "GTiff", "count": count, "height": rows, "width": cols, "dtype": values.dtype.name}
+        with quiet_georeference(), rasterio.open(tmp_path / name, "w", **(profile | options)) as dataset:
+            dataset.write(values)
+        return tmp_path / name
+
+    with pytest.raises(FormatError, match="it holds 0, 1, 2; expected 0 unchanged"):
+        read_map(tiff("a.tif", np.array([[[0, 1, 2]]], np.uint8)))
+    with pytest.raises(FormatError, match="no change map"):
+        read_map(tiff("b.tif", np.array([[[0.25, 1]]], np.float32)))
+    with pytest.raises(FormatError, match="bands that differ"):
+        read_map(tiff("c.tif", np.array([[[0, 1]], [[1, 0]]], np.uint8)))
+    with pytest.raises(FormatError, match="does not say that 255 is no data"):
+        read_map(tiff("d.tif", np.array([[[0, 255]]], np.uint8)))
+    assert read_map(tiff("e.tif", np.array([[[0, 255]]], np.uint8), nodata=255))[0].tolist() == [[0, 255]]
+    assert read_map(tiff("f.tif", np.array([[[0, 1]]], np.int16)))[0].dtype == np.uint8
+    with pytest.raises(MissingInputError):
+        read_map(tmp_path / "no.tif")

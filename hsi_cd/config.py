@@ -90,7 +90,7 @@ class AugmentConfig(_Section):
 
     flips: bool = True
     date_swap: bool = True
-    mixup: NotNegative = 0.4
+    mixup: NotNegative = 0.6
     gain_noise: NotNegative = 0.03
     noise: NotNegative = 1.0
 
@@ -108,6 +108,8 @@ class TrainConfig(_Section):
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
     balanced: bool = False
+    class_weight: Share = 0.25
+    threads: Annotated[int, Field(ge=0)] = 1
     folds: Annotated[int, Field(ge=0)] = 5
     validate_every: Count = 10
     save_every: Count = 10

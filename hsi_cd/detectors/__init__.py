@@ -1,1 +1,1 @@
-"""TODO."""
+"""Methods of change detection behind one interface. See :class:`hsi_cd.detectors.base.Detector`."""

@@ -163,7 +163,7 @@ def build_network(
     """
     channels = len(noise)
 
-    def member() -> SiameseNetwork:
+    def member(tolerance: float) -> SiameseNetwork:
         attention = ATTENTIONS[model.attention.kind](
             channels,
             window=model.attention.window,
@@ -171,12 +171,16 @@ def build_network(
             ds=model.attention.ds,
             noise=torch.from_numpy(noise),
             noise_gain=augment.noise if augment else 0.0,
+            tolerance=tolerance,
         )
         backbone = BACKBONES[model.backbone.kind](channels, width=model.backbone.width, depth=model.backbone.depth)
         head = HEADS[model.head](model.backbone.width, dropout=model.backbone.dropout)
         return SiameseNetwork(attention, backbone, head, gain_noise=augment.gain_noise if augment else 0.0)
 
-    return Ensemble([member() for _ in range(model.members)])
+    # The members' filters start from different ranges, around 3 noise deviations: how much smoothing pays differs
+    # between scenes, and the mean of both is better than either.
+    spread = np.linspace(-1, 1, model.members) if model.members > 1 else np.zeros(1)
+    return Ensemble([member(3.0 * 1.5 ** float(power)) for power in spread])
 
 
 def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, NDArray[np.bool_]]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pure modules and functions on tensors. No files, no configuration, no scenes."""

@@ -203,7 +203,8 @@ class BilateralBAM(nn.Module):
         depth: channels of ``q``.
         window: side of the neighbourhood, odd.
         noise: standard deviation of the noise in each channel, ``(C,)``.
-        tolerance: range of the filter at the start, in noise standard deviations of one channel.
+        tolerance: range of the filter at the start: how many noise deviations in every channel weaken a
+            neighbour by ``exp(-1/2)``.
         gamma: weight of the filtered features against the unfiltered ones at the start.
         noise_gain: strength of the noise added while training, in noise standard deviations.
     """
@@ -217,7 +218,7 @@ class BilateralBAM(nn.Module):
         depth: int,
         window: int,
         noise: Tensor,
-        tolerance: float = 6.0,
+        tolerance: float = 3.0,
         gamma: float = 4.0,
         noise_gain: float = 1.0,
     ) -> None:
@@ -230,7 +231,7 @@ class BilateralBAM(nn.Module):
         self.noise_gain = noise_gain
         self.radius = window // 2
         with torch.no_grad():
-            scale = 1 / (tolerance * noise[:depth])
+            scale = 1 / (tolerance * depth**0.5 * noise[:depth].clamp_min(1e-6))
             self.query.weight.zero_()[range(depth), range(depth), 0, 0] = scale
             self.value.weight.copy_(torch.eye(channels)[:, :, None, None])
 
@@ -269,13 +270,19 @@ def _no_attention(
     return NoAttention()
 
 
-def _bam(channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float) -> nn.Module:
+def _bam(
+    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float, tolerance: float
+) -> nn.Module:
     return BAM(channels, window=window, ds=ds)
 
 
-def _bilateral(channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float) -> nn.Module:
-    return BilateralBAM(channels, depth=depth, window=window, noise=noise, noise_gain=noise_gain)
+def _bilateral(
+    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float, tolerance: float
+) -> nn.Module:
+    return BilateralBAM(
+        channels, depth=depth, window=window, noise=noise, noise_gain=noise_gain, tolerance=tolerance
+    )
 
 
 ATTENTIONS: dict[str, Callable[..., nn.Module]] = {"none": _no_attention, "bam": _bam, "bilateral": _bilateral}
-"""Attention modules by name; each builder takes ``channels, *, window, depth, ds, noise, noise_gain``."""
+"""Attention modules by name; builders take ``channels, *, window, depth, ds, noise, noise_gain, tolerance``."""

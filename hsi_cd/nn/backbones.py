@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -26,7 +27,7 @@ class Pointwise(nn.Module):
         self.layers = nn.ModuleList(nn.Conv2d(inner, outer, 1) for inner, outer in itertools.pairwise(widths))
         self.activation = nn.GELU()
         self.out_channels = width
-        initialise(self)
+        initialise(self, gain=0.8)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode ``(N, C, H, W)`` as ``(N, width, H, W)``."""
@@ -55,11 +56,13 @@ class SpectralSpatial(nn.Module):
         return x
 
 
-def initialise(module: nn.Module) -> None:
-    """He's initialisation (doi 10.1109/ICCV.2015.123) of every convolution below ``module``, biases zero."""
+def initialise(module: nn.Module, *, gain: float = 1.0) -> None:
+    """He's initialisation (doi 10.1109/ICCV.2015.123), times ``gain``, of all convolutions; biases 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            with torch.no_grad():
+                layer.weight.mul_(gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

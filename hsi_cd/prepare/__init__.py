@@ -1,1 +1,1 @@
-"""TODO."""
+"""Between a scene and a detector: statistics, projection, registration, padding, patches, splits, augmentation."""

@@ -6,21 +6,21 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-_RIDGE = 1e-3  # of the mean noise variance: keeps the noise covariance invertible for strongly correlated bands
+_RIDGE = 1e-4  # of the mean noise variance: keeps the noise covariance invertible for strongly correlated bands
 
 
 def principal_components(covariance: NDArray[np.float64], components: int) -> NDArray[np.float64]:
-    """Directions of largest variance (PCA), each scaled to unit variance.
+    """Directions of largest variance (PCA).
 
     Args:
         covariance: ``(bands, bands)``.
         components: how many to keep.
 
     Returns:
-        float64 ``(components, bands)``.
+        float64 ``(components, bands)``, the most variable first; scaled together to a mean variance of 1.
     """
     _, vectors = scipy.linalg.eigh(covariance)
-    return _unit_variance(vectors.T[::-1][:components], covariance)
+    return _normalised(vectors.T[::-1][:components], covariance)
 
 
 def minimum_noise_fraction(
@@ -29,7 +29,9 @@ def minimum_noise_fraction(
     """Directions of largest signal-to-noise ratio (MNF; Green et al. 1988, doi 10.1109/36.3001).
 
     Solves ``covariance v = ratio noise v``. Unlike PCA, the result does not change when a band is scaled, and a
-    band that is all noise comes last however large its variance.
+    band that is all noise comes last however large its variance. The noise has the same deviation in every
+    component, so a component counts by its signal-to-noise ratio: scaled to unit variance instead, the last, noisy
+    components would be as loud as the first, which costs scenes of few bands most.
 
     Args:
         covariance: ``(bands, bands)``, of signal and noise together.
@@ -37,17 +39,17 @@ def minimum_noise_fraction(
         components: how many to keep.
 
     Returns:
-        float64 ``(components, bands)``, each scaled to unit variance, the clearest first.
+        float64 ``(components, bands)``, the clearest first; scaled together to a mean variance of 1.
     """
     ridge = _RIDGE * np.trace(noise) / len(noise) + 1e-12
     _, vectors = scipy.linalg.eigh(covariance, noise + ridge * np.eye(len(noise)))
-    return _unit_variance(vectors.T[::-1][:components], covariance)
+    return _normalised(vectors.T[::-1][:components], covariance)
 
 
-def _unit_variance(vectors: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale each row to unit variance under ``covariance``, and turn it so that its largest weight is positive."""
-    deviation = np.sqrt(np.einsum("kb,bc,kc->k", vectors, covariance, vectors))
+def _normalised(vectors: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One factor for all rows, for a mean variance of 1; each turned so that its largest weight is positive."""
+    variance = np.einsum("kb,bc,kc->k", vectors, covariance, vectors)
     # An eigenvector's sign is arbitrary and may differ between linear-algebra builds.
     largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
-    scaled: NDArray[np.float64] = vectors / (np.maximum(deviation, 1e-12) * np.sign(largest))[:, None]
+    scaled: NDArray[np.float64] = vectors * (np.sign(largest)[:, None] / np.sqrt(max(variance.mean(), 1e-12)))
     return scaled

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The loop, its checkpoints, its randomness, and the run around it."""

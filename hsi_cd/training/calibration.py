@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.siamese import Calibration
 
-_PRIOR = 2.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
+_PRIOR = 8.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
 
 
 def calibrate(logits: NDArray[np.float64], target: NDArray[np.float64]) -> Calibration:

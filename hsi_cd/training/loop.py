@@ -92,6 +92,8 @@ def train(
     schedule = SCHEDULES[config.schedule](
         optimizer, lr=config.lr, steps=epochs * steps_per_epoch, warmup=config.warmup
     )
+    changed, unchanged = int((target == 1).sum()), int((target == 0).sum())
+    changed_weight = (unchanged / max(changed, 1)) ** config.class_weight
     progress = Progress()
     if resume is not None:
         progress = _restore(resume, network, optimizer, schedule, generator)
@@ -114,7 +116,8 @@ def train(
                 t1, t2, valid = source.cut(all_pixels[batch].to(detector.device))
                 wanted = all_targets[batch].to(detector.device)
                 t1, t2, valid, wanted = _augment(t1, t2, valid, wanted, config, generator)
-                loss = loss + binary_cross_entropy(member(t1, t2, valid)[:, 0, 0, 0], wanted)
+                logits = member(t1, t2, valid)[:, 0, 0, 0]
+                loss = loss + binary_cross_entropy(logits, wanted, changed_weight=changed_weight)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -83,6 +83,9 @@ def run_training(
             folder / f"{name}.pt", detector, method=config.method, config=config.model_dump(), training=training
         )
 
+    threads = torch.get_num_threads()
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
     tracker = Tracker(folder, resume_at=earlier["training"]["progress"]["epoch"] if earlier else 0)
     try:
         progress = train(
@@ -98,6 +101,7 @@ def run_training(
         )
     finally:
         tracker.close()
+        torch.set_num_threads(threads)
     train_seconds = time.perf_counter() - started
 
     started = time.perf_counter()

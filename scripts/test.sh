@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Set up if needed, then every check: format, lint, types, layers contract, tests.
+#   bash scripts/test.sh [--slow] [further arguments of pytest]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/setup.sh dev
+# Small products on several threads wait for each other more than they compute; two processes do better.
+export OMP_NUM_THREADS=1
+arguments=()
+for argument in "$@"; do
+  if [ "$argument" = "--slow" ]; then arguments+=(-m "slow or not slow"); else arguments+=("$argument"); fi
+done
+
+echo "== format and lint"
+.venv/bin/ruff format --check .
+.venv/bin/ruff check .
+echo "== types"
+.venv/bin/mypy
+echo "== layers"
+.venv/bin/lint-imports
+echo "== tests"
+.venv/bin/pytest -q -n 2 "${arguments[@]}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
 
 from hsi_cd import __version__
-from hsi_cd.errors import HsiCdError
+from hsi_cd.errors import HsiCdError, unknown_name
 
 COMMANDS = {
     "train": "Learn from a scene's labels, map the scene, and score the map.",
@@ -49,6 +50,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"hsi_cd.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for an unknown name, the error says the nearest."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise unknown_name("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
@@ -86,6 +95,12 @@ def run(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
         logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(arguments, debug=debug)
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -111,6 +126,11 @@ def run(arguments: list[str]) -> int:
         if debug:
             raise
         return _complain(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", code=1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """A warning in one line, without the place in the code that Python would add."""
+    logging.getLogger(category.__module__).warning("%s", " ".join(str(message).split()))
 
 
 def _one_line(error: BaseException) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -12,19 +15,24 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import UNLABELLED, ScenePair
 
-_BYTES_PER_BAND = 256 << 20  # memory for one window's stored values of both dates, with its surroundings
+_BYTES_PER_BAND = 128 << 20  # memory for one window's stored values of both dates, with its surroundings
+_ROWS_PER_BAND = 128  # enough that the rows shared with the neighbouring bands cost little
 
 
 def rows_per_band(pair: ScenePair, radius: int) -> int:
-    """Height of the row bands in which a scene is read, so that a band takes about 256 MiB whatever the scene."""
+    """Height of the row bands in which a scene is read: 128 rows, or fewer where they would pass 128 MiB."""
     row = 2 * 4 * pair.t1.bands.count * (pair.shape[1] + 2 * radius)
-    return max(8, min(_BYTES_PER_BAND // (2 * row) - 2 * radius, 512))
+    return max(8, min(_BYTES_PER_BAND // row - 2 * radius, _ROWS_PER_BAND))
 
 
 def score_rows(
     detector: Detector, pair: ScenePair, *, rows: int | None = None, progress: bool = True
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Score a scene band by band.
+
+    While one band is read, others are scored: one thread a CPU core, each computing on its own. (Splitting every
+    small product over the cores instead makes them wait for each other: on two shared cores it was slower than
+    one.) No more bands are in memory than there are threads, and one.
 
     Args:
         detector: a fitted detector.
@@ -37,10 +45,25 @@ def score_rows(
     """
     height, width = pair.shape
     step = rows or rows_per_band(pair, detector.radius)
-    starts = range(0, height, step)
-    for start in tqdm(starts, desc="scoring", unit="band", leave=False, disable=None if progress else True):
-        window = slice(start, min(start + step, height))
-        yield start, detector.score(*read_window(pair, window, slice(0, width), radius=detector.radius))
+    starts = tqdm(
+        range(0, height, step), desc="scoring", unit="band", leave=False, disable=None if progress else True
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for start in starts:
+                window = slice(start, min(start + step, height))
+                values = read_window(pair, window, slice(0, width), radius=detector.radius)
+                waiting.append((start, pool.submit(detector.score, *values)))
+                if len(waiting) > threads:
+                    first, scored = waiting.popleft()
+                    yield first, scored.result()
+            for first, scored in waiting:
+                yield first, scored.result()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def score_scene(detector: Detector, pair: ScenePair, *, rows: int | None = None) -> NDArray[np.float32]:

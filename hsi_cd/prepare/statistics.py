@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from hsi_cd.errors import BandError
@@ -140,21 +141,24 @@ def scene_statistics(
     low, high = np.full((2, count), np.inf), np.full((2, count), -np.inf)
     rows, cols = pair.shape
     valid = np.zeros((rows, cols), dtype=bool)
-    for block in tqdm(list(row_blocks(rows, cols)), desc="statistics", leave=False, disable=None):
-        # One row more than the block, for the differences between this block and the next.
-        dates = [values[bands] for values in pair.read(slice(block.start, min(block.stop + 1, rows)))]
-        usable = np.logical_and.reduce(np.isfinite(np.concatenate(dates)), axis=0)
-        inside = usable[: block.stop - block.start]
-        valid[block] = inside
-        for date, values in enumerate(dates):
-            if clip is not None:
-                values = np.clip(values, clip[date, 0][:, None, None], clip[date, 1][:, None, None])
-            spectra = values[:, : block.stop - block.start][:, inside].astype(np.float64)
-            moments[date] += Moments.of(spectra)
-            if spectra.size:
-                low[date] = np.minimum(low[date], spectra.min(axis=1))
-                high[date] = np.maximum(high[date], spectra.max(axis=1))
-            noise[date] += _quiet_differences(values, usable)
+    # One thread: on a machine shared with others, the threads of these small products wait for each other (7 s
+    # against 0.3 s for a scene of 63,000 pixels).
+    with threadpool_limits(1, user_api="blas"):
+        for block in tqdm(list(row_blocks(rows, cols)), desc="statistics", leave=False, disable=None):
+            # One row more than the block, for the differences between this block and the next.
+            dates = [values[bands] for values in pair.read(slice(block.start, min(block.stop + 1, rows)))]
+            usable = np.logical_and.reduce(np.isfinite(np.concatenate(dates)), axis=0)
+            inside = usable[: block.stop - block.start]
+            valid[block] = inside
+            for date, values in enumerate(dates):
+                if clip is not None:
+                    values = np.clip(values, clip[date, 0][:, None, None], clip[date, 1][:, None, None])
+                spectra = values[:, : block.stop - block.start][:, inside].astype(np.float64)
+                moments[date] += Moments.of(spectra)
+                if spectra.size:
+                    low[date] = np.minimum(low[date], spectra.min(axis=1))
+                    high[date] = np.maximum(high[date], spectra.max(axis=1))
+                noise[date] += _quiet_differences(values, usable)
     if moments[0].count < 2:
         raise BandError(
             f"{moments[0].count} pixels have data in all {count} bands of both dates: the dates must overlap; "

@@ -137,11 +137,12 @@ def train(
                 progress.best_weights = copy.deepcopy(network.state_dict())
                 progress.best_calibration = detector.calibration = calibration
                 save("best", _training_state(progress, optimizer, schedule, generator))
-        if last or progress.epoch % config.save_every == 0:
-            save("last", _training_state(progress, optimizer, schedule, generator))
         if config.map_every and (last or progress.epoch % config.map_every == 0):
             tracker.map(progress.epoch, dense_probability(detector, source), progress.best_calibration.threshold)
         tracker.scalars(progress.epoch, curves)
+        if last or progress.epoch % config.save_every == 0:
+            tracker.flush()  # before the checkpoint: a resumed run does not draw the curve up to here again
+            save("last", _training_state(progress, optimizer, schedule, generator))
         bar.set_postfix({name: f"{value:.3g}" for name, value in curves.items() if name != "lr"})
 
     network.load_state_dict(progress.best_weights)

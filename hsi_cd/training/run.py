@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import time
 from dataclasses import replace
@@ -64,7 +65,7 @@ def run_training(
     """
     pair.check_labels(labels)
     device = choose_device(config.device)
-    _open_folder(folder, config, resume=resume)
+    _check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic)
     started = time.perf_counter()
 
@@ -76,6 +77,9 @@ def run_training(
 
     labels = replace(labels, values=np.where(valid, labels.values, np.uint8(UNLABELLED)))
     split = make_split(labels, protocol=config.split.protocol, seed=config.seed, fraction=config.split.fraction)
+    # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
+    if not resume:
+        _make_folder(folder, config)
     _keep_split(folder / "split.npz", split, resume=resume)
 
     def save(name: str, training: dict[str, Any]) -> None:
@@ -134,41 +138,52 @@ def run_training(
         checkpoint="best.pt",
         details={"best_epoch": progress.best_epoch, "validation_kappa": progress.best_score},
     )
+    result = replace(result, split="split.npz")
     _draw(folder / "figure.png", pair, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
 
 
-def _open_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
-    """Make the run folder, or make sure that it holds an interrupted run of this very configuration."""
-    text = to_yaml(config)
-    written = folder / "config.yaml"
+def _check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
+    """Refuse a run folder that is taken or cannot be made, or that holds no run of this very configuration."""
     if resume:
-        if not written.is_file():
-            raise CheckpointError(
-                f"run folder {folder} holds no run: --resume goes on with one that was interrupted"
-            )
-        before, now = written.read_text(encoding="utf-8").splitlines(), text.splitlines()
-        differs = next(
-            (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
-        )
-        if differs or len(before) != len(now):
-            raise CheckpointError(
-                f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
-                f"resume with the same options, or start anew in another folder"
-            )
+        _check_same_configuration(folder, config)
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(
             f"run folder {folder} exists and is not empty: go on with it by --resume, or name another with --run"
         )
+    ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
+        why = "no right to write in" if ground.is_dir() else "not a folder:"
+        raise OutputError(f"run folder {folder} cannot be made ({why} {ground}): name another with --run")
+
+
+def _check_same_configuration(folder: Path, config: RunConfig) -> None:
+    """Refuse to go on with a run that was started otherwise."""
+    written = folder / "config.yaml"
+    if not written.is_file():
+        raise CheckpointError(f"run folder {folder} holds no run: --resume goes on with one that was interrupted")
+    before, now = written.read_text(encoding="utf-8").splitlines(), to_yaml(config).splitlines()
+    differs = next(
+        (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
+    )
+    if differs or len(before) != len(now):
+        raise CheckpointError(
+            f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
+            f"resume with the same options, or start anew in another folder"
+        )
+
+
+def _make_folder(folder: Path, config: RunConfig) -> None:
+    """Make the run folder with the resolved configuration in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"run folder {folder} cannot be made ({error.strerror}): name another with --run"
         ) from None
-    write_text(written, text)
+    write_text(folder / "config.yaml", to_yaml(config))
 
 
 def _keep_split(path: Path, split: Split, *, resume: bool) -> None:

@@ -14,11 +14,11 @@ class Tracker:
 
     Args:
         folder: the run folder.
-        resume_at: epoch from which a resumed run goes on; what an interrupted run wrote beyond it is hidden.
+        resume_at: epochs that a resumed run has behind it; what an interrupted run wrote beyond them is hidden.
     """
 
     def __init__(self, folder: Path, *, resume_at: int = 0) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=resume_at or None)
+        self._writer = SummaryWriter(str(folder), purge_step=resume_at + 1 if resume_at else None)
 
     def scalars(self, epoch: int, values: dict[str, float]) -> None:
         """Add one point to each of several curves, as ``{"loss/train": 0.3}``."""
@@ -32,6 +32,10 @@ class Tracker:
         self._writer.add_image("map/probability", known, epoch, dataformats="HW")
         self._writer.add_image("map/change", (known >= threshold).astype(np.float32), epoch, dataformats="HW")
         self._writer.add_histogram("map/scores", known.ravel(), epoch)
+
+    def flush(self) -> None:
+        """Put on disk what was added, so that a killed run keeps its curves."""
+        self._writer.flush()
 
     def close(self) -> None:
         """Flush and close the event file."""

@@ -56,14 +56,17 @@ class AttentionConfig(_Section):
     """The spatial attention."""
 
     kind: Literal["bilateral", "bam", "none"] = "bilateral"
+    place: Literal["input", "features"] = "input"
     window: Annotated[int, Field(ge=1, le=31)] = 9
     channels: Count = 12
     ds: Annotated[int, Field(ge=1, le=8)] = 1
 
     @model_validator(mode="after")
-    def _odd_window(self) -> AttentionConfig:
+    def _fits_together(self) -> AttentionConfig:
         if self.window % 2 == 0:
             raise ValueError(f"window is {self.window}: it must be odd, with the pixel at its centre")
+        if self.kind == "bilateral" and self.place == "features":
+            raise ValueError("bilateral starts from the noise of its input: it needs place: input")
         return self
 
 

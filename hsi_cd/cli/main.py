@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
@@ -128,7 +129,14 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return _complain(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", code=1)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning in one line, without the place in the code that Python would add."""
     logging.getLogger(category.__module__).warning("%s", " ".join(str(message).split()))
 

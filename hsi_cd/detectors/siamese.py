@@ -162,10 +162,12 @@ def build_network(
         The ensemble; its weights come from torch's global random state.
     """
     channels = len(noise)
+    gain_noise = augment.gain_noise if augment else 0.0
+    attend_first = model.attention.place == "input"
 
     def member(tolerance: float) -> SiameseNetwork:
         attention = ATTENTIONS[model.attention.kind](
-            channels,
+            channels if attend_first else model.backbone.width,
             window=model.attention.window,
             depth=model.attention.channels,
             ds=model.attention.ds,
@@ -175,7 +177,7 @@ def build_network(
         )
         backbone = BACKBONES[model.backbone.kind](channels, width=model.backbone.width, depth=model.backbone.depth)
         head = HEADS[model.head](model.backbone.width, dropout=model.backbone.dropout)
-        return SiameseNetwork(attention, backbone, head, gain_noise=augment.gain_noise if augment else 0.0)
+        return SiameseNetwork(attention, backbone, head, attend_first=attend_first, gain_noise=gain_noise)
 
     # The members' filters start from different ranges, around 3 noise deviations: how much smoothing pays differs
     # between scenes, and the mean of both is better than either.

@@ -107,6 +107,26 @@ def kappa(counts: ConfusionCounts) -> float:
     return _score("kappa", counts)
 
 
+def kappa_standard_error(counts: ConfusionCounts) -> float:
+    """Standard error of Kappa as an estimate from a sample of pixels.
+
+    sqrt(OA (1 - OA) / n) / (1 - pe), with pe as for :func:`kappa`: how far chance in drawing the pixels moves it.
+    At least 0. Undefined (NaN) where Kappa is.
+
+    Reference:
+        Cohen 1960, eq. 7, doi:10.1177/001316446002000104
+
+    Example:
+        >>> round(kappa_standard_error(ConfusionCounts(tn=45, fp=15, fn=25, tp=15)), 4)
+        0.1065
+    """
+    n, agreed = counts.total, counts.tn + counts.tp
+    chance = (counts.tn + counts.fp) * (counts.tn + counts.fn) + (counts.fn + counts.tp) * (counts.fp + counts.tp)
+    if n == 0 or chance == n * n:
+        return math.nan
+    return math.sqrt(agreed * (n - agreed) / n) * n / (n * n - chance)
+
+
 def precision(counts: ConfusionCounts) -> float:
     """Precision of the changed class, also user's accuracy: the share of pixels called changed that are.
 

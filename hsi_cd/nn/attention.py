@@ -265,7 +265,7 @@ class BilateralBAM(nn.Module):
 
 
 def _no_attention(
-    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float
+    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float, tolerance: float
 ) -> nn.Module:
     return NoAttention()
 

@@ -1,13 +1,15 @@
-"""The Siamese network: attention, one shared encoder, a pairwise distance."""
+"""The Siamese network: spatial attention, one shared encoder, a pairwise distance."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from hsi_cd.nn.attention import crop
+
 
 class SiameseNetwork(nn.Module):
-    """Attention over a neighbourhood, then one encoder for both dates, then the distance head.
+    """One encoder for both dates, spatial attention over a neighbourhood, then the pairwise distance.
 
     Nothing inside pads, so a window of a scene gives the same numbers as its patches one by one.
 
@@ -15,16 +17,25 @@ class SiameseNetwork(nn.Module):
         attention: maps a pair of maps and a validity mask to a pair of maps; has ``radius``.
         backbone: maps ``(N, C, H, W)`` to features; has ``radius`` and ``out_channels``.
         head: maps a pair of feature maps to logits.
+        attend_first: attend on the input, before the encoder, instead of on its features. Noise is removed
+            where it is simplest, and the encoder sees clean spectra.
         gain_noise: while training, relative deviation of a random gain on each date of each sample.
     """
 
     def __init__(
-        self, attention: nn.Module, backbone: nn.Module, head: nn.Module, *, gain_noise: float = 0.0
+        self,
+        attention: nn.Module,
+        backbone: nn.Module,
+        head: nn.Module,
+        *,
+        attend_first: bool = True,
+        gain_noise: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention = attention
         self.backbone = backbone
         self.head = head
+        self.attend_first = attend_first
         self.gain_noise = gain_noise
 
     @property
@@ -45,10 +56,14 @@ class SiameseNetwork(nn.Module):
         """
         if valid is None:
             valid = torch.ones_like(t1[:, :1], dtype=torch.bool)
-        y1, y2 = self.attention(t1, t2, valid)
+        if self.attend_first:
+            t1, t2 = self.attention(t1, t2, valid)
         if self.training and self.gain_noise > 0:
-            y1, y2 = self._random_gain(y1), self._random_gain(y2)
-        logits: Tensor = self.head(self.backbone(y1), self.backbone(y2))
+            t1, t2 = self._random_gain(t1), self._random_gain(t2)
+        f1, f2 = self.backbone(t1), self.backbone(t2)
+        if not self.attend_first:
+            f1, f2 = self.attention(f1, f2, crop(valid, int(self.backbone.radius)))  # type: ignore[arg-type]
+        logits: Tensor = self.head(f1, f2)
         return logits
 
     def _random_gain(self, x: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ class Cube:
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
         stored = self.reader(slice(row0, row1), slice(col0, col1))
         # astype copies, so the NaNs written below never reach an array that the reader keeps.
-        values = stored.astype(np.float32)
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and NaN below
+            values = stored.astype(np.float32)
         if self.nodata is not None and not np.isnan(self.nodata):
             values[stored == self.nodata] = np.nan
         if np.issubdtype(stored.dtype, np.floating):

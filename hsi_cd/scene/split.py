@@ -39,5 +39,5 @@ class Split:
                 f"{labels.shape[0]} x {labels.shape[1]}: give the split.npz of this scene's run"
             )
         mask: NDArray[np.bool_] = labels.values != UNLABELLED
-        mask.ravel()[self.train] = False
+        mask.flat[self.train] = False  # not ravel(), which copies a mask of another memory order
         return mask

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from hsi_cd.config import TrainConfig
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.errors import CheckpointError
-from hsi_cd.evaluation import count_confusion, kappa
+from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.losses import binary_cross_entropy
 from hsi_cd.nn.schedules import SCHEDULES
 from hsi_cd.nn.siamese import Ensemble
@@ -128,12 +128,14 @@ def train(
 
         last = progress.epoch == epochs
         if last or progress.epoch % config.validate_every == 0:
-            calibration, scores = _validate(detector, source, all_pixels, all_targets, folds)
+            calibration, scores, uncertainty = _validate(detector, source, all_pixels, all_targets, folds)
             curves |= scores
-            score = scores["kappa/val"]
-            # The later of two equal epochs has seen more of the schedule; without folds the last epoch is taken.
-            if not score < progress.best_score:
-                progress.best_score, progress.best_epoch = score, progress.epoch
+            # The latest epoch that is not clearly worse than the best: among epochs that few pixels cannot tell
+            # apart, the one that has seen most of the schedule (the one-standard-error rule; Breiman et al. 1984).
+            # Without folds that is the last epoch.
+            progress.best_score = max(progress.best_score, scores["kappa/val"])
+            if not scores["kappa/val"] < progress.best_score - uncertainty:
+                progress.best_epoch = progress.epoch
                 progress.best_weights = copy.deepcopy(network.state_dict())
                 progress.best_calibration = detector.calibration = calibration
                 save("best", _training_state(progress, optimizer, schedule, generator))
@@ -233,10 +235,10 @@ def _optimizer(network: Ensemble, config: TrainConfig) -> torch.optim.Optimizer:
 
 def _validate(
     detector: SiameseDetector, source: PatchSource, pixels: Tensor, target: Tensor, folds: NDArray[np.int64] | None
-) -> tuple[Calibration, dict[str, float]]:
-    """Calibrate on the pixels that each member held out, and score them. Without folds there is nothing to say."""
+) -> tuple[Calibration, dict[str, float], float]:
+    """Calibrate on the pixels that each member held out, score them, and say how uncertain their Kappa is."""
     if folds is None:
-        return Calibration(), {"loss/val": math.nan, "kappa/val": math.nan}
+        return Calibration(), {"loss/val": math.nan, "kappa/val": math.nan}, math.nan
     network = detector.network
     network.eval()
     total, votes = np.zeros(len(folds)), np.zeros(len(folds))
@@ -253,10 +255,8 @@ def _validate(
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
-    return calibration, {
-        "loss/val": float(np.mean(np.logaddexp(0, z) - truth * z)),
-        "kappa/val": kappa(counts),
-    }
+    scores = {"loss/val": float(np.mean(np.logaddexp(0, z) - truth * z)), "kappa/val": kappa(counts)}
+    return calibration, scores, kappa_standard_error(counts)
 
 
 def _training_state(

@@ -136,7 +136,10 @@ def run_training(
         versions=_versions(),
         config="config.yaml",
         checkpoint="best.pt",
-        details={"best_epoch": progress.best_epoch, "validation_kappa": progress.best_score},
+        details={
+            "best_epoch": progress.best_epoch,
+            "validation_kappa": progress.best_score if np.isfinite(progress.best_score) else None,
+        },
     )
     result = replace(result, split="split.npz")
     _draw(folder / "figure.png", pair, change, probability, labels, split, result)

@@ -18,7 +18,7 @@ class Tracker:
     """
 
     def __init__(self, folder: Path, *, resume_at: int = 0) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=resume_at + 1 if resume_at else None)
+        self._writer = SummaryWriter(str(folder), purge_step=resume_at + 1)
 
     def scalars(self, epoch: int, values: dict[str, float]) -> None:
         """Add one point to each of several curves, as ``{"loss/train": 0.3}``."""

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsi_cd import __version__
+from hsi_cd.cli import main as module
+from hsi_cd.cli.main import COMMANDS
+from hsi_cd.errors import ConfigError
+
+HELP_IMPORTS = """
+import sys
+from hsi_cd.cli.main import run
+code = run(sys.argv[1:])
+heavy = {"torch", "rasterio", "numpy", "scipy", "matplotlib", "sklearn"} & set(sys.modules)
+print("heavy:", sorted(heavy))
+sys.exit(code)
+"""
+
+
+def test_alone_it_prints_the_help(cli: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli() == 0
+    alone = capsys.readouterr()
+    assert cli("--help") == 0
+    assert alone.out.strip() == capsys.readouterr().out.strip()
+    assert alone.err == ""
+
+
+def test_the_help_lists_the_commands_and_the_first_steps(cli: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cli("-h")
+    text = capsys.readouterr().out
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} ", text, re.MULTILINE)
+    for command in ("simulate", "train", "predict", "evaluate"):
+        assert f"    hsi-cd {command} " in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_helps_with_examples(cli: Any, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert "Examples:" in text
+    assert re.search(rf"^ +hsi-cd {command}\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["predict", "--help"]])
+def test_the_help_imports_nothing_heavy(cli: Any, words: list[str]) -> None:
+    done = cli.process(*words, code=HELP_IMPORTS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_the_version(cli: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("--version") == 0
+    assert capsys.readouterr().out.split() == ["hsi-cd,", "version", __version__]
+
+
+def test_an_error_of_the_input_through_a_real_process(cli: Any, tmp_path: Path) -> None:
+    done = cli.process("evaluate", tmp_path / "none.tif", "--truth", tmp_path / "none.tif")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hsi-cd: error: ") and done.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(cli: Any, tmp_path: Path) -> None:
+    done = cli.process("evaluate", tmp_path / "none.tif", "--truth", tmp_path / "none.tif", "--debug")
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr and "MissingInputError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "line"),
+    [
+        (ConfigError("two\nlines"), 2, "two lines"),
+        (MemoryError(), 2, "MemoryError"),
+        (ZeroDivisionError("division by zero"), 1, "unexpected ZeroDivisionError: division by zero (--debug"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_every_fault_is_one_line(
+    cli: Any,
+    fault: BaseException,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(module.cli, "main", broken)
+    assert cli("datasets") == code
+    err = capsys.readouterr().err
+    assert err.startswith(f"hsi-cd: error: {line}") and err.count("\n") == 1
+
+
+def test_what_goes_to_a_closed_pipe_is_no_fault(cli: Any) -> None:
+    process = cli.start("datasets")
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err and "Error" not in err

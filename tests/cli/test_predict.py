@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import scipy.io
+
+from hsi_cd import __version__
+from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.io import COLOURS
+from hsi_cd.io.raster import quiet_georeference
+from hsi_cd.training.checkpoint import file_hash
+
+
+def read_band(path: Path) -> np.ndarray:
+    with quiet_georeference(), rasterio.open(path) as file:
+        return file.read(1)
+
+
+@pytest.fixture(scope="module")
+def predicted(cli: Any, trained: Path, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of both maps, predicted from the checkpoint."""
+    folder = tmp_path_factory.mktemp("predicted")
+    maps = ["--output", folder / "change.tif", "--score", folder / "score.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, "--device", "cpu") == 0
+    return folder
+
+
+@pytest.fixture
+def mat_dates(simulated: PairFiles, tmp_path: Path) -> list[str]:
+    """The simulated dates as MATLAB files, which know no georeference."""
+    for date in ("t1", "t2"):
+        with rasterio.open(getattr(simulated, date)) as file:
+            scipy.io.savemat(tmp_path / f"{date}.mat", {f"image_{date}": file.read().transpose(1, 2, 0)})
+    return ["--t1", str(tmp_path / "t1.mat"), "--t2", str(tmp_path / "t2.mat")]
+
+
+def test_the_checkpoint_makes_the_maps_of_the_training_again(predicted: Path, trained: Path) -> None:
+    for name in ("change.tif", "score.tif"):
+        np.testing.assert_array_equal(read_band(predicted / name), read_band(trained / name))
+    assert {path.name for path in predicted.iterdir()} == {"change.tif", "score.tif"}
+
+
+def test_the_maps_lie_where_the_scene_lies(predicted: Path, simulated: PairFiles) -> None:
+    with rasterio.open(simulated.t1) as scene:
+        crs, transform, shape = scene.crs, scene.transform, scene.shape
+    for name in ("change.tif", "score.tif"):
+        with rasterio.open(predicted / name) as file:
+            assert (file.crs, file.transform, file.shape) == (crs, transform, shape)
+
+
+def test_the_maps_say_what_they_hold_and_where_they_come_from(predicted: Path, trained: Path) -> None:
+    for name, dtype in (("change.tif", "uint8"), ("score.tif", "float32")):
+        with rasterio.open(predicted / name) as file:
+            tags = file.tags()
+            assert (file.count, file.dtypes) == (1, (dtype,))
+            assert file.profile["compress"] == "deflate" and file.profile["tiled"]
+            assert tags["SOFTWARE"] == f"hsi-cd {__version__}" and tags["SCENE"] == "scene"
+            assert tags["CHECKPOINT_SHA256"] == file_hash(trained / "best.pt")
+            assert 0 < float(tags["THRESHOLD"]) < 1
+    with rasterio.open(predicted / "change.tif") as file:
+        assert file.nodata == 255
+        colours = file.colormap(1)
+        assert {value: colours[value] for value in COLOURS} == COLOURS
+    with rasterio.open(predicted / "score.tif") as file:
+        assert np.isnan(file.nodata)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.45, 1.0])
+def test_a_threshold_cuts_the_same_scores(
+    cli: Any, trained: Path, dates: list[str], predicted: Path, tmp_path: Path, threshold: float
+) -> None:
+    output = tmp_path / "map.tif"
+    words = ["--output", output, "--threshold", threshold]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *words) == 0
+    np.testing.assert_array_equal(read_band(output), read_band(predicted / "score.tif") >= threshold)
+    with rasterio.open(output) as file:
+        assert float(file.tags()["THRESHOLD"]) == threshold
+
+
+def test_no_truth_is_read(cli: Any, trained: Path, simulated: PairFiles, predicted: Path, tmp_path: Path) -> None:
+    """In a process of its own, in a folder with two cubes and a checkpoint, and nothing else."""
+    for source in (simulated.t1, simulated.t2, trained / "best.pt"):
+        shutil.copy(source, tmp_path)
+    words = ["--checkpoint", tmp_path / "best.pt", "--t1", tmp_path / "t1.tif", "--t2", tmp_path / "t2.tif"]
+    done = cli.process("predict", *words, "--output", tmp_path / "map.tif")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(tmp_path / "map.tif") in done.stdout
+    np.testing.assert_array_equal(read_band(tmp_path / "map.tif"), read_band(predicted / "change.tif"))
+
+
+@pytest.mark.parametrize("like", [True, False])
+def test_matlab_files_take_the_georeference_of_another_raster(
+    cli: Any,
+    trained: Path,
+    simulated: PairFiles,
+    mat_dates: list[str],
+    predicted: Path,
+    tmp_path: Path,
+    like: bool,
+) -> None:
+    output = tmp_path / "map.tif"
+    words = ["--like", simulated.truth] if like else []
+    assert cli("predict", "--checkpoint", trained / "best.pt", *mat_dates, "--output", output, *words) == 0
+    with quiet_georeference(), rasterio.open(simulated.truth) as truth, rasterio.open(output) as file:
+        assert file.crs == (truth.crs if like else None)
+        assert (file.transform == truth.transform) is like
+    # MATLAB files declare no "no data", and the simulated scene has none: the pixels are the same.
+    np.testing.assert_array_equal(read_band(output), read_band(predicted / "change.tif"))
+
+
+def test_overwrite_replaces_both_maps(cli: Any, trained: Path, dates: list[str], tmp_path: Path) -> None:
+    maps = ["--output", tmp_path / "a.tif", "--score", tmp_path / "b.tif"]
+    for path in (tmp_path / "a.tif", tmp_path / "b.tif"):
+        path.write_text("old")
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, "--overwrite") == 0
+    assert read_band(tmp_path / "a.tif").shape == read_band(tmp_path / "b.tif").shape == (48, 40)
+
+
+def test_a_scene_of_another_size_and_place(cli: Any, trained: Path, tmp_path: Path) -> None:
+    assert cli("simulate", tmp_path, "--rows", 21, "--cols", 33, "--bands", 24, "--seed", 9) == 0
+    words = ["--t1", tmp_path / "t1.tif", "--t2", tmp_path / "t2.tif", "--output", tmp_path / "map.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *words) == 0
+    assert read_band(tmp_path / "map.tif").shape == (21, 33)
+
+
+def test_pixels_without_data_are_no_data(
+    cli: Any, trained: Path, simulated: PairFiles, dates: list[str], tmp_path: Path
+) -> None:
+    with rasterio.open(simulated.t2) as file:
+        values, profile = file.read(), file.profile
+    values[:, 10:15, 20:26] = file.nodata
+    with rasterio.open(tmp_path / "t2.tif", "w", **profile) as file:
+        file.write(values)
+    maps = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates[:2], "--t2", tmp_path / "t2.tif", *maps) == 0
+    change, score = read_band(tmp_path / "change.tif"), read_band(tmp_path / "score.tif")
+    np.testing.assert_array_equal(change == 255, np.isnan(score))
+    assert (change[10:15, 20:26] == 255).all()
+    # Undoing the shift of date 2 spreads a hole by the pixels that it mixes, no further.
+    away = np.ones(change.shape, dtype=bool)
+    away[10 - 4 : 15 + 4, 20 - 4 : 26 + 4] = False
+    assert (change[away] != 255).all()

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import sklearn.metrics
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
+
+from hsi_cd import __version__
+from hsi_cd.config import read_config_file, resolve, to_yaml
+from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.io.splits import read_split
+
+
+def read_band(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read(1)
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """The events of a run: records of length, checksum, content, checksum."""
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        data = path.read_bytes()
+        at = 0
+        while at < len(data):
+            (length,) = struct.unpack_from("<Q", data, at)
+            yield Event.FromString(data[at + 12 : at + 12 + length])
+            at += 12 + length + 4
+
+
+def test_a_run_leaves_these_files_and_no_others(trained: Path) -> None:
+    names = {path.name for path in trained.iterdir()}
+    events = {name for name in names if name.startswith("events.out.tfevents.")}
+    assert len(events) == 1
+    assert names - events == {
+        "best.pt",
+        "change.tif",
+        "config.yaml",
+        "figure.png",
+        "last.pt",
+        "result.json",
+        "score.tif",
+        "split.npz",
+    }
+
+
+def test_the_result_says_what_was_done(trained: Path, simulated: PairFiles) -> None:
+    result = json.loads((trained / "result.json").read_text())
+    facts = {name: result[name] for name in ("dataset", "method", "protocol", "scope", "seed")}
+    assert facts == {"dataset": "scene", "method": "siamese", "protocol": "P1", "scope": "held-out", "seed": 3}
+    for name in ("config", "checkpoint", "split"):
+        assert (trained / result[name]).is_file()
+    assert result["parameters"] > 1000 and result["train_seconds"] > 0 and result["map_seconds"] > 0
+    assert result["versions"]["hsi-cd"] == __version__ and "CPU" in result["hardware"]
+    truth = read_band(simulated.truth)
+    for code, word in enumerate(("unchanged", "changed")):
+        assert result["train"][word] == int(0.05 * (truth == code).sum())
+        assert result["train"][word] + result["test"][word] == (truth == code).sum()
+
+
+def test_the_scores_are_scikit_learns_on_the_pixels_that_did_not_teach(
+    trained: Path, simulated: PairFiles
+) -> None:
+    result = json.loads((trained / "result.json").read_text())
+    split = read_split(trained / "split.npz")
+    held_out = np.ones(split.shape, dtype=bool)
+    held_out.ravel()[split.train] = False
+    truth = read_band(simulated.truth)[held_out]
+    change, score = read_band(trained / "change.tif")[held_out], read_band(trained / "score.tif")[held_out]
+    recalls = sklearn.metrics.recall_score(truth, change, average=None)
+    expected = {
+        "oa": sklearn.metrics.accuracy_score(truth, change),
+        "aa": sklearn.metrics.balanced_accuracy_score(truth, change),
+        "kappa": sklearn.metrics.cohen_kappa_score(truth, change),
+        "f1": sklearn.metrics.f1_score(truth, change),
+        "precision": sklearn.metrics.precision_score(truth, change),
+        "recall": recalls[1],
+        "iou": sklearn.metrics.jaccard_score(truth, change),
+        "accuracy_unchanged": recalls[0],
+        "accuracy_changed": recalls[1],
+        "auc": sklearn.metrics.roc_auc_score(truth, score),
+        "average_precision": sklearn.metrics.average_precision_score(truth, score),
+    }
+    found = dict(result["scores"])
+    assert 0 <= found.pop("ece") <= 1
+    assert found == pytest.approx(expected, abs=1e-9)
+    tn, fp, fn, tp = sklearn.metrics.confusion_matrix(truth, change).ravel().tolist()
+    assert result["counts"] == {"tn": tn, "fp": fp, "fn": fn, "tp": tp, "unscored": 0}
+
+
+def test_the_map_is_the_thresholded_score(trained: Path) -> None:
+    result = json.loads((trained / "result.json").read_text())
+    score = read_band(trained / "score.tif")
+    assert score.dtype == np.float32 and 0 <= score.min() < score.max() <= 1
+    np.testing.assert_array_equal(read_band(trained / "change.tif"), score >= result["threshold"])
+
+
+def test_the_split_is_protocol_p1s_draw(trained: Path, simulated: PairFiles) -> None:
+    split = read_split(trained / "split.npz")
+    truth = read_band(simulated.truth).ravel()
+    draw = np.random.RandomState(3)
+    expected = []
+    for code in (0, 1):
+        pixels = np.flatnonzero(truth == code)
+        expected.append(draw.choice(pixels, int(0.05 * len(pixels)), replace=False))
+    np.testing.assert_array_equal(split.train, np.concatenate(expected))
+    assert (split.protocol, split.seed, split.shape) == ("P1", 3, (48, 40))
+
+
+def test_the_saved_configuration_is_complete_and_resolves_to_itself(trained: Path) -> None:
+    text = (trained / "config.yaml").read_text()
+    config = resolve([("saved", read_config_file(trained / "config.yaml"))])
+    assert to_yaml(config) == text
+    assert (config.seed, config.device, config.dataset) == (3, "cpu", None)
+    assert (config.split.fraction, config.model.members, config.train.epochs) == (0.05, 2, 6)
+    assert config.train.lr == resolve([]).train.lr
+
+
+def test_the_curves_the_map_and_its_histogram(trained: Path) -> None:
+    steps: dict[str, list[int]] = {}
+    kinds = {}
+    for event in read_events(trained):
+        for value in event.summary.value:
+            steps.setdefault(value.tag, []).append(event.step)
+            kinds[value.tag] = value.WhichOneof("value")
+    scalars = {tag for tag, kind in kinds.items() if kind == "simple_value"}
+    assert scalars == {"loss/train", "loss/val", "kappa/val", "lr"}
+    assert steps["loss/train"] == steps["lr"] == [1, 2, 3, 4, 5, 6]
+    assert steps["loss/val"] == steps["kappa/val"] == [2, 4, 6]
+    images = {tag for tag, kind in kinds.items() if kind == "image"}
+    assert images == {"map/probability", "map/change"}
+    assert kinds["map/scores"] == "histo" and steps["map/scores"] == [3, 6]
+
+
+def test_the_figure_is_a_picture(trained: Path) -> None:
+    with Image.open(trained / "figure.png") as picture:
+        assert picture.format == "PNG" and min(picture.size) > 300
+
+
+def test_a_run_without_a_folder_makes_one_and_says_where(
+    cli: Any,
+    simulated: PairFiles,
+    dates: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("train", *dates, "--truth", simulated.truth, *cli.settings()) == 0
+    (folder,) = Path("runs").iterdir()
+    out, err = capsys.readouterr()
+    assert folder.name.startswith("scene-siamese-seed0-")
+    assert f"{folder} holds change.tif" in out and f"--checkpoint {folder}/best.pt" in out
+    assert "Kappa" in out and err == ""
+
+
+def test_options_win_over_set_and_set_over_the_file(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text("seed: 5\ntrain: {lr: 1e-3, weight_decay: 0.5}\n")
+    words = ["--config", tmp_path / "mine.yaml", "--set", "seed=6", "--set", "train.lr=2e-3", "--seed", 7]
+    run = tmp_path / "run"
+    settings = cli.settings(train__epochs=1, train__map_every=0)
+    assert cli("train", *dates, "--truth", simulated.truth, "--run", run, *words, *settings) == 0
+    saved = read_config_file(run / "config.yaml")
+    assert (saved["seed"], saved["train"]["lr"], saved["train"]["weight_decay"]) == (7, 2e-3, 0.5)
+
+
+def test_an_empty_run_folder_may_be_there_already(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
+) -> None:
+    settings = cli.settings(train__epochs=1, train__map_every=0, train__folds=0)
+    assert cli("train", *dates, "--truth", simulated.truth, "--run", tmp_path, *settings) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    # Nothing was held out, so nothing was validated: the last epoch is taken as it is.
+    assert result["details"]["validation_kappa"] is None and result["threshold"] == 0.5

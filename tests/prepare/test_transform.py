@@ -1,0 +1,132 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
+from hsi_cd.prepare.statistics import percentile_limits, scene_statistics
+from hsi_cd.prepare.transform import SceneTransform, fit_transform
+from hsi_cd.scene import ScenePair, cube_from_array
+
+USED = np.array([0, 2, 3, 4, 6])
+HOLE = (slice(3, 5), slice(2, 9))
+
+
+@pytest.fixture(scope="module")
+def dates() -> np.ndarray:
+    rng = np.random.default_rng(8)
+    mixing = rng.normal(size=(7, 7))
+    values = np.einsum("bk,dkrc->dbrc", mixing, rng.normal(size=(2, 7, 30, 20)))
+    values = values * np.geomspace(1, 100, 7)[:, None, None] + np.array([500, 700])[:, None, None, None]
+    values[(0, 3, *HOLE)] = np.nan
+    return values.astype(np.float32)
+
+
+def fit(dates: np.ndarray, *, clip_percent: float = 0, **options) -> SceneTransform:
+    pair = ScenePair(*map(cube_from_array, dates))
+    clip = percentile_limits(pair, USED, percent=clip_percent) if clip_percent else None
+    options = {"scaling": "zscore", "joint": False, "projection": "mnf", "components": 3} | options
+    return fit_transform(scene_statistics(pair, USED, clip=clip), USED, clip=clip, **options)
+
+
+def directly(dates: np.ndarray, *, scaling: str, joint: bool, projection: str, clip_percent: float) -> np.ndarray:
+    """The same components, computed from all pixels at once in float64: ``(2 dates, components, rows, cols)``."""
+    pair = ScenePair(*map(cube_from_array, dates))
+    values = dates[:, USED].astype(np.float64)
+    clip = None
+    if clip_percent:
+        clip = percentile_limits(pair, USED, percent=clip_percent)
+        values = np.clip(values, clip[:, 0, :, None, None], clip[:, 1, :, None, None])
+    valid = np.isfinite(values).all(axis=(0, 1))
+    pixels = values[:, :, valid]
+    pooled = np.broadcast_to(np.concatenate(list(pixels), axis=1), (2, len(USED), 2 * valid.sum()))
+    source = pooled if joint else pixels
+    if scaling == "zscore":
+        centre, scale = source.mean(axis=2), source.std(axis=2)
+    else:
+        centre, scale = source.min(axis=2), np.ptp(source, axis=2)
+    standard = (values - centre[:, :, None, None]) / scale[:, :, None, None]
+    if projection == "none":
+        return standard
+    both = np.concatenate(list(standard[:, :, valid]), axis=1)
+    covariance = np.cov(both, bias=True)
+    if projection == "pca":
+        matrix = principal_components(covariance, 3)
+    else:
+        measured = scene_statistics(pair, USED, clip=clip)
+        noise = (measured.t1.noise / np.outer(scale[0], scale[0]) + measured.t2.noise / np.outer(scale[1], scale[1])) / 2
+        matrix = minimum_noise_fraction(covariance, noise, 3)
+    return np.einsum("kb,dbrc->dkrc", matrix, standard - both.mean(axis=1)[None, :, None, None])
+
+
+@pytest.mark.parametrize(
+    ("scaling", "joint", "projection", "clip_percent"),
+    list(itertools.product(["zscore", "minmax"], [False, True], ["mnf", "pca", "none"], [0, 2])),
+)
+def test_components_are_those_of_a_direct_computation(dates, scaling, joint, projection, clip_percent) -> None:
+    options = {"scaling": scaling, "joint": joint, "projection": projection, "clip_percent": clip_percent}
+    transform = fit(dates, **options)
+    expected = directly(dates, **options)
+    for date in range(2):
+        found = transform.apply(dates[date], date=date)
+        assert found.dtype == np.float32
+        valid = np.isfinite(dates[date][USED]).all(axis=0)
+        np.testing.assert_array_equal(np.isfinite(found), np.broadcast_to(valid, found.shape))
+        np.testing.assert_allclose(found[:, valid], expected[date][:, valid], atol=2e-4)
+
+
+@pytest.mark.parametrize("projection", ["mnf", "pca", "none"])
+@pytest.mark.parametrize("clip_percent", [0, 5])
+def test_a_pixel_without_one_used_band_has_no_component(dates, projection: str, clip_percent: float) -> None:
+    transform = fit(dates, projection=projection, clip_percent=clip_percent)
+    for band in USED:
+        values = np.array(dates[1])
+        values[band, 7, 8] = np.nan
+        missing = np.isnan(transform.apply(values, date=1))
+        expected = np.zeros(missing.shape, bool)
+        expected[:, 7, 8] = True
+        np.testing.assert_array_equal(missing, expected)
+
+
+def test_a_band_not_used_never_matters(dates) -> None:
+    transform = fit(dates)
+    values = np.array(dates[1])
+    values[[1, 5]] = np.nan
+    np.testing.assert_array_equal(transform.apply(values, date=1), transform.apply(dates[1], date=1))
+
+
+def test_units_never_matter(dates) -> None:
+    scale = np.array([0.01, 3, 40, 1e-4, 1, 7, 100], np.float32)[:, None, None]
+    plain, scaled = fit(dates), fit(dates * scale)
+    for date in range(2):
+        expected = plain.apply(dates[date], date=date)
+        found = scaled.apply(dates[date] * scale, date=date)
+        # An eigenvector's sign follows its largest weight, which is of the standardised bands: the same here.
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("projection", ["mnf", "pca", "none"])
+def test_the_noise_is_that_of_the_components(dates, projection: str) -> None:
+    transform = fit(dates, projection=projection, components=5)
+    measured = scene_statistics(ScenePair(*map(cube_from_array, dates)), USED)
+    expected = np.mean(
+        [np.diag(w @ s.noise @ w.T) for w, s in zip(transform.weight, (measured.t1, measured.t2), strict=True)],
+        axis=0,
+    )
+    np.testing.assert_allclose(transform.noise, np.sqrt(expected), rtol=1e-4)
+    assert transform.components == 5
+
+
+def test_no_projection_keeps_all_bands(dates) -> None:
+    assert fit(dates, projection="none", components=2).components == len(USED)
+    assert fit(dates, projection="pca", components=99).components == len(USED)
+
+
+def test_a_band_constant_among_the_valid_pixels_is_left_unscaled(dates) -> None:
+    values = np.array(dates)
+    values[0, 2] = 5
+    values[(0, 2, *HOLE)] = 6  # varies only where another band has no data
+    for scaling in ("zscore", "minmax"):
+        found = fit(values, scaling=scaling, projection="none").apply(values[0], date=0)
+        seen = np.isfinite(found[1])
+        np.testing.assert_allclose(found[1][seen], 0, atol=1e-6)

@@ -101,9 +101,9 @@ class AugmentConfig(_Section):
 class TrainConfig(_Section):
     """The training loop."""
 
-    epochs: Count = 150
-    min_steps: Count = 300
-    max_steps: Count = 800
+    epochs: Count = 300
+    min_steps: Count = 600
+    max_steps: Count = 1600
     batch_size: Count = 128
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr: Positive = 3e-3
@@ -114,10 +114,16 @@ class TrainConfig(_Section):
     class_weight: Share = 0.25
     threads: Annotated[int, Field(ge=0)] = 1
     folds: Annotated[int, Field(ge=0)] = 5
-    validate_every: Count = 10
-    save_every: Count = 10
-    map_every: Annotated[int, Field(ge=0)] = 50
+    validate_every: Count = 20
+    save_every: Count = 20
+    map_every: Annotated[int, Field(ge=0)] = 100
     augment: AugmentConfig = AugmentConfig()
+
+    @model_validator(mode="after")
+    def _holds_out(self) -> TrainConfig:
+        if self.folds == 1:
+            raise ValueError("folds is 1: a single part held out leaves nothing to learn from; 0 is no validation")
+        return self
 
 
 class RunConfig(_Section):
@@ -157,13 +163,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise MissingInputError(f"config {path} is not a file: give the path of a YAML file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"config {path} is not text: expected a YAML file") from None
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none, as 2001-99-99
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"config {path} is not valid YAML{where}: check indentation and quotes") from None
@@ -197,7 +203,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
         raise ConfigError(f"--set {text}: expected key=value, as --set train.epochs=50")
     try:
         nested = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}

@@ -14,21 +14,22 @@ from hsi_cd.cli.options import data_root_option
 if TYPE_CHECKING:
     from hsi_cd.datasets.catalogue import DatasetState
 
+EPILOG = """\b
+Examples:
+  hsi-cd datasets
+  hsi-cd datasets farmland --data-root ~/scenes
+"""
 
-@click.command()
+
+@click.command(epilog=EPILOG)
 @click.argument("name", required=False)
 @data_root_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def datasets(name: str | None, data_root: Path, as_json: bool) -> None:
-    r"""List the benchmark scenes, or describe the one called NAME.
+    """List the benchmark scenes, or describe the one called NAME.
 
     Says for each scene how large it is, what its truth holds, which files are expected in which folder, where they
     are published, and what to know before using it.
-
-    \b
-    Examples:
-      hsi-cd datasets
-      hsi-cd datasets farmland --data-root ~/scenes
     """
     from hsi_cd.datasets.catalogue import describe
 

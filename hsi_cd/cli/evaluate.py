@@ -52,7 +52,8 @@ def evaluate(
     labels = read_truth(dataset, truth, truth_key, data_root)
     split = read_split(exclude) if exclude is not None else None
     result = judge_map(change, labels, split=split, dataset=dataset or labels.name, method=map_file.name)
-    click.echo(score_table(result))
     if json_file is not None:
         write_json(json_file, result.to_dict(), overwrite=overwrite)
+    click.echo(score_table(result))
+    if json_file is not None:
         click.echo(f"\nscores: {json_file}")

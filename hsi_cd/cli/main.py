@@ -7,7 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -22,6 +22,8 @@ COMMANDS = {
     "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",
 }
 """The commands in the order a newcomer meets them, with what each does; each lives in a module of its name."""
+
+_INTERRUPTED = "interrupted; what was finished is kept"
 
 EPILOG = """\b
 First steps:
@@ -58,6 +60,13 @@ class LazyGroup(click.Group):
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise unknown_name("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click itself would put an empty line before ours when it is interrupted."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            return _complain(_INTERRUPTED, code=130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
@@ -119,13 +128,15 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             raise
         return _complain(_one_line(error), code=2)
     except (KeyboardInterrupt, click.Abort):
-        return _complain("interrupted; what was finished is kept", code=130)
+        return _complain(_INTERRUPTED, code=130)
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains a second time when it leaves
         return 0
     except Exception as error:
         if debug:
             raise
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; not imported here, for a quick --help
+            return _complain("the GPU's memory is full: use --device cpu, or --set train.batch_size=32", code=2)
         return _complain(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", code=1)
 
 

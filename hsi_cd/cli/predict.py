@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,10 @@ def predict(
     of any height are read, scored and written in bounded memory.
     """
     check_scene_options(dataset, t1, t2)
+    if threshold is not None and math.isnan(threshold):
+        raise click.UsageError("--threshold is not a number: give a probability, 0 to 1")
+    if score is not None and score.absolute() == output.absolute():
+        raise click.UsageError(f"--output and --score are both {output}: give each map a file of its own")
     from hsi_cd.io import check_output
 
     for target in (output, score):

@@ -1,6 +1,14 @@
 """Files to values and back: MATLAB, ENVI, GeoTIFF; truth maps; outputs that appear whole or not at all."""
 
-from hsi_cd.io.atomic import atomic_path, atomic_paths, check_output, write_json, write_npz, write_text
+from hsi_cd.io.atomic import (
+    atomic_path,
+    atomic_paths,
+    check_output,
+    remove_drafts,
+    write_json,
+    write_npz,
+    write_text,
+)
 from hsi_cd.io.cubes import open_cube
 from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
@@ -18,6 +26,7 @@ __all__ = [
     "open_cube",
     "read_labels",
     "read_map",
+    "remove_drafts",
     "write_json",
     "write_npz",
     "write_text",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hsi_cd.errors import OutputError
+
+_DRAFT = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.\d+(\.[^.]+)?")
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -88,6 +91,13 @@ def atomic_path(target: str | os.PathLike[str], *, overwrite: bool = False) -> I
     """A temporary name for one file; see :func:`atomic_paths`."""
     with atomic_paths([target], overwrite=overwrite) as drafts:
         yield drafts[0]
+
+
+def remove_drafts(folder: str | os.PathLike[str]) -> None:
+    """Remove what killed processes left half-written in a folder, where no other process is writing now."""
+    for path in Path(folder).glob(".*"):
+        if _DRAFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> None:

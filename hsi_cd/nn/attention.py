@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
-_MASKED = -1e4  # a logit that no softmax sees; finite, so that a fully masked window still gives numbers
+_MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
+_OUTSIDE = -torch.inf  # of keys outside the window: even beside a window without data no softmax may see them
 _BLOCK = 8  # queries are answered in blocks of 8 x 8, which share the keys around them
 
 
@@ -55,14 +56,18 @@ def local_attention(
         return x.permute(0, 2, 4, 3, 5, 1).reshape(n, rows * cols, block * block, -1)
 
     def keys(x: Tensor) -> Tensor:  # (N, D, H, W) -> (N, rows * cols, span * span, D)
-        x = F.pad(x, (0, right, 0, down)).unfold(2, span, block).unfold(3, span, block)
+        x = F.pad(x, (0, right, 0, down)) if right or down else x
+        if rows * cols == 1:  # a patch: nothing to cut, and no copies to add up in the backward pass
+            return x.flatten(2).transpose(1, 2)[:, None]
+        x = x.unfold(2, span, block).unfold(3, span, block)
         return x.permute(0, 2, 3, 4, 5, 1).reshape(n, rows * cols, span * span, -1)
 
     q, k, bias = queries(query), keys(key), keys(key_bias)
     if distance:
         # |q - k|^2 = |q|^2 - 2 q . k + |k|^2, and the softmax over keys cancels |q|^2. Measured from the block's
-        # own mean, since far from the origin the three terms would cancel in most of their digits.
-        centre = k.mean(dim=2, keepdim=True)
+        # own mean (without padding), since far from the origin the terms would cancel in most of their digits.
+        real = keys(torch.ones_like(key_bias))
+        centre = k.sum(dim=2, keepdim=True) / real.sum(dim=2, keepdim=True)
         q, k = q - centre, k - centre
         bias = bias - k.square().sum(dim=-1, keepdim=True) / 2
     logits = q @ k.transpose(-1, -2) + bias.transpose(-1, -2) + _outside_window(block, radius, like=query)
@@ -72,12 +77,12 @@ def local_attention(
 
 
 def _outside_window(block: int, radius: int, *, like: Tensor) -> Tensor:
-    """``(block^2, (block + 2 radius)^2)``: 0 where a key lies in the query's window, else a masking logit."""
+    """``(block^2, (block + 2 radius)^2)``: 0 where a key lies in the query's window, else minus infinity."""
     query = torch.arange(block, device=like.device)
     key = torch.arange(block + 2 * radius, device=like.device)
     near = (key[None, :] - query[:, None] - radius).abs() <= radius
     inside = near[:, None, :, None] & near[None, :, None, :]
-    mask = torch.zeros(inside.shape, dtype=like.dtype, device=like.device).masked_fill(~inside, _MASKED)
+    mask = torch.zeros(inside.shape, dtype=like.dtype, device=like.device).masked_fill(~inside, _OUTSIDE)
     return mask.reshape(block * block, -1)
 
 
@@ -247,13 +252,13 @@ class BilateralBAM(nn.Module):
             Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
         """
         # The mean of both dates' squared distances is one squared distance over the channels of both.
-        key = torch.cat([self.query(x1), self.query(x2)], dim=1) / 2**0.5
+        key = torch.cat(self.query(torch.cat([x1, x2])).chunk(2), dim=1) / 2**0.5
         both = torch.cat([x1, x2], dim=1)
         filtered = local_attention(
             crop(key, self.radius), key, both, (~valid) * _MASKED, radius=self.radius, distance=True
         )
-        f1, f2 = filtered.chunk(2, dim=1)
-        return self._mix(x1, f1), self._mix(x2, f2)
+        y1, y2 = self._mix(torch.cat([x1, x2]), torch.cat(filtered.chunk(2, dim=1))).chunk(2)
+        return y1, y2
 
     def _mix(self, x: Tensor, filtered: Tensor) -> Tensor:
         x, filtered = crop(x, self.radius), self.value(filtered)

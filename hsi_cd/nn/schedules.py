@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 
 def one_cycle(optimizer: Optimizer, *, lr: float, steps: int, warmup: float) -> LRScheduler:
     """Rise to ``lr`` over the share ``warmup`` of all steps, then fall to nearly nothing (arXiv 1708.07120)."""
-    return OneCycleLR(optimizer, max_lr=lr, total_steps=steps, pct_start=warmup)
+    # A rise of a single step is none, and OneCycleLR would divide by its length of zero.
+    return OneCycleLR(optimizer, max_lr=lr, total_steps=steps, pct_start=warmup if warmup * steps > 1 else 0.0)
 
 
 def cosine(optimizer: Optimizer, *, lr: float, steps: int, warmup: float) -> LRScheduler:

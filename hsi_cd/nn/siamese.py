@@ -60,7 +60,7 @@ class SiameseNetwork(nn.Module):
             t1, t2 = self.attention(t1, t2, valid)
         if self.training and self.gain_noise > 0:
             t1, t2 = self._random_gain(t1), self._random_gain(t2)
-        f1, f2 = self.backbone(t1), self.backbone(t2)
+        f1, f2 = self.backbone(torch.cat([t1, t2])).chunk(2)  # one encoder, one pass
         if not self.attend_first:
             f1, f2 = self.attention(f1, f2, crop(valid, int(self.backbone.radius)))  # type: ignore[arg-type]
         logits: Tensor = self.head(f1, f2)

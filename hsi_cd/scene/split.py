@@ -13,22 +13,48 @@ from hsi_cd.scene.labels import UNLABELLED, Labels
 
 @dataclass(frozen=True)
 class Split:
-    """Which pixels taught.
+    """Which pixels taught, and which may not judge although they did not teach.
 
     Attributes:
         protocol: the protocol's id, as ``P1``.
         seed: seed of the draw.
         shape: ``(rows, cols)`` of the scene.
-        train: flat (row-major) indices of the training pixels, int64, in the order drawn.
+        train: flat (row-major) indices of the training pixels, int64, in the order drawn; none where the protocol
+            teaches nothing.
+        guard: bool ``(rows, cols)``: pixels too near to the training pixels to judge; None where every labelled
+            pixel that does not teach judges.
+
+    Raises:
+        GridError: the guard is of another shape.
     """
 
     protocol: str
     seed: int
     shape: tuple[int, int]
     train: NDArray[np.int64]
+    guard: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        if self.guard is not None and self.guard.shape != self.shape:
+            raise GridError(
+                f"the guard has shape {self.guard.shape} but the scene {self.shape}: give both on one grid"
+            )
+
+    @property
+    def scope(self) -> str:
+        """What the judging pixels are called in results: all labelled, held-out, or held-out beyond the guard."""
+        if not len(self.train):
+            return "all labelled"
+        return "held-out" if self.guard is None else "held-out, beyond the guard"
+
+    def train_mask(self) -> NDArray[np.bool_]:
+        """Bool ``(rows, cols)``: the pixels that teach."""
+        mask = np.zeros(self.shape, dtype=bool)
+        mask.ravel()[self.train] = True
+        return mask
 
     def test_mask(self, labels: Labels) -> NDArray[np.bool_]:
-        """Bool ``(rows, cols)``: every labelled pixel that does not teach.
+        """Bool ``(rows, cols)``: every labelled pixel that neither teaches nor lies in the guard.
 
         Raises:
             GridError: the labels are of another scene's shape.
@@ -38,6 +64,5 @@ class Split:
                 f"the split is of a scene of {self.shape[0]} x {self.shape[1]} pixels but {labels.name} has "
                 f"{labels.shape[0]} x {labels.shape[1]}: give the split.npz of this scene's run"
             )
-        mask: NDArray[np.bool_] = labels.values != UNLABELLED
-        mask.flat[self.train] = False  # not ravel(), which copies a mask of another memory order
-        return mask
+        mask: NDArray[np.bool_] = (labels.values != UNLABELLED) & ~self.train_mask()
+        return mask if self.guard is None else mask & ~self.guard

@@ -52,8 +52,10 @@ def best_expected_threshold(probability: NDArray[np.float64]) -> float:
         probability: calibrated change probabilities, ``(N,)``.
 
     Returns:
-        A threshold half-way between two of the probabilities.
+        A threshold half-way between two of the probabilities; 0.5 where there are not two.
     """
+    if len(probability) < 2:
+        return 0.5
     p = np.sort(probability)[::-1]
     n, changed = len(p), p.sum()
     flagged = np.arange(1, n)

@@ -45,8 +45,9 @@ class Progress:
     """Where a training stands: everything of it that is not weights, optimiser or random state."""
 
     epoch: int = 0
-    best_score: float = -math.inf
+    highest_kappa: float = -math.inf
     best_epoch: int = 0
+    best_kappa: float = math.nan
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_calibration: Calibration = field(default_factory=Calibration)
 
@@ -133,9 +134,9 @@ def train(
             # The latest epoch that is not clearly worse than the best: among epochs that few pixels cannot tell
             # apart, the one that has seen most of the schedule (the one-standard-error rule; Breiman et al. 1984).
             # Without folds that is the last epoch.
-            progress.best_score = max(progress.best_score, scores["kappa/val"])
-            if not scores["kappa/val"] < progress.best_score - uncertainty:
-                progress.best_epoch = progress.epoch
+            progress.highest_kappa = max(progress.highest_kappa, scores["kappa/val"])
+            if not scores["kappa/val"] < progress.highest_kappa - uncertainty:
+                progress.best_epoch, progress.best_kappa = progress.epoch, scores["kappa/val"]
                 progress.best_weights = copy.deepcopy(network.state_dict())
                 progress.best_calibration = detector.calibration = calibration
                 save("best", _training_state(progress, optimizer, schedule, generator))
@@ -150,7 +151,7 @@ def train(
     network.load_state_dict(progress.best_weights)
     detector.calibration = progress.best_calibration
     network.eval()
-    log.info("best epoch %d of %d, validation Kappa %.4f", progress.best_epoch, epochs, progress.best_score)
+    log.info("best epoch %d of %d, validation Kappa %.4f", progress.best_epoch, epochs, progress.best_kappa)
     return progress
 
 

@@ -21,10 +21,10 @@ from hsi_cd import __version__
 from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import CheckpointError, OutputError
-from hsi_cd.evaluation import RunResult, judge_map
+from hsi_cd.evaluation import RunResult, false_colour, judge_map, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
 from hsi_cd.inference.predict import write_maps
-from hsi_cd.io import read_map, write_json, write_text
+from hsi_cd.io import read_map, remove_drafts, write_json, write_npz, write_text
 from hsi_cd.io.raster import open_raster
 from hsi_cd.io.splits import read_split, write_split
 from hsi_cd.prepare.splits import make_split
@@ -44,7 +44,8 @@ def run_training(
     """Split, train, map and judge one scene.
 
     The folder ends with ``config.yaml`` (resolved), ``split.npz``, ``last.pt`` and ``best.pt``, TensorBoard's
-    event files, ``change.tif``, ``score.tif``, ``figure.png`` and, last of all, ``result.json``.
+    event files and ``curves.csv``, ``change.tif``, ``score.tif``, ``figure.png`` and ``overview.npz`` (its
+    pictures), and, last of all, ``result.json``.
 
     Args:
         pair: the scene.
@@ -80,6 +81,8 @@ def run_training(
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
     if not resume:
         _make_folder(folder, config)
+    else:
+        remove_drafts(folder)
     _keep_split(folder / "split.npz", split, resume=resume)
 
     def save(name: str, training: dict[str, Any]) -> None:
@@ -138,11 +141,11 @@ def run_training(
         checkpoint="best.pt",
         details={
             "best_epoch": progress.best_epoch,
-            "validation_kappa": progress.best_score if np.isfinite(progress.best_score) else None,
+            "validation_kappa": progress.best_kappa,
         },
     )
     result = replace(result, split="split.npz")
-    _draw(folder / "figure.png", pair, change, probability, labels, split, result)
+    _draw(folder, pair, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
 
@@ -203,13 +206,16 @@ def _keep_split(path: Path, split: Split, *, resume: bool) -> None:
 def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:
     """The detector of a checkpoint, ready to be trained on as it was."""
     saved = siamese_from_state(checkpoint["detector"], augment=config.train.augment)
-    if saved.transform.weight.shape != detector.transform.weight.shape:
-        raise CheckpointError("the run folder's checkpoint is of other bands than this scene: use the same scene")
+    then, now = saved.transform.weight, detector.transform.weight
+    if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
+        raise CheckpointError(
+            "the run folder's checkpoint is of another scene than this one: resume with the same files"
+        )
     return saved
 
 
 def _draw(
-    path: Path,
+    folder: Path,
     pair: ScenePair,
     change: NDArray[np.uint8],
     probability: NDArray[np.float32],
@@ -217,10 +223,17 @@ def _draw(
     split: Split,
     result: RunResult,
 ) -> None:
-    """Both dates in false colour (near infrared, red, green), score, map, truth and errors."""
+    """Draw both dates in false colour (near infrared, red, green), score, map, truth and errors."""
     bands = pair.t1.bands.nearest([860, 660, 560])
     blocks = [[values[bands] for values in pair.read(rows)] for rows in row_blocks(*pair.shape)]
     t1, t2 = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+    limits = stretch_limits(t1, t2)
+    pictures = {
+        "t1": false_colour(t1, limits=limits),
+        "t2": false_colour(t2, limits=limits),
+        "truth": labels.values,
+    }
+    write_npz(folder / "overview.npz", pictures, overwrite=True)
     figure = panel_figure(
         t1,
         t2,
@@ -233,7 +246,7 @@ def _draw(
         scores=result.scores,
         note=f"{result.protocol}, seed {result.seed}, {result.scope} pixels",
     )
-    save_figure(figure, path, overwrite=True)
+    save_figure(figure, folder / "figure.png", overwrite=True)
 
 
 def _read_score(path: Path) -> NDArray[np.float32]:

@@ -43,8 +43,10 @@ def test_a_run_leaves_these_files_and_no_others(trained: Path) -> None:
         "best.pt",
         "change.tif",
         "config.yaml",
+        "curves.csv",
         "figure.png",
         "last.pt",
+        "overview.npz",
         "result.json",
         "score.tif",
         "split.npz",
@@ -137,6 +139,14 @@ def test_the_curves_the_map_and_its_histogram(trained: Path) -> None:
     images = {tag for tag, kind in kinds.items() if kind == "image"}
     assert images == {"map/probability", "map/change"}
     assert kinds["map/scores"] == "histo" and steps["map/scores"] == [3, 6]
+
+
+def test_the_curves_as_plain_text(trained: Path) -> None:
+    head, *rows = (line.split(",") for line in (trained / "curves.csv").read_text().splitlines())
+    assert head == ["epoch", "loss/train", "loss/val", "kappa/val", "lr"]
+    assert [row[0] for row in rows] == list("123456")
+    assert [row[0] for row in rows if row[3]] == list("246")
+    assert all(float(row[1]) > 0 and float(row[4]) > 0 for row in rows)
 
 
 def test_the_figure_is_a_picture(trained: Path) -> None:

@@ -18,7 +18,9 @@ def test_changed_may_be_255() -> None:
 
 def test_unexplained_values_are_listed_with_their_counts() -> None:
     scheme = LabelScheme(unchanged=(0,), changed=(1,))
-    with pytest.raises(LabelError, match=r"gt\.mat: .* 2 \(3 pixels\), 9 \(1 pixels\): expected 0 unchanged, 1 ch"):
+    with pytest.raises(
+        LabelError, match=r"gt\.mat: .* 2 \(3 pixels\), 9 \(1 pixels\): expected 0 unchanged, 1 ch"
+    ):
         scheme.encode(np.array([[0, 1, 2, 2], [2, 9, 0, 0]]), name="gt.mat")
 
 

@@ -1,0 +1,192 @@
+"""A run can be stopped at any instant, and goes on to the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from threadpoolctl import threadpool_limits
+
+from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.io import read_map
+from hsi_cd.training.checkpoint import load_checkpoint
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys, torch
+from pathlib import Path
+from hsi_cd.cli.main import main
+save, calls = torch.save, 0
+
+def save_and_die(content, path):
+    global calls
+    calls += 1
+    save(content, path)
+    if calls == 9:
+        Path(path).write_bytes(Path(path).read_bytes()[:3000])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = save_and_die
+main(sys.argv[1:])
+"""
+"""The command line, killed with half of its ninth checkpoint written."""
+
+EPOCHS = 40
+LONG = {"train__epochs": EPOCHS, "train__max_steps": 1000, "train__validate_every": 5, "train__map_every": 0}
+"""Long enough to be stopped in the middle: a second or two."""
+
+
+@pytest.fixture(scope="session")
+def words(cli: Any, simulated: PairFiles, dates: list[str]) -> list[object]:
+    """The command, up to the run folder."""
+    return ["train", *dates, "--truth", simulated.truth, "--device", "cpu", *cli.settings(**LONG), "--run"]
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(cli: Any, words: list[object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    with threadpool_limits(1):  # as in the processes that are stopped
+        assert cli(*words, folder) == 0
+    return folder
+
+
+def wait_for(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Until a run has come far enough to be stopped."""
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert process.poll() is None, f"the run ended too early: {process.communicate()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def saved_times(path: Path, count: int) -> Callable[[], bool]:
+    """Whether a file has been replaced so many times since this was called."""
+    seen: set[int] = set()
+
+    def reached() -> bool:
+        if path.exists():
+            seen.add(path.stat().st_mtime_ns)
+        return len(seen) >= count
+
+    return reached
+
+
+def resume(cli: Any, words: list[object], folder: Path) -> None:
+    with threadpool_limits(1):
+        assert cli(*words, folder, "--resume") == 0
+
+
+def tensors(value: Any, name: str = "") -> dict[str, torch.Tensor]:
+    """Every tensor in nested dictionaries and lists, by its path."""
+    if isinstance(value, torch.Tensor):
+        return {name: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {path: tensor for key, item in items for path, tensor in tensors(item, f"{name}.{key}").items()}
+
+
+def assert_same_end(folder: Path, uninterrupted: Path) -> None:
+    """Weights, optimiser and random states, bit for bit; the map; the scores."""
+    for name in ("last.pt", "best.pt"):
+        ours, theirs = (load_checkpoint(run / name) for run in (folder, uninterrupted))
+        a, b = tensors(ours), tensors(theirs)
+        assert a.keys() == b.keys() and len(a) > 100
+        assert [path for path in a if not torch.equal(a[path], b[path])] == []
+        assert ours["detector"]["calibration"] == theirs["detector"]["calibration"]
+        assert ours["training"]["random"]["generator"] == theirs["training"]["random"]["generator"]
+        assert ours["training"]["progress"]["epoch"] == theirs["training"]["progress"]["epoch"]
+    assert (read_map(folder / "change.tif")[0] == read_map(uninterrupted / "change.tif")[0]).all()
+    ours, theirs = (json.loads((run / "result.json").read_text()) for run in (folder, uninterrupted))
+    assert (ours["scores"], ours["threshold"]) == (theirs["scores"], theirs["threshold"])
+
+
+def test_killed_in_the_middle(cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = cli.start(*words, folder)
+    wait_for(process, saved_times(folder / "last.pt", 8))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    epoch = load_checkpoint(folder / "last.pt")["training"]["progress"]["epoch"]
+    assert 8 <= epoch < EPOCHS and not (folder / "result.json").exists()
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+    ours, theirs = (curve(run, "loss/train") for run in (folder, uninterrupted))
+    # tensorboardX may lose what it had not written when it was killed; nothing else is missing, or drawn twice.
+    assert set(range(1, EPOCHS + 1)) - set(ours) <= set(range(epoch + 1))
+    assert ours.items() <= theirs.items()
+    assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
+
+
+def test_killed_while_a_checkpoint_is_written(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    assert cli.process(*words, folder, code=KILLED_WHILE_SAVING).returncode == -signal.SIGKILL
+    assert load_checkpoint(folder / "last.pt")["training"]["progress"]["epoch"] < 9
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_killed_before_the_first_checkpoint(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    seldom = [*words[:-1], "--set", "train.save_every=1000", "--run"]
+    process = cli.start(*seldom, folder)
+    wait_for(process, lambda: any(folder.glob("events.out.tfevents.*")))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (folder / "last.pt").exists()
+    resume(cli, seldom, folder)
+    ours, theirs = (tensors(load_checkpoint(run / "last.pt")) for run in (folder, uninterrupted))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert curve(folder, "loss/train") == curve(uninterrupted, "loss/train")
+
+
+def test_stopped_by_ctrl_c(cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = cli.start(*words, folder)
+    wait_for(process, saved_times(folder / "last.pt", 3))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.startswith("hsi-cd: error: interrupted") and err.count("\n") == 1
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+
+
+def test_resumed_when_there_is_nothing_left_to_do(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted, folder)
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+    assert curve(folder, "loss/train") == curve(uninterrupted, "loss/train")
+
+
+def curve(folder: Path, tag: str) -> dict[int, float]:
+    """A curve as TensorBoard shows it: what was written before a restart counts up to its step."""
+    points: dict[int, float] = {}
+    for path in sorted(folder.glob("events.out.tfevents.*"), key=lambda path: path.stat().st_mtime_ns):
+        data, at = path.read_bytes(), 0
+        while at + 12 <= len(data):
+            end = at + 12 + int.from_bytes(data[at : at + 8], "little")
+            event = Event.FromString(data[at + 12 : end])
+            at = end + 4
+            if event.session_log.status == SessionLog.START:
+                points = {step: value for step, value in points.items() if step < event.step}
+            for value in event.summary.value:
+                if value.tag == tag:
+                    points[event.step] = value.simple_value
+    return points

@@ -47,7 +47,7 @@ def blur_weights(*, shift: float, sigma: float) -> tuple[int, Floats]:
 
 def _ramp(x: Floats, sigma: float) -> Floats:
     """``max(x, 0)`` convolved with a Gaussian: the second integral of the point spread function's parts."""
-    if sigma == 0:
+    if sigma < 1e-6:  # a point; dividing by less would overflow
         return np.maximum(x, 0.0)
     z = x / sigma
     smoothed: Floats = sigma * (z * ndtr(z) + np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi))

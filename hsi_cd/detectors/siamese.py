@@ -17,8 +17,8 @@ from hsi_cd.nn.attention import ATTENTIONS
 from hsi_cd.nn.backbones import BACKBONES
 from hsi_cd.nn.distance import HEADS
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
-from hsi_cd.prepare.patches import PatchSource
-from hsi_cd.prepare.registration import measure_shift, shift_radius, undo_shift
+from hsi_cd.prepare.patches import PatchSource, pixel_major
+from hsi_cd.prepare.registration import LARGEST_SHIFT, measure_shift, shift_radius, undo_shift
 from hsi_cd.prepare.statistics import percentile_limits, row_blocks, scene_statistics, usable_bands
 from hsi_cd.prepare.transform import SceneTransform, fit_transform
 from hsi_cd.prepare.windows import read_window
@@ -121,7 +121,8 @@ class SiameseDetector:
         for block in tqdm(list(row_blocks(rows + 2 * r, cols)), desc="components", leave=False, disable=None):
             window = slice(block.start - r, block.stop - r)
             parts.append(self.components(*read_window(pair, window, slice(-r, cols + r), radius=s)))
-        first, second, valid = (torch.cat(part, dim=1).to(self.device) for part in zip(*parts, strict=True))
+        whole = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        first, second, valid = (pixel_major(x).to(self.device) for x in whole)
         return PatchSource(first, second, valid, radius=r)
 
     def state(self) -> dict[str, Any]:
@@ -249,15 +250,38 @@ def siamese_from_state(
             count=state["bands"]["count"],
             **{name: tuple(state["bands"][name]) for name in ("centres", "fwhm", "names")},
         )
-        transform = SceneTransform(**{name: value.numpy() for name, value in state["transform"].items()})
+        transform = _checked_transform(state["transform"], bands)
+        down, right = (float(s) for s in state["shift"])
+        calibration = Calibration(**{name: float(state["calibration"][name]) for name in vars(Calibration())})
+        if not max(abs(down), abs(right)) <= LARGEST_SHIFT:
+            raise ValueError(f"a shift of {down:g}, {right:g} pixels")
+        if not np.isfinite(list(vars(calibration).values())).all():
+            raise ValueError(f"{calibration} is not finite")
         model = ModelConfig.model_validate(state["model"])
         network = build_network(model, transform.noise, augment=augment)
         network.load_state_dict(state["network"])
         network.to(device or torch.device("cpu"))
-        down, right = state["shift"]
-        return SiameseDetector(
-            bands, transform, (down, right), network, Calibration(**state["calibration"]), model
-        )
+        return SiameseDetector(bands, transform, (down, right), network, calibration, model)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({reason}): train it again") from error
+
+
+def _checked_transform(state: dict[str, Any], bands: Bands) -> SceneTransform:
+    """The transform of a checkpoint, or a ValueError where its parts do not fit together."""
+    transform = SceneTransform(**{name: value.numpy() for name, value in state.items()})
+    components, used = len(transform.noise), transform.bands
+    shapes = {
+        "bands": (len(used),),
+        "weight": (2, components, len(used)),
+        "offset": (2, components),
+        "clip": (2, 2, len(used)),
+        "noise": (components,),
+    }
+    for name, shape in shapes.items():
+        found = getattr(transform, name).shape
+        if found != shape:
+            raise ValueError(f"transform.{name} has shape {found}, not {shape}")
+    if used.dtype != np.int64 or not ((used >= 0) & (used < bands.count)).all():
+        raise ValueError(f"transform.bands are not indices of {bands.count} bands")
+    return transform

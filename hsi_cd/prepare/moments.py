@@ -10,30 +10,35 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean and scatter of a set of spectra.
+    """Count, mean and scatter of a set of spectra, each with a weight if need be.
 
     Two sets merge exactly (Chan, Golub and LeVeque 1979, eq. 2.1), so a scene is summed block by block without
     the cancellation that sums of squares suffer.
 
     Attributes:
-        count: number of spectra.
+        count: number of spectra, or the sum of their weights.
         mean: float64 ``(bands,)``.
         scatter: float64 ``(bands, bands)``, the sum of outer products of deviations from the mean.
     """
 
-    count: int
+    count: float
     mean: NDArray[np.float64]
     scatter: NDArray[np.float64]
 
     @classmethod
-    def of(cls, spectra: NDArray[np.floating]) -> Moments:
-        """Moments of ``spectra (bands, count)``."""
-        bands, count = spectra.shape
+    def of(cls, spectra: NDArray[np.floating], *, weight: NDArray[np.float64] | None = None) -> Moments:
+        """Moments of ``spectra (bands, count)``, each counted ``weight (count,)`` times, or once."""
+        bands = spectra.shape[0]
+        count = spectra.shape[1] if weight is None else float(weight.sum())
         if count == 0:
             return cls(0, np.zeros(bands), np.zeros((bands, bands)))
-        mean = spectra.mean(axis=1, dtype=np.float64)
+        if weight is None:
+            mean = spectra.mean(axis=1, dtype=np.float64)
+            deviation = spectra - mean[:, None]
+            return cls(count, mean, deviation @ deviation.T)
+        mean = spectra @ weight / count
         deviation = spectra - mean[:, None]
-        return cls(count, mean, deviation @ deviation.T)
+        return cls(count, mean, (deviation * weight) @ deviation.T)
 
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count
@@ -48,5 +53,5 @@ class Moments:
 
     @property
     def covariance(self) -> NDArray[np.float64]:
-        """Population covariance ``(bands, bands)`` (divided by the count)."""
-        return self.scatter / max(self.count, 1)
+        """Population covariance ``(bands, bands)`` (divided by the count, or by the sum of the weights)."""
+        return self.scatter / (self.count or 1)

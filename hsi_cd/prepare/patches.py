@@ -44,5 +44,16 @@ class PatchSource:
         side = torch.arange(2 * self.radius + 1, device=pixels.device)
         row = (pixels // self.shape[1])[:, None, None] + side[:, None]
         col = (pixels % self.shape[1])[:, None, None] + side
-        first, second, valid = (x[:, row, col].transpose(0, 1) for x in (self.t1, self.t2, self.valid))
-        return first, second, valid
+        place = row * self.t1.shape[2] + col
+
+        def gather(x: Tensor) -> Tensor:
+            # Components last: a source stored that way (see pixel_major) gives each pixel in one piece.
+            flat = x.permute(1, 2, 0).reshape(-1, len(x))
+            return flat.index_select(0, place.flatten()).reshape(*place.shape, -1).permute(0, 3, 1, 2)
+
+        return gather(self.t1), gather(self.t2), gather(self.valid)
+
+
+def pixel_major(components: Tensor) -> Tensor:
+    """The same ``(components, rows, cols)``, stored so that the components of a pixel lie side by side."""
+    return components.permute(1, 2, 0).contiguous().permute(2, 0, 1)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-_LARGEST = 2.0  # pixels: beyond, the dates want a proper registration, not an interpolation
+LARGEST_SHIFT = 2.0  # pixels: beyond, the dates want a proper registration, not an interpolation
 _SMALLEST = 0.15  # pixels: below, the interpolation blurs more than the shift costs
 _COMPONENTS = 6  # the clearest ones; the others are mostly noise
 _KEPT = 0.5  # share of pixels that agree best: the others may have changed
@@ -63,7 +63,7 @@ def measure_shift(
         if not np.linalg.cond(normal) < 1e6:
             return 0.0, 0.0
         step = np.linalg.solve(normal, [down @ rest, right @ rest])
-        shift = np.clip(shift + step, -_LARGEST, _LARGEST)
+        shift = np.clip(shift + step, -LARGEST_SHIFT, LARGEST_SHIFT)
     return (float(shift[0]), float(shift[1])) if math.hypot(*shift) >= _SMALLEST else (0.0, 0.0)
 
 

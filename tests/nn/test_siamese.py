@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hsi_cd.nn.attention import ATTENTIONS, NoAttention
+from hsi_cd.nn.attention import ATTENTIONS, NoAttention, crop
 from hsi_cd.nn.backbones import BACKBONES
 from hsi_cd.nn.distance import HEADS
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
@@ -144,6 +144,17 @@ class TestEveryNetwork:
         torch.testing.assert_close(network(*inputs), network(*inputs), rtol=0, atol=0)
         network.train()
         assert not torch.equal(network(*inputs), network(*inputs))
+
+
+@pytest.mark.parametrize(("attention", "attend_first"), PLACES)
+def test_pixels_without_data_teach_their_neighbours_nothing(attention: str, attend_first: bool) -> None:
+    network = build(attention, attend_first, "pointwise", "distance_mlp")
+    valid = holes(2, 14, 15)
+    t1, t2 = dates(2, CHANNELS, 14, 15)
+    before = network(t1, t2, valid)
+    after = network(*(torch.where(valid, t, t + 3) for t in (t1, t2)), valid)
+    seen = crop(valid, network.radius)
+    torch.testing.assert_close(after[seen], before[seen])
 
 
 def test_a_random_gain_is_one_number_a_sample_and_date() -> None:

@@ -14,9 +14,7 @@ def test_the_mirror_is_that_of_numpy(length: int, before: int, after: int) -> No
 @given(length=st.integers(1, 9), start=st.integers(-40, 40), count=st.integers(0, 20))
 def test_any_stretch_of_the_endless_mirror(length: int, start: int, count: int) -> None:
     endless = np.pad(np.arange(length), 80, mode="symmetric")
-    np.testing.assert_array_equal(
-        mirror_index(start, start + count, length), endless[start + 80 :][:count]
-    )
+    np.testing.assert_array_equal(mirror_index(start, start + count, length), endless[start + 80 :][:count])
 
 
 @given(rows=st.integers(1, 6), cols=st.integers(1, 6), radius=st.integers(0, 20))

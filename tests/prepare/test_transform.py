@@ -54,7 +54,9 @@ def directly(dates: np.ndarray, *, scaling: str, joint: bool, projection: str, c
         matrix = principal_components(covariance, 3)
     else:
         measured = scene_statistics(pair, USED, clip=clip)
-        noise = (measured.t1.noise / np.outer(scale[0], scale[0]) + measured.t2.noise / np.outer(scale[1], scale[1])) / 2
+        noise = (
+            measured.t1.noise / np.outer(scale[0], scale[0]) + measured.t2.noise / np.outer(scale[1], scale[1])
+        ) / 2
         matrix = minimum_noise_fraction(covariance, noise, 3)
     return np.einsum("kb,dbrc->dkrc", matrix, standard - both.mean(axis=1)[None, :, None, None])
 

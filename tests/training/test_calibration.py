@@ -50,6 +50,16 @@ def test_a_few_labels_hardly_overturn_what_the_logits_say() -> None:
     assert abs(few.offset) < abs(many.offset)
 
 
+def test_slope_and_offset_are_drawn_towards_1_and_0_alike() -> None:
+    logits, target = logistic_data(3.0, 2.0, n=12)
+    found = calibrate(logits, target)
+    off = expit(found.slope * logits + found.offset) - target
+    # Where likelihood and prior balance, the gradient of one is that of the other.
+    strength = -np.array([off @ logits / (found.slope - 1), off.sum() / found.offset])
+    assert strength[0] > 0
+    assert strength[1] == pytest.approx(strength[0], rel=1e-2)
+
+
 def test_the_order_of_scores_is_kept_even_by_labels_that_say_the_opposite() -> None:
     logits, target = logistic_data(1.0, 0.0)
     assert calibrate(logits, 1 - target).slope > 0

@@ -1,0 +1,188 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve, to_yaml
+from hsi_cd.datasets import CATALOGUE
+from hsi_cd.errors import ConfigError, MissingInputError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def leaves(model: type[BaseModel] = RunConfig) -> dict[str, Any]:
+    """Nested names of every setting."""
+    return {
+        name: leaves(field.annotation)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        else None
+        for name, field in model.model_fields.items()
+    }
+
+
+def names_of(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: names_of(value) if isinstance(value, dict) else None for name, value in content.items()}
+
+
+def test_the_default_file_lists_every_setting_with_its_default() -> None:
+    content = read_config_file(CONFIGS / "default.yaml")
+    assert resolve([("default.yaml", content)]) == RunConfig()
+    assert names_of(content) == leaves()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_of_the_project_is_valid(path: Path) -> None:
+    config = resolve([(path.name, read_config_file(path))])
+    if path.stem != "default":
+        assert config.dataset == path.stem
+        assert dataset_config(path.stem) == read_config_file(path)
+
+
+def test_a_scene_without_a_file_needs_no_settings() -> None:
+    assert dataset_config("no such scene") == {}
+
+
+def test_no_layers_are_the_defaults() -> None:
+    assert resolve([]) == RunConfig()
+
+
+def test_the_later_layer_wins_and_leaves_its_neighbours() -> None:
+    layers: list[tuple[str, dict[str, Any]]] = [
+        ("a", {"seed": 1, "train": {"epochs": 2, "lr": 0.1}}),
+        ("b", {"train": {"epochs": 3, "augment": {"mixup": 0}}}),
+        ("c", {"train": {"augment": {"flips": False}}}),
+    ]
+    config = resolve(layers)
+    assert (config.seed, config.train.epochs, config.train.lr) == (1, 3, 0.1)
+    assert (config.train.augment.mixup, config.train.augment.flips) == (0, False)
+    assert config.train.batch_size == RunConfig().train.batch_size
+
+
+def test_layers_are_left_as_they_were() -> None:
+    first: dict[str, Any] = {"train": {"epochs": 2}}
+    resolve([("a", first), ("b", {"train": {"epochs": 3}})])
+    assert first == {"train": {"epochs": 2}}
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"train": {"epoch": 5}}, r"my\.yaml: unknown key train\.epoch: did you mean train\.epochs\?"),
+        ({"sed": 5}, r"unknown key sed: did you mean seed\?"),
+        ({"epochs": 5}, r"unknown key epochs: did you mean train\.epochs\?"),
+        ({"split": {"qqq": 5}}, r"unknown key split\.qqq: known here are protocol, fraction"),
+        ({1: 5}, r"my\.yaml: .*1"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(layer: dict[Any, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve([("my.yaml", layer)])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.epochs", 0, r"train\.epochs is 0: .*greater than or equal to 1"),
+        ("train.epochs", 2.5, r"train\.epochs is 2\.5: .*integer"),
+        ("train.epochs", "many", r"train\.epochs is 'many': .*integer"),
+        ("train.epochs", True, r"train\.epochs is True: .*integer"),
+        ("train.lr", float("nan"), r"train\.lr is nan: .*finite"),
+        ("train.lr", -1, r"train\.lr is -1: .*greater than 0"),
+        ("train.augment.flips", 1, r"flips is 1: .*boolean"),
+        ("prepare.projection", "ica", r"prepare\.projection is 'ica': .*'mnf', 'pca' or 'none'"),
+        ("model.attention.window", 4, r"model\.attention: window is 4: it must be odd"),
+        ("model.attention.place", "features", r"model\.attention: bilateral .* place: input"),
+        ("train", 5, r"train is 5: .*dictionary"),
+        ("train", None, r"train is None: .*dictionary"),
+        ("split.fraction", 1, r"split\.fraction is 1: .*less than 1"),
+        ("seed", 2**32, r"seed is 4294967296: .*less than 4294967296"),
+    ],
+)
+def test_a_wrong_value_says_what_is_allowed(key: str, value: Any, message: str) -> None:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve([("--set", value)])
+    assert "\n" not in str(caught.value)
+
+
+def test_the_source_of_a_mistake_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"^second: "):
+        resolve([("first", {"seed": 1}), ("second", {"seed": -1})])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("train.epochs=50", {"train": {"epochs": 50}}),
+        (" seed = 3", {"seed": 3}),
+        ("train.augment.flips=false", {"train": {"augment": {"flips": False}}}),
+        ("dataset=null", {"dataset": None}),
+        ("dataset=a=b", {"dataset": "a=b"}),
+        ("prepare={components: 3}", {"prepare": {"components": 3}}),
+    ],
+)
+def test_an_assignment_is_nested_keys(text: str, expected: dict[str, Any]) -> None:
+    assert parse_assignment(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "2.e-3", "+1e-2", "0.001"])
+def test_numbers_may_be_written_with_an_exponent(text: str) -> None:
+    assert resolve([("--set", parse_assignment(f"train.lr={text}"))]).train.lr == float(text)
+
+
+@pytest.mark.parametrize("text", ["train.epochs", "=5", " =5", "a=[", "a='", "a=2001-99-99", "a=0x_"])
+def test_an_assignment_that_is_none(text: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        parse_assignment(text)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("seed: 1")
+    for path in (tmp_path / "none.yaml", tmp_path, tmp_path / "file" / "below"):
+        with pytest.raises(MissingInputError, match="is not a file"):
+            read_config_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed: 1\ntrain:\n  epochs: [1\n", "not valid YAML at line 4, column 1"),
+        (b"a: b: c", "not valid YAML at line 1, column 5"),
+        (b"seed: \x07", "not valid YAML"),
+        (b"seed: 2001-99-99", "not valid YAML"),
+        (b"seed: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        (b"- 1\n- 2", "holds a list: expected keys"),
+        (b"just text", "holds a str"),
+        (b"\xff\xfe\xff", "is not text"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "my.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_config_file(tmp_path / "my.yaml")
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("# nothing yet\n")
+    assert read_config_file(tmp_path / "my.yaml") == {}
+
+
+def test_what_is_written_is_read() -> None:
+    config = resolve([("a", {"dataset": "farmland", "train": {"lr": 1e-7}, "model": {"attention": {"ds": 3}}})])
+    assert resolve([("again", yaml.safe_load(to_yaml(config)))]) == config
+
+
+def test_nobody_changes_a_configuration() -> None:
+    config = RunConfig()
+    with pytest.raises(ValidationError):
+        config.seed = 3
+    with pytest.raises(ValidationError):
+        config.train.augment.mixup = 0.1
+
+
+def test_the_files_of_scenes_are_in_the_catalogue() -> None:
+    names = {path.stem for path in CONFIGS.glob("*.yaml")} - {"default"}
+    assert names <= CATALOGUE.keys()

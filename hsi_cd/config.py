@@ -48,8 +48,11 @@ class PrepareConfig(_Section):
 class SplitConfig(_Section):
     """Which labelled pixels teach."""
 
-    protocol: Literal["P1"] = "P1"
+    protocol: Literal["P1", "P1-strict", "P2", "P3", "P4"] = "P1"
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    count: Count = 500
+    block: Count = 32
+    radius: Annotated[int, Field(ge=0)] = 6
 
 
 class AttentionConfig(_Section):
@@ -130,7 +133,8 @@ class RunConfig(_Section):
     """Everything that decides a run's result."""
 
     dataset: str | None = None
-    method: Literal["siamese"] = "siamese"
+    method: str = "siamese"
+    options: dict[str, str | int | float | bool] = {}
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = True

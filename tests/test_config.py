@@ -23,7 +23,10 @@ def leaves(model: type[BaseModel] = RunConfig) -> dict[str, Any]:
 
 
 def names_of(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: names_of(value) if isinstance(value, dict) else None for name, value in content.items()}
+    # A method's options are free, and none by default: an empty mapping is a setting, not a section.
+    return {
+        name: names_of(value) if isinstance(value, dict) and value else None for name, value in content.items()
+    }
 
 
 def test_the_default_file_lists_every_setting_with_its_default() -> None:

@@ -18,6 +18,12 @@ COMMANDS = {
     "train": "Learn from a scene's labels, map the scene, and score the map.",
     "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
     "evaluate": "Score a change map against a truth map.",
+    "detect": "Map a scene pair without any label or training.",
+    "benchmark": "Run methods x scenes x seeds, and print the table.",
+    "table": "The table of a paper from run folders.",
+    "figure": "The panel of a paper from run folders.",
+    "report": "One HTML file to look at runs: maps, curves, table.",
+    "methods": "List the methods, with what each does and where it comes from.",
     "simulate": "Make a scene pair with known truth, to try everything on.",
     "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from hsi_cd.scene import Labels, ScenePair
+    from hsi_cd.scene import Grid, Labels, ScenePair
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FilePath = click.Path(path_type=Path)
@@ -109,3 +109,21 @@ def read_truth(dataset: str | None, truth: tuple[Path, ...], key: str | None, da
         )
     source = truth[0] if len(truth) == 1 else MaskPair(changed=truth[0], unchanged=truth[1])
     return read_labels(source, key=key)
+
+
+def grid_like(path: Path, shape: tuple[int, int]) -> Grid:
+    """The georeference of a raster, for a scene that has none of its own."""
+    from hsi_cd.errors import GridError
+    from hsi_cd.io import open_cube
+
+    grid = open_cube(path).grid
+    if grid.shape != shape:
+        raise GridError(
+            f"--like {path} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
+            "give a raster of the same pixels"
+        )
+    if not grid.is_georeferenced:
+        raise GridError(
+            f"--like {path} has no georeference to take: give a raster with a CRS and transform or GCPs"
+        )
+    return grid

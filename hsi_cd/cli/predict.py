@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.options import check_scene_options, open_scene, scene_options
-
-if TYPE_CHECKING:
-    from hsi_cd.scene import Grid
+from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
 
 EPILOG = """\b
 Examples:
@@ -30,9 +26,7 @@ Examples:
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
 )
 @click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Change probabilities (GeoTIFF).")
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="Probability of change [default: the checkpoint's]."
-)
+@click.option("--threshold", type=float, help="Score from which a pixel is changed [default: the checkpoint's].")
 @click.option(
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
 )
@@ -60,7 +54,7 @@ def predict(
     """
     check_scene_options(dataset, t1, t2)
     if threshold is not None and math.isnan(threshold):
-        raise click.UsageError("--threshold is not a number: give a probability, 0 to 1")
+        raise click.UsageError("--threshold is not a number: give a score, for the network a probability, 0 to 1")
     if score is not None and score.absolute() == output.absolute():
         raise click.UsageError(f"--output and --score are both {output}: give each map a file of its own")
     from hsi_cd.io import check_output
@@ -69,13 +63,15 @@ def predict(
         if target is not None:
             check_output(target, overwrite=overwrite)
     pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
-    grid = _grid_like(like, pair.shape) if like is not None else None
+    grid = grid_like(like, pair.shape) if like is not None else None
 
     from hsi_cd.inference.predict import write_maps
     from hsi_cd.training.checkpoint import file_hash, load_detector
     from hsi_cd.training.seeding import choose_device
 
     detector = load_detector(checkpoint, device=choose_device(device))
+    if threshold is not None and detector.unit == "probability" and not 0 <= threshold <= 1:
+        raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     write_maps(
         detector,
         pair,
@@ -87,21 +83,3 @@ def predict(
         overwrite=overwrite,
     )
     click.echo(f"change map: {output}" + (f"\nchange probabilities: {score}" if score else ""))
-
-
-def _grid_like(path: Path, shape: tuple[int, int]) -> Grid:
-    """The georeference of a raster, for a scene that has none of its own."""
-    from hsi_cd.errors import GridError
-    from hsi_cd.io import open_cube
-
-    grid = open_cube(path).grid
-    if grid.shape != shape:
-        raise GridError(
-            f"--like {path} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
-            "give a raster of the same pixels"
-        )
-    if not grid.is_georeferenced:
-        raise GridError(
-            f"--like {path} has no georeference to take: give a raster with a CRS and transform or GCPs"
-        )
-    return grid

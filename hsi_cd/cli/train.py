@@ -32,6 +32,8 @@ configs/default.yaml lists every setting that --set and --config can change.
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/...]."
 )
+@click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
+@click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
 @click.option("--seed", type=int, help="Seed of the split, the weights and the batches [default: 0].")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute [default: auto].")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in --run.")
@@ -47,6 +49,8 @@ def train(
     config_file: Path | None,
     assignments: tuple[str, ...],
     folder: Path | None,
+    method: str | None,
+    protocol: str | None,
     seed: int | None,
     device: str | None,
     resume: bool,
@@ -59,8 +63,10 @@ def train(
     from hsi_cd import config as configuration
 
     layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
-    options = {"dataset": dataset, "seed": seed, "device": device}
+    options = {"dataset": dataset, "method": method, "seed": seed, "device": device}
     layers.append(("options", {name: value for name, value in options.items() if value is not None}))
+    if protocol is not None:
+        layers.append(("--protocol", {"split": {"protocol": protocol}}))
     if config_file is not None:
         layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
     config = configuration.resolve(layers)

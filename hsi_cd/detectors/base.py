@@ -28,20 +28,29 @@ class Detector(Protocol):
         ...
 
     @property
+    def unit(self) -> str:
+        """What the score is: ``probability``, or ``score`` for a magnitude without a unit."""
+        ...
+
+    @property
     def threshold(self) -> float:
-        """Change probability from which a pixel counts as changed."""
+        """Score from which a pixel counts as changed."""
         ...
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Change probabilities of a mirror-padded window.
+        """Scores of a mirror-padded window; higher is more change.
 
         Args:
             t1: stored values of the earlier date, ``(bands, h + 2 radius, w + 2 radius)``, NaN for no data.
             t2: the later date, the same shape.
 
         Returns:
-            float32 ``(h, w)`` in 0 to 1; NaN where either date has no data.
+            float32 ``(h, w)``, in the detector's ``unit``; NaN where either date has no data.
         """
+        ...
+
+    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change probabilities, 0 to 1, that grow with the score; NaN where the score is."""
         ...
 
     def parameters(self) -> int:

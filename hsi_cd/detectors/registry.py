@@ -1,18 +1,25 @@
-"""Methods by name."""
+"""A method by name, and a detector from what a checkpoint holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from hsi_cd.detectors.base import Detector
-from hsi_cd.detectors.siamese import siamese_from_state
+from hsi_cd.detectors.methods import METHODS, Method
 from hsi_cd.errors import CheckpointError, unknown_name
 
-DETECTORS: dict[str, Callable[..., Detector]] = {"siamese": siamese_from_state}
-"""How each method's detector is rebuilt: ``state, *, device``."""
+
+def find_method(name: str) -> Method:
+    """The method called ``name``.
+
+    Raises:
+        UnknownNameError: there is no such method; the known ones are listed.
+    """
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    return METHODS[name]
 
 
 def detector_from_state(method: Any, state: dict[str, Any], *, device: torch.device) -> Detector:
@@ -24,6 +31,4 @@ def detector_from_state(method: Any, state: dict[str, Any], *, device: torch.dev
     """
     if not isinstance(method, str):
         raise CheckpointError(f"the checkpoint's method is a {type(method).__name__}, not a name: train it again")
-    if method not in DETECTORS:
-        raise unknown_name("method", method, DETECTORS)
-    return DETECTORS[method](state, device=device)
+    return find_method(method).from_state(state, device=device)

@@ -65,6 +65,8 @@ class SiameseDetector:
         """Rows and columns around a pixel that its score depends on."""
         return self.network.radius + shift_radius(self.shift)
 
+    unit = "probability"
+
     @property
     def device(self) -> torch.device:
         """Where the network computes."""
@@ -112,6 +114,10 @@ class SiameseDetector:
         logits, valid = self.logits(t1, t2)
         probability = torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
         return probability.masked_fill(~valid, torch.nan).cpu().numpy()
+
+    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The score is a probability already."""
+        return score
 
     def patches(self, pair: ScenePair) -> PatchSource:
         """The components of a whole scene, mirror-padded for the network, ready to be cut into patches."""

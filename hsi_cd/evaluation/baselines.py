@@ -6,6 +6,7 @@ that knows nothing but row and column scores well. A method is worth what it add
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +21,15 @@ from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED
 def measure_baselines(
     train_index: NDArray[np.integer], labels: NDArray[np.uint8], test: NDArray[np.bool_]
 ) -> Baselines:
-    """The coordinate floor and the majority class on the test pixels; arguments as of :func:`coordinate_floor`."""
+    """The coordinate floor and the majority class on the test pixels; arguments as of :func:`coordinate_floor`.
+
+    Where nothing was taught there is no floor, and it is NaN.
+    """
+    majority_oa = overall_accuracy(majority_counts(labels, test))
+    if np.asarray(train_index).size == 0:
+        return Baselines(floor_oa=math.nan, floor_kappa=math.nan, majority_oa=majority_oa)
     floor = coordinate_floor(train_index, labels, test)
-    return Baselines(
-        floor_oa=overall_accuracy(floor),
-        floor_kappa=kappa(floor),
-        majority_oa=overall_accuracy(majority_counts(labels, test)),
-    )
+    return Baselines(floor_oa=overall_accuracy(floor), floor_kappa=kappa(floor), majority_oa=majority_oa)
 
 
 def coordinate_floor(

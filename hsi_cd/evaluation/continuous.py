@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,20 +110,76 @@ def expected_calibration_error(
         >>> expected_calibration_error(np.array([0.25, 0.25, 0.75, 0.75]), truth, bins=2)
         0.25
     """
+    kept, changed = _probabilities(probability, truth, bins)
+    if kept.size == 0:
+        return _undefined("expected_calibration_error", changed)
+    index = _bin_of(kept, bins)
+    # (n_b / n) |mean p - mean y| = |sum p - sum y| / n: an empty bin adds 0 and needs no case of its own.
+    gap = np.bincount(index, weights=kept, minlength=bins) - np.bincount(index, weights=changed, minlength=bins)
+    return float(np.abs(gap).sum() / kept.size)
+
+
+def reliability_curve(
+    probability: NDArray[np.floating], truth: NDArray[np.uint8], *, bins: int = 15
+) -> ReliabilityCurve:
+    """How often pixels of each probability are changed in truth: on the diagonal where calibrated.
+
+    The bins are those of :func:`expected_calibration_error`, which is the sum over them of
+    (count / n) |mean - share|.
+
+    Args:
+        probability: float, any shape, 0-1; NaN where there is none.
+        truth: uint8 of the same shape: 0 unchanged, 1 changed, 255 unlabelled.
+        bins: number of bins.
+
+    Returns:
+        One value per bin; mean and share are NaN in an empty bin.
+
+    Raises:
+        ConfigError: ``bins`` is below 1.
+        FormatError: a probability lies outside 0-1.
+        GridError: the arrays differ in shape.
+        LabelError: the truth holds another value.
+
+    Reference:
+        Niculescu-Mizil and Caruana 2005, doi:10.1145/1102351.1102430
+
+    Example:
+        >>> import numpy as np
+        >>> truth = np.array([0, 0, 1, 1], dtype=np.uint8)
+        >>> curve = reliability_curve(np.array([0.25, 0.25, 0.75, 0.75]), truth, bins=2)
+        >>> curve.mean.tolist(), curve.share.tolist(), curve.count.tolist()
+        ([0.25, 0.75], [0.0, 1.0], [2, 2])
+    """
+    kept, changed = _probabilities(probability, truth, bins)
+    index = _bin_of(kept, bins)
+    count = np.bincount(index, minlength=bins)
+    filled = np.where(count > 0, count, np.nan)
+    return ReliabilityCurve(
+        mean=np.bincount(index, weights=kept, minlength=bins) / filled,
+        share=np.bincount(index, weights=changed, minlength=bins) / filled,
+        count=count,
+    )
+
+
+def _probabilities(
+    probability: NDArray[np.floating], truth: NDArray[np.uint8], bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Probabilities and change flags of the labelled pixels, each ``(n,)``."""
     if bins < 1:
         raise ConfigError(f"{bins} bins of the calibration error: give at least 1")
     kept, changed = _labelled(probability, truth)
-    if kept.size == 0:
-        return _undefined("expected_calibration_error", changed)
-    low, high = float(kept.min()), float(kept.max())
+    low, high = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 1.0)
     if low < 0 or high > 1:
         raise FormatError(
             f"probabilities from {low:g} to {high:g}: expected 0 to 1; give a calibrated probability"
         )
-    index = np.minimum((kept * bins).astype(np.intp), bins - 1)
-    # (n_b / n) |mean p - mean y| = |sum p - sum y| / n: an empty bin adds 0 and needs no case of its own.
-    gap = np.bincount(index, weights=kept, minlength=bins) - np.bincount(index, weights=changed, minlength=bins)
-    return float(np.abs(gap).sum() / kept.size)
+    return kept, changed
+
+
+def _bin_of(probability: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
+    """The bin of each probability: closed below and open above, the last closed."""
+    return np.minimum((probability * bins).astype(np.intp), bins - 1)
 
 
 def _labelled(
@@ -151,3 +208,18 @@ def _undefined(name: str, changed: NDArray[np.bool_]) -> float:
         stacklevel=3,
     )
     return math.nan
+
+
+@dataclass(frozen=True)
+class ReliabilityCurve:
+    """Calibration in bins of equal width between 0 and 1, each array ``(bins,)``.
+
+    Attributes:
+        mean: mean probability of the pixels in the bin.
+        share: share of them that are changed in truth.
+        count: how many they are.
+    """
+
+    mean: NDArray[np.float64]
+    share: NDArray[np.float64]
+    count: NDArray[np.intp]

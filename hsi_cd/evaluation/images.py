@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
-from hsi_cd.scene import CHANGED, UNCHANGED
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
 
 Colour = tuple[int, int, int]
 
@@ -26,6 +26,16 @@ TRAINING: Colour = (
     34,
     85,
 )  # #882255 of Tol's palette: farthest from all others in simulated colour blindness
+
+SPLIT_COLOURS: Mapping[str, Colour] = {
+    "judges, changed": WHITE,
+    "judges, unchanged": BLACK,
+    "teaches, changed": (238, 51, 119),  # #EE3377 and #33BBEE of Tol's vibrant palette
+    "teaches, unchanged": (51, 187, 238),
+    "guard, does neither": (90, 90, 60),
+    "unlabelled": GREY,
+}
+"""What the colours of :func:`split_image` mean."""
 
 _CLASS_COLOURS: Mapping[int, Colour] = {UNCHANGED: BLACK, CHANGED: WHITE}
 _ERROR_COLOURS: Mapping[tuple[int, int], Colour] = {
@@ -81,6 +91,29 @@ def error_image(
     image: NDArray[np.uint8] = colours[np.minimum(truth, 2), np.minimum(change, 2)]
     if train is not None:
         image[train] = TRAINING
+    return image
+
+
+def split_image(split: Split, labels: Labels) -> NDArray[np.uint8]:
+    """Picture of a split: which pixels teach, which judge, and which do neither.
+
+    Args:
+        split: the split.
+        labels: the truth map it divides.
+
+    Returns:
+        uint8 ``(rows, cols, 3)`` in the colours of :data:`SPLIT_COLOURS`.
+
+    Raises:
+        GridError: the labels are of another scene's shape.
+    """
+    test, train, changed = split.test_mask(labels), split.train_mask(), labels.values == CHANGED
+    image = np.full((*split.shape, 3), SPLIT_COLOURS["unlabelled"], dtype=np.uint8)
+    if split.guard is not None:
+        image[split.guard & (labels.values != UNLABELLED)] = SPLIT_COLOURS["guard, does neither"]
+    for role, mask in (("judges", test), ("teaches", train)):
+        image[mask & ~changed] = SPLIT_COLOURS[f"{role}, unchanged"]
+        image[mask & changed] = SPLIT_COLOURS[f"{role}, changed"]
     return image
 
 

@@ -23,6 +23,7 @@ def judge_map(
     dataset: str,
     method: str,
     split: Split | None = None,
+    score: NDArray[np.float32] | None = None,
     probability: NDArray[np.float32] | None = None,
     **facts: Any,
 ) -> RunResult:
@@ -33,9 +34,9 @@ def judge_map(
         labels: truth map.
         dataset: name of the scene.
         method: name of what made the map.
-        split: the pixels that taught; they judge nothing. Without it, all labelled pixels judge.
-        probability: change probabilities, float32 ``(rows, cols)``, NaN for no data; adds the scores that need
-            them.
+        split: the pixels that taught; neither they nor its guard judge. Without it, all labelled pixels judge.
+        score: scores, float32 ``(rows, cols)``, higher is more change, NaN for no data; adds the ranking scores.
+        probability: change probabilities, the same shape, 0 to 1; adds the calibration error.
         facts: further fields of the result, as ``train_seconds``.
 
     Returns:
@@ -53,16 +54,18 @@ def judge_map(
     truth = np.where(judged, labels.values, np.uint8(UNLABELLED))
     counts = count_confusion(truth, change)
     scores = all_scores(counts)
+    if score is not None:
+        scores["auc"] = roc_auc(score, truth)
+        scores["average_precision"] = average_precision(score, truth)
     if probability is not None:
-        scores["auc"] = roc_auc(probability, truth)
-        scores["average_precision"] = average_precision(probability, truth)
         scores["ece"] = expected_calibration_error(probability, truth)
     if split is not None:
+        taught = _class_counts(labels.values.ravel()[split.train])
         facts |= {
             "protocol": split.protocol,
-            "scope": "held-out",
+            "scope": split.scope,
             "seed": split.seed,
-            "train": _class_counts(labels.values.ravel()[split.train]),
+            "train": taught if len(split.train) else None,
             "baselines": measure_baselines(split.train, labels.values, judged),
         }
     else:

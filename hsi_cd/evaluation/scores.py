@@ -37,7 +37,7 @@ def all_scores(counts: ConfusionCounts) -> dict[str, float]:
         accuracy_unchanged 0.947
         accuracy_changed 0.800
     """
-    scores = {name: _quotient(*fraction) for name, fraction in _fractions(counts).items()}
+    scores = {name: _quotient(*fraction) for name, fraction in score_fractions(counts).items()}
     _warn_undefined([name for name, value in scores.items() if math.isnan(value)], counts, stacklevel=3)
     return scores
 
@@ -189,16 +189,8 @@ def iou(counts: ConfusionCounts) -> float:
     return _score("iou", counts)
 
 
-def _score(name: str, counts: ConfusionCounts) -> float:
-    """One score by name, with a warning where it is undefined."""
-    value = _quotient(*_fractions(counts)[name])
-    if math.isnan(value):
-        _warn_undefined([name], counts, stacklevel=4)
-    return value
-
-
-def _fractions(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
-    """Numerator and denominator of every score, in the order of SCORE_NAMES."""
+def score_fractions(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
+    """Numerator and denominator of every score, exact, in the order of :data:`SCORE_NAMES`; 0 / 0 is undefined."""
     tn, fp, fn, tp, n = counts.tn, counts.fp, counts.fn, counts.tp, counts.total
     chance = (tn + fp) * (tn + fn) + (fn + tp) * (fp + tp)
     return {
@@ -212,6 +204,14 @@ def _fractions(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
         "accuracy_unchanged": (tn, tn + fp),
         "accuracy_changed": (tp, fn + tp),
     }
+
+
+def _score(name: str, counts: ConfusionCounts) -> float:
+    """One score by name, with a warning where it is undefined."""
+    value = _quotient(*score_fractions(counts)[name])
+    if math.isnan(value):
+        _warn_undefined([name], counts, stacklevel=4)
+    return value
 
 
 def _quotient(numerator: int, denominator: int) -> float:

@@ -28,6 +28,8 @@ SCORE_TITLES: Mapping[str, str] = {
     "roc_auc": "ROC AUC",
     "average_precision": "Average precision",
     "expected_calibration_error": "Calibration error",
+    "auc": "AUC",
+    "ece": "ECE",
 }
 """How tables call the scores."""
 

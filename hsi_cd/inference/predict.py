@@ -22,7 +22,7 @@ def write_maps(
     checkpoint_hash: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Score a scene and write its change map, and its probabilities if asked for.
+    """Score a scene and write its change map, and its scores if asked for.
 
     The scene is read, scored and written band by band: its height costs time, not memory. No labels are read.
 
@@ -30,8 +30,8 @@ def write_maps(
         detector: a fitted detector.
         pair: the scene.
         change: file of the change map.
-        score: file of the probability raster, or None.
-        threshold: probability from which a pixel counts as changed; the detector's own by default.
+        score: file of the score raster, or None.
+        threshold: score from which a pixel counts as changed; the detector's own by default.
         grid: georeference of the outputs; the scene's own by default.
         checkpoint_hash: names the checkpoint in the outputs' tags.
         overwrite: whether existing files may be replaced.
@@ -46,10 +46,11 @@ def write_maps(
         "SOFTWARE": f"hsi-cd {__version__}",
         "CHECKPOINT_SHA256": checkpoint_hash,
         "THRESHOLD": f"{limit:.6g}",
+        "SCORE_UNIT": detector.unit,
         "SCENE": pair.name,
     }
     with map_writers(change, score, grid=grid or pair.grid, tags=tags, overwrite=overwrite) as writers:
-        for row, probability in score_rows(detector, pair):
-            writers.change.write(row, change_map(probability, limit))
+        for row, scores in score_rows(detector, pair):
+            writers.change.write(row, change_map(scores, limit))
             if writers.score is not None:
-                writers.score.write(row, probability)
+                writers.score.write(row, scores)

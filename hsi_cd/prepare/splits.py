@@ -1,15 +1,107 @@
-"""Which labelled pixels teach, and which judge."""
+"""Which labelled pixels teach, and which judge: the protocols, and how far they keep the two apart."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from hsi_cd.errors import LabelError, unknown_name
-from hsi_cd.scene import CHANGED, UNCHANGED, Labels, Split
+from hsi_cd.errors import ConfigError, LabelError, unknown_name
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+
+STRICT_DISTANCE = 6
+"""Chebyshev distance from every training pixel within which P1-strict judges nothing: patches up to 7 x 7."""
+
+_CLASSES = ((UNCHANGED, "unchanged"), (CHANGED, "changed"))
+
+
+def make_split(
+    labels: Labels,
+    *,
+    protocol: str,
+    seed: int,
+    fraction: float = 0.01,
+    count: int = 500,
+    block: int = 32,
+    radius: int = 4,
+) -> Split:
+    """Divide the labelled pixels of a scene under a protocol of :data:`PROTOCOLS`.
+
+    Args:
+        labels: truth map.
+        protocol: id of the protocol.
+        seed: seed of the draw.
+        fraction: share of each class that teaches (P1, P1-strict), or that the teaching blocks hold at least (P3).
+        count: training pixels of each class (P2).
+        block: edge of a block in pixels (P3).
+        radius: half a patch, (p - 1) / 2, for the guard band of P3.
+
+    Returns:
+        The split.
+
+    Raises:
+        UnknownNameError: there is no such protocol.
+        ConfigError: a setting is outside its range.
+        LabelError: the labels cannot give such a split.
+    """
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
+    if not 0 < fraction < 1 or count < 1 or block < 1 or radius < 0:
+        raise ConfigError(
+            f"fraction {fraction}, count {count}, block {block}, radius {radius}: expected a fraction between 0 "
+            "and 1, a count and a block of at least 1, and a radius of at least 0"
+        )
+    options = SplitOptions(fraction=fraction, count=count, block=block, radius=radius)
+    train, guard = PROTOCOLS[protocol](labels, seed, options)
+    split = Split(protocol, seed, labels.shape, train, guard)
+    if not split.test_mask(labels).any():
+        raise LabelError(
+            f"{labels.name}: protocol {protocol} leaves no labelled pixel to judge: let fewer pixels teach, or "
+            "choose another protocol"
+        )
+    return split
+
+
+def leak_share(split: Split, labels: Labels, *, radius: int) -> float:
+    """Share of the test pixels whose patch overlaps the patch of a training pixel.
+
+    Patches of (2 radius + 1) pixels a side overlap where their centres are at most 2 radius apart in Chebyshev
+    distance. In [0, 1]; 0 without training pixels; NaN without test pixels. Mirrored pixels beyond the border of
+    the scene are not followed: they repeat pixels of the patch itself.
+
+    Args:
+        split: the split.
+        labels: the truth map it was drawn from.
+        radius: half a patch, (p - 1) / 2.
+
+    Raises:
+        GridError: the labels are of another scene's shape.
+    """
+    test = split.test_mask(labels)
+    if not test.any():
+        return math.nan
+    return float((distance_to(split.train_mask())[test] <= 2 * radius).mean())
+
+
+def distance_to(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Chebyshev distance of every pixel to the nearest one of ``mask``; larger than the scene where there is none.
+
+    Args:
+        mask: bool ``(rows, cols)``.
+
+    Returns:
+        int64 ``(rows, cols)``, exact.
+    """
+    if not mask.any():
+        return np.full(mask.shape, sum(mask.shape), dtype=np.int64)
+    # Exact for this metric: the chamfer weights (1, 1) are the distance itself.
+    distance = ndimage.distance_transform_cdt(~mask, metric="chessboard")
+    return np.asarray(distance, dtype=np.int64)
 
 
 def split_p1(labels: Labels, *, seed: int, fraction: float) -> NDArray[np.int64]:
@@ -30,36 +122,135 @@ def split_p1(labels: Labels, *, seed: int, fraction: float) -> NDArray[np.int64]
     Raises:
         LabelError: a class has too few labelled pixels for one training pixel.
     """
-    state = np.random.RandomState(seed)  # the protocol names this generator
-    drawn = []
-    for code, word in ((UNCHANGED, "unchanged"), (CHANGED, "changed")):
-        pixels = np.flatnonzero(labels.values == code)
+    counts = []
+    for code, word in _CLASSES:
+        pixels = int((labels.values == code).sum())
         # In decimals: 0.29 * 100 is 28.999... in binary, and floor would take one pixel too few.
-        count = int(Fraction(str(fraction)) * len(pixels))
-        if count == 0:
+        counts.append(int(Fraction(str(fraction)) * pixels))
+        if counts[-1] == 0:
             raise LabelError(
-                f"{labels.name} has {len(pixels)} {word} pixels, {fraction:.2%} of which is no training pixel: "
+                f"{labels.name} has {pixels} {word} pixels, {fraction:.2%} of which is no training pixel: "
                 "both classes need some, so label more pixels or raise split.fraction"
             )
-        drawn.append(state.choice(pixels, count, replace=False))
+    return _draw(labels, seed=seed, counts=counts)
+
+
+def split_p2(labels: Labels, *, seed: int, count: int) -> NDArray[np.int64]:
+    """Protocol P2: ``count`` pixels of each class, drawn as P1 draws.
+
+    Args:
+        labels: truth map.
+        seed: seed of the draw.
+        count: training pixels of each class; 500 in the protocol's name.
+
+    Returns:
+        Flat indices, int64: unchanged ones, then changed ones.
+
+    Raises:
+        LabelError: a class has no more pixels than are to teach, so that none is left to judge.
+    """
+    for code, word in _CLASSES:
+        pixels = int((labels.values == code).sum())
+        if pixels <= count:
+            raise LabelError(
+                f"{labels.name} has {pixels} {word} pixels, {count} of which are to teach: some must be left to "
+                "judge, so lower split.count or choose protocol P1"
+            )
+    return _draw(labels, seed=seed, counts=[count, count])
+
+
+def split_p3(
+    labels: Labels, *, seed: int, fraction: float, block: int, radius: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Protocol P3: whole blocks of the scene teach, the others judge, and no patch reaches from one to the other.
+
+    The scene is cut into blocks of ``block`` x ``block`` pixels. They are drawn in random order, and teach, until
+    the pixels that they teach with hold ``fraction`` of each class. A pixel teaches if its patch lies wholly in
+    teaching blocks, and judges if its patch lies wholly in the others: half a patch on either side of every border
+    between the two does neither. So the patches of a training and a test pixel share no pixel.
+
+    Args:
+        labels: truth map.
+        seed: seed of the draw.
+        fraction: least share of each class that teaches.
+        block: edge of a block in pixels.
+        radius: half a patch, (p - 1) / 2.
+
+    Returns:
+        Flat indices of the training pixels, int64, in row-major order, and the guard, bool ``(rows, cols)``.
+
+    Raises:
+        LabelError: the blocks are too small for a patch, or nothing is left to judge.
+    """
+    rows, cols = labels.shape
+    across = -(-cols // block)
+    number = (np.arange(rows) // block * across)[:, np.newaxis] + np.arange(cols) // block
+    wanted = [fraction * (labels.values == code).sum() for code, _ in _CLASSES]
+    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
+    taken: list[int] = []
+    for next_block in order[:-1]:  # one block at least must judge
+        taken.append(int(next_block))
+        teaching = np.isin(number, taken)
+        train = _within(teaching, radius) & (labels.values != UNLABELLED)
+        taught = [(labels.values[train] == code).sum() for code, _ in _CLASSES]
+        if all(have >= max(want, 1) for have, want in zip(taught, wanted, strict=True)):
+            judging = _within(~teaching, radius)
+            return np.flatnonzero(train).astype(np.int64), ~train & ~judging
+    raise LabelError(
+        f"{labels.name}: no {max(len(order) - 1, 0)} of its {len(order)} blocks of {block} x {block} pixels teach "
+        f"{fraction:.2%} of each class with a guard band of {radius} pixels: choose larger or smaller blocks "
+        "(split.block), or a smaller split.fraction"
+    )
+
+
+def _p1(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
+    return split_p1(labels, seed=seed, fraction=options.fraction), None
+
+
+def _p1_strict(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
+    train = split_p1(labels, seed=seed, fraction=options.fraction)
+    taught = Split("P1", seed, labels.shape, train).train_mask()
+    return train, (distance_to(taught) <= STRICT_DISTANCE) & ~taught
+
+
+def _p2(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
+    return split_p2(labels, seed=seed, count=options.count), None
+
+
+def _p3(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
+    return split_p3(labels, seed=seed, fraction=options.fraction, block=options.block, radius=options.radius)
+
+
+def _p4(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
+    return np.empty(0, dtype=np.int64), None
+
+
+Drawn = tuple[NDArray[np.int64], NDArray[np.bool_] | None]
+
+PROTOCOLS: dict[str, Callable[[Labels, int, SplitOptions], Drawn]] = {
+    "P1": _p1,
+    "P1-strict": _p1_strict,
+    "P2": _p2,
+    "P3": _p3,
+    "P4": _p4,
+}
+"""Protocols by id; each returns the training pixels and the guard, or None where it has none."""
+
+
+def _draw(labels: Labels, *, seed: int, counts: list[int]) -> NDArray[np.int64]:
+    """Unchanged pixels first, then changed ones, both from one generator."""
+    state = np.random.RandomState(seed)  # the protocol names this generator
+    drawn = [
+        state.choice(np.flatnonzero(labels.values == code), count, replace=False)
+        for (code, _), count in zip(_CLASSES, counts, strict=True)
+    ]
     return np.concatenate(drawn).astype(np.int64)
 
 
-PROTOCOLS: dict[str, Callable[..., NDArray[np.int64]]] = {"P1": split_p1}
-"""Protocols by id; each takes labels, ``seed`` and ``fraction`` and returns the training pixels."""
-
-
-def make_split(labels: Labels, *, protocol: str, seed: int, fraction: float) -> Split:
-    """Draw the training pixels of ``labels`` under a protocol of :data:`PROTOCOLS`.
-
-    Raises:
-        UnknownNameError: there is no such protocol.
-        LabelError: a class cannot give a training pixel.
-    """
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
-    train = PROTOCOLS[protocol](labels, seed=seed, fraction=fraction)
-    return Split(protocol, seed, labels.shape, train)
+def _within(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Pixels of ``mask`` whose patch lies wholly in it; beyond the border the patch mirrors what is inside."""
+    inside: NDArray[np.bool_] = distance_to(~mask) > radius
+    return inside
 
 
 def stratified_folds(target: NDArray[np.integer], *, folds: int, seed: int) -> NDArray[np.int64]:
@@ -82,3 +273,13 @@ def stratified_folds(target: NDArray[np.integer], *, folds: int, seed: int) -> N
         part[pixels] = (dealt + np.arange(len(pixels))) % folds
         dealt += len(pixels)
     return part
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """What the protocols can be told; each takes what it needs. See :func:`make_split`."""
+
+    fraction: float
+    count: int
+    block: int
+    radius: int

@@ -115,6 +115,15 @@ def _range(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.where(nothing, np.nan, low), np.where(nothing, np.nan, high)
 
 
+def valid_pixels(pair: ScenePair, bands: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Where both dates have data in all ``bands``, bool ``(rows, cols)``; one streaming pass."""
+    valid = np.zeros(pair.shape, dtype=bool)
+    for block in row_blocks(*pair.shape):
+        t1, t2 = pair.read(block)
+        valid[block] = np.isfinite(t1[bands]).all(axis=0) & np.isfinite(t2[bands]).all(axis=0)
+    return valid
+
+
 def scene_statistics(
     pair: ScenePair, bands: NDArray[np.intp], *, clip: NDArray[np.float64] | None = None
 ) -> SceneStatistics:

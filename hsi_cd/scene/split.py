@@ -47,6 +47,12 @@ class Split:
             return "all labelled"
         return "held-out" if self.guard is None else "held-out, beyond the guard"
 
+    def same_pixels(self, other: Split) -> bool:
+        """Whether both let the same pixels teach, in the same order, and the same pixels judge."""
+        empty = np.zeros(self.shape, dtype=bool)
+        mine, theirs = (empty if guard is None else guard for guard in (self.guard, other.guard))
+        return np.array_equal(self.train, other.train) and np.array_equal(mine, theirs)
+
     def train_mask(self) -> NDArray[np.bool_]:
         """Bool ``(rows, cols)``: the pixels that teach."""
         mask = np.zeros(self.shape, dtype=bool)

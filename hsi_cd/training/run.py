@@ -8,7 +8,6 @@ import platform
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from hsi_cd import __version__
 from hsi_cd.config import RunConfig, to_yaml
-from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
+from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, OutputError
 from hsi_cd.evaluation import RunResult, false_colour, judge_map, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
@@ -27,13 +26,12 @@ from hsi_cd.inference.predict import write_maps
 from hsi_cd.io import read_map, remove_drafts, write_json, write_npz, write_text
 from hsi_cd.io.raster import open_raster
 from hsi_cd.io.splits import read_split, write_split
-from hsi_cd.prepare.splits import make_split
-from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.splits import leak_share, make_split
+from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.checkpoint import file_hash, load_checkpoint, save_checkpoint
-from hsi_cd.training.loop import train
+from hsi_cd.training.checkpoint import file_hash
+from hsi_cd.training.learn import learn
 from hsi_cd.training.seeding import choose_device, seed_everything
-from hsi_cd.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -58,58 +56,30 @@ def run_training(
         The result, as in ``result.json``.
 
     Raises:
+        UnknownNameError: there is no such method.
         GridError: the labels have another shape.
         BandError: the scene has bands that cannot be used.
         LabelError: a class has too few labelled pixels.
         OutputError: the folder holds another run, or cannot be written.
         CheckpointError: the run cannot be resumed.
     """
+    find_method(config.method)
     pair.check_labels(labels)
     device = choose_device(config.device)
     _check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic)
-    started = time.perf_counter()
-
-    earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
-    detector, valid = fit_siamese(pair, config)
-    if earlier is not None:
-        detector = _with_state(detector, earlier, config)
-    detector.network.to(device)
-
+    valid = valid_pixels(pair, usable_bands(pair, drop_constant=config.bands.drop_constant))
     labels = replace(labels, values=np.where(valid, labels.values, np.uint8(UNLABELLED)))
-    split = make_split(labels, protocol=config.split.protocol, seed=config.seed, fraction=config.split.fraction)
+    split = make_split(labels, seed=config.seed, **config.split.model_dump())
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
-    if not resume:
-        _make_folder(folder, config)
-    else:
+    if resume:
         remove_drafts(folder)
+    else:
+        _make_folder(folder, config)
     _keep_split(folder / "split.npz", split, resume=resume)
 
-    def save(name: str, training: dict[str, Any]) -> None:
-        save_checkpoint(
-            folder / f"{name}.pt", detector, method=config.method, config=config.model_dump(), training=training
-        )
-
-    threads = torch.get_num_threads()
-    if config.train.threads:
-        torch.set_num_threads(config.train.threads)
-    tracker = Tracker(folder, resume_at=earlier["training"]["progress"]["epoch"] if earlier else 0)
-    try:
-        progress = train(
-            detector,
-            detector.patches(pair),
-            split.train,
-            labels.values.ravel()[split.train].astype(np.int64),
-            config.train,
-            generator=generator,
-            tracker=tracker,
-            save=save,
-            resume=earlier["training"] if earlier else None,
-        )
-    finally:
-        tracker.close()
-        torch.set_num_threads(threads)
-    train_seconds = time.perf_counter() - started
+    learned = learn(pair, labels, split, config, folder, generator=generator, device=device, resume=resume)
+    detector = learned.detector
 
     started = time.perf_counter()
     write_maps(
@@ -123,25 +93,28 @@ def run_training(
     map_seconds = time.perf_counter() - started
 
     change, _ = read_map(folder / "change.tif")
-    probability = _read_score(folder / "score.tif")
+    score = _read_score(folder / "score.tif")
+    probability = detector.probability(score)
     result = judge_map(
         change,
         labels,
         dataset=pair.name,
         method=config.method,
         split=split,
+        score=score,
         probability=probability,
         threshold=detector.threshold,
         parameters=detector.parameters(),
-        train_seconds=train_seconds,
+        train_seconds=learned.seconds,
         map_seconds=map_seconds,
         hardware=_hardware(device),
         versions=_versions(),
         config="config.yaml",
         checkpoint="best.pt",
         details={
-            "best_epoch": progress.best_epoch,
-            "validation_kappa": progress.best_kappa,
+            **learned.facts,
+            "score_unit": detector.unit,
+            "leak_share": leak_share(split, labels, radius=detector.radius),
         },
     )
     result = replace(result, split="split.npz")
@@ -195,23 +168,12 @@ def _make_folder(folder: Path, config: RunConfig) -> None:
 def _keep_split(path: Path, split: Split, *, resume: bool) -> None:
     """Save the split; a resumed run must have drawn the same one."""
     if resume and path.exists():
-        if not np.array_equal(read_split(path).train, split.train):
+        if not split.same_pixels(read_split(path)):
             raise CheckpointError(
                 f"{path} holds other training pixels than this truth map gives: use the same truth"
             )
         return
     write_split(path, split)
-
-
-def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:
-    """The detector of a checkpoint, ready to be trained on as it was."""
-    saved = siamese_from_state(checkpoint["detector"], augment=config.train.augment)
-    then, now = saved.transform.weight, detector.transform.weight
-    if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
-        raise CheckpointError(
-            "the run folder's checkpoint is of another scene than this one: resume with the same files"
-        )
-    return saved
 
 
 def _draw(

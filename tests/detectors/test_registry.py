@@ -4,7 +4,8 @@ import torch
 
 from hsi_cd.config import resolve
 from hsi_cd.detectors.base import check_bands
-from hsi_cd.detectors.registry import DETECTORS, detector_from_state
+from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.registry import detector_from_state
 from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import BandError, CheckpointError, UnknownNameError
 from hsi_cd.scene import Bands, ScenePair, cube_from_array
@@ -22,7 +23,7 @@ def test_an_unknown_method_lists_the_known() -> None:
         detector_from_state("siames", {}, device=CPU)
 
 
-@pytest.mark.parametrize("method", DETECTORS)
+@pytest.mark.parametrize("method", METHODS)
 def test_no_method_is_rebuilt_from_nothing(method: str) -> None:
     with pytest.raises(CheckpointError):
         detector_from_state(method, {}, device=CPU)

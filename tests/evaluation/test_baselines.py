@@ -96,3 +96,10 @@ def test_wrong_training_pixels_are_refused():
         coordinate_floor(np.array([0, 2]), labels, test)
     with pytest.raises(GridError, match="test mask"):
         coordinate_floor(np.array([0]), labels, test.T)
+
+
+def test_without_training_there_is_no_floor():
+    labels = np.array([[0, 0, 1, 255]], dtype=np.uint8)
+    baselines = measure_baselines(np.empty(0, np.int64), labels, labels != 255)
+    assert np.isnan([baselines.floor_oa, baselines.floor_kappa]).all()
+    assert baselines.majority_oa == pytest.approx(2 / 3)

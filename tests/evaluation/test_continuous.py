@@ -14,6 +14,7 @@ from hsi_cd.evaluation import (
     UndefinedScoreWarning,
     average_precision,
     expected_calibration_error,
+    reliability_curve,
     roc_auc,
 )
 
@@ -97,3 +98,29 @@ def test_wrong_input_is_refused():
         expected_calibration_error(np.array([0.0, 4.0]), truth)
     with pytest.raises(ConfigError, match="0 bins"):
         expected_calibration_error(np.zeros(2), truth, bins=0)
+
+
+@given(st.integers(0, 999), st.integers(1, 20))
+def test_the_reliability_curve_is_what_the_calibration_error_sums(seed, bins):
+    random = np.random.default_rng(seed)
+    probability = random.random(200)
+    probability[:5] = np.nan
+    truth = random.choice([0, 1, 255], size=200).astype(np.uint8)
+    curve = reliability_curve(probability, truth, bins=bins)
+    for i in range(bins):
+        upper = 2 if i == bins - 1 else (i + 1) / bins
+        inside = (probability >= i / bins) & (probability < upper) & (truth != 255)
+        assert curve.count[i] == inside.sum()
+        if inside.any():
+            assert curve.mean[i] == pytest.approx(probability[inside].mean())
+            assert curve.share[i] == pytest.approx((truth[inside] == 1).mean())
+        else:
+            assert np.isnan([curve.mean[i], curve.share[i]]).all()
+    ece = np.nansum(curve.count * np.abs(curve.mean - curve.share)) / curve.count.sum()
+    assert expected_calibration_error(probability, truth, bins=bins) == pytest.approx(ece)
+
+
+def test_a_reliability_curve_without_pixels_is_empty():
+    curve = reliability_curve(np.array([np.nan]), np.array([1], dtype=np.uint8), bins=3)
+    assert curve.count.tolist() == [0, 0, 0]
+    assert np.isnan(curve.mean).all()

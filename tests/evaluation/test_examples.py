@@ -9,7 +9,16 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("module", "functions"), [("counts", 1), ("scores", 9), ("continuous", 3), ("baselines", 2)]
+    ("module", "functions"),
+    [
+        ("counts", 1),
+        ("scores", 10),
+        ("continuous", 4),
+        ("baselines", 2),
+        ("intervals", 3),
+        ("significance", 2),
+        ("captions", 1),
+    ],
 )
 def test_examples(module, functions):
     loaded = importlib.import_module(f"hsi_cd.evaluation.{module}")

@@ -30,10 +30,14 @@ class MeanDifference:
 
     radius = 2
     threshold = 0.35
+    unit = "probability"
 
     def __init__(self, bands: int = 3) -> None:
         self.bands = Bands(bands)
         self.windows = 0
+
+    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        return score
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         self.windows += 1

@@ -1,0 +1,74 @@
+"""``hsi-cd detect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
+
+EPILOG = """\b
+Examples:
+  hsi-cd detect --t1 before.tif --t2 after.tif --output change.tif
+  hsi-cd detect --method irmad --dataset taizhou --output change.tif --score score.tif
+  hsi-cd detect --method cva --set threshold=otsu --t1 a.tif --t2 b.tif --output change.tif
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--method", default="auto", show_default=True, help="A method without labels; see hsi-cd methods.")
+@scene_options
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
+)
+@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Scores (GeoTIFF, float32).")
+@click.option(
+    "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of methods that draw at random.")
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+def detect(
+    method: str,
+    dataset: str | None,
+    t1: Path | None,
+    t2: Path | None,
+    t1_key: str | None,
+    t2_key: str | None,
+    data_root: Path,
+    assignments: tuple[str, ...],
+    output: Path,
+    score: Path | None,
+    like: Path | None,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Map a scene pair without any label or training.
+
+    The method measures the scene in streaming passes, chooses a threshold from its own scores, and writes the
+    change map like predict does.
+    """
+    check_scene_options(dataset, t1, t2)
+    from hsi_cd.config import parse_assignment
+    from hsi_cd.io import check_output
+
+    for target in (output, score):
+        if target is not None:
+            check_output(target, overwrite=overwrite)
+    options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
+    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
+    grid = grid_like(like, pair.shape) if like is not None else None
+
+    from hsi_cd.detectors.registry import find_method
+    from hsi_cd.inference.predict import write_maps
+
+    chosen = find_method(method)
+    if chosen.needs_labels or chosen.fit is None:
+        raise click.UsageError(
+            f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
+        )
+    detector = chosen.fit(pair, options=options, seed=seed)
+    write_maps(detector, pair, change=output, score=score, grid=grid, overwrite=overwrite)
+    click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
+    click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")

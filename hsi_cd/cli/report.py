@@ -1,0 +1,53 @@
+"""``hsi-cd report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  hsi-cd report runs/taizhou --output report.html
+  hsi-cd report runs --title "Siamese and classical detectors" --output report.html
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The report, .html."
+)
+@click.option("--title", default="Change detection report", show_default=True, help="Title of the page.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool) -> None:
+    """Make one HTML file from runs, to look at and to pass on.
+
+    It holds maps to zoom into and to blink between, the results table, curves, calibration, the split, McNemar's
+    tests between runs of one scene, protocol and versions. It opens in any browser, without a network.
+    """
+    from hsi_cd.cli.run_folders import open_run
+    from hsi_cd.evaluation import find_runs
+    from hsi_cd.evaluation.report import report_page
+    from hsi_cd.evaluation.report_run import ReportRun
+    from hsi_cd.io import check_output, write_text
+
+    check_output(output, overwrite=overwrite)
+    folders = [open_run(folder) for folder in find_runs(runs)]
+    shown = [
+        ReportRun(
+            result=run.result,
+            change=run.change,
+            score=run.score,
+            t1=run.overview.t1 if run.overview else None,
+            t2=run.overview.t2 if run.overview else None,
+            labels=run.labels(),
+            split=run.split,
+            curves=run.curves,
+            config=run.config,
+            folder=str(run.folder),
+        )
+        for run in folders
+    ]
+    write_text(output, report_page(shown, title=title), overwrite=overwrite)
+    click.echo(f"report: {output}")

@@ -1,0 +1,109 @@
+"""Run folders opened for the commands that show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hsi_cd.evaluation import RunResult
+    from hsi_cd.evaluation.runs import Overview
+    from hsi_cd.scene import Grid, Labels, Split
+
+
+def open_run(folder: Path) -> RunFolder:
+    """All that a run folder has to show.
+
+    Args:
+        folder: a run folder with a result and a change map.
+
+    Raises:
+        MissingInputError: the result or the change map is not there.
+        FormatError: a file is damaged.
+        GridError: maps, pictures and split differ in shape.
+    """
+    from hsi_cd.errors import GridError
+    from hsi_cd.evaluation import read_result
+    from hsi_cd.evaluation.runs import read_curves, read_overview
+    from hsi_cd.io import read_map
+    from hsi_cd.io.splits import read_split
+
+    result = read_result(folder)
+    change, grid = read_map(folder / "change.tif")
+    score = _read_score(folder / "score.tif")
+    overview = read_overview(folder)
+    split = read_split(folder / "split.npz") if (folder / "split.npz").is_file() else None
+    shapes = {
+        "score.tif": score.shape if score is not None else None,
+        "overview.npz": overview.truth.shape if overview else None,
+        "split.npz": split.shape if split else None,
+    }
+    for name, shape in shapes.items():
+        if shape is not None and shape != change.shape:
+            raise GridError(
+                f"{folder / name} is of {shape[0]} x {shape[1]} pixels but change.tif of {change.shape[0]} x "
+                f"{change.shape[1]}: the folder holds files of two runs; run again"
+            )
+    config = folder / "config.yaml"
+    return RunFolder(
+        folder=folder,
+        result=result,
+        change=change,
+        grid=grid,
+        score=score,
+        overview=overview,
+        split=split,
+        curves=read_curves(folder),
+        config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
+    )
+
+
+def _read_score(path: Path) -> NDArray[np.float32] | None:
+    import numpy as np
+
+    from hsi_cd.io.kinds import file_kind
+    from hsi_cd.io.raster import read_single_band
+
+    if not path.is_file():
+        return None
+    values, _, _ = read_single_band(path, file_kind(path))
+    return values.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a run left.
+
+    Attributes:
+        folder: where it lies.
+        result: its result.
+        change: the change map, uint8 ``(rows, cols)``.
+        grid: the grid of the map.
+        score: the scores, float32 ``(rows, cols)``, or None.
+        overview: pictures of the dates, and the truth, or None.
+        split: which pixels taught, or None.
+        curves: float64 ``(epochs,)`` by name.
+        config: the resolved configuration as text.
+    """
+
+    folder: Path
+    result: RunResult
+    change: NDArray[np.uint8]
+    grid: Grid
+    score: NDArray[np.float32] | None
+    overview: Overview | None
+    split: Split | None
+    curves: Mapping[str, NDArray[np.float64]]
+    config: str
+
+    def labels(self) -> Labels | None:
+        """The truth that the run was judged against; None where the run kept none."""
+        from hsi_cd.scene import Labels
+
+        return None if self.overview is None else Labels(self.overview.truth, name=f"{self.folder} (truth)")

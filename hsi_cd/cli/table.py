@@ -1,0 +1,93 @@
+"""``hsi-cd table``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  hsi-cd table runs
+  hsi-cd table runs/taizhou-* --columns score --scores oa,kappa,f1,iou --costs
+  hsi-cd table runs --format latex --percent oa,f1 --output table.tex
+  hsi-cd table runs --interval pixels --format csv
+"""
+
+COSTS = ("parameters", "flops", "train_seconds", "map_seconds")
+
+
+def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """The names in a list with commas."""
+    return tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+
+
+@click.command(epilog=EPILOG)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rows", type=click.Choice(["method", "dataset"]), default="method", show_default=True)
+@click.option(
+    "--columns",
+    type=click.Choice(["method", "dataset", "score"]),
+    help="score: one table for each of what is in neither rows nor columns  [default: dataset; method for rows of "
+    "datasets]",
+)
+@click.option("--scores", default="oa,kappa,f1", show_default=True, callback=names, help="Scores, with commas.")
+@click.option("--percent", default="oa", show_default=True, callback=names, help="Those of them printed in %.")
+@click.option("--costs", is_flag=True, help="Add parameters, FLOPs where known, and seconds to train and map.")
+@click.option("--baselines/--no-baselines", default=True, help="Coordinate floor and majority class below.")
+@click.option(
+    "--interval",
+    type=click.Choice(["pixels", "seeds"]),
+    help="Print a 95 % bootstrap interval in place of the standard deviation.",
+)
+@click.option("--ddof", type=click.Choice([0, 1]), default=1, show_default=True, help="Of the standard deviation.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "markdown", "html", "csv", "latex"]),
+    default="text",
+    show_default=True,
+)
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def table(
+    runs: tuple[Path, ...],
+    rows: str,
+    columns: str | None,
+    scores: tuple[str, ...],
+    percent: tuple[str, ...],
+    costs: bool,
+    baselines: bool,
+    interval: str | None,
+    ddof: int,
+    kind: str,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
+    """Compare runs in one table: mean and standard deviation over seeds.
+
+    A RUN is a run folder, or a folder that holds several. The best method of each dataset and score is bold, the
+    second underlined, a missing run a dash. Runs of different protocols are refused: their scores do not compare.
+    """
+    from hsi_cd.evaluation import find_runs, read_result, results_table
+    from hsi_cd.io import check_output, write_text
+
+    if output is not None:
+        check_output(output, overwrite=overwrite)
+    words = results_table(
+        [read_result(folder) for folder in find_runs(runs)],
+        format=kind,
+        rows=rows,
+        columns=columns or ("dataset" if rows == "method" else "method"),
+        scores=scores,
+        percent=percent,
+        costs=COSTS if costs else (),
+        baselines=baselines,
+        interval=interval,
+        ddof=ddof,
+    )
+    if output is None:
+        click.echo(words)
+    else:
+        write_text(output, words + "\n", overwrite=overwrite)
+        click.echo(f"table: {output}")

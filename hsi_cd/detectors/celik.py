@@ -1,0 +1,203 @@
+"""PCA and k-means on blocks of the difference image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from hsi_cd.detectors.frontend import Frontend, choose_options, fit_frontend, frontend_from_state
+from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, UNDECIDED, Decision, decide, decision_from_state
+from hsi_cd.detectors.thresholds import Posterior, Threshold
+from hsi_cd.errors import BandError, CheckpointError, ConfigError
+from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.windows import read_window
+from hsi_cd.scene import Bands, ScenePair
+
+CELIK_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"threshold": "nearest", "block": 3, "variance": 0.9}
+"""Options: side of a block (odd, pixels), and the share of the blocks' variance that the eigenspace keeps. The
+threshold ``nearest`` gives each pixel to the cluster whose centre is nearer, as published."""
+
+_SAMPLE = 200_000  # blocks that the clusters are fitted on: more move no centre
+
+
+def blocks_of(difference: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    """The block around every pixel as a vector.
+
+    Args:
+        difference: float64 ``(h + 2 radius, w + 2 radius)``, NaN for no data.
+        radius: half a block.
+
+    Returns:
+        float64 ``(side^2, h, w)``; a neighbour without data has the value of the pixel itself,
+        and a pixel without data is NaN throughout.
+    """
+    side = 2 * radius + 1
+    height, width = difference.shape[0] - 2 * radius, difference.shape[1] - 2 * radius
+    shifted = [difference[r : r + height, c : c + width] for r in range(side) for c in range(side)]
+    blocks = np.stack(shifted)
+    centre = shifted[side * side // 2]
+    filled: NDArray[np.float64] = np.where(np.isnan(blocks) | np.isnan(centre), centre, blocks)
+    return filled
+
+
+@dataclass(frozen=True)
+class CelikDetector:
+    """Where between two cluster centres the block around a pixel lies, in the eigenspace of blocks.
+
+    The score is ``d_u / (d_u + d_c)`` with the distances to the centres of unchanged and changed blocks: 0 at the
+    unchanged centre, 0.5 half-way, 1 at the changed one.
+
+    Attributes:
+        frontend: standardises both dates.
+        mean: of all blocks, float64 ``(side^2,)``.
+        vectors: the eigenspace, float64 ``(features, side^2)``.
+        centres: of unchanged, then of changed blocks, float64 ``(2, features)``.
+        decision: threshold and posterior.
+    """
+
+    frontend: Frontend
+    mean: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    decision: Decision = UNDECIDED
+
+    method = "celik"
+    unit = "score"
+    degrees = None
+
+    @property
+    def bands(self) -> Bands:
+        """The bands it was fitted on."""
+        return self.frontend.bands
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        return int(np.sqrt(len(self.mean))) // 2
+
+    @property
+    def threshold(self) -> float:
+        """Score from which a pixel counts as changed."""
+        return self.decision.threshold.value
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Places between the clusters, 0 to 1; see :meth:`hsi_cd.detectors.base.Detector.score`."""
+        blocks = blocks_of(_magnitude(self.frontend, t1, t2), self.radius)
+        features = self.vectors @ (blocks.reshape(len(self.mean), -1) - self.mean[:, None])
+        unchanged, changed = (np.sqrt(np.square(features - c[:, None]).sum(axis=0)) for c in self.centres)
+        place: NDArray[np.float64] = unchanged / np.maximum(unchanged + changed, 1e-300)
+        return place.reshape(blocks.shape[1:]).astype(np.float32)
+
+    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability of change of each score, NaN for NaN."""
+        return self.decision.posterior(score)
+
+    def parameters(self) -> int:
+        """Number of fitted numbers."""
+        return int(self.mean.size + self.vectors.size + self.centres.size)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`celik_from_state` builds the detector again."""
+        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("mean", "vectors", "centres")}
+        return {"frontend": self.frontend.state(), "decision": self.decision.state(), **arrays}
+
+
+def fit_celik(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> CelikDetector:
+    """Change by k-means (k = 2) in the eigenspace of blocks of the difference image, without labels.
+
+    The difference image is the magnitude of CVA. As published, the eigenspace comes from blocks that do not
+    overlap; here they lie on a grid over the whole scene, however it is read. The clusters are fitted on all
+    pixels' blocks, or on every n-th of a large scene.
+
+    Args:
+        pair: the scene.
+        options: see :data:`CELIK_OPTIONS`.
+        seed: of the k-means.
+
+    Raises:
+        BandError: fewer than two blocks have data.
+        ConfigError: the block is even.
+
+    Reference:
+        Celik 2009, doi:10.1109/LGRS.2009.2025059
+    """
+    from sklearn.cluster import KMeans
+
+    chosen = choose_options(options, CELIK_OPTIONS, method="celik")
+    side = chosen["block"]
+    if side < 1 or side % 2 == 0:
+        raise ConfigError(f"option block of celik is {side}: expected an odd number, as 3")
+    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    rows, cols = pair.shape
+    every = max(1, -(-rows * cols // _SAMPLE))
+    total = Moments(0, np.zeros(side * side), np.zeros((side * side, side * side)))
+    sample = []
+    for block in row_blocks(rows, cols):
+        difference = _magnitude(frontend, *read_window(pair, block, slice(0, cols), radius=side // 2))
+        vectors = blocks_of(difference, side // 2)
+        known = np.isfinite(vectors[0])
+        on_grid = known & _grid_centres(rows, side)[block, None] & _grid_centres(cols, side)
+        total += Moments.of(vectors[:, on_grid])
+        place = np.arange(block.start * cols, block.stop * cols).reshape(known.shape)
+        sample.append(vectors[:, known & (place % every == 0)])
+    blocks = np.concatenate(sample, axis=1)
+    if blocks.shape[1] < 2 or total.count < 1:
+        raise BandError(f"{blocks.shape[1]} pixels have data in both dates: clusters need more of them")
+    values, basis = np.linalg.eigh(total.covariance)
+    values, basis = np.maximum(values[::-1], 0), basis[:, ::-1]
+    explained = np.cumsum(values) / max(float(values.sum()), 1e-300)
+    kept = min(int(np.searchsorted(explained, chosen["variance"])) + 1, len(values))
+    eigenspace = np.ascontiguousarray(basis[:, :kept].T)
+    features = eigenspace @ (blocks - total.mean[:, None])
+    with threadpool_limits(1):
+        centres = KMeans(2, n_init=4, random_state=seed).fit(features.T).cluster_centers_
+    # The changed cluster is the one whose blocks differ more between the dates.
+    centres = centres[np.argsort((centres @ eigenspace).sum(axis=1))].astype(np.float64)
+    detector = CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres))
+    if chosen["threshold"] != "nearest":
+        return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    gap = float(np.linalg.norm(centres[1] - centres[0]))
+    # On the line between the centres, 4 (log score - log 0.5) is twice the step from the middle, in gaps.
+    decision = Decision(
+        Threshold("nearest", 0.5, {"gap": gap, "features": float(kept)}), Posterior(float(np.log(0.5)), 4.0)
+    )
+    return CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres), decision)
+
+
+def _grid_centres(length: int, side: int) -> NDArray[np.bool_]:
+    """Where the centres of blocks lie that cover an axis side by side, without one that would stick out."""
+    position = np.arange(length)
+    centres: NDArray[np.bool_] = (position % side == side // 2) & (position + side // 2 < length)
+    return centres
+
+
+def _magnitude(frontend: Frontend, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Length of the difference of standardised spectra, float64 ``(h, w)``, NaN for no data."""
+    first, second = frontend.apply(t1, t2)
+    magnitude: NDArray[np.float64] = np.sqrt(np.square(first.astype(np.float64) - second).sum(axis=0))
+    return magnitude
+
+
+def celik_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> CelikDetector:
+    """The detector that :meth:`CelikDetector.state` described; it computes on the CPU whatever ``device`` is.
+
+    Raises:
+        CheckpointError: parts are missing or do not fit together.
+    """
+    try:
+        arrays = {name: state[name].numpy() for name in ("mean", "vectors", "centres")}
+        if arrays["vectors"].shape != (arrays["centres"].shape[1], len(arrays["mean"])):
+            raise ValueError(f"eigenspace {arrays['vectors'].shape} for blocks of {len(arrays['mean'])}")
+        frontend, decision = frontend_from_state(state["frontend"]), decision_from_state(state["decision"])
+        return CelikDetector(frontend, **arrays, decision=decision)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error

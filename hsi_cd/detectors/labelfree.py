@@ -1,0 +1,102 @@
+"""The default without labels: denoised, registered, reweighted, and smoothed where neither date has an edge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hsi_cd.detectors.frontend import Frontend, JointSpectra, choose_options, fit_frontend
+from hsi_cd.detectors.irmad import iterate_canonical
+from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide, joint_moments
+from hsi_cd.scene import ScenePair
+
+log = logging.getLogger(__name__)
+
+_QUIET_SHARE = 0.5  # of the pixels are taken to be unchanged; more may be
+_PIXELS_A_NUMBER = 10  # valid pixels for each of the 2 x components variables, or the covariance is mostly chance
+_LEAST_CORRELATION = 0.3  # of the dates' best canonical variates, or there is no common ground to subtract
+
+AUTO_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
+    "components": 16,
+    "registration": True,
+    "reach": 2,
+    "range": 3.0,
+    "iterations": 50,
+    "tolerance": 1e-3,
+    "ridge": 1e-6,
+}
+"""Options of the default: minimum-noise components, half the smoothing window (pixels) and its range (noise
+deviations), and those of the reweighting."""
+
+
+def fit_auto(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+    """The default of ``hsi-cd detect``.
+
+    The joint minimum-noise projection leaves a few clear components, the shift between the dates is undone, and
+    an IR-MAD whose weights cannot shrink (see :func:`iterate_canonical`) learns on the *unsmoothed* components
+    how ground that did not change differs between the dates. Only then are the components smoothed, by an
+    edge-preserving filter of both dates, and scored by what was learned: smoothing shrinks the noise by which the
+    weights are judged, and more so inside large parcels than in small ones.
+
+    Where a scene is too small for that, or the dates have too little in common, the components are compared
+    directly, in units of their noise (CVA).
+
+    Args:
+        pair: the scene.
+        options: see :data:`AUTO_OPTIONS`.
+        seed: not used; every method takes one.
+
+    Reference:
+        Nielsen 2007, doi:10.1109/TIP.2006.888195; Green et al. 1988, doi:10.1109/36.3001; Tomasi and
+        Manduchi 1998, doi:10.1109/ICCV.1998.710815
+    """
+    chosen = choose_options(options, AUTO_OPTIONS, method="auto")
+    frontend = fit_frontend(
+        pair,
+        projection="mnf",
+        components=chosen["components"],
+        registration=chosen["registration"],
+        reach=chosen["reach"],
+        tolerance=chosen["range"],
+        drop_constant=chosen["drop_constant"],
+    )
+    spectra = JointSpectra(replace(frontend, reach=0), pair)
+    detector = _reweighted(frontend, spectra, chosen) or _noise_scaled(frontend)
+    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+
+
+def _reweighted(frontend: Frontend, spectra: JointSpectra, chosen: Mapping[str, Any]) -> LinearDetector | None:
+    """The reweighted detector, or None where the data do not carry it."""
+    moments = joint_moments(spectra)
+    if moments.count < _PIXELS_A_NUMBER * 2 * spectra.components:
+        log.info("auto: %d pixels are too few to reweight; components are compared directly", moments.count)
+        return None
+    fitted = iterate_canonical(
+        spectra,
+        iterations=chosen["iterations"],
+        tolerance=chosen["tolerance"],
+        ridge=chosen["ridge"],
+        quiet=_QUIET_SHARE,
+    )
+    if fitted.correlation[0] < _LEAST_CORRELATION:
+        log.info(
+            "auto: the dates' best correlation is %.2f; components are compared directly", fitted.correlation[0]
+        )
+        return None
+    found = (
+        ("reweighted", 1.0),
+        ("iterations", float(fitted.iterations)),
+        ("best_correlation", float(fitted.correlation[0])),
+    )
+    return LinearDetector("auto", frontend, fitted.weight, fitted.offset, True, found=found)
+
+
+def _noise_scaled(frontend: Frontend) -> LinearDetector:
+    """CVA of the components, each in units of its noise."""
+    scale = np.diag(1 / np.maximum(frontend.transform.noise.astype(np.float64), 1e-6) / np.sqrt(2))
+    weight = np.concatenate([scale, -scale], axis=1)
+    return LinearDetector("auto", frontend, weight, np.zeros(len(scale)), found=(("reweighted", 0.0),))

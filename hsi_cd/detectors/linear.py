@@ -1,0 +1,271 @@
+"""Scores that are the length of a linear map of both dates: CVA, PCA-CVA, IR-MAD, SFA and the default all are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import scipy.stats
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from hsi_cd.detectors.frontend import Frontend, frontend_from_state
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
+from hsi_cd.errors import BandError, CheckpointError
+from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.windows import read_window
+from hsi_cd.scene import Bands, ScenePair
+
+THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
+"""Options that every method without labels has."""
+
+Weighting = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""From joint spectra ``(2 components, pixels)`` to weights ``(pixels,)``."""
+
+
+class Scoring(Protocol):
+    """As much of a detector as a pass over a scene needs."""
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        ...
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of a mirror-padded window."""
+        ...
+
+
+class LabelFree(Scoring, Protocol):
+    """A frozen detector whose threshold is still to be chosen."""
+
+    @property
+    def decision(self) -> Decision:
+        """Threshold and posterior."""
+        ...
+
+    @property
+    def degrees(self) -> int | None:
+        """Degrees of freedom of the squared score where nothing changed, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decision:
+    """From a score to change.
+
+    Attributes:
+        threshold: the threshold and what led to it.
+        posterior: from a score to a probability of change.
+    """
+
+    threshold: Threshold
+    posterior: Posterior
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`decision_from_state` builds it again."""
+        return {
+            "method": self.threshold.method,
+            "value": self.threshold.value,
+            "found": dict(self.threshold.found),
+            "centre": self.posterior.centre,
+            "slope": self.posterior.slope,
+        }
+
+
+UNDECIDED = Decision(Threshold("none", float("inf"), {}), Posterior(0.0, 1.0))
+"""The decision of a detector that has not seen its own scores yet: nothing is changed."""
+
+
+def decision_from_state(state: Mapping[str, Any]) -> Decision:
+    """The decision that :meth:`Decision.state` described."""
+    threshold = Threshold(str(state["method"]), float(state["value"]), dict(state["found"]))
+    return Decision(threshold, Posterior(float(state["centre"]), float(state["slope"])))
+
+
+Kind = TypeVar("Kind", bound=LabelFree)
+
+
+def decide(detector: Kind, pair: ScenePair, *, method: str = "auto", level: float = 0.0) -> Kind:
+    """``detector`` with the threshold that ``method`` chooses from its scores of the whole scene."""
+    histogram = score_histogram(detector, pair)
+    threshold, posterior = choose_threshold(histogram, method, level=level, degrees=detector.degrees)
+    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
+    return decided
+
+
+def score_histogram(detector: Scoring, pair: ScenePair) -> ScoreHistogram:
+    """A detector's scores of a whole scene, counted block by block."""
+    histogram = ScoreHistogram()
+    rows, cols = pair.shape
+    # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
+    with threadpool_limits(1, user_api="blas"):
+        for block in tqdm(list(row_blocks(rows, cols)), desc="threshold", leave=False, disable=None):
+            histogram.add(detector.score(*read_window(pair, block, slice(0, cols), radius=detector.radius)))
+    return histogram
+
+
+def joint_moments(spectra: Iterable[NDArray[np.float64]], *, weighting: Weighting | None = None) -> Moments:
+    """Moments of both dates together, in one pass.
+
+    Args:
+        spectra: blocks ``(2 components, pixels)``.
+        weighting: weight of each pixel; all 1 by default.
+
+    Raises:
+        BandError: no pixel has any weight.
+    """
+    total: Moments | None = None
+    # One thread: see prepare/statistics.py.
+    with threadpool_limits(1, user_api="blas"):
+        for values in spectra:
+            part = Moments.of(values, weight=None if weighting is None else weighting(values))
+            total = part if total is None else total + part
+    if total is None or total.count <= 0:
+        raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
+    return total
+
+
+def chi_square_weight(squared: NDArray[np.float64], degrees: int) -> NDArray[np.float64]:
+    """Probability that an unchanged pixel's squared score is larger still."""
+    return np.asarray(scipy.stats.chi2.sf(squared, degrees), dtype=np.float64)
+
+
+def spread_scale(
+    spectra: Iterable[NDArray[np.float64]], squared: Weighting, *, share: float, degrees: int
+) -> float:
+    """Factor that brings the ``share`` quantile of squared differences to that of the chi-square distribution.
+
+    Reweighted methods measure the spread of what the last iteration kept, which shrinks with every iteration if
+    the differences have heavier tails than normal ones: at last a handful of pixels is left that agree by chance.
+    Anchored to a quantile of all pixels, the weights cannot shrink. One pass over the scene.
+
+    Args:
+        spectra: blocks ``(2 components, pixels)``.
+        squared: gives the squared differences of a block, ``(pixels,)``.
+        share: of all pixels, taken to be unchanged.
+        degrees: degrees of freedom.
+    """
+    histogram = ScoreHistogram()
+    for values in spectra:
+        histogram.add(squared(values))
+    return float(scipy.stats.chi2.ppf(share, degrees)) / max(histogram.quantile(share), 1e-12)
+
+
+@dataclass(frozen=True)
+class LinearDetector:
+    """The score is ``|weight [c1; c2] + offset|``, with the components c1, c2 of both dates.
+
+    Attributes:
+        method: the method's name.
+        frontend: from stored values to components.
+        weight: float64 ``(features, 2 components)``.
+        offset: float64 ``(features,)``.
+        chi_squared: whether the squared score of an unchanged pixel is chi-square distributed.
+        decision: threshold and posterior.
+        found: what the fit found, for the result's record.
+    """
+
+    method: str
+    frontend: Frontend
+    weight: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    chi_squared: bool = False
+    decision: Decision = UNDECIDED
+    found: tuple[tuple[str, float], ...] = ()
+
+    unit = "score"
+
+    @property
+    def bands(self) -> Bands:
+        """The bands it was fitted on."""
+        return self.frontend.bands
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        return self.frontend.radius
+
+    @property
+    def degrees(self) -> int | None:
+        """Degrees of freedom of the squared score where nothing changed, or None where that is not known."""
+        return len(self.offset) if self.chi_squared else None
+
+    @property
+    def threshold(self) -> float:
+        """Score from which a pixel counts as changed."""
+        return self.decision.threshold.value
+
+    def features(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The differences whose length is the score, float64 ``(features, h, w)``, NaN for no data."""
+        first, second = self.frontend.apply(t1, t2)
+        joint = np.concatenate([first, second]).astype(np.float64)
+        mapped = self.weight @ joint.reshape(len(joint), -1) + self.offset[:, None]
+        return mapped.reshape(-1, *first.shape[1:])
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Magnitudes of change; see :meth:`hsi_cd.detectors.base.Detector.score`."""
+        length: NDArray[np.float64] = np.sqrt(np.square(self.features(t1, t2)).sum(axis=0))
+        return length.astype(np.float32)
+
+    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability of change of each score, NaN for NaN."""
+        return self.decision.posterior(score)
+
+    def no_change_probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability that an unchanged pixel scores higher still, from the chi-square distribution.
+
+        Raises:
+            BandError: the method's score has no known distribution.
+        """
+        if self.degrees is None:
+            raise BandError(f"the score of {self.method} has no known distribution: take probability() instead")
+        squared = np.square(score.astype(np.float64))
+        return chi_square_weight(squared, self.degrees).astype(np.float32)
+
+    def parameters(self) -> int:
+        """Number of fitted numbers."""
+        return int(self.weight.size + self.offset.size)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`linear_from_state` builds the detector again."""
+        return {
+            "method": self.method,
+            "frontend": self.frontend.state(),
+            "weight": torch.from_numpy(np.ascontiguousarray(self.weight)),
+            "offset": torch.from_numpy(np.ascontiguousarray(self.offset)),
+            "chi_squared": self.chi_squared,
+            "decision": self.decision.state(),
+            "found": dict(self.found),
+        }
+
+
+def linear_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> LinearDetector:
+    """The detector that :meth:`LinearDetector.state` described; it computes on the CPU whatever ``device`` is.
+
+    Raises:
+        CheckpointError: parts are missing or do not fit together.
+    """
+    try:
+        frontend = frontend_from_state(state["frontend"])
+        weight, offset = state["weight"].numpy(), state["offset"].numpy()
+        if weight.shape != (len(offset), 2 * frontend.transform.components):
+            raise ValueError(f"weights {weight.shape} for {frontend.transform.components} components")
+        return LinearDetector(
+            str(state["method"]),
+            frontend,
+            weight,
+            offset,
+            bool(state["chi_squared"]),
+            decision_from_state(state["decision"]),
+            tuple(state["found"].items()),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error

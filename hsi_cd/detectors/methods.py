@@ -1,0 +1,185 @@
+"""All methods by name: what each does, where it comes from, how it is fitted and built again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.celik import CELIK_OPTIONS, celik_from_state, fit_celik
+from hsi_cd.detectors.classical import (
+    FOREST_OPTIONS,
+    LOGISTIC_OPTIONS,
+    SVM_OPTIONS,
+    classical_from_state,
+    fit_forest,
+    fit_logistic,
+    fit_svm,
+)
+from hsi_cd.detectors.difference import (
+    CVA_OPTIONS,
+    PCA_CVA_OPTIONS,
+    SAM_OPTIONS,
+    fit_cva,
+    fit_pca_cva,
+    fit_sam,
+    sam_from_state,
+)
+from hsi_cd.detectors.irmad import IRMAD_OPTIONS, fit_irmad
+from hsi_cd.detectors.labelfree import AUTO_OPTIONS, fit_auto
+from hsi_cd.detectors.linear import linear_from_state
+from hsi_cd.detectors.siamese import siamese_from_state
+from hsi_cd.detectors.slow_features import ISFA_OPTIONS, SFA_OPTIONS, fit_isfa, fit_sfa
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of change detection.
+
+    Attributes:
+        name: what the command line calls it.
+        title: what a table calls it.
+        summary: one line on what it does.
+        reference: where it comes from, with a DOI where there is one.
+        needs_labels: whether it learns from labelled pixels.
+        fit: ``fit(pair, *, options=None, seed=0)``, or with labels ``fit(pair, pixels, target, *, options=None,
+            seed=0)``; None for the network, which the training loop fits.
+        from_state: ``from_state(state, *, device=None)``.
+        options: its options with their defaults.
+    """
+
+    name: str
+    title: str
+    summary: str
+    reference: str
+    needs_labels: bool
+    fit: Callable[..., Detector] | None
+    from_state: Callable[..., Detector]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_ALL = (
+    Method(
+        "auto",
+        "Label-free default",
+        "reweighted differences of denoised, registered components, smoothed within edges; no labels",
+        "after Nielsen 2007, doi:10.1109/TIP.2006.888195, and Green et al. 1988, doi:10.1109/36.3001",
+        False,
+        fit_auto,
+        linear_from_state,
+        AUTO_OPTIONS,
+    ),
+    Method(
+        "cva",
+        "CVA",
+        "length of the difference of standardised spectra; no labels",
+        "Bovolo and Bruzzone 2007, doi:10.1109/TGRS.2006.885408",
+        False,
+        fit_cva,
+        linear_from_state,
+        CVA_OPTIONS,
+    ),
+    Method(
+        "pca-cva",
+        "PCA-CVA",
+        "CVA on the leading principal components of the difference; no labels",
+        "Byrne, Crapper and Mayo 1980, doi:10.1016/0034-4257(80)90021-8",
+        False,
+        fit_pca_cva,
+        linear_from_state,
+        PCA_CVA_OPTIONS,
+    ),
+    Method(
+        "sam",
+        "SAM",
+        "angle between the spectra, blind to brightness; no labels",
+        "Kruse et al. 1993, doi:10.1016/0034-4257(93)90013-N",
+        False,
+        fit_sam,
+        sam_from_state,
+        SAM_OPTIONS,
+    ),
+    Method(
+        "irmad",
+        "IR-MAD",
+        "differences of canonical variates, reweighted by the probability of no change; no labels",
+        "Nielsen 2007, doi:10.1109/TIP.2006.888195",
+        False,
+        fit_irmad,
+        linear_from_state,
+        IRMAD_OPTIONS,
+    ),
+    Method(
+        "sfa",
+        "SFA",
+        "differences of the features that vary least between the dates; no labels",
+        "Wu, Du and Zhang 2014, doi:10.1109/TGRS.2013.2266673",
+        False,
+        fit_sfa,
+        linear_from_state,
+        SFA_OPTIONS,
+    ),
+    Method(
+        "isfa",
+        "ISFA",
+        "SFA reweighted by the probability of no change; no labels",
+        "Wu, Du and Zhang 2014, doi:10.1109/TGRS.2013.2266673",
+        False,
+        fit_isfa,
+        linear_from_state,
+        ISFA_OPTIONS,
+    ),
+    Method(
+        "celik",
+        "PCA-k-means",
+        "k-means in the eigenspace of blocks of the difference image; no labels",
+        "Celik 2009, doi:10.1109/LGRS.2009.2025059",
+        False,
+        fit_celik,
+        celik_from_state,
+        CELIK_OPTIONS,
+    ),
+    Method(
+        "svm",
+        "SVM",
+        "support vectors with a radial kernel on minimum-noise components in context; few labels",
+        "Cortes and Vapnik 1995, doi:10.1007/BF00994018",
+        True,
+        fit_svm,
+        classical_from_state,
+        SVM_OPTIONS,
+    ),
+    Method(
+        "forest",
+        "Random forest",
+        "random forest on minimum-noise components in context; few labels",
+        "Breiman 2001, doi:10.1023/A:1010933404324",
+        True,
+        fit_forest,
+        classical_from_state,
+        FOREST_OPTIONS,
+    ),
+    Method(
+        "logistic",
+        "Logistic regression",
+        "logistic regression on minimum-noise components in context; few labels",
+        "Cox 1958, doi:10.1111/j.2517-6161.1958.tb00292.x",
+        True,
+        fit_logistic,
+        classical_from_state,
+        LOGISTIC_OPTIONS,
+    ),
+    Method(
+        "siamese",
+        "Siamese network",
+        "an ensemble of Siamese networks with bounded spatial attention; few labels",
+        "after Chen and Shi 2020, doi:10.3390/rs12101662",
+        True,
+        None,
+        siamese_from_state,
+    ),
+)
+
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+"""All methods by name."""

@@ -1,0 +1,158 @@
+"""Slow feature analysis: the combinations of bands that differ least between the dates, where nothing changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
+from hsi_cd.detectors.linear import (
+    THRESHOLD_OPTIONS,
+    LinearDetector,
+    chi_square_weight,
+    decide,
+    joint_moments,
+    spread_scale,
+)
+from hsi_cd.prepare.moments import Moments
+from hsi_cd.scene import ScenePair
+
+log = logging.getLogger(__name__)
+
+SFA_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"ridge": 1e-3}
+"""Options of SFA; ``ridge`` is a share of the mean variance."""
+ISFA_OPTIONS: dict[str, Any] = SFA_OPTIONS | {"iterations": 50, "tolerance": 1e-3, "quiet": 0.5}
+"""Options of ISFA; ``quiet`` as in IR-MAD."""
+
+
+@dataclass(frozen=True)
+class SlowMap:
+    """Slow features' differences, each divided by its own deviation.
+
+    Attributes:
+        weight: float64 ``(components, 2 components)``.
+        offset: float64 ``(components,)``.
+        slowness: mean squared difference of each feature, whose variance is 1: float64 ``(components,)``, the
+            slowest first.
+        vectors: the features, float64 ``(components, components)``, one a row, on standardised values.
+    """
+
+    weight: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    slowness: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+
+    def scaled(self, factor: float) -> SlowMap:
+        """The map whose squared differences are ``factor`` times as large."""
+        root = float(np.sqrt(factor))
+        return replace(self, weight=self.weight * root, offset=self.offset * root)
+
+    def squared(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared length of the scaled differences of ``spectra (2 components, pixels)``, ``(pixels,)``."""
+        squared: NDArray[np.float64] = np.square(self.weight @ spectra + self.offset[:, None]).sum(axis=0)
+        return squared
+
+
+def slow_eigenproblem(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The matrices A and B of ``A w = slowness B w``, each float64 ``(components, components)``.
+
+    A is the mean outer product of the differences of values that each date's own mean and deviation
+    standardise; B is the mean of both dates' correlation matrices.
+    """
+    count = len(moments.mean) // 2
+    scale = np.sqrt(np.maximum(np.diag(moments.covariance), 1e-300))
+    correlation = moments.covariance / np.outer(scale, scale)
+    first, second = correlation[:count, :count], correlation[count:, count:]
+    cross = correlation[:count, count:]
+    return first + second - cross - cross.T, (first + second) / 2
+
+
+def slow_map(moments: Moments, *, ridge: float) -> SlowMap:
+    """Slow features of the two halves of joint moments, all of them kept.
+
+    Args:
+        moments: of ``2 components`` variables.
+        ridge: share of the mean variance added to the diagonals of both matrices: bands that are all but the
+            same would have features of nothing but rounding.
+    """
+    count = len(moments.mean) // 2
+    scale = np.sqrt(np.maximum(np.diag(moments.covariance), 1e-300))
+    difference, common = slow_eigenproblem(moments)
+    one = np.eye(count)
+    slowness, vectors = scipy.linalg.eigh(
+        difference + ridge * np.trace(difference) / count * one, common + ridge * np.trace(common) / count * one
+    )
+    own = np.einsum("bk,bc,ck->k", vectors, difference, vectors)
+    features = vectors.T / np.sqrt(np.maximum(own, 1e-12))[:, None]
+    weight = np.concatenate([features / scale[:count], -features / scale[count:]], axis=1)
+    return SlowMap(weight, -weight @ moments.mean, slowness, vectors.T)
+
+
+def fit_sfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+    """Slow feature analysis for change detection, without labels.
+
+    Args:
+        pair: the scene.
+        options: see :data:`SFA_OPTIONS`.
+        seed: not used; every method takes one.
+
+    Reference:
+        Wu, Du and Zhang 2014, doi:10.1109/TGRS.2013.2266673
+    """
+    chosen = choose_options(options, SFA_OPTIONS, method="sfa")
+    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    with threadpool_limits(1, user_api="blas"):
+        fitted = slow_map(joint_moments(JointSpectra(frontend, pair)), ridge=chosen["ridge"])
+    detector = LinearDetector("sfa", frontend, fitted.weight, fitted.offset, True)
+    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+
+
+def fit_isfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+    """Slow feature analysis, repeated with each pixel weighted by its probability of no change.
+
+    Ends when no feature's slowness changes by more than ``tolerance``, or after ``iterations`` passes.
+
+    Args:
+        pair: the scene.
+        options: see :data:`ISFA_OPTIONS`.
+        seed: not used; every method takes one.
+
+    Reference:
+        Wu, Du and Zhang 2014, doi:10.1109/TGRS.2013.2266673
+    """
+    chosen = choose_options(options, ISFA_OPTIONS, method="isfa")
+    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    spectra = JointSpectra(frontend, pair)
+
+    def anchor(fitted: SlowMap) -> float:
+        return spread_scale(spectra, fitted.squared, share=chosen["quiet"], degrees=spectra.components)
+
+    with threadpool_limits(1, user_api="blas"):
+        current, iterations = slow_map(joint_moments(spectra), ridge=chosen["ridge"]), 1
+        while iterations < chosen["iterations"]:
+            if chosen["quiet"]:
+                current = current.scaled(anchor(current))
+            last = current
+
+            def weigh(values: NDArray[np.float64], last: SlowMap = last) -> NDArray[np.float64]:
+                return chi_square_weight(last.squared(values), len(last.offset))
+
+            moments = joint_moments(spectra, weighting=weigh)
+            if moments.count < 4 * spectra.components:  # as many pixels as numbers: what is left tells nothing
+                log.warning("ISFA: reweighting left %.0f pixels; the fit before is kept", moments.count)
+                break
+            current, iterations = slow_map(moments, ridge=chosen["ridge"]), iterations + 1
+            if float(np.abs(current.slowness - last.slowness).max()) < chosen["tolerance"]:
+                break
+        if chosen["quiet"]:
+            current = current.scaled(anchor(current))
+    found = (("iterations", float(iterations)),)
+    detector = LinearDetector("isfa", frontend, current.weight, current.offset, True, found=found)
+    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])

@@ -1,0 +1,134 @@
+"""How large a pixel is on the ground and where north lies, and the scale bar and arrow that say so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from affine import Affine
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from rasterio.errors import RasterioError
+from rasterio.transform import from_gcps
+
+from hsi_cd.scene import Grid
+
+_EARTH = 6_371_008.8  # metres, mean radius
+_HALO = [patheffects.withStroke(linewidth=2.0, foreground="black")]
+
+
+def ground_of(grid: Grid) -> Ground | None:
+    """Pixel size and north of a grid; None where it is not georeferenced, or has no CRS to tell metres by.
+
+    In a geographic CRS a degree is taken on a sphere, at the middle of the scene. North is that of the grid.
+    """
+    transform, crs = grid.transform, grid.crs
+    if transform is None and len(grid.gcps) >= 3:
+        try:
+            transform, crs = from_gcps(list(grid.gcps)), grid.gcp_crs
+        except (RasterioError, ValueError):
+            return None
+    if transform is None or crs is None or transform.determinant == 0:
+        return None
+    try:
+        if crs.is_geographic:
+            _, latitude = transform @ (grid.cols / 2, grid.rows / 2)
+            degree = math.radians(1) * _EARTH
+            scale = Affine.scale(degree * math.cos(math.radians(latitude)), degree)
+        else:
+            metres = float(crs.linear_units_factor[1])
+            scale = Affine.scale(metres, metres)
+    except RasterioError:
+        return None
+    to_metres = scale @ transform
+    if to_metres.determinant == 0:
+        return None
+    col, row = _direction(~to_metres, 0, 1)
+    length = math.hypot(col, row)
+    return Ground(metres=math.hypot(to_metres.a, to_metres.d), north=(col / length, row / length))
+
+
+def nice_length(metres: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is at most ``metres``.
+
+    Example:
+        >>> nice_length(3700.0)
+        2000.0
+    """
+    power = 10.0 ** math.floor(math.log10(metres))
+    return max(power * step for step in (1, 2, 5) if step * power <= metres * (1 + 1e-9))
+
+
+def draw_ground(axes: Axes, ground: Ground, *, shape: tuple[int, ...]) -> None:
+    """Draw a scale bar in the lower left corner of a panel, and a north arrow in its upper right corner.
+
+    Args:
+        axes: the panel, with an image in pixel coordinates.
+        ground: pixel size and north.
+        shape: ``(rows, cols)`` of the image.
+    """
+    rows, cols = shape
+    # Sizes in pixels of the image that look the same in every panel.
+    box = axes.get_window_extent()
+    inch = axes.figure.dpi * cols / box.width
+    if min(box.width, box.height) < 0.55 * axes.figure.dpi:
+        return  # too small a panel to write into
+    length = nice_length(max(0.3 * cols, min(0.25 * inch, 0.6 * cols)) * ground.metres)
+    pixels = length / ground.metres
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    left, bottom = 0.08 * inch - 0.5, rows - 0.5 - 0.09 * inch
+    common: dict[str, Any] = {"color": "white", "path_effects": _HALO, "clip_on": True}
+    axes.plot(
+        [left, left + pixels],
+        [bottom, bottom],
+        linewidth=2.2,
+        solid_capstyle="butt",
+        scalex=False,
+        scaley=False,
+        **common,
+    )
+    axes.text(left, bottom - 0.05 * inch, text, fontsize=6.5, va="bottom", ha="left", **common)
+    across, down = ground.north
+    half = 0.13 * inch
+    x, y = cols - 0.5 - 0.2 * inch, 0.3 * inch - 0.5
+    axes.annotate(
+        "",
+        xy=(x + half * across, y + half * down),
+        xytext=(x - half * across, y - half * down),
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": "white",
+            "linewidth": 1.2,
+            "path_effects": _HALO,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
+    )
+    axes.text(
+        x - 1.9 * half * across, y - 1.9 * half * down, "N", fontsize=6.5, va="center", ha="center", **common
+    )
+    axes.set_xlim(-0.5, cols - 0.5)
+    axes.set_ylim(rows - 0.5, -0.5)
+
+
+def _direction(transform: Affine, x: float, y: float) -> tuple[float, float]:
+    """A vector (not a point) through a transform."""
+    return transform.a * x + transform.b * y, transform.d * x + transform.e * y
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Pixels on the ground.
+
+    Attributes:
+        metres: from one column to the next.
+        north: unit vector to the north, in columns to the right and rows down.
+    """
+
+    metres: float
+    north: tuple[float, float]
+
+    def thinned(self, step: int | None) -> Ground:
+        """The same for an image of every ``step``-th pixel."""
+        return replace(self, metres=self.metres * (step or 1))

@@ -1,0 +1,138 @@
+"""How a method comes by its detector: the network through the training loop, the others by one fit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hsi_cd.config import RunConfig
+from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.registry import find_method
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
+from hsi_cd.errors import CheckpointError, LabelError
+from hsi_cd.scene import Labels, ScenePair, Split
+from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
+from hsi_cd.training.loop import train
+from hsi_cd.training.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A detector ready to score, and how it came about.
+
+    Attributes:
+        detector: the detector.
+        seconds: wall-clock time of fitting it.
+        facts: what the result's record should keep, flat.
+    """
+
+    detector: Detector
+    seconds: float
+    facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+def learn(
+    pair: ScenePair,
+    labels: Labels,
+    split: Split,
+    config: RunConfig,
+    folder: Path,
+    *,
+    generator: np.random.Generator,
+    device: torch.device,
+    resume: bool,
+) -> Learned:
+    """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
+
+    Args:
+        pair: the scene.
+        labels: its truth map, of which only the training pixels are looked at, by methods that need labels.
+        split: the pixels that teach.
+        config: the run's configuration.
+        folder: the run folder.
+        generator: source of the training loop's draws.
+        device: where a network computes.
+        resume: go on with a network's ``last.pt``, if there is one.
+
+    Raises:
+        LabelError: the method needs labels and the protocol gives none.
+        CheckpointError: the network's checkpoint is of another scene.
+    """
+    method = find_method(config.method)
+    target = labels.values.ravel()[split.train].astype(np.int64)
+    if method.needs_labels and not len(target):
+        raise LabelError(
+            f"protocol {split.protocol} gives no training pixel, but {method.name} learns from labels: "
+            "choose a method without labels (hsi-cd methods), or another protocol"
+        )
+    started = time.perf_counter()
+    if method.fit is None:
+        detector, facts = _train_network(
+            pair, split.train, target, config, folder, generator=generator, device=device, resume=resume
+        )
+        return Learned(detector, time.perf_counter() - started, facts)
+    taught = (split.train, target) if method.needs_labels else ()
+    fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
+    save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
+    return Learned(fitted, time.perf_counter() - started)
+
+
+def _train_network(
+    pair: ScenePair,
+    pixels: NDArray[np.int64],
+    target: NDArray[np.int64],
+    config: RunConfig,
+    folder: Path,
+    *,
+    generator: np.random.Generator,
+    device: torch.device,
+    resume: bool,
+) -> tuple[SiameseDetector, dict[str, Any]]:
+    earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
+    detector, _ = fit_siamese(pair, config)
+    if earlier is not None:
+        detector = _with_state(detector, earlier, config)
+    detector.network.to(device)
+
+    def save(name: str, training: dict[str, Any]) -> None:
+        save_checkpoint(
+            folder / f"{name}.pt", detector, method=config.method, config=config.model_dump(), training=training
+        )
+
+    threads = torch.get_num_threads()
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    tracker = Tracker(folder, resume_at=earlier["training"]["progress"]["epoch"] if earlier else 0)
+    try:
+        progress = train(
+            detector,
+            detector.patches(pair),
+            pixels,
+            target,
+            config.train,
+            generator=generator,
+            tracker=tracker,
+            save=save,
+            resume=earlier["training"] if earlier else None,
+        )
+    finally:
+        tracker.close()
+        torch.set_num_threads(threads)
+    return detector, {"best_epoch": progress.best_epoch, "validation_kappa": progress.best_kappa}
+
+
+def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:
+    """The detector of a checkpoint, ready to be trained on as it was."""
+    saved = siamese_from_state(checkpoint["detector"], augment=config.train.augment)
+    then, now = saved.transform.weight, detector.transform.weight
+    if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
+        raise CheckpointError(
+            "the run folder's checkpoint is of another scene than this one: resume with the same files"
+        )
+    return saved

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from hsi_cd.detectors.base import Detector
@@ -52,7 +53,7 @@ def score_rows(
     torch.set_num_threads(1)
     waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
     try:
-        with ThreadPoolExecutor(threads) as pool:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             for start in starts:
                 window = slice(start, min(start + step, height))
                 values = read_window(pair, window, slice(0, width), radius=detector.radius)

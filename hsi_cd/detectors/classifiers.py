@@ -18,7 +18,7 @@ _TRUSTED = [
 
 def classifier_bytes(classifier: Any) -> bytearray:
     """A fitted classifier in skops's format: a zip of JSON and arrays, which runs nothing when it is read."""
-    from skops.io import dumps  # type: ignore[import-untyped]
+    from skops.io import dumps
 
     return bytearray(dumps(classifier))
 

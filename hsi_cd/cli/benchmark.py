@@ -25,7 +25,7 @@ def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> t
         first, dash, last = part.strip().partition("-")
         try:
             seeds += range(int(first), int(last) + 1) if dash else [int(first)]
-        except ValueError:
+        except (ValueError, OverflowError, MemoryError):
             raise click.BadParameter(f"{part!r} is neither a number nor a range, as 0-4") from None
     if not seeds:
         raise click.BadParameter(f"{value!r} names no seed: give 0-4 or 0,3,7")
@@ -49,7 +49,13 @@ def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> t
     help="Folder of the runs.",
 )
 @click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas.")
-@click.option("--format", "kind", default="text", show_default=True, help="text, markdown, csv, html or latex.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "markdown", "html", "csv", "latex"]),
+    default="text",
+    show_default=True,
+)
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def benchmark(
@@ -64,7 +70,7 @@ def benchmark(
     kind: str,
     output: Path | None,
     overwrite: bool,
-) -> None:
+) -> int:
     """Run methods x scenes x seeds, skip what is done, and print the table.
 
     Each run is a process and a folder of its own; one that fails is named at the end and stops no other.
@@ -74,15 +80,28 @@ def benchmark(
     from hsi_cd.batch.matrix import expand, finished, run_missing
     from hsi_cd.datasets import find_entry
     from hsi_cd.detectors.registry import find_method
+    from hsi_cd.errors import unknown_name
     from hsi_cd.evaluation import results_table
+    from hsi_cd.evaluation.tables import SCORE_TITLES
     from hsi_cd.io import check_output, write_text
 
     if output is not None:
         check_output(output, overwrite=overwrite)
-    scenes = [find_entry(name).name for name in _names(datasets)]
-    chosen = [find_method(name).name for name in _names(methods)]
-    arguments = ["--data-root", str(data_root)] + [word for text in assignments for word in ("--set", text)]
-    jobs = expand(scenes, chosen, seeds, protocol=protocol, folder=runs, arguments=arguments)
+    scenes = [find_entry(name).name for name in _names("--datasets", datasets)]
+    chosen = [find_method(name).name for name in _names("--methods", methods)]
+    shown = _names("--scores", scores)
+    for name in shown:
+        if name not in SCORE_TITLES:
+            raise unknown_name("score", name, SCORE_TITLES)
+    jobs = expand(
+        list(dict.fromkeys(scenes)),
+        chosen,
+        seeds,
+        protocol=protocol,
+        folder=runs,
+        settings=assignments,
+        arguments=["--data-root", str(data_root)],
+    )
 
     bar = tqdm(total=len(jobs), unit="run", disable=None)
     failures = []
@@ -94,15 +113,17 @@ def benchmark(
 
     results = [result for result in map(finished, jobs) if result is not None]
     if results:
-        words = results_table(results, format=kind, rows="method", columns="dataset", scores=_names(scores))
+        words = results_table(results, format=kind, rows="method", columns="dataset", scores=shown)
         if output is not None:
             write_text(output, words + "\n", overwrite=overwrite)
         click.echo(words if output is None else f"table: {output}")
     for failure in failures:
         click.echo(f"failed: {failure.job.name}: {failure.reason}", err=True)
-    if failures:
-        raise SystemExit(2)
+    return 2 if failures else 0
 
 
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def _names(option: str, text: str) -> list[str]:
+    names = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not names:
+        raise click.UsageError(f"{option} {text!r} names nothing: give one or more names, with commas")
+    return names

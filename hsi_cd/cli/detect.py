@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
+
+if TYPE_CHECKING:
+    from hsi_cd.detectors.base import Detector
+    from hsi_cd.scene import ScenePair
 
 EPILOG = """\b
 Examples:
@@ -27,7 +32,13 @@ Examples:
 @click.option(
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of methods that draw at random.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of methods that draw at random.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def detect(
     method: str,
@@ -50,6 +61,8 @@ def detect(
     change map like predict does.
     """
     check_scene_options(dataset, t1, t2)
+    if score is not None and score.absolute() == output.absolute():
+        raise click.UsageError(f"--output and --score are both {output}: give each map a file of its own")
     from hsi_cd.config import parse_assignment
     from hsi_cd.io import check_output
 
@@ -64,11 +77,29 @@ def detect(
     from hsi_cd.inference.predict import write_maps
 
     chosen = find_method(method)
-    if chosen.needs_labels or chosen.fit is None:
+    if chosen.needs_labels:
         raise click.UsageError(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
-    detector = chosen.fit(pair, options=options, seed=seed)
+    detector = chosen.fit(pair, options=options, seed=seed) if chosen.fit else _train(pair, method, options, seed)
     write_maps(detector, pair, change=output, score=score, grid=grid, overwrite=overwrite)
     click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
     click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
+
+
+def _train(pair: ScenePair, method: str, options: dict[str, Any], seed: int) -> Detector:
+    """A network that teaches itself; what a run folder would hold is dropped."""
+    import tempfile
+
+    import numpy as np
+
+    from hsi_cd.config import resolve
+    from hsi_cd.training.learn import learn
+    from hsi_cd.training.seeding import choose_device, seed_everything
+
+    config = resolve([("--set", options), ("options", {"method": method, "seed": seed})])
+    generator = seed_everything(seed, deterministic=config.deterministic)
+    none = np.empty(0, dtype=np.int64)
+    with tempfile.TemporaryDirectory() as folder:
+        device = choose_device(config.device)
+        return learn(pair, none, none, config, Path(folder), generator=generator, device=device).detector

@@ -31,6 +31,7 @@ from hsi_cd.detectors.labelfree import AUTO_OPTIONS, fit_auto
 from hsi_cd.detectors.linear import linear_from_state
 from hsi_cd.detectors.siamese import siamese_from_state
 from hsi_cd.detectors.slow_features import ISFA_OPTIONS, SFA_OPTIONS, fit_isfa, fit_sfa
+from hsi_cd.detectors.superpixel import SUPERPIXEL_OPTIONS, fit_superpixel, superpixel_from_state
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Method:
         reference: where it comes from, with a DOI where there is one.
         needs_labels: whether it learns from labelled pixels.
         fit: ``fit(pair, *, options=None, seed=0)``, or with labels ``fit(pair, pixels, target, *, options=None,
-            seed=0)``; None for the network, which the training loop fits.
+            seed=0)``; None for a network, which the training loop fits.
         from_state: ``from_state(state, *, device=None)``.
         options: its options with their defaults.
     """
@@ -141,6 +142,16 @@ _ALL = (
         CELIK_OPTIONS,
     ),
     Method(
+        "superpixel",
+        "Superpixel k-means",
+        "k-means on the mean differences of superpixels (SLIC), each pixel by the nearest centre; no labels",
+        "after Achanta et al. 2012, doi:10.1109/TPAMI.2012.120, and Celik 2009, doi:10.1109/LGRS.2009.2025059",
+        False,
+        fit_superpixel,
+        superpixel_from_state,
+        SUPERPIXEL_OPTIONS,
+    ),
+    Method(
         "svm",
         "SVM",
         "support vectors with a radial kernel on minimum-noise components in context; few labels",
@@ -169,6 +180,15 @@ _ALL = (
         fit_logistic,
         classical_from_state,
         LOGISTIC_OPTIONS,
+    ),
+    Method(
+        "self-trained",
+        "Self-trained Siamese",
+        "the Siamese network, taught by the pixels of which auto is certain; no labels",
+        "after Lee 2013, Pseudo-label, ICML workshop on challenges in representation learning",
+        False,
+        None,
+        siamese_from_state,
     ),
     Method(
         "siamese",

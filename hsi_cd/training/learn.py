@@ -15,10 +15,11 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
-from hsi_cd.errors import CheckpointError, LabelError
-from hsi_cd.scene import Labels, ScenePair, Split
+from hsi_cd.errors import CheckpointError, ConfigError, LabelError
+from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
 from hsi_cd.training.loop import train
+from hsi_cd.training.self_training import certain_pixels
 from hsi_cd.training.tracking import Tracker
 
 
@@ -37,23 +38,36 @@ class Learned:
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
+def check_taught(method: str, protocol: str, pixels: NDArray[np.int64]) -> None:
+    """Refuse a method that learns from labels where the protocol gives it none.
+
+    Raises:
+        LabelError: there is no training pixel.
+    """
+    if find_method(method).needs_labels and not len(pixels):
+        raise LabelError(
+            f"protocol {protocol} gives no training pixel, but {method} learns from labels: "
+            "choose a method without labels (hsi-cd methods), or another protocol"
+        )
+
+
 def learn(
     pair: ScenePair,
-    labels: Labels,
-    split: Split,
+    pixels: NDArray[np.int64],
+    target: NDArray[np.int64],
     config: RunConfig,
     folder: Path,
     *,
     generator: np.random.Generator,
     device: torch.device,
-    resume: bool,
+    resume: bool = False,
 ) -> Learned:
     """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
 
     Args:
         pair: the scene.
-        labels: its truth map, of which only the training pixels are looked at, by methods that need labels.
-        split: the pixels that teach.
+        pixels: flat indices of the training pixels, int64; only methods that need labels look at them.
+        target: their classes, 0 unchanged, 1 changed.
         config: the run's configuration.
         folder: the run folder.
         generator: source of the training loop's draws.
@@ -61,26 +75,28 @@ def learn(
         resume: go on with a network's ``last.pt``, if there is one.
 
     Raises:
-        LabelError: the method needs labels and the protocol gives none.
+        LabelError: the method needs labels and there is none.
         CheckpointError: the network's checkpoint is of another scene.
     """
     method = find_method(config.method)
-    target = labels.values.ravel()[split.train].astype(np.int64)
-    if method.needs_labels and not len(target):
-        raise LabelError(
-            f"protocol {split.protocol} gives no training pixel, but {method.name} learns from labels: "
-            "choose a method without labels (hsi-cd methods), or another protocol"
-        )
+    check_taught(config.method, config.split.protocol, pixels)
     started = time.perf_counter()
-    if method.fit is None:
-        detector, facts = _train_network(
-            pair, split.train, target, config, folder, generator=generator, device=device, resume=resume
+    if method.fit is not None:
+        taught = (pixels, target) if method.needs_labels else ()
+        fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
+        save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
+        return Learned(fitted, time.perf_counter() - started)
+    if config.options:
+        raise ConfigError(
+            f"options.{next(iter(config.options))} is set, but {method.name} has no options: the settings of a "
+            "network are those of model, train and prepare"
         )
-        return Learned(detector, time.perf_counter() - started, facts)
-    taught = (split.train, target) if method.needs_labels else ()
-    fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
-    save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
-    return Learned(fitted, time.perf_counter() - started)
+    if not method.needs_labels:
+        pixels, target = certain_pixels(pair, seed=config.seed)
+    detector, facts = _train_network(
+        pair, pixels, target, config, folder, generator=generator, device=device, resume=resume
+    )
+    return Learned(detector, time.perf_counter() - started, facts)
 
 
 def _train_network(

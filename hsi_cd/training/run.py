@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hsi_cd import __version__
 from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.errors import CheckpointError, OutputError
+from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
 from hsi_cd.evaluation import RunResult, false_colour, judge_map, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
 from hsi_cd.inference.predict import write_maps
@@ -30,7 +30,7 @@ from hsi_cd.prepare.splits import leak_share, make_split
 from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.checkpoint import file_hash
-from hsi_cd.training.learn import learn
+from hsi_cd.training.learn import check_taught, learn
 from hsi_cd.training.seeding import choose_device, seed_everything
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def run_training(
     valid = valid_pixels(pair, usable_bands(pair, drop_constant=config.bands.drop_constant))
     labels = replace(labels, values=np.where(valid, labels.values, np.uint8(UNLABELLED)))
     split = make_split(labels, seed=config.seed, **config.split.model_dump())
+    check_taught(config.method, split.protocol, split.train)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
     if resume:
         remove_drafts(folder)
@@ -78,7 +79,15 @@ def run_training(
         _make_folder(folder, config)
     _keep_split(folder / "split.npz", split, resume=resume)
 
-    learned = learn(pair, labels, split, config, folder, generator=generator, device=device, resume=resume)
+    target = labels.values.ravel()[split.train].astype(np.int64)
+    try:
+        learned = learn(
+            pair, split.train, target, config, folder, generator=generator, device=device, resume=resume
+        )
+    except HsiCdError:
+        if not resume:
+            _unmake_folder(folder)
+        raise
     detector = learned.detector
 
     started = time.perf_counter()
@@ -128,6 +137,8 @@ def _check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
     if resume:
         _check_same_configuration(folder, config)
         return
+    if folder.is_dir() and not (folder / "config.yaml").exists():
+        remove_drafts(folder)  # killed before its first file was whole: there is nothing to go on with
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(
             f"run folder {folder} exists and is not empty: go on with it by --resume, or name another with --run"
@@ -163,6 +174,14 @@ def _make_folder(folder: Path, config: RunConfig) -> None:
             f"run folder {folder} cannot be made ({error.strerror}): name another with --run"
         ) from None
     write_text(folder / "config.yaml", to_yaml(config))
+
+
+def _unmake_folder(folder: Path) -> None:
+    """Take back the folder of a run that was refused before it learned anything, as for a wrong option."""
+    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz"}:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
 
 
 def _keep_split(path: Path, split: Split, *, resume: bool) -> None:

@@ -1,10 +1,12 @@
-"""hsi-cd table, figure and report on small hand-made run folders."""
+"""hsi-cd table, figure and report on small hand-made run folders, and on real ones."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from rasterio.crs import CRS
 from hsi_cd.cli.figure import figure
 from hsi_cd.cli.report import report
 from hsi_cd.cli.table import COSTS, table
+from hsi_cd.datasets.simulation_files import PairFiles
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import judge_map, read_result
 from hsi_cd.evaluation.cells import COST_TITLES
@@ -232,3 +235,72 @@ def test_damage_is_named(own: Path, tmp_path: Path) -> None:
         message = refused(report, own, "--output", tmp_path / "report.html")
         assert error in message and name in message
         (own / name).write_bytes(whole)
+
+
+# --- all three through the command line, on real run folders ---
+
+
+@pytest.fixture(scope="module")
+def real(cli: Any, simulated: PairFiles, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two methods, one of them with two seeds; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("real")
+    for method, seed in (("cva", 0), ("cva", 1), ("logistic", 0)):
+        words = ["train", *dates, "--truth", simulated.truth, "--set", "split.fraction=0.05", "--method", method]
+        assert cli(*words, "--seed", seed, "--run", folder / f"{method}-{seed}") == 0
+    return folder
+
+
+def test_a_table_of_real_runs(cli: Any, real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("table", real, "--scores", "kappa", "--costs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = [read_result(real / f"cva-{seed}").scores["kappa"] for seed in (0, 1)]
+    row = next(line for line in lines if line.split()[:1] == ["cva"])
+    assert f"{np.mean(found):.4f}" in row and f"{np.std(found, ddof=1):.4f}" in row
+    assert cli("table", real, "--format", "latex", "--output", tmp_path / "t.tex") == 0
+    assert r"\toprule" in (tmp_path / "t.tex").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [(["logistic-0"], []), (["cva-0", "cva-1", "logistic-0"], []), (["cva-0"], ["--split"])],
+    ids=["panel", "side by side", "split"],
+)
+def test_figures_of_real_runs(cli: Any, real: Path, tmp_path: Path, names: list[str], options: list[str]) -> None:
+    file = tmp_path / "f.png"
+    words = ["figure", *(real / name for name in names), "--output", file, *options]
+    assert cli(*words, "--dpi", 100) == 0
+    with Image.open(file) as image:
+        assert all(200 < side < 3000 for side in image.size)
+        drawn = np.asarray(image.convert("RGB"))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
+    before = file.read_bytes()
+    assert cli(*words) == 2
+    assert file.read_bytes() == before
+
+
+def test_a_report_of_real_runs_loads_nothing(cli: Any, real: Path, tmp_path: Path) -> None:
+    file = tmp_path / "r.html"
+    assert cli("report", real, "--output", file) == 0
+    page = file.read_text(encoding="utf-8")
+    loads = re.findall(r"""(?:src|srcset|data|href|xlink:href|action)\s*=\s*["']([^"']+)""", page)
+    loads += re.findall(r"""(?:url\(|@import)\s*["']?([^"')]+)""", page)
+    assert loads and all(load.startswith(("data:", "#")) for load in loads)
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|importScripts|sendBeacon)\b", page)
+    for name in ("cva, seed 0", "cva, seed 1", "logistic, seed 0"):
+        assert f'data-run="{name}"' in page
+    before = file.read_bytes()
+    assert cli("report", real, "--output", file) == 2
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["table", "figure", "report"])
+@pytest.mark.parametrize("missing", ["no", "."])
+def test_folders_without_runs(
+    cli: Any, command: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [command, tmp_path / missing, "--output", tmp_path / "out.png"]
+    assert cli(*words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and err.startswith("hsi-cd: error: ")
+    assert ("there is no run folder" if missing == "no" else "holds no result.json") in err
+    assert not list(tmp_path.iterdir())

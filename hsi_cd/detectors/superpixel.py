@@ -1,0 +1,393 @@
+"""k-means on the features of superpixels: the regions say what change looks like, each pixel is judged by that."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from hsi_cd.detectors.frontend import Frontend, choose_options, fit_frontend, frontend_from_state
+from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, UNDECIDED, Decision, decide, decision_from_state
+from hsi_cd.detectors.mixture import STEEPEST
+from hsi_cd.detectors.thresholds import Posterior, Threshold
+from hsi_cd.errors import BandError, CheckpointError, ConfigError
+from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.windows import read_window
+from hsi_cd.scene import Bands, ScenePair
+
+log = logging.getLogger(__name__)
+
+SUPERPIXEL_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
+    "threshold": "nearest",
+    "components": 16,
+    "registration": True,
+    "reach": 2,
+    "range": 3.0,
+    "region": 25,
+    "clusters": 4,
+}
+"""Options: minimum-noise components, half the smoothing window (pixels) and its range (noise deviations), mean
+size of a region (pixels; 25 is the smoothing window's area), number of clusters (4: quiet and disturbed ground
+without change, weak and strong change). The threshold ``nearest`` gives each pixel to the nearest centre."""
+
+_LEADING = 4  # components of each date that regions follow: the last ones are noise, and blur the edges
+_SAMPLE = 200_000  # regions that the clusters are fitted on: more move no centre, and memory stays bounded
+_STARTS = 10  # of the k-means; the best counts
+_LARGEST_SHARE = 0.5  # of a scene that is change: as in the mixture of thresholds.py
+_ARRAYS = ("usual", "scale", "centres", "changed")
+_NORMAL = 1.4826  # deviations of a normal distribution to a median absolute deviation
+
+
+@dataclass(frozen=True)
+class SuperpixelDetector:
+    """Whether a pixel's smoothed difference is nearer to a centre of changed or of unchanged superpixels.
+
+    With the squared distances ``d_u`` and ``d_c`` to the nearest unchanged and changed centre, and the distance
+    ``gap`` between both groups' means, a pixel's place is ``t = (d_u - d_c) / gap^2``: 0 half-way, and for two
+    clusters -1 and 1 at the centres. Beyond the changed centre it goes on to rise, where a ratio of distances
+    would fall again. The score is ``t + sqrt(t^2 + 1)``, which orders the pixels as t does and is positive, as
+    the thresholds' logarithms need: 1 half-way, about ``2 t`` for strong change, and towards 0 for none.
+
+    Attributes:
+        frontend: from stored values to smoothed minimum-noise components.
+        usual: median of the regions' differences, float64 ``(components,)``.
+        scale: scatter of unchanged differences, float64 ``(components,)``; see :func:`robust_scale`.
+        centres: of the clusters, float64 ``(clusters, components)``, the one of least difference first.
+        changed: which clusters are change, bool ``(clusters,)``.
+        gap: distance between the mean of the unchanged and of the changed regions.
+        decision: threshold and posterior.
+    """
+
+    frontend: Frontend
+    usual: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    changed: NDArray[np.bool_]
+    gap: float
+    decision: Decision = UNDECIDED
+
+    method = "superpixel"
+    unit = "score"
+    degrees = None
+
+    @property
+    def bands(self) -> Bands:
+        """The bands it was fitted on."""
+        return self.frontend.bands
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        return self.frontend.radius
+
+    @property
+    def threshold(self) -> float:
+        """Score from which a pixel counts as changed."""
+        return self.decision.threshold.value
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Places between the clusters, 1 half-way; see :meth:`hsi_cd.detectors.base.Detector.score`."""
+        first, second = self.frontend.apply(t1, t2)
+        features = features_of(first.astype(np.float64) - second, self.usual, self.scale)
+        # Centre by centre: all distances at once would need clusters times the memory of the features.
+        squared = np.stack([np.square(features - c[:, None, None]).sum(axis=0) for c in self.centres])
+        place = (squared[~self.changed].min(axis=0) - squared[self.changed].min(axis=0)) / self.gap**2
+        # exp(arcsinh(t)) is t + sqrt(t^2 + 1) without the cancellation where t is far below 0.
+        score: NDArray[np.float64] = np.exp(np.arcsinh(place))
+        return score.astype(np.float32)
+
+    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability of change of each score, NaN for NaN."""
+        return self.decision.posterior(score)
+
+    def parameters(self) -> int:
+        """Number of fitted numbers."""
+        return int(self.usual.size + self.scale.size + self.centres.size + self.changed.size + 1)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`superpixel_from_state` builds the detector again."""
+        arrays = {name: torch.from_numpy(getattr(self, name)) for name in _ARRAYS}
+        return {
+            "frontend": self.frontend.state(),
+            "gap": self.gap,
+            "decision": self.decision.state(),
+            **arrays,
+        }
+
+
+def robust_scale(
+    means: NDArray[np.float64], noise: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What differences are usual where nothing changed, by median and median absolute deviation.
+
+    Less than half of a scene changes, so both tell of unchanged ground: its seasons and its light, which differ in
+    some components far more than the noise, and are no change. But no component counts by less than its noise: one
+    that carries nothing else would be as loud as the others, once the regions' means have freed it of noise.
+
+    Args:
+        means: of each region's difference, float64 ``(components, regions)``.
+        noise: deviation of each component's noise in one date, ``(components,)``.
+
+    Returns:
+        Median and scale, each float64 ``(components,)``.
+    """
+    usual = np.median(means, axis=1)
+    scatter = _NORMAL * np.median(np.abs(means - usual[:, None]), axis=1)
+    return usual, np.maximum(scatter, np.sqrt(2) * np.maximum(noise.astype(np.float64), 1e-6))
+
+
+def features_of(
+    difference: NDArray[np.float64], usual: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What regions and pixels are clustered by: ``sqrt(1 + |difference - usual| / scale) - 1`` of each component.
+
+    The root draws in the long upper tail, which would else have the few strongest changes for a cluster and take
+    the rest for unchanged. Added to 1, it has not the infinite slope at 0 that would blow up rounding.
+
+    Args:
+        difference: of the components, float64 ``(components, ...)``.
+        usual: difference of unchanged ground, ``(components,)``.
+        scale: of the differences, ``(components,)``.
+
+    Returns:
+        float64, the shape of ``difference``; NaN where it is.
+    """
+    across = (-1, *[1] * (difference.ndim - 1))
+    features: NDArray[np.float64] = (
+        np.sqrt(1 + np.abs(difference - usual.reshape(across)) / scale.reshape(across)) - 1
+    )
+    return features
+
+
+def segment(key: NDArray[np.float32], *, region: int) -> NDArray[np.int64]:
+    """Superpixels of one block of rows, by SLIC.
+
+    Args:
+        key: what regions are to be alike in, ``(keys, rows, cols)``, scaled so that a distance of 1 is as far as
+            one region's side; no data is 0, and forms regions of its own. (SLIC's masks draw their seeds at
+            random, and compare all pairs of them.)
+        region: mean size, pixels.
+
+    Returns:
+        Labels from 0, int64 ``(rows, cols)``.
+
+    Reference:
+        Achanta et al. 2012, doi:10.1109/TPAMI.2012.120
+    """
+    from skimage.segmentation import slic
+
+    spread = float(np.ptp(key))
+    labels = slic(
+        np.moveaxis(key, 0, -1),
+        n_segments=max(1, round(key[0].size / region)),
+        # The library scales every image to 0-1 first: divided by the same spread, a distance means the same in
+        # every block, whatever its brightest pixel is.
+        compactness=1 / spread if spread > 0 else 1.0,
+        convert2lab=False,  # three keys are no colours
+        enforce_connectivity=True,
+        start_label=0,
+        channel_axis=-1,
+    )
+    return np.asarray(labels, dtype=np.int64)
+
+
+def region_means(
+    values: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Mean of the values in each region.
+
+    Args:
+        values: float64 ``(components, pixels)``, without NaN.
+        labels: region of each pixel, ``(pixels,)``.
+
+    Returns:
+        Means, float64 ``(components, regions)``, and sizes, int64 ``(regions,)``, of the regions that have pixels.
+    """
+    size = np.bincount(labels)
+    kept = size > 0
+    sums = np.stack([np.bincount(labels, weights=plane, minlength=len(size)) for plane in values])
+    return sums[:, kept] / size[kept], size[kept]
+
+
+def merge_clusters(magnitude: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which clusters are change: those above the cut with the greatest variance between both sides (Otsu).
+
+    Only cuts count that leave at most half of the scene above, if there is any: quiet and disturbed ground can lie
+    further apart than disturbed ground and change.
+
+    Args:
+        magnitude: mean magnitude of each cluster, ascending, ``(clusters,)``.
+        weight: pixels of each cluster, ``(clusters,)``.
+
+    Returns:
+        bool ``(clusters,)``: false at least at the first, and true from the cut on, at least at the last.
+    """
+    below, mass = np.cumsum(weight)[:-1], np.cumsum(weight * magnitude)[:-1]
+    total, everything = weight.sum(), (weight * magnitude).sum()
+    above = total - below
+    between = below * above * np.square(mass / below - (everything - mass) / above)
+    allowed = above <= _LARGEST_SHARE * total
+    allowed[-1] = True
+    cut = int(np.argmax(np.where(allowed, between, -np.inf)))
+    changed: NDArray[np.bool_] = np.arange(len(magnitude)) > cut
+    return changed
+
+
+def fit_superpixel(
+    pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0
+) -> SuperpixelDetector:
+    """Change by k-means on the features of superpixels, without labels.
+
+    SLIC cuts the scene into regions that follow the edges of either date: their mean difference is almost free of
+    noise and of mixed pixels, so that k-means on the regions, each weighted by its size, sees the ground's classes
+    of difference. The clusters are merged into changed and unchanged by their mean magnitude, and their centres
+    are kept. The regions themselves are not: a pixel's region depends on the window it is seen in. What a region's
+    mean is to the fit, the edge-preserving mean of the pixel's own neighbours is to its score.
+
+    The scene is segmented in blocks of whole rows, in one pass; a region that a block's edge cuts counts as two.
+    Of a scene with more than 200,000 regions, every n-th is kept.
+
+    Args:
+        pair: the scene.
+        options: see :data:`SUPERPIXEL_OPTIONS`.
+        seed: of the k-means.
+
+    Raises:
+        BandError: there are not two regions that differ.
+        ConfigError: fewer than two clusters, or regions of fewer than four pixels.
+
+    Reference:
+        Achanta et al. 2012, doi:10.1109/TPAMI.2012.120 (SLIC); Celik 2009, doi:10.1109/LGRS.2009.2025059 (k-means)
+    """
+    chosen = choose_options(options, SUPERPIXEL_OPTIONS, method="superpixel")
+    for name, least in (("clusters", 2), ("region", 4), ("components", 1), ("reach", 0)):
+        if chosen[name] < least:
+            raise ConfigError(f"option {name} of superpixel is {chosen[name]}: expected {least} or more")
+    if not chosen["range"] > 0:
+        raise ConfigError(f"option range of superpixel is {chosen['range']}: expected more than 0, as 3.0")
+    frontend = fit_frontend(
+        pair,
+        projection="mnf",
+        components=chosen["components"],
+        registration=chosen["registration"],
+        reach=chosen["reach"],
+        tolerance=chosen["range"],
+        drop_constant=chosen["drop_constant"],
+    )
+    expected = pair.shape[0] * pair.shape[1] / chosen["region"]
+    means, size = _sample(frontend, pair, region=chosen["region"], every=max(1, int(np.ceil(expected / _SAMPLE))))
+    clusters = min(chosen["clusters"], len(np.unique(means, axis=1).T))
+    if clusters < 2:
+        raise BandError(
+            f"the dates differ alike in all of {len(size)} regions: superpixel needs two that differ; "
+            "check that the two dates are not the same file, and that they overlap"
+        )
+    detector, slope = _cluster(frontend, means, size, clusters=clusters, seed=seed)
+    if chosen["threshold"] != "nearest":
+        return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    found = {
+        "gap": detector.gap,
+        "regions": float(len(size)),
+        "clusters": float(clusters),
+        "changed_clusters": float(detector.changed.sum()),
+    }
+    return replace(detector, decision=Decision(Threshold("nearest", 1.0, found), Posterior(0.0, slope)))
+
+
+def _regions(
+    frontend: Frontend, pair: ScenePair, *, region: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Yield the mean differences and the sizes of each block's regions, as :func:`region_means` gives them."""
+    noise = np.maximum(frontend.transform.noise, 1e-6)
+    leading = slice(0, _LEADING)
+    # As in the smoothing, two pixels differ by 1 that are `range` noise deviations apart in every component.
+    scale = 1 / (frontend.tolerance * np.sqrt(2 * len(noise[leading])) * noise[leading])
+    rows, cols = pair.shape
+    for block in tqdm(list(row_blocks(rows, cols)), desc="regions", leave=False, disable=None):
+        window = read_window(pair, block, slice(0, cols), radius=frontend.radius)
+        first, second = frontend.apply(*window)
+        known = np.isfinite(first[0])
+        if not known.any():
+            continue
+        key = np.concatenate([date[leading] * scale.astype(np.float32)[:, None, None] for date in (first, second)])
+        labels = segment(np.where(known, key, np.float32(0)), region=region)
+        yield region_means((first.astype(np.float64) - second)[:, known], labels[known])
+
+
+def _sample(
+    frontend: Frontend, pair: ScenePair, *, region: int, every: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean differences ``(components, regions)`` and sizes ``(regions,)`` of every n-th region of a scene."""
+    parts, sizes = [], []
+    seen = 0
+    # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
+    with threadpool_limits(1, user_api="blas"):
+        for found, size in _regions(frontend, pair, region=region):
+            kept = slice(-seen % every, None, every)
+            seen += len(size)
+            parts.append(found[:, kept])
+            sizes.append(size[kept].astype(np.float64))
+    if not parts:
+        raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
+    log.debug("superpixel: %d of %d regions are clustered", sum(map(len, sizes)), seen)
+    return np.concatenate(parts, axis=1), np.concatenate(sizes)
+
+
+def _cluster(
+    frontend: Frontend, means: NDArray[np.float64], size: NDArray[np.float64], *, clusters: int, seed: int
+) -> tuple[SuperpixelDetector, float]:
+    """The undecided detector, and the slope of its posterior."""
+    from sklearn.cluster import KMeans
+
+    usual, scale = robust_scale(means, frontend.transform.noise)
+    features = features_of(means, usual, scale).T
+    with threadpool_limits(1):  # the library's sums would else depend on the number of threads
+        fitted = KMeans(clusters, n_init=_STARTS, random_state=seed).fit(features, sample_weight=size)
+    # The magnitude is that of the differences themselves, not of their roots, which draw change and no change
+    # closer together than quiet and disturbed ground.
+    length = np.linalg.norm((means - usual[:, None]) / scale[:, None], axis=0)
+    weight = np.bincount(fitted.labels_, weights=size, minlength=clusters).astype(np.float64)
+    magnitude = np.bincount(fitted.labels_, weights=size * length, minlength=clusters) / weight
+    order = np.argsort(magnitude)
+    magnitude, weight = magnitude[order], weight[order]
+    centres = np.ascontiguousarray(fitted.cluster_centers_[order], dtype=np.float64)
+    changed = merge_clusters(magnitude, weight)
+    unchanged_mean, changed_mean = (
+        np.average(centres[group], axis=0, weights=weight[group]) for group in (~changed, changed)
+    )
+    gap = float(np.linalg.norm(changed_mean - unchanged_mean))
+    # Between equally likely, equally wide round classes the log-odds are (d_u - d_c) / (2 variance), which is
+    # gap^2 / (2 variance) times the place t; and near the threshold log score = t.
+    variance = float(fitted.inertia_) / (size.sum() * features.shape[1])
+    slope = float(np.clip(gap**2 / max(2 * variance, 1e-12), 1.0, STEEPEST))
+    return SuperpixelDetector(frontend, usual, scale, centres, changed, gap), slope
+
+
+def superpixel_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> SuperpixelDetector:
+    """The detector that :meth:`SuperpixelDetector.state` described; it computes on the CPU whatever ``device`` is.
+
+    Raises:
+        CheckpointError: parts are missing or do not fit together.
+    """
+    try:
+        frontend, decision = frontend_from_state(state["frontend"]), decision_from_state(state["decision"])
+        arrays, gap = {name: state[name].numpy() for name in _ARRAYS}, float(state["gap"])
+        changed, count = arrays["changed"], frontend.transform.components
+        shapes = {"usual": (count,), "scale": (count,), "centres": (len(changed), count)}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"{name} {arrays[name].shape} for {len(changed)} clusters of {count} components")
+        if changed.dtype != np.bool_ or changed.all() or not changed.any() or not gap > 0:
+            raise ValueError(f"{int(changed.sum())} of {len(changed)} clusters are change, {gap:g} apart")
+        return SuperpixelDetector(frontend, **arrays, gap=gap, decision=decision)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error

@@ -108,6 +108,8 @@ def _heading(run: RunResult) -> str:
         ("protocol", run.protocol if run.seed is None else f"{run.protocol}, seed {run.seed}"),
         ("trained on", None if run.train is None else _class_counts(run.train)),
         ("scored on", f"{_class_counts(run.test)}: {run.scope}"),
+        ("leak", _leak(run)),
+        ("elsewhere", _elsewhere(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
         ("parameters", None if run.parameters is None else _grouped(run.parameters)),
         ("time", _times(run)),
@@ -140,6 +142,27 @@ def _scores(run: RunResult, *, percent: Collection[str]) -> str:
 
 def _class_counts(counts: ClassCounts) -> str:
     return f"{_grouped(counts.unchanged)} unchanged + {_grouped(counts.changed)} changed pixels"
+
+
+def _leak(run: RunResult) -> str | None:
+    """How far the split lets the test pixels be seen in training."""
+    share = run.details.get("leak_share")
+    if not isinstance(share, float) or math.isnan(share):
+        return None
+    return f"{100 * share:.1f} % of the test pixels' patches overlap a training pixel's"
+
+
+def _elsewhere(run: RunResult) -> str | None:
+    """Kappa of the same map on other pixels than those that the table is about."""
+    told = [
+        f"{format_score(value)} {words}"
+        for name, words in (
+            ("kappa_strict", "farther than 6 pixels from every training pixel"),
+            ("kappa_all_labelled", "on all labelled pixels"),
+        )
+        if isinstance(value := run.details.get(name), float)
+    ]
+    return "Kappa " + ", ".join(told) if told else None
 
 
 def _times(run: RunResult) -> str | None:

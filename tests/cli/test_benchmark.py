@@ -99,7 +99,7 @@ def test_failures_are_named_at_the_end(
     benchmark: Benchmark, quick: list[list[str]], tmp_path: Path, capsys: Capture
 ) -> None:
     """An option that only one of the methods has, and a scene that is not there."""
-    more = ["--datasets", "river,taizhou", "--methods", "cva,pca-cva", "--set", "options.components=4"]
+    more = ["--datasets", "river,taizhou", "--methods", "cva,pca-cva", "--set", "options.variance=0.9"]
     assert benchmark(*more, "--seeds", "2") == 2
     out, err = capsys.readouterr()
     assert set(made(tmp_path)) == {"pca-cva-P1-seed2"}
@@ -110,7 +110,7 @@ def test_failures_are_named_at_the_end(
         ["failed", " river pca-cva seed 2"],
         ["failed", " taizhou cva seed 2"],
     ]
-    assert "river_before.mat" in lines[0] and "there is no option of cva 'components'" in lines[2]
+    assert "river_before.mat" in lines[0] and "there is no option of cva 'variance'" in lines[2]
     assert "error:" not in err and len(quick) == 4
 
 

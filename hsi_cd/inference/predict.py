@@ -45,7 +45,7 @@ def write_maps(
     tags = {
         "SOFTWARE": f"hsi-cd {__version__}",
         "CHECKPOINT_SHA256": checkpoint_hash,
-        "THRESHOLD": f"{limit:.6g}",
+        "THRESHOLD": repr(float(limit)),
         "SCORE_UNIT": detector.unit,
         "SCENE": pair.name,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
@@ -85,7 +86,7 @@ def learn(
         taught = (pixels, target) if method.needs_labels else ()
         fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
         save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
-        return Learned(fitted, time.perf_counter() - started)
+        return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     if config.options:
         raise ConfigError(
             f"options.{next(iter(config.options))} is set, but {method.name} has no options: the settings of a "
@@ -140,7 +141,36 @@ def _train_network(
     finally:
         tracker.close()
         torch.set_num_threads(threads)
-    return detector, {"best_epoch": progress.best_epoch, "validation_kappa": progress.best_kappa}
+    facts = {
+        "best_epoch": progress.best_epoch,
+        "validation_kappa": progress.best_kappa,
+        "flops": scene_flops(detector, pair),
+    }
+    return detector, facts
+
+
+def scene_flops(detector: SiameseDetector, pair: ScenePair) -> int:
+    """Floating-point operations of the network for one map of the scene: two for each multiplication and addition.
+
+    Counted by torch in the products and convolutions of one window, and scaled to the scene.
+    """
+    side = 64
+    r, components = detector.network.radius, detector.transform.components
+    window = torch.zeros(1, components, side + 2 * r, side + 2 * r, device=detector.device)
+    detector.network.eval()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        detector.network(window, window)
+    counted: int = counter.get_total_flops()
+    return round(counted / side**2 * pair.shape[0] * pair.shape[1])
+
+
+def _decided(detector: Detector) -> dict[str, Any]:
+    """How a label-free detector came by its threshold, for the result's record."""
+    decision = getattr(detector, "decision", None)
+    if decision is None:
+        return {}
+    found = {f"threshold_{name}": value for name, value in decision.threshold.found.items()}
+    return {"threshold_method": decision.threshold.method, **found}
 
 
 def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:

@@ -138,6 +138,8 @@ def run_training(
         },
     )
     result = replace(result, split="split.npz")
+    if not find_method(config.method).needs_labels:
+        result = replace(result, train=None)  # it never looked at the pixels that would have taught
     _draw(folder, pair, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result

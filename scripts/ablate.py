@@ -1,6 +1,6 @@
 """What each part of the default network is worth: Kappa with the part taken away or exchanged.
 
-    .venv/bin/python scripts/ablate.py --datasets taizhou,rennes --seeds 0-2 --data-root ../shared/scenes
+    .venv/bin/python scripts/ablate.py --datasets taizhou,rennes --seeds 0-2
 
 Each variant is a matrix of runs under protocol P1 in ``runs/ablation/VARIANT``; what is done is not done again, so
 it may be stopped and started. Held-out pixels judge: choose settings by this table only for other scenes.

@@ -19,7 +19,7 @@ from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
 from hsi_cd.evaluation.formats import results_table
 from hsi_cd.evaluation.images import class_image, error_image, false_colour, stretch_limits
 from hsi_cd.evaluation.intervals import bootstrap_pixels, bootstrap_seeds, mean_std
-from hsi_cd.evaluation.judge import judge_map
+from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.runs import find_runs, read_result
 from hsi_cd.evaluation.scores import (
@@ -82,5 +82,6 @@ __all__ = [
     "results_table",
     "roc_auc",
     "score_table",
+    "scores_elsewhere",
     "stretch_limits",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,9 @@ from numpy.typing import NDArray
 from hsi_cd.errors import GridError
 from hsi_cd.evaluation.baselines import measure_baselines
 from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
-from hsi_cd.evaluation.counts import count_confusion
+from hsi_cd.evaluation.counts import ConfusionCounts, count_confusion
 from hsi_cd.evaluation.result import ClassCounts, RunResult
-from hsi_cd.evaluation.scores import all_scores
+from hsi_cd.evaluation.scores import UndefinedScoreWarning, all_scores
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
 
 
@@ -53,12 +55,7 @@ def judge_map(
     judged = labels.values != UNLABELLED if split is None else split.test_mask(labels)
     truth = np.where(judged, labels.values, np.uint8(UNLABELLED))
     counts = count_confusion(truth, change)
-    scores = all_scores(counts)
-    if score is not None:
-        scores["auc"] = roc_auc(score, truth)
-        scores["average_precision"] = average_precision(score, truth)
-    if probability is not None:
-        scores["ece"] = expected_calibration_error(probability, truth)
+    scores = _all_scores(counts, truth, score, probability)
     if split is not None:
         taught = _class_counts(labels.values.ravel()[split.train])
         facts |= {
@@ -73,6 +70,53 @@ def judge_map(
     return RunResult(
         dataset=dataset, method=method, counts=counts, scores=scores, test=_class_counts(truth.ravel()), **facts
     )
+
+
+def scores_elsewhere(
+    change: NDArray[np.uint8],
+    labels: Labels,
+    scopes: Mapping[str, NDArray[np.bool_]],
+    *,
+    score: NDArray[np.float32] | None = None,
+    probability: NDArray[np.float32] | None = None,
+) -> dict[str, float]:
+    """All scores of the same map on other pixels than those that judge it.
+
+    Args:
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        labels: truth map.
+        scopes: bool ``(rows, cols)`` by the scope's name.
+        score: as for :func:`judge_map`.
+        probability: as for :func:`judge_map`.
+
+    Returns:
+        Scores by ``scope/score``, as ``strict/kappa``; NaN where a scope has no pixels, or one class only.
+    """
+    found: dict[str, float] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UndefinedScoreWarning
+        )  # a small scene may have no such pixels: NaN says it
+        for scope, where in scopes.items():
+            truth = np.where(where, labels.values, np.uint8(UNLABELLED))
+            scores = _all_scores(count_confusion(truth, change), truth, score, probability)
+            found |= {f"{scope}/{name}": value for name, value in scores.items()}
+    return found
+
+
+def _all_scores(
+    counts: ConfusionCounts,
+    truth: NDArray[np.uint8],
+    score: NDArray[np.float32] | None,
+    probability: NDArray[np.float32] | None,
+) -> dict[str, float]:
+    scores = all_scores(counts)
+    if score is not None:
+        scores["auc"] = roc_auc(score, truth)
+        scores["average_precision"] = average_precision(score, truth)
+    if probability is not None:
+        scores["ece"] = expected_calibration_error(probability, truth)
+    return scores
 
 
 def _class_counts(values: NDArray[np.uint8]) -> ClassCounts:

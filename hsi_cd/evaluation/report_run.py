@@ -17,7 +17,7 @@ from hsi_cd.evaluation.images import GREY, SPLIT_COLOURS, split_image, stretch_l
 from hsi_cd.evaluation.intervals import bootstrap_pixels
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import SCORE_NAMES
-from hsi_cd.evaluation.tables import SCORE_TITLES, format_score
+from hsi_cd.evaluation.tables import SCOPES, SCORE_TITLES, format_score, scope_scores
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 
@@ -66,6 +66,8 @@ def _scores(result: RunResult, percent: Sequence[str]) -> str:
     intervals = bootstrap_pixels(result.counts, draws=1000)
     known = result.baselines
     beside = {"oa": known.floor_oa, "kappa": known.floor_kappa} if known is not None else {}
+    scopes = {scope: scope_scores(result, scope) for scope in SCOPES}
+    scopes = {scope: scores for scope, scores in scopes.items() if scores}
     rows = []
     for name in sorted(
         result.scores, key=lambda name: (name not in SCORE_NAMES, (*SCORE_NAMES, name).index(name))
@@ -77,8 +79,10 @@ def _scores(result: RunResult, percent: Sequence[str]) -> str:
             between = " to ".join(format_score(end, percent=in_percent) for end in (ends.low, ends.high))
         floor = format_score(beside[name], percent=in_percent) if name in beside else "\N{EN DASH}"
         title = SCORE_TITLES.get(name, name) + (" (%)" if in_percent else "")
-        rows.append(table_row(title, [format_score(result.scores[name], percent=in_percent), between, floor]))
-    head = table_head(["Score", "this map", "95 % interval", "coordinate floor"])
+        cells = [format_score(result.scores[name], percent=in_percent), between, floor]
+        cells += [format_score(scores.get(name), percent=in_percent) for scores in scopes.values()]
+        rows.append(table_row(title, cells))
+    head = table_head(["Score", "this map", "95 % interval", "coordinate floor", *scopes])
     note = '<p class="note">Bootstrap over test pixels, taken as independent.</p>'
     return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>{note}"
 
@@ -123,7 +127,7 @@ def _facts(run: ReportRun) -> str:
         "seconds to train": result.train_seconds,
         "seconds to map": result.map_seconds,
         "hardware": result.hardware,
-        **result.details,
+        **{name: value for name, value in result.details.items() if "/" not in name},
         "versions": ", ".join(f"{name} {version}" for name, version in result.versions.items()),
     }
     rows = []

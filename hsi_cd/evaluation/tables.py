@@ -37,6 +37,10 @@ _ABSENT = "-"
 _INDENT = "  "
 
 
+SCOPES = ("strict", "all labelled")
+"""Other pixels that a map may be scored on: far from every training pixel (P1-strict), and all labelled ones."""
+
+
 def score_table(result: RunResult | Mapping[str, Any], *, percent: Collection[str] = ("oa", "aa")) -> str:
     """The table that is printed at the end of a run.
 
@@ -109,7 +113,6 @@ def _heading(run: RunResult) -> str:
         ("trained on", None if run.train is None else _class_counts(run.train)),
         ("scored on", f"{_class_counts(run.test)}: {run.scope}"),
         ("leak", _leak(run)),
-        ("elsewhere", _elsewhere(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
         ("parameters", None if run.parameters is None else _grouped(run.parameters)),
         ("time", _times(run)),
@@ -128,13 +131,19 @@ def _scores(run: RunResult, *, percent: Collection[str]) -> str:
         floor = {"oa": run.baselines.floor_oa, "kappa": run.baselines.floor_kappa}
         majority = {"oa": run.baselines.majority_oa}
         header += ["coordinate floor", "majority class"]
+    elsewhere = {scope: scope_scores(run, scope) for scope in SCOPES}
+    elsewhere = {scope: scores for scope, scores in elsewhere.items() if scores}
+    header += elsewhere
     # The known scores in their stable order, then whatever else the run brought.
     names = [name for name in SCORE_NAMES if name in run.scores]
     names += [name for name in run.scores if name not in SCORE_NAMES]
     rows = [header]
     for name in names:
         in_percent = name in percent
-        values = [run.scores[name], floor.get(name), majority.get(name)][: len(header) - 1]
+        values: list[float | None] = [run.scores[name]]
+        if run.baselines is not None:
+            values += [floor.get(name), majority.get(name)]
+        values += [scores.get(name) for scores in elsewhere.values()]
         title = SCORE_TITLES.get(name, name) + (" (%)" if in_percent else "")
         rows.append([title, *(format_score(value, percent=in_percent) for value in values)])
     return align(rows, rule_after=1)
@@ -144,25 +153,22 @@ def _class_counts(counts: ClassCounts) -> str:
     return f"{_grouped(counts.unchanged)} unchanged + {_grouped(counts.changed)} changed pixels"
 
 
+def scope_scores(run: RunResult, scope: str) -> dict[str, float]:
+    """Scores of the same map on the pixels of a scope of :data:`SCOPES`, by name; empty where there are none."""
+    start = f"{scope}/"
+    return {
+        name.removeprefix(start): math.nan if value is None else float(value)
+        for name, value in run.details.items()
+        if name.startswith(start)
+    }
+
+
 def _leak(run: RunResult) -> str | None:
     """How far the split lets the test pixels be seen in training."""
     share = run.details.get("leak_share")
     if not isinstance(share, float) or math.isnan(share):
         return None
     return f"{100 * share:.1f} % of the test pixels' patches overlap a training pixel's"
-
-
-def _elsewhere(run: RunResult) -> str | None:
-    """Kappa of the same map on other pixels than those that the table is about."""
-    told = [
-        f"{format_score(value)} {words}"
-        for name, words in (
-            ("kappa_strict", "farther than 6 pixels from every training pixel"),
-            ("kappa_all_labelled", "on all labelled pixels"),
-        )
-        if isinstance(value := run.details.get(name), float)
-    ]
-    return "Kappa " + ", ".join(told) if told else None
 
 
 def _times(run: RunResult) -> str | None:

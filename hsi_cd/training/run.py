@@ -6,7 +6,6 @@ import logging
 import os
 import platform
 import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,16 +20,7 @@ from hsi_cd import __version__
 from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
-from hsi_cd.evaluation import (
-    RunResult,
-    UndefinedScoreWarning,
-    count_confusion,
-    false_colour,
-    judge_map,
-    kappa,
-    overall_accuracy,
-    stretch_limits,
-)
+from hsi_cd.evaluation import RunResult, false_colour, judge_map, scores_elsewhere, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
 from hsi_cd.inference.predict import write_maps
 from hsi_cd.io import read_map, remove_drafts, write_json, write_npz, write_text
@@ -134,7 +124,7 @@ def run_training(
             **learned.facts,
             "score_unit": detector.unit,
             "leak_share": leak_share(split, labels, radius=detector.radius),
-            **_other_scopes(change, labels, split),
+            **scores_elsewhere(change, labels, _other_scopes(labels, split), score=score, probability=probability),
         },
     )
     result = replace(result, split="split.npz")
@@ -208,20 +198,12 @@ def _keep_split(path: Path, split: Split, *, resume: bool) -> None:
     write_split(path, split)
 
 
-def _other_scopes(change: NDArray[np.uint8], labels: Labels, split: Split) -> dict[str, float]:
-    """Kappa and OA of the same map far from every training pixel, and on all labelled pixels."""
-    scopes = {"all_labelled": labels.values != UNLABELLED}
+def _other_scopes(labels: Labels, split: Split) -> dict[str, NDArray[np.bool_]]:
+    """Pixels on which the map is scored too: those far from every training pixel, and all labelled ones."""
+    scopes = {"all labelled": labels.values != UNLABELLED}
     if len(split.train):
         scopes["strict"] = split.test_mask(labels) & (distance_to(split.train_mask()) > STRICT_DISTANCE)
-    facts = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UndefinedScoreWarning
-        )  # a small scene may have no such pixels: NaN says it
-        for name, where in scopes.items():
-            counts = count_confusion(labels.values, change, where=where)
-            facts[f"kappa_{name}"], facts[f"oa_{name}"] = kappa(counts), overall_accuracy(counts)
-    return facts
+    return scopes
 
 
 def _draw(

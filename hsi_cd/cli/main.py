@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -107,6 +108,9 @@ def run(arguments: list[str]) -> int:
         The exit code.
     """
     debug = "--debug" in arguments
+    # GDAL keeps what it has read in a cache of 5 % of the memory, in which a scene read once, from top to bottom,
+    # only piles up: 64 MB are enough, and leave a tall scene no larger in memory than a short one.
+    os.environ.setdefault("GDAL_CACHEMAX", "64")
     arguments = [a for a in arguments if a != "--debug"]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here

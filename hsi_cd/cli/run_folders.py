@@ -31,12 +31,12 @@ def open_run(folder: Path) -> RunFolder:
     from hsi_cd.errors import GridError
     from hsi_cd.evaluation import read_result
     from hsi_cd.evaluation.runs import read_curves, read_overview
-    from hsi_cd.io import read_map
+    from hsi_cd.io import read_map, read_scores
     from hsi_cd.io.splits import read_split
 
     result = read_result(folder)
     change, grid = read_map(folder / "change.tif")
-    score = _read_score(folder / "score.tif")
+    score = read_scores(folder / "score.tif") if (folder / "score.tif").is_file() else None
     overview = read_overview(folder)
     split = read_split(folder / "split.npz") if (folder / "split.npz").is_file() else None
     shapes = {
@@ -62,18 +62,6 @@ def open_run(folder: Path) -> RunFolder:
         curves=read_curves(folder),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
     )
-
-
-def _read_score(path: Path) -> NDArray[np.float32] | None:
-    import numpy as np
-
-    from hsi_cd.io.kinds import file_kind
-    from hsi_cd.io.raster import read_single_band
-
-    if not path.is_file():
-        return None
-    values, _, _ = read_single_band(path, file_kind(path))
-    return values.astype(np.float32)
 
 
 @dataclass(frozen=True)

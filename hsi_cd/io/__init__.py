@@ -10,7 +10,7 @@ from hsi_cd.io.atomic import (
     write_text,
 )
 from hsi_cd.io.cubes import open_cube
-from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map
+from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "open_cube",
     "read_labels",
     "read_map",
+    "read_scores",
     "remove_drafts",
     "write_json",
     "write_npz",

@@ -199,6 +199,18 @@ def read_map(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], Grid]:
     return stored.astype(np.uint8), grid
 
 
+def read_scores(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """Read a raster of scores, float32 ``(rows, cols)``, NaN for no data.
+
+    Raises:
+        MissingInputError: the file does not exist.
+        FormatError: it is no raster, or has several bands.
+    """
+    found = find_input(path)
+    stored, _, _ = read_single_band(found, file_kind(found))
+    return stored.astype(np.float32)
+
+
 def _create(path: Path, grid: Grid, dtype: np.dtype[Any], nodata: float, tags: Mapping[str, str]) -> Any:
     profile: dict[str, Any] = {
         "driver": "GTiff",

@@ -104,6 +104,11 @@ def distance_to(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(distance, dtype=np.int64)
 
 
+def near_training(taught: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where P1-strict does not judge: within Chebyshev distance 6 of a training pixel, those pixels included."""
+    return distance_to(taught) <= STRICT_DISTANCE
+
+
 def split_p1(labels: Labels, *, seed: int, fraction: float) -> NDArray[np.int64]:
     """Protocol P1: ``floor(fraction)`` of each class, drawn at random.
 
@@ -210,7 +215,7 @@ def _p1(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
 def _p1_strict(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
     train = split_p1(labels, seed=seed, fraction=options.fraction)
     taught = Split("P1", seed, labels.shape, train).train_mask()
-    return train, (distance_to(taught) <= STRICT_DISTANCE) & ~taught
+    return train, near_training(taught) & ~taught
 
 
 def _p2(labels: Labels, seed: int, options: SplitOptions) -> Drawn:

@@ -23,10 +23,9 @@ from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
 from hsi_cd.evaluation import RunResult, false_colour, judge_map, scores_elsewhere, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
 from hsi_cd.inference.predict import write_maps
-from hsi_cd.io import read_map, remove_drafts, write_json, write_npz, write_text
-from hsi_cd.io.raster import open_raster
+from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz, write_text
 from hsi_cd.io.splits import read_split, write_split
-from hsi_cd.prepare.splits import STRICT_DISTANCE, distance_to, leak_share, make_split
+from hsi_cd.prepare.splits import leak_share, make_split, near_training
 from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.checkpoint import file_hash
@@ -102,7 +101,7 @@ def run_training(
     map_seconds = time.perf_counter() - started
 
     change, _ = read_map(folder / "change.tif")
-    score = _read_score(folder / "score.tif")
+    score = read_scores(folder / "score.tif")
     probability = detector.probability(score)
     result = judge_map(
         change,
@@ -202,7 +201,7 @@ def _other_scopes(labels: Labels, split: Split) -> dict[str, NDArray[np.bool_]]:
     """Pixels on which the map is scored too: those far from every training pixel, and all labelled ones."""
     scopes = {"all labelled": labels.values != UNLABELLED}
     if len(split.train):
-        scopes["strict"] = split.test_mask(labels) & (distance_to(split.train_mask()) > STRICT_DISTANCE)
+        scopes["strict"] = split.test_mask(labels) & ~near_training(split.train_mask())
     return scopes
 
 
@@ -239,12 +238,6 @@ def _draw(
         note=f"{result.protocol}, seed {result.seed}, {result.scope} pixels",
     )
     save_figure(figure, folder / "figure.png", overwrite=True)
-
-
-def _read_score(path: Path) -> NDArray[np.float32]:
-    with open_raster(path, "GTiff") as dataset:
-        values: NDArray[np.float32] = dataset.read(1)
-    return values
 
 
 def _hardware(device: torch.device) -> str:

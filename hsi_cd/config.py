@@ -116,6 +116,7 @@ class TrainConfig(_Section):
     balanced: bool = False
     class_weight: Share = 0.25
     threads: Annotated[int, Field(ge=0)] = 1
+    certain: Annotated[int, Field(ge=0, le=500)] = 100
     folds: Annotated[int, Field(ge=0)] = 5
     validate_every: Count = 20
     save_every: Count = 20

@@ -30,6 +30,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "no mixup": ("train.augment.mixup=0",),
     "no date swap": ("train.augment.date_swap=false",),
     "no noise, no gain": ("train.augment.noise=0", "train.augment.gain_noise=0"),
+    "labels alone": ("train.certain=0",),
     "no class weight": ("train.class_weight=0",),
     "half the steps": ("train.epochs=150", "train.min_steps=300", "train.max_steps=800"),
 }

@@ -42,7 +42,28 @@ def calibrate(logits: NDArray[np.float64], target: NDArray[np.float64]) -> Calib
     return Calibration(slope, offset, best_expected_threshold(probability))
 
 
-def best_expected_threshold(probability: NDArray[np.float64]) -> float:
+def with_share(
+    calibration: Calibration, logits: NDArray[np.float64], target: NDArray[np.float64], *, share: float
+) -> Calibration:
+    """A calibration for a scene in which change is as common as ``share``, not as among the labels.
+
+    By Bayes' rule the log-odds move by the difference of the classes' log-odds (Saerens et al. 2002,
+    doi 10.1162/089976602753284446); the threshold is the best one for pixels of that share.
+
+    Args:
+        calibration: fitted to labels as they were drawn.
+        logits: of the labelled pixels, held out, ``(N,)``.
+        target: 1 changed, 0 unchanged, ``(N,)``, both present.
+        share: of changed pixels in the scene, between 0 and 1.
+    """
+    drawn = target.mean()
+    offset = calibration.offset + float(scipy.special.logit(share) - scipy.special.logit(drawn))
+    weight = np.where(target == 1, share / drawn, (1 - share) / (1 - drawn))
+    probability = scipy.special.expit(calibration.slope * logits + offset)
+    return Calibration(calibration.slope, offset, best_expected_threshold(probability, weight))
+
+
+def best_expected_threshold(probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:
     """The threshold at which Kappa, expected under the probabilities, is greatest.
 
     If the probabilities are right, the pixels at or above a threshold hold ``sum p`` changed ones; the whole
@@ -50,16 +71,17 @@ def best_expected_threshold(probability: NDArray[np.float64]) -> float:
 
     Args:
         probability: calibrated change probabilities, ``(N,)``.
+        weight: how many pixels each stands for, ``(N,)``; one by default.
 
     Returns:
         A threshold half-way between two of the probabilities; 0.5 where there are not two.
     """
     if len(probability) < 2:
         return 0.5
-    p = np.sort(probability)[::-1]
-    n, changed = len(p), p.sum()
-    flagged = np.arange(1, n)
-    true_positive = np.cumsum(p)[:-1]
+    order = np.argsort(probability)[::-1]
+    p, w = probability[order], np.ones(len(order)) if weight is None else weight[order]
+    n, changed = w.sum(), (w * p).sum()
+    flagged, true_positive = np.cumsum(w)[:-1], np.cumsum(w * p)[:-1]
     agree = (true_positive + (n - flagged) - (changed - true_positive)) / n
     chance = (flagged * changed + (n - flagged) * (n - changed)) / n**2
     best = int(np.argmax((agree - chance) / np.maximum(1 - chance, 1e-12)))

@@ -20,7 +20,7 @@ from hsi_cd.errors import CheckpointError, ConfigError, LabelError
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
 from hsi_cd.training.loop import train
-from hsi_cd.training.self_training import certain_pixels
+from hsi_cd.training.self_training import CertainPixels, certain_pixels, hear, trusted_pixels, worth_asking
 from hsi_cd.training.tracking import Tracker
 
 
@@ -92,18 +92,48 @@ def learn(
             f"options.{next(iter(config.options))} is set, but {method.name} has no options: the settings of a "
             "network are those of model, train and prepare"
         )
-    if not method.needs_labels:
+    if method.needs_labels:
+        beside = _beside_labels(pair, pixels, target, config)
+    else:
         pixels, target = certain_pixels(pair, seed=config.seed)
+        beside = Beside()
     detector, facts = _train_network(
-        pair, pixels, target, config, folder, generator=generator, device=device, resume=resume
+        pair, pixels, target, beside, config, folder, generator=generator, device=device, resume=resume
     )
     return Learned(detector, time.perf_counter() - started, facts)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a network learns beside its labels, from the label-free detector.
+
+    Attributes:
+        certain: pixels that teach beside few labels.
+        share: of the scene that changed, where the labels were not drawn to tell it.
+    """
+
+    certain: CertainPixels | None = None
+    share: float | None = None
+
+
+def _beside_labels(
+    pair: ScenePair, pixels: NDArray[np.int64], target: NDArray[np.int64], config: RunConfig
+) -> Beside:
+    """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing."""
+    at_most = config.train.certain
+    drawn_by_class = config.split.protocol == "P2"
+    if not at_most or not (drawn_by_class or worth_asking(len(pixels), at_most=at_most)):
+        return Beside()
+    heard = hear(pair, pixels, seed=config.seed)
+    share = heard.share if drawn_by_class and 0 < heard.share < 1 else None
+    return Beside(trusted_pixels(heard, target, at_most=at_most), share)
 
 
 def _train_network(
     pair: ScenePair,
     pixels: NDArray[np.int64],
     target: NDArray[np.int64],
+    beside: Beside,
     config: RunConfig,
     folder: Path,
     *,
@@ -137,6 +167,8 @@ def _train_network(
             tracker=tracker,
             save=save,
             resume=earlier["training"] if earlier else None,
+            certain=beside.certain,
+            share=beside.share,
         )
     finally:
         tracker.close()
@@ -144,6 +176,8 @@ def _train_network(
     facts = {
         "best_epoch": progress.best_epoch,
         "validation_kappa": progress.best_kappa,
+        "validation_loss": progress.best_loss,
+        "certain_pixels": 2 * beside.certain.each_epoch if beside.certain else 0,
         "flops": scene_flops(detector, pair),
     }
     return detector, facts

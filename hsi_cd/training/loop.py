@@ -30,8 +30,9 @@ from hsi_cd.nn.siamese import Ensemble
 from hsi_cd.prepare.augment import flip_and_turn, mixup, swap_dates
 from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import stratified_folds
-from hsi_cd.training.calibration import calibrate
+from hsi_cd.training.calibration import calibrate, with_share
 from hsi_cd.training.seeding import random_state, restore_random_state
+from hsi_cd.training.self_training import CertainPixels
 from hsi_cd.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Progress:
     highest_kappa: float = -math.inf
     best_epoch: int = 0
     best_kappa: float = math.nan
+    best_loss: float = math.nan
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_calibration: Calibration = field(default_factory=Calibration)
 
@@ -63,6 +65,8 @@ def train(
     tracker: Tracker,
     save: Save,
     resume: dict[str, Any] | None = None,
+    certain: CertainPixels | None = None,
+    share: float | None = None,
 ) -> Progress:
     """Train a detector's network; it ends with the best weights, calibrated.
 
@@ -76,6 +80,8 @@ def train(
         tracker: takes the curves.
         save: writes checkpoints.
         resume: what an interrupted training saved, to go on from there to the same weights, bit for bit.
+        certain: pixels that teach beside the labels. They judge nothing: validation is by labels alone.
+        share: of the scene that changed, if the labels were drawn so many a class; by default theirs.
 
     Returns:
         How it ended.
@@ -85,8 +91,9 @@ def train(
         stratified_folds(target, folds=config.folds, seed=int(generator.integers(2**31))) if config.folds else None
     )
     taught = [_taught_pixels(member, folds, len(pixels)) for member in range(len(network.members))]
-    batch_size = min(config.batch_size, *(len(own) for own in taught))
-    steps_per_epoch = max(1, min(len(own) for own in taught) // batch_size)
+    fewest = min(len(own) for own in taught) + (2 * certain.each_epoch if certain else 0)
+    batch_size = min(config.batch_size, fewest)
+    steps_per_epoch = max(1, fewest // batch_size)
     epochs = _number_of_epochs(config, steps_per_epoch)
 
     optimizer = _optimizer(network, config)
@@ -99,6 +106,9 @@ def train(
     if resume is not None:
         progress = _restore(resume, network, optimizer, schedule, generator)
 
+    labelled = len(pixels)
+    if certain is not None:
+        pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])
     all_pixels, all_targets = torch.from_numpy(pixels), torch.from_numpy(target).float()
     bar = tqdm(
         range(progress.epoch, epochs),
@@ -111,7 +121,9 @@ def train(
     for epoch in bar:
         network.train()
         losses = []
-        for batches in _epoch_batches(taught, target, batch_size, steps_per_epoch, config.balanced, generator):
+        # The positions of certain pixels follow those of the labelled ones.
+        joined = [np.append(own, labelled + certain.draw(generator)) for own in taught] if certain else taught
+        for batches in _epoch_batches(joined, target, batch_size, steps_per_epoch, config.balanced, generator):
             loss = torch.zeros((), device=detector.device)
             for member, batch in zip(network.members, batches, strict=True):
                 t1, t2, valid = source.cut(all_pixels[batch].to(detector.device))
@@ -129,14 +141,17 @@ def train(
 
         last = progress.epoch == epochs
         if last or progress.epoch % config.validate_every == 0:
-            calibration, scores, uncertainty = _validate(detector, source, all_pixels, all_targets, folds)
+            calibration, scores, uncertainty = _validate(
+                detector, source, all_pixels[:labelled], all_targets[:labelled], folds, share
+            )
             curves |= scores
             # The latest epoch that is not clearly worse than the best: among epochs that few pixels cannot tell
             # apart, the one that has seen most of the schedule (the one-standard-error rule; Breiman et al. 1984).
             # Without folds that is the last epoch.
             progress.highest_kappa = max(progress.highest_kappa, scores["kappa/val"])
             if not scores["kappa/val"] < progress.highest_kappa - uncertainty:
-                progress.best_epoch, progress.best_kappa = progress.epoch, scores["kappa/val"]
+                progress.best_epoch = progress.epoch
+                progress.best_kappa, progress.best_loss = scores["kappa/val"], scores["loss/val"]
                 progress.best_weights = copy.deepcopy(network.state_dict())
                 progress.best_calibration = detector.calibration = calibration
                 save("best", _training_state(progress, optimizer, schedule, generator))
@@ -235,7 +250,12 @@ def _optimizer(network: Ensemble, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def _validate(
-    detector: SiameseDetector, source: PatchSource, pixels: Tensor, target: Tensor, folds: NDArray[np.int64] | None
+    detector: SiameseDetector,
+    source: PatchSource,
+    pixels: Tensor,
+    target: Tensor,
+    folds: NDArray[np.int64] | None,
+    share: float | None,
 ) -> tuple[Calibration, dict[str, float], float]:
     """Calibrate on the pixels that each member held out, score them, and say how uncertain their Kappa is."""
     if folds is None:
@@ -257,6 +277,8 @@ def _validate(
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
     scores = {"loss/val": float(np.mean(np.logaddexp(0, z) - truth * z)), "kappa/val": kappa(counts)}
+    if share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
+        calibration = with_share(calibration, logits, truth, share=share)
     return calibration, scores, kappa_standard_error(counts)
 
 

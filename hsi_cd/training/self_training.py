@@ -1,6 +1,12 @@
-"""Labels that nobody drew: pixels of which the label-free detector is certain."""
+"""Labels that nobody drew: pixels of which the label-free detector is certain.
+
+Without labels they teach alone; with few labels they teach beside them, as many as the labels say can be believed.
+"""
 
 from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +16,88 @@ from hsi_cd.errors import LabelError
 from hsi_cd.inference.scoring import score_rows
 from hsi_cd.scene import ScenePair
 
-_CERTAIN = 0.95  # posterior of the class from which a pixel may teach
+log = logging.getLogger(__name__)
+
+_DOUBT = 0.05  # posterior of the other class up to which a pixel may teach
 _PER_CLASS = (
     500  # as many of each class: the scene's own shares are not known, and rare change must be learned too
 )
 _ENOUGH = 10  # of each class; fewer say nothing about what change looks like here
+_WORD = 10  # pixels that the detector's own word counts for, against the labels that check it
+
+
+@dataclass(frozen=True)
+class CertainPixels:
+    """Pixels to learn from that nobody labelled.
+
+    Attributes:
+        pixels: flat indices, int64 ``(N,)``.
+        target: their classes by the label-free detector, 0 unchanged, 1 changed, int64 ``(N,)``.
+        each_epoch: how many of each class join the labels in an epoch; they are drawn anew for the next.
+    """
+
+    pixels: NDArray[np.int64]
+    target: NDArray[np.int64]
+    each_epoch: int
+
+    def draw(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Positions of the pixels of one epoch, int64 ``(2 each_epoch,)``."""
+        by_class = [np.flatnonzero(self.target == code) for code in (0, 1)]
+        return np.concatenate([generator.choice(of, self.each_epoch, replace=False) for of in by_class])
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the label-free detector says of a scene.
+
+    Attributes:
+        pools: flat indices of certain pixels, int64, up to 500 drawn among the unchanged and among the changed.
+        said: its probabilities of change at the pixels that were asked for, ``(N,)``; NaN for no data.
+        share: of the scene's pixels that are changed by its map.
+    """
+
+    pools: tuple[NDArray[np.int64], NDArray[np.int64]]
+    said: NDArray[np.float32]
+    share: float
+
+
+def hear(pair: ScenePair, pixels: NDArray[np.int64], *, seed: int) -> Heard:
+    """Ask the label-free default (``auto``) what changed.
+
+    Every certain pixel draws a random lot and the 500 smallest stay: a uniform draw that holds only itself in
+    memory, however tall the scene. Drawn at random rather than from the most extreme, which are all of the one
+    most striking change.
+
+    Args:
+        pair: the scene.
+        pixels: flat indices of pixels to ask about, int64 ``(N,)``.
+        seed: seed of the draw.
+    """
+    detector = fit_auto(pair, seed=seed)
+    random = np.random.default_rng(seed)
+    said = np.full(len(pixels), np.nan, dtype=np.float32)
+    kept = [(np.empty(0, dtype=np.int64), np.empty(0)) for _ in range(2)]
+    changed = valid = 0
+    for row, scores in score_rows(detector, pair):
+        probability = detector.probability(scores).ravel()
+        changed += int(np.count_nonzero(scores >= detector.threshold))
+        valid += int(np.count_nonzero(np.isfinite(scores)))
+        first = row * pair.shape[1]
+        inside = (pixels >= first) & (pixels < first + len(probability))
+        said[inside] = probability[pixels[inside] - first]
+        for code, certain in enumerate((probability <= _DOUBT, probability >= 1 - _DOUBT)):
+            found = np.flatnonzero(certain)
+            indices = np.concatenate([kept[code][0], first + found])
+            lots = np.concatenate([kept[code][1], random.random(len(found))])
+            smallest = np.argsort(lots)[:_PER_CLASS]
+            kept[code] = indices[smallest], lots[smallest]
+    return Heard((kept[0][0], kept[1][0]), said, changed / max(valid, 1))
 
 
 def certain_pixels(pair: ScenePair, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels to learn from without a label: a random 500 of each class among the certain ones.
 
     The label-free default (``auto``) scores the scene; where its posterior is beyond 95 %, its word is taken.
-    Drawn at random among those rather than from the most extreme, which are all of the one most striking change.
 
     Args:
         pair: the scene.
@@ -33,22 +109,62 @@ def certain_pixels(pair: ScenePair, *, seed: int) -> tuple[NDArray[np.int64], ND
     Raises:
         LabelError: hardly any pixel of a class is certain.
     """
-    detector = fit_auto(pair, seed=seed)
-    unchanged, changed = [], []
-    for row, scores in score_rows(detector, pair):
-        probability = detector.probability(scores)
-        first = row * pair.shape[1]
-        unchanged.append(first + np.flatnonzero(probability <= 1 - _CERTAIN))
-        changed.append(first + np.flatnonzero(probability >= _CERTAIN))
-    random = np.random.default_rng(seed)
-    drawn = []
-    for word, found in (("unchanged", unchanged), ("changed", changed)):
-        pixels = np.concatenate(found)
-        if len(pixels) < _ENOUGH:
+    pools = hear(pair, np.empty(0, dtype=np.int64), seed=seed).pools
+    for word, pool in zip(("unchanged", "changed"), pools, strict=True):
+        if len(pool) < _ENOUGH:
             raise LabelError(
-                f"without labels, {len(pixels)} pixels of {pair.name} are certain to be {word}: "
+                f"without labels, {len(pool)} pixels of {pair.name} are certain to be {word}: "
                 f"at least {_ENOUGH} are needed to learn from; use hsi-cd detect --method auto, or labels"
             )
-        drawn.append(random.choice(pixels, min(_PER_CLASS, len(pixels)), replace=False))
-    target = np.repeat([0, 1], [len(part) for part in drawn])
-    return np.concatenate(drawn).astype(np.int64), target.astype(np.int64)
+    return np.concatenate(pools), np.repeat([0, 1], [len(pool) for pool in pools])
+
+
+def trusted_pixels(heard: Heard, target: NDArray[np.int64], *, at_most: int) -> CertainPixels | None:
+    """Certain pixels to teach beside the labels, so many of each class that one of them is expected to be wrong.
+
+    How often the label-free detector errs where it is certain, the labels tell; its own word, 5 %, counts for
+    ten pixels, which is all there is to go by when no label lies where it is certain. Where it is right, few
+    labels get help from many pixels; where it takes another kind of change for the wanted one, from hardly any.
+
+    Args:
+        heard: what the detector says, asked about the labelled pixels.
+        target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+        at_most: of each class.
+
+    Returns:
+        The pixels; None where there are none to speak of beside so many labels.
+    """
+    count = min(at_most, int(1 / largest_error(heard.said, target)), *map(len, heard.pools))
+    log.info("certain pixels: %d of each class beside %d labels", count, len(target))
+    if not worth_asking(len(target), at_most=count):
+        return None
+    return CertainPixels(
+        np.concatenate(heard.pools), np.repeat([0, 1], [len(pool) for pool in heard.pools]), each_epoch=count
+    )
+
+
+def worth_asking(labels: int, *, at_most: int) -> bool:
+    """Whether certain pixels, ``at_most`` of each class, count beside so many labels: a quarter of them at least.
+
+    Beside more labels they were measured to change nothing, or to be worth less than their errors.
+    """
+    return 4 * 2 * at_most >= labels and at_most > 0
+
+
+def largest_error(said: NDArray[np.float32], target: NDArray[np.int64]) -> float:
+    """How often a detector is wrong where it is certain, in the class where it is wrong more often.
+
+    The mean of the Beta posterior of each class's error rate, ``(wrong + 10 * 0.05) / (certain + 10)``.
+
+    Args:
+        said: its probabilities of change at labelled pixels, ``(N,)``; NaN where it has none.
+        target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+
+    Returns:
+        A rate in 0 to 1.
+    """
+    rates = []
+    for code, certain in ((0, said <= _DOUBT), (1, said >= 1 - _DOUBT)):
+        wrong = np.count_nonzero(target[certain] != code)
+        rates.append((wrong + _WORD * _DOUBT) / (np.count_nonzero(certain) + _WORD))
+    return float(max(rates))

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import cohen_kappa_score
 
-from hsi_cd.training.calibration import best_expected_threshold, calibrate
+from hsi_cd.detectors.siamese import Calibration
+from hsi_cd.training.calibration import best_expected_threshold, calibrate, with_share
 
 
 def logistic_data(slope: float, offset: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -94,3 +95,30 @@ def test_no_other_threshold_promises_more(values: list[float]) -> None:
 @pytest.mark.parametrize("probability", [[], [0.3], [0.9]])
 def test_nothing_to_choose_from_gives_one_half(probability: list[float]) -> None:
     assert best_expected_threshold(np.array(probability)) == 0.5
+
+
+def test_labels_drawn_by_class_are_taken_back_to_the_share_of_the_scene() -> None:
+    """Probabilities and threshold are those of a scene of which 5 % changed, learned from balanced labels."""
+    rng = np.random.default_rng(2)
+    target = np.repeat([0.0, 1.0], 4000)
+    logits = 1.5 * (rng.normal(0, 1, 8000) + 1.5 * (target - 0.5))  # the log-odds of such a balanced draw
+    balanced = calibrate(logits, target)
+    found = with_share(balanced, logits, target, share=0.05)
+    truth = (rng.random(100_000) < 0.05).astype(np.float64)
+    scene = 1.5 * (rng.normal(0, 1, 100_000) + 1.5 * (truth - 0.5))
+
+    def probability(calibration: Calibration) -> np.ndarray:
+        return expit(calibration.slope * scene + calibration.offset)
+
+    assert probability(found).mean() == pytest.approx(truth.mean(), abs=0.004)
+    assert probability(balanced).mean() > 0.2
+    best = max(cohen_kappa_score(truth, probability(found) >= t) for t in np.linspace(0.02, 0.8, 40))
+    assert cohen_kappa_score(truth, probability(found) >= found.threshold) > best - 0.015
+
+
+def test_the_share_of_the_labels_themselves_changes_nothing_but_the_weights() -> None:
+    logits, target = logistic_data(1.5, -1.0, n=500)
+    fitted = calibrate(logits, target)
+    same = with_share(fitted, logits, target, share=float(target.mean()))
+    assert same.offset == pytest.approx(fitted.offset)
+    assert same.threshold == pytest.approx(fitted.threshold)

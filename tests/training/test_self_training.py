@@ -1,12 +1,19 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from sklearn.metrics import cohen_kappa_score
 
+from hsi_cd.config import resolve
 from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.errors import LabelError
 from hsi_cd.inference import score_scene
 from hsi_cd.scene import ScenePair, cube_from_array
-from hsi_cd.training.self_training import certain_pixels
+from hsi_cd.training.learn import learn
+from hsi_cd.training.seeding import seed_everything
+from hsi_cd.training.self_training import CertainPixels, certain_pixels, hear, largest_error, trusted_pixels
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +51,73 @@ def test_a_scene_without_certain_change_is_refused_in_words() -> None:
     values = random.random((2, 6, 24, 20), dtype=np.float32)
     with pytest.raises(LabelError, match=r"pixels of noise are certain to be .*: at least 10 are needed"):
         certain_pixels(ScenePair(*map(cube_from_array, values), name="noise"), seed=0)
+
+
+def test_the_labels_say_how_many_certain_pixels_are_believed() -> None:
+    """The error rate is the mean of its Beta posterior, the detector's own word counting for ten pixels."""
+    said = np.array([0.01] * 30 + [0.99] * 20 + [0.5] * 5 + [np.nan] * 2, dtype=np.float32)
+    right = np.array([0] * 30 + [1] * 20 + [0] * 7)
+    assert largest_error(said, right) == pytest.approx(0.5 / 30)
+    wrong = right.copy()
+    wrong[30:36] = 0  # six of the twenty that were certain to be changed
+    assert largest_error(said, wrong) == pytest.approx(6.5 / 30)
+    unheard = np.full(4, 0.5, dtype=np.float32)
+    assert largest_error(unheard, np.array([0, 1, 0, 1])) == pytest.approx(0.05)
+
+
+def test_few_labels_are_joined_by_certain_pixels_and_many_are_not(scene: ScenePair) -> None:
+    pixels, target = certain_pixels(scene, seed=3)  # labels that agree with the detector
+    few = np.concatenate([np.flatnonzero(target == code)[:5] for code in (0, 1)])
+    heard = hear(scene, pixels[few], seed=0)
+    joined = trusted_pixels(heard, target[few], at_most=100)
+    assert joined is not None
+    assert joined.each_epoch == int(15 / 0.5)  # five of each class agree: one error is expected in thirty
+    contradicted = trusted_pixels(heard, 1 - target[few], at_most=100)
+    assert contradicted is not None
+    assert contradicted.each_epoch == int(15 / 5.5)
+    assert trusted_pixels(heard, target[few], at_most=1) is None  # two pixels beside ten labels
+    many = hear(scene, pixels, seed=0)
+    assert trusted_pixels(many, 1 - target, at_most=100) is None
+
+
+def test_what_is_heard_is_the_label_free_map(scene: ScenePair) -> None:
+    detector = fit_auto(scene, seed=0)
+    scores = score_scene(detector, scene)
+    asked = np.array([5, 4000, 77, 64 * 72 - 1])
+    heard = hear(scene, asked, seed=0)
+    np.testing.assert_allclose(heard.said, detector.probability(scores).ravel()[asked], atol=1e-6)
+    assert heard.share == pytest.approx((scores >= detector.threshold).mean())
+
+
+def test_an_epoch_draws_as_many_of_each_class_anew(scene: ScenePair) -> None:
+    pixels, target = certain_pixels(scene, seed=3)
+    certain = CertainPixels(pixels, target, each_epoch=7)
+    generator = np.random.default_rng(0)
+    first, second = certain.draw(generator), certain.draw(generator)
+    for drawn in (first, second):
+        assert len(np.unique(drawn)) == 14
+        assert target[drawn].sum() == 7
+    assert not np.array_equal(first, second)
+
+
+def test_certain_pixels_help_where_labels_are_few(scene: ScenePair, tmp_path: Path) -> None:
+    """With five labels a class, the network that hears them too maps the scene better."""
+    truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth
+    random = np.random.default_rng(1)
+    pixels = np.concatenate([random.choice(np.flatnonzero(truth.ravel() == code), 5, False) for code in (0, 1)])
+    scored = {}
+    for count in (0, 100):
+        config = resolve([("test", {"train": {"certain": count, "min_steps": 150, "map_every": 0}})])
+        learned = learn(
+            scene,
+            pixels,
+            truth.ravel()[pixels].astype(np.int64),
+            config,
+            tmp_path / str(count),
+            generator=seed_everything(0, deterministic=True),
+            device=torch.device("cpu"),
+        )
+        change = score_scene(learned.detector, scene) >= learned.detector.threshold
+        scored[count] = cohen_kappa_score(truth.ravel(), change.ravel())
+        assert (learned.facts["certain_pixels"] > 0) == (count > 0)
+    assert scored[100] > scored[0]

@@ -62,6 +62,9 @@ class AttentionConfig(_Section):
     place: Literal["input", "features"] = "input"
     window: Annotated[int, Field(ge=1, le=31)] = 9
     channels: Count = 12
+    range: Annotated[float, Field(gt=0)] = 3.0
+    spread: Annotated[float, Field(ge=1)] = 1.5
+    gamma: float = 4.0
     ds: Annotated[int, Field(ge=1, le=8)] = 1
 
     @model_validator(mode="after")

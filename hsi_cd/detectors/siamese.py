@@ -181,15 +181,15 @@ def build_network(
             noise=torch.from_numpy(noise),
             noise_gain=augment.noise if augment else 0.0,
             tolerance=tolerance,
+            gamma=model.attention.gamma,
         )
         backbone = BACKBONES[model.backbone.kind](channels, width=model.backbone.width, depth=model.backbone.depth)
         head = HEADS[model.head](model.backbone.width, dropout=model.backbone.dropout)
         return SiameseNetwork(attention, backbone, head, attend_first=attend_first, gain_noise=gain_noise)
 
-    # The members' filters start from different ranges, around 3 noise deviations: how much smoothing pays differs
-    # between scenes, and the mean of both is better than either.
-    spread = np.linspace(-1, 1, model.members) if model.members > 1 else np.zeros(1)
-    return Ensemble([member(3.0 * 1.5 ** float(power)) for power in spread])
+    # The members' filters start from different ranges: how much smoothing pays differs between scenes.
+    powers = np.linspace(-1, 1, model.members) if model.members > 1 else np.zeros(1)
+    return Ensemble([member(model.attention.range * model.attention.spread ** float(power)) for power in powers])
 
 
 def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, NDArray[np.bool_]]:

@@ -270,24 +270,55 @@ class BilateralBAM(nn.Module):
 
 
 def _no_attention(
-    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float, tolerance: float
+    channels: int,
+    *,
+    window: int,
+    depth: int,
+    ds: int,
+    noise: Tensor,
+    noise_gain: float,
+    tolerance: float,
+    gamma: float,
 ) -> nn.Module:
     return NoAttention()
 
 
 def _bam(
-    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float, tolerance: float
+    channels: int,
+    *,
+    window: int,
+    depth: int,
+    ds: int,
+    noise: Tensor,
+    noise_gain: float,
+    tolerance: float,
+    gamma: float,
 ) -> nn.Module:
     return BAM(channels, window=window, ds=ds)
 
 
 def _bilateral(
-    channels: int, *, window: int, depth: int, ds: int, noise: Tensor, noise_gain: float, tolerance: float
+    channels: int,
+    *,
+    window: int,
+    depth: int,
+    ds: int,
+    noise: Tensor,
+    noise_gain: float,
+    tolerance: float,
+    gamma: float,
 ) -> nn.Module:
     return BilateralBAM(
-        channels, depth=depth, window=window, noise=noise, noise_gain=noise_gain, tolerance=tolerance
+        channels,
+        depth=depth,
+        window=window,
+        noise=noise,
+        noise_gain=noise_gain,
+        tolerance=tolerance,
+        gamma=gamma,
     )
 
 
 ATTENTIONS: dict[str, Callable[..., nn.Module]] = {"none": _no_attention, "bam": _bam, "bilateral": _bilateral}
-"""Attention modules by name; builders take ``channels, *, window, depth, ds, noise, noise_gain, tolerance``."""
+"""Attention modules by name; builders take ``channels, *, window, depth, ds, noise, noise_gain, tolerance,
+gamma``."""

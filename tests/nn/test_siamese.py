@@ -39,6 +39,7 @@ def build(
         noise=torch.linspace(0.1, 0.4, channels),
         noise_gain=noise,
         tolerance=3.0,
+        gamma=4.0,
     )
     encoder = BACKBONES[backbone](channels, width=WIDTH, depth=3)
     network = SiameseNetwork(

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
+from hsi_cd.nn.pointwise import PointwiseConv
+
 _MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
 _OUTSIDE = -torch.inf  # of keys outside the window: even beside a window without data no softmax may see them
 _BLOCK = 8  # queries are answered in blocks of 8 x 8, which share the keys around them
@@ -116,9 +118,9 @@ class BAM(nn.Module):
     def __init__(self, channels: int, *, window: int, ds: int = 1) -> None:
         super().__init__()
         depth = max(1, channels // 8)
-        self.query = nn.Conv2d(channels, depth, 1)
-        self.key = nn.Conv2d(channels, depth, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
+        self.query = PointwiseConv(channels, depth)
+        self.key = PointwiseConv(channels, depth)
+        self.value = PointwiseConv(channels, channels)
         self.gamma = nn.Parameter(torch.zeros(()))
         self.reach = window // 2
         self.ds = ds
@@ -229,8 +231,8 @@ class BilateralBAM(nn.Module):
     ) -> None:
         super().__init__()
         depth = min(depth, channels)
-        self.query = nn.Conv2d(channels, depth, 1, bias=False)
-        self.value = nn.Conv2d(channels, channels, 1, bias=False)
+        self.query = PointwiseConv(channels, depth, bias=False)
+        self.value = PointwiseConv(channels, channels, bias=False)
         self.gamma = nn.Parameter(torch.tensor(float(gamma)))
         self.register_buffer("noise", noise.reshape(1, channels, 1, 1))
         self.noise_gain = noise_gain

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from hsi_cd.nn.pointwise import PointwiseConv
+
 
 class Pointwise(nn.Module):
     """A spectral encoder: the same small perceptron at every pixel (1 x 1 convolutions, GELU).
@@ -24,7 +26,7 @@ class Pointwise(nn.Module):
     def __init__(self, channels: int, *, width: int, depth: int) -> None:
         super().__init__()
         widths = [channels] + [width] * depth
-        self.layers = nn.ModuleList(nn.Conv2d(inner, outer, 1) for inner, outer in itertools.pairwise(widths))
+        self.layers = nn.ModuleList(PointwiseConv(inner, outer) for inner, outer in itertools.pairwise(widths))
         self.activation = nn.GELU()
         self.out_channels = width
         initialise(self, gain=0.8)
@@ -41,7 +43,7 @@ class SpectralSpatial(nn.Module):
 
     def __init__(self, channels: int, *, width: int, depth: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(channels, width, 1)
+        self.stem = PointwiseConv(channels, width)
         self.layers = nn.ModuleList(nn.Conv2d(width, width, 3) for _ in range(depth - 1))
         self.activation = nn.GELU()
         self.radius = depth - 1

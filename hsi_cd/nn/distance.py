@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
 from hsi_cd.nn.backbones import initialise
+from hsi_cd.nn.pointwise import PointwiseConv
 
 
 def feature_distance(f1: Tensor, f2: Tensor, weight: Tensor | None = None, *, eps: float = 1e-6) -> Tensor:
@@ -57,8 +58,8 @@ class DistanceMLPHead(nn.Module):
     def __init__(self, channels: int, *, dropout: float = 0.1) -> None:
         super().__init__()
         self.distance = DistanceHead(channels)
-        self.hidden = nn.Conv2d(2 * channels, channels, 1)
-        self.out = nn.Conv2d(channels, 1, 1)
+        self.hidden = PointwiseConv(2 * channels, channels)
+        self.out = PointwiseConv(channels, 1)
         self.activation = nn.GELU()
         self.dropout = nn.Dropout(dropout)
         initialise(self)

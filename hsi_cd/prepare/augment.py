@@ -49,8 +49,8 @@ def mixup(
     other = torch.from_numpy(random.permutation(n)).to(t1.device)
     wide = share[:, None, None, None]
     return (
-        wide * t1 + (1 - wide) * t1[other],
-        wide * t2 + (1 - wide) * t2[other],
+        torch.lerp(t1[other], t1, wide),
+        torch.lerp(t2[other], t2, wide),
         valid & valid[other],
         share * target + (1 - share) * target[other],
     )

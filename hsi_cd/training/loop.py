@@ -246,7 +246,7 @@ def _optimizer(network: Ensemble, config: TrainConfig) -> torch.optim.Optimizer:
         (decayed if decays else free).append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return kind(groups, lr=config.lr)
+    return kind(groups, lr=config.lr, fused=True)  # one pass over the parameters in place of a dozen
 
 
 def _validate(

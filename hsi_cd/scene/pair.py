@@ -73,7 +73,7 @@ class ScenePair:
         Raises:
             GridError: with the difference.
         """
-        names = ("the scene", f"truth ({labels.name})")
+        names = (f"truth ({labels.name})", "the scene")
         check_same_grid(
-            self.grid, labels.grid, names=names, remedy="give the truth map of this scene, on its grid"
+            labels.grid, self.grid, names=names, remedy="give the truth map of this scene, on its grid"
         )

@@ -12,7 +12,8 @@ UTM = CRS.from_epsg(32651)
 def test_the_georeference_is_what_rasterio_writes() -> None:
     gcps = (GroundControlPoint(0, 0, 10, 50),)
     placed = Grid(40, 30, crs=UTM, transform=PLACE)
-    rpcs = RPC(0, 1, 0, 1, [1.0] * 20, [1.0] * 20, 0, 1, 0, 1, [1.0] * 20, [1.0] * 20)
+    ones = [1.0] * 20
+    rpcs = RPC(0, 1, 0, 1, ones, ones, 0, 1, 0, 1, ones, ones, 0, 1)
     assert placed.georeference() == {"crs": UTM, "transform": PLACE}
     assert Grid(4, 3, gcps=gcps, gcp_crs=UTM).georeference() == {"crs": UTM, "gcps": list(gcps)}
     assert Grid(4, 3, rpcs=rpcs).georeference() == {"rpcs": rpcs}

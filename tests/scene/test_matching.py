@@ -1,5 +1,3 @@
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,7 +22,7 @@ def told(*centres: float) -> Bands:
 
 
 def test_another_number_of_bands_is_refused() -> None:
-    with pytest.raises(BandError, match="first has 3 bands but second has 4.*not in first: band 4"):
+    with pytest.raises(BandError, match=r"first has 3 bands but second has 4.*not in first: band 4"):
         check_same_bands(Bands(3), Bands(4), names=NAMES)
 
 
@@ -129,4 +127,3 @@ def test_selected_bands_keep_their_description_and_their_data() -> None:
     np.testing.assert_array_equal(some.read(slice(1, 2)), whole.read(slice(1, 2))[[2, 0]])
     assert np.isnan(some.read()[1, 1, 1])
     assert select_bands(whole, [0, 1, 2]) is whole
-    assert pickle.loads(pickle.dumps(some.bands)) == some.bands

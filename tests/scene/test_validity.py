@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,11 +33,7 @@ def test_empty_pixels_are_nan_in_every_band_and_no_others_change(data, dtype, sa
     top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 3e4
     shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)))
     stored = data.draw(arrays(dtype, shape, elements=st.sampled_from([0, 1, 7, 99, 100, top])))
-    values = cube_from_array(stored, nodata=7).read()
-    if saturated is not None:
-        import dataclasses
-
-        values = dataclasses.replace(cube_from_array(stored, nodata=7), saturated=saturated).read()
+    values = replace(cube_from_array(stored, nodata=7), saturated=saturated).read()
     lost = expected(stored, 7, saturated)
     assert np.isnan(values[:, lost]).all()
     np.testing.assert_array_equal(np.isnan(values[:, ~lost]), stored[:, ~lost] == 7)

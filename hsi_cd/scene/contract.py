@@ -56,6 +56,15 @@ def check_same_grid(
         raise GridError(f"the grids of {a} and {b} differ by up to {shift:.3g} pixels: {what}")
 
 
+def is_same_grid(first: Grid, second: Grid) -> bool:
+    """Whether two rasters lie on one grid, as far as they tell."""
+    try:
+        check_same_grid(first, second, names=("", ""))
+    except GridError:
+        return False
+    return True
+
+
 def corner_distance(first: Grid, second: Grid) -> float | None:
     """The largest distance, in pixels of the first grid, between the same corner of two rasters.
 

@@ -154,23 +154,25 @@ def common_bands(first: Cube, second: Cube, *, tolerance: float = BAND_TOLERANCE
     return select_bands(first, match.first), select_bands(second, match.second)
 
 
-def bands_like(cube: Cube, wanted: Bands, *, name: str, tolerance: float = BAND_TOLERANCE) -> Cube:
-    """A cube with the ``wanted`` bands, in their order; others are left out.
+def find_bands(
+    wanted: Bands, bands: Bands, *, names: tuple[str, str], tolerance: float = BAND_TOLERANCE
+) -> tuple[int, ...]:
+    """Where the ``wanted`` bands are among others, in the order in which they are wanted.
 
     Args:
-        cube: the cube.
-        wanted: the bands to find in it.
-        name: what messages call those who want them.
+        wanted: the bands to find.
+        bands: the bands among which they are looked for.
+        names: what messages call the two.
         tolerance: largest difference of centre wavelengths, nm, that is still the same band.
 
     Raises:
-        BandError: a wanted band is not in the cube.
+        BandError: a wanted band is not there, or nothing but the number of bands could tell and it differs.
     """
-    match = match_bands(wanted, cube.bands, tolerance=tolerance)
+    match = match_bands(wanted, bands, tolerance=tolerance)
     if match.only_first or (match.by == "count" and match.only_second):
-        told = describe_difference(match, wanted, cube.bands, names=(name, cube.name), tolerance=tolerance)
-        raise BandError(f"{told}; give a scene that has every band of {name}")
-    return select_bands(cube, match.second)
+        told = describe_difference(match, wanted, bands, names=names, tolerance=tolerance)
+        raise BandError(f"{told}; give a scene that has every band of {names[0]}")
+    return match.second
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hsi_cd.errors import BandError
 from hsi_cd.scene import Bands, check_same_bands, cube_from_array
-from hsi_cd.scene.matching import bands_like, common_bands, match_bands, select_bands
+from hsi_cd.scene.matching import common_bands, find_bands, match_bands, select_bands
 
 NAMES = ("first", "second")
 CENTRES = st.lists(st.integers(40, 250), min_size=1, max_size=12, unique=True)
@@ -101,21 +101,22 @@ def test_by_count_alone_nothing_is_left_out() -> None:
     with pytest.raises(BandError, match="nobody can tell"):
         common_bands(cube(Bands(3)), cube(Bands(4)))
     with pytest.raises(BandError, match="every band of the checkpoint"):
-        bands_like(cube(Bands(4)), Bands(3), name="the checkpoint")
+        find_bands(Bands(3), Bands(4), names=("the checkpoint", "the scene"))
 
 
 @given(order=st.permutations(range(6)))
 def test_a_scene_is_brought_into_the_order_that_is_wanted(order: list[int]) -> None:
     wanted = told(450, 550, 660)
     centres = (450, 550, 660, 860, 1650, 2200)
-    found = bands_like(cube(told(*(centres[i] for i in order))), wanted, name="the checkpoint")
+    scene = cube(told(*(centres[i] for i in order)))
+    found = select_bands(scene, find_bands(wanted, scene.bands, names=NAMES))
     assert found.bands == wanted
     np.testing.assert_array_equal(found.read()[:, 1, 1], wanted.centres)
 
 
 def test_a_band_that_is_wanted_and_absent_is_named() -> None:
-    with pytest.raises(BandError, match=r"the checkpoint are not in cube: 999\.0 nm"):
-        bands_like(cube(told(450, 550)), told(450, 999), name="the checkpoint")
+    with pytest.raises(BandError, match=r"first are not in second: 999\.0 nm.*every band of first"):
+        find_bands(told(450, 999), told(450, 550), names=NAMES)
 
 
 def test_selected_bands_keep_their_description_and_their_data() -> None:

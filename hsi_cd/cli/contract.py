@@ -59,7 +59,7 @@ def contract_options(command: Command) -> Command:
             "--saturated",
             type=float,
             metavar="VALUE",
-            help="Stored values from here on are saturated [default: an integer type's largest in half the bands].",
+            help="Stored values from here on are saturated [default: integers' largest, in half the bands].",
         ),
         click.option(
             "--band-tolerance",

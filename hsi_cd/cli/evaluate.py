@@ -56,8 +56,8 @@ def evaluate(
         check_output(json_file, overwrite=overwrite)
     change, grid = read_map(map_file)
     labels = read_truth(dataset, truth, truth_key, data_root, scheme=scheme)
-    names = (f"truth ({labels.name})", f"the map {map_file}")
-    check_same_grid(labels.grid, grid, names=names, remedy="give the truth map of this scene, on its grid")
+    names = ("the map", f"the truth ({labels.name})")
+    check_same_grid(grid, labels.grid, names=names, remedy="give the truth map of this scene, on its grid")
     split = read_split(exclude) if exclude is not None else None
     result = judge_map(change, labels, split=split, dataset=dataset or labels.name, method=map_file.name)
     if json_file is not None:

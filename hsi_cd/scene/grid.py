@@ -45,7 +45,7 @@ class Grid:
         return self.transform is not None or bool(self.gcps) or self.rpcs is not None
 
     def georeference(self) -> dict[str, Any]:
-        """Keywords with which rasterio writes this georeference: crs and transform, or gcps with crs; rpcs."""
+        """The keywords with which rasterio writes this georeference: crs with transform or gcps, and rpcs."""
         sensor = {} if self.rpcs is None else {"rpcs": self.rpcs}
         if self.transform is not None:
             return {"crs": self.crs, "transform": self.transform, **sensor}

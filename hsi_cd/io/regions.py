@@ -52,7 +52,7 @@ def write_regions(
     square metres on the WGS 84 ellipsoid. GeoJSON is written in WGS 84 longitude and latitude (RFC 7946), a
     GeoPackage in the scene's CRS.
 
-    The regions of the whole map are numbered at once: 5 bytes a pixel are held, beside the map itself.
+    The regions of the whole map are numbered at once, which takes some 12 bytes a pixel.
 
     Args:
         path: the file, ending in .gpkg or .geojson; the caller sees to it that it does not exist.
@@ -74,7 +74,8 @@ def write_regions(
     from pyogrio.errors import DataSourceError, FeatureError
 
     check_vector(path, grid)
-    numbers, count = scipy.ndimage.label(change == CHANGED)
+    numbers = np.empty(change.shape, dtype=np.int32)
+    count = int(scipy.ndimage.label(change == CHANGED, output=numbers))
     pixel_area, unit = pixel_areas(grid)
     own = numbers[numbers > 0]  # row by row, as the probabilities
     pixels = np.bincount(own, minlength=count + 1)
@@ -83,7 +84,7 @@ def write_regions(
     mean = np.bincount(own, weights=probability, minlength=count + 1) / np.maximum(pixels, 1)
     kept = area >= min_area
     kept[0] = False
-    numbers = np.where(kept[numbers], numbers, 0).astype(np.int32)
+    numbers[~kept[numbers]] = 0
     shapes = list(rasterio.features.shapes(numbers, mask=numbers > 0, transform=grid.transform))
     which = np.array([int(value) for _, value in shapes], dtype=np.int64)
     fields = {

@@ -41,7 +41,7 @@ def measure_shift(
         return 0.0, 0.0
     weight = (1 / np.maximum(noise[:_COMPONENTS], 1e-3)).astype(np.float32)[:, None, None]
     # What one date lacks says nothing in the other: it would smooth into its neighbours in one date alone.
-    both = np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0)
+    both = np.asarray(np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0))
     first = _smooth(np.where(both, t1[:_COMPONENTS], np.float32(0)) * weight)
     second = np.where(both, t2[:_COMPONENTS], np.float32(0)) * weight
     inner = (slice(None), slice(4, -4), slice(4, -4))

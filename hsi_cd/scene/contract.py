@@ -142,5 +142,7 @@ def _apply(
 
 
 def _is_flat(transform: Affine) -> bool:
-    """Whether a transform squeezes the raster to a line or a point."""
-    return not math.isfinite(transform.determinant) or transform.determinant == 0
+    """Whether a transform squeezes the raster to a line or a point, as points on a line do."""
+    t = transform
+    area = math.hypot(t.a, t.d) * math.hypot(t.b, t.e)
+    return not math.isfinite(area) or abs(t.determinant) <= 1e-9 * area

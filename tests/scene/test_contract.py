@@ -9,7 +9,7 @@ from rasterio.crs import CRS
 
 from hsi_cd.errors import GridError
 from hsi_cd.scene import Grid, check_same_grid
-from hsi_cd.scene.contract import to_pixels
+from hsi_cd.scene.contract import corner_distance, to_pixels
 
 PLACE = Affine(30, 0, 200000, 0, -30, 3600000)
 UTM = CRS.from_epsg(32651)
@@ -92,6 +92,12 @@ def test_control_points_are_compared_by_the_map_they_fit() -> None:
     check_same_grid(placed(), scanned(0), names=NAMES)
     with pytest.raises(GridError, match=r"up to 0\.8 pixels"):
         check_same_grid(scanned(0), scanned(0.8), names=NAMES)
+
+
+def test_control_points_on_a_line_place_nothing() -> None:
+    line = tuple(GroundControlPoint(i, i, 10 + i, 50 - i) for i in range(4))
+    assert corner_distance(Grid(40, 30, gcps=line, gcp_crs=UTM), placed()) is None
+    check_same_grid(Grid(40, 30, gcps=line, gcp_crs=UTM), placed(), names=NAMES)
 
 
 @given(shift=st.tuples(st.floats(-50, 50), st.floats(-50, 50)))

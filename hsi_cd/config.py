@@ -32,6 +32,8 @@ class BandsConfig(_Section):
     """Which bands are used."""
 
     drop_constant: bool = False
+    drop_bad: bool = False
+    drop_water_vapour: bool = False
 
 
 class PrepareConfig(_Section):

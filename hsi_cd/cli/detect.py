@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
 from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
+from hsi_cd.cli.outputs import Extras, extra_options
 
 if TYPE_CHECKING:
     from hsi_cd.detectors.base import Detector
@@ -24,6 +26,8 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.option("--method", default="auto", show_default=True, help="A method without labels; see hsi-cd methods.")
 @scene_options
+@contract_options
+@drop_option
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
@@ -39,6 +43,7 @@ Examples:
     show_default=True,
     help="Of methods that draw at random.",
 )
+@extra_options
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def detect(
     method: str,
@@ -48,11 +53,14 @@ def detect(
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
+    contract: Contract,
+    dropped: tuple[str, ...],
     assignments: tuple[str, ...],
     output: Path,
     score: Path | None,
     like: Path | None,
     seed: int,
+    extras: Extras,
     overwrite: bool,
 ) -> None:
     """Map a scene pair without any label or training.
@@ -70,20 +78,35 @@ def detect(
         if target is not None:
             check_output(target, overwrite=overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
-    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
+    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root, contract=contract)
     grid = grid_like(like, pair.shape) if like is not None else None
+    extras.check(grid or pair.grid, overwrite=overwrite)
 
     from hsi_cd.detectors.registry import find_method
     from hsi_cd.inference.predict import write_maps
+    from hsi_cd.prepare.bands import choose_bands
 
     chosen = find_method(method)
     if chosen.needs_labels:
         raise click.UsageError(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
+    pair = choose_bands(pair, **drop_settings(dropped))
     detector = chosen.fit(pair, options=options, seed=seed) if chosen.fit else _train(pair, method, options, seed)
-    write_maps(detector, pair, change=output, score=score, grid=grid, overwrite=overwrite)
+    write_maps(
+        detector,
+        pair,
+        change=output,
+        score=score,
+        grid=grid,
+        cog=extras.cog,
+        vector=extras.vector,
+        min_area=extras.min_area,
+        overwrite=overwrite,
+    )
     click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
+    if extras.vector is not None:
+        click.echo(f"changed regions: {extras.vector}")
     click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
 
 

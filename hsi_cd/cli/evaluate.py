@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hsi_cd.cli.options import data_root_option, read_truth, truth_options
+
+if TYPE_CHECKING:
+    from hsi_cd.scene import LabelScheme
 
 EPILOG = """\b
 Examples:
@@ -32,6 +36,7 @@ def evaluate(
     dataset: str | None,
     truth: tuple[Path, ...],
     truth_key: str | None,
+    scheme: LabelScheme | None,
     data_root: Path,
     exclude: Path | None,
     json_file: Path | None,
@@ -45,11 +50,14 @@ def evaluate(
     from hsi_cd.evaluation import judge_map, score_table
     from hsi_cd.io import check_output, read_map, write_json
     from hsi_cd.io.splits import read_split
+    from hsi_cd.scene import check_same_grid
 
     if json_file is not None:
         check_output(json_file, overwrite=overwrite)
-    change, _ = read_map(map_file)
-    labels = read_truth(dataset, truth, truth_key, data_root)
+    change, grid = read_map(map_file)
+    labels = read_truth(dataset, truth, truth_key, data_root, scheme=scheme)
+    names = ("the map", f"the truth ({labels.name})")
+    check_same_grid(grid, labels.grid, names=names, remedy="give the truth map of this scene, on its grid")
     split = read_split(exclude) if exclude is not None else None
     result = judge_map(change, labels, split=split, dataset=dataset or labels.name, method=map_file.name)
     if json_file is not None:

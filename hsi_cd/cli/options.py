@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hsi_cd.cli.contract import Contract, make_pair
+
 if TYPE_CHECKING:
-    from hsi_cd.scene import Grid, Labels, ScenePair
+    from hsi_cd.scene import Grid, Labels, LabelScheme, ScenePair
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FilePath = click.Path(path_type=Path)
@@ -42,8 +45,19 @@ def scene_options(command: Command) -> Command:
 
 
 def truth_options(command: Command) -> Command:
-    """Name a truth map."""
+    """Name a truth map; what its values mean is handed on as ``scheme``."""
+
+    @functools.wraps(command)
+    def gathered(
+        *arguments: Any, changed: str | None, unchanged: str | None, ignore: str | None, **others: Any
+    ) -> Any:
+        return command(*arguments, scheme=label_scheme(changed, unchanged, ignore), **others)
+
+    decorated: Any = gathered
     for option in (
+        click.option("--ignore", metavar="VALUES", help="Values of the truth map that are unlabelled."),
+        click.option("--unchanged", metavar="VALUES", help="Values of the truth map that mean unchanged."),
+        click.option("--changed", metavar="VALUES", help="Values of the truth map that mean changed, as 1,2,3."),
         click.option("--truth-key", metavar="NAME", help="Variable of the truth map in a MATLAB file."),
         click.option(
             "--truth",
@@ -53,8 +67,34 @@ def truth_options(command: Command) -> Command:
             help="Truth map (MATLAB or image). Given twice: the masks of changed, then of unchanged pixels.",
         ),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None) -> LabelScheme | None:
+    """The scheme that ``--changed``, ``--unchanged`` and ``--ignore`` declare; None where none is given.
+
+    Raises:
+        click.UsageError: a value is no whole number, or one of the classes is not declared.
+        LabelError: a value is declared twice.
+    """
+    given = {"--changed": changed, "--unchanged": unchanged, "--ignore": ignore}
+    if all(text is None for text in given.values()):
+        return None
+    for name in ("--changed", "--unchanged"):
+        if not given[name]:
+            raise click.UsageError(
+                f"{name} is missing: declare both classes, as --changed 2 --unchanged 1 --ignore 0"
+            )
+    values: dict[str, tuple[int, ...]] = {}
+    for name, text in given.items():
+        try:
+            values[name] = tuple(int(part) for part in (text or "").split(",") if part.strip())
+        except ValueError:
+            raise click.UsageError(f"{name} is {text!r}: give whole numbers, as {name} 1,2,3") from None
+    from hsi_cd.scene import LabelScheme
+
+    return LabelScheme(values["--unchanged"], values["--changed"], values["--ignore"])
 
 
 def check_scene_options(dataset: str | None, t1: Path | None, t2: Path | None) -> None:
@@ -72,24 +112,37 @@ def check_scene_options(dataset: str | None, t1: Path | None, t2: Path | None) -
 
 
 def open_scene(
-    dataset: str | None, t1: Path | None, t2: Path | None, keys: tuple[str | None, str | None], data_root: Path
+    dataset: str | None,
+    t1: Path | None,
+    t2: Path | None,
+    keys: tuple[str | None, str | None],
+    data_root: Path,
+    *,
+    contract: Contract,
 ) -> ScenePair:
-    """The scene that the options name, labels unread."""
+    """The scene that the options name, labels unread, as far as it keeps the ``contract``."""
     check_scene_options(dataset, t1, t2)
     if dataset is not None:
         from hsi_cd.datasets import open_pair
 
-        return open_pair(dataset, data_root)
+        pair = open_pair(dataset, data_root)
+        return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
     from hsi_cd.io import open_cube
-    from hsi_cd.scene import ScenePair
 
     if t1 is None or t2 is None:  # pragma: no cover - refused above; here for the type checker
         raise click.UsageError("--t1 and --t2 are needed")
     name = t1.resolve().parent.name if t1.stem.lower() in ("t1", "a", "before") else t1.stem
-    return ScenePair(open_cube(t1, key=keys[0]), open_cube(t2, key=keys[1]), name=name)
+    return make_pair(open_cube(t1, key=keys[0]), open_cube(t2, key=keys[1]), name=name, contract=contract)
 
 
-def read_truth(dataset: str | None, truth: tuple[Path, ...], key: str | None, data_root: Path) -> Labels:
+def read_truth(
+    dataset: str | None,
+    truth: tuple[Path, ...],
+    key: str | None,
+    data_root: Path,
+    *,
+    scheme: LabelScheme | None = None,
+) -> Labels:
     """The truth map that the options name."""
     from hsi_cd.io import MaskPair, read_labels
 
@@ -97,6 +150,9 @@ def read_truth(dataset: str | None, truth: tuple[Path, ...], key: str | None, da
         raise click.UsageError(
             "--dataset brings its own truth map: leave --truth out, or name the scene by --t1 and --t2"
         )
+    if scheme is not None and (dataset is not None or len(truth) > 1):
+        what = "a dataset of the catalogue" if dataset is not None else "a pair of masks"
+        raise click.UsageError(f"{what} has its own label values: leave --changed, --unchanged and --ignore out")
     if dataset is not None:
         from hsi_cd.datasets import open_dataset
 
@@ -108,7 +164,7 @@ def read_truth(dataset: str | None, truth: tuple[Path, ...], key: str | None, da
             f"--truth is given {len(truth)} times: give one map, or two masks (changed, unchanged)"
         )
     source = truth[0] if len(truth) == 1 else MaskPair(changed=truth[0], unchanged=truth[1])
-    return read_labels(source, key=key)
+    return read_labels(source, scheme=scheme, key=key)
 
 
 def grid_like(path: Path, shape: tuple[int, int]) -> Grid:

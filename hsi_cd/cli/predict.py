@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.cli.contract import Contract, contract_options, like_checkpoint
 from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
+from hsi_cd.cli.outputs import Extras, extra_options
 
 EPILOG = """\b
 Examples:
@@ -22,6 +24,7 @@ Examples:
     "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="FILE", help="best.pt of a run."
 )
 @scene_options
+@contract_options
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
 )
@@ -31,6 +34,7 @@ Examples:
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@extra_options
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def predict(
     checkpoint: Path,
@@ -40,11 +44,13 @@ def predict(
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
+    contract: Contract,
     output: Path,
     score: Path | None,
     threshold: float | None,
     like: Path | None,
     device: str,
+    extras: Extras,
     overwrite: bool,
 ) -> None:
     """Map a scene pair with a trained checkpoint. No labels are read.
@@ -62,8 +68,9 @@ def predict(
     for target in (output, score):
         if target is not None:
             check_output(target, overwrite=overwrite)
-    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
+    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root, contract=contract)
     grid = grid_like(like, pair.shape) if like is not None else None
+    extras.check(grid or pair.grid, overwrite=overwrite)
 
     from hsi_cd.inference.predict import write_maps
     from hsi_cd.training.checkpoint import file_hash, load_detector
@@ -74,12 +81,17 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     write_maps(
         detector,
-        pair,
+        like_checkpoint(pair, detector.bands, contract=contract),
         change=output,
         score=score,
         threshold=threshold,
         grid=grid,
         checkpoint_hash=file_hash(checkpoint),
+        cog=extras.cog,
+        vector=extras.vector,
+        min_area=extras.min_area,
         overwrite=overwrite,
     )
     click.echo(f"change map: {output}" + (f"\nchange probabilities: {score}" if score else ""))
+    if extras.vector is not None:
+        click.echo(f"changed regions: {extras.vector}")

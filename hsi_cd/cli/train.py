@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
 from hsi_cd.cli.options import check_scene_options, open_scene, read_truth, scene_options, truth_options
+
+if TYPE_CHECKING:
+    from hsi_cd.scene import LabelScheme
 
 EPILOG = """\b
 Examples:
@@ -22,6 +27,8 @@ configs/default.yaml lists every setting that --set and --config can change.
 
 @click.command(epilog=EPILOG)
 @scene_options
+@contract_options
+@drop_option
 @truth_options
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
@@ -44,8 +51,11 @@ def train(
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
+    contract: Contract,
+    dropped: tuple[str, ...],
     truth: tuple[Path, ...],
     truth_key: str | None,
+    scheme: LabelScheme | None,
     config_file: Path | None,
     assignments: tuple[str, ...],
     folder: Path | None,
@@ -67,6 +77,8 @@ def train(
     layers.append(("options", {name: value for name, value in options.items() if value is not None}))
     if protocol is not None:
         layers.append(("--protocol", {"split": {"protocol": protocol}}))
+    if dropped:
+        layers.append(("--drop", {"bands": drop_settings(dropped)}))
     if config_file is not None:
         layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
     config = configuration.resolve(layers)
@@ -81,8 +93,8 @@ def train(
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 
-    pair = open_scene(config.dataset, t1, t2, (t1_key, t2_key), data_root)
-    labels = read_truth(config.dataset, truth, truth_key, data_root)
+    pair = open_scene(config.dataset, t1, t2, (t1_key, t2_key), data_root, contract=contract)
+    labels = read_truth(config.dataset, truth, truth_key, data_root, scheme=scheme)
     if folder is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = Path("runs") / f"{pair.name}-{config.method}-seed{config.seed}-{stamp}"

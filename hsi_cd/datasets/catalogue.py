@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.datasets.disk import FoundCube, FoundTruth, SceneFiles, expected_files, locate, plain_name
@@ -111,7 +111,10 @@ def describe(root: str | os.PathLike[str], name: str | None = None) -> tuple[Dat
 def _open_pair(entry: SceneEntry, files: SceneFiles, root: Path) -> ScenePair:
     if files.t1 is None or files.t2 is None:
         raise _missing(entry, files, root)
-    return ScenePair(_open_cube(entry, files.t1), _open_cube(entry, files.t2), name=entry.name)
+    dates = (_open_cube(entry, files.t1), _open_cube(entry, files.t2))
+    told = ("" if date == "unknown" else date for date in entry.dates)
+    t1, t2 = (replace(cube, acquired=cube.acquired or date) for cube, date in zip(dates, told, strict=True))
+    return ScenePair(t1, t2, name=entry.name)
 
 
 def _open_cube(entry: SceneEntry, found: FoundCube) -> Cube:

@@ -68,4 +68,5 @@ def check_bands(detector: Detector, pair: ScenePair) -> None:
     Raises:
         BandError: with the difference.
     """
-    check_same_bands(detector.bands, pair.t1.bands, names=("the checkpoint", f"the scene {pair.name}"))
+    names = ("the checkpoint", f"the scene {pair.name}")
+    check_same_bands(detector.bands, pair.bands, names=names, tolerance=pair.band_tolerance)

@@ -151,7 +151,7 @@ def fit_sam(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: 
     """
     chosen = choose_options(options, SAM_OPTIONS, method="sam")
     used = usable_bands(pair, drop_constant=chosen["drop_constant"]).astype(np.int64)
-    bands = pair.t1.bands if pair.t1.bands.centres else pair.t2.bands
+    bands = pair.bands
     return decide(AngleDetector(bands, used), pair, method=chosen["threshold"], level=chosen["level"])
 
 

@@ -155,7 +155,7 @@ def fit_frontend(
         transform = fit_transform(
             statistics, used, scaling="zscore", joint=False, projection=projection, components=components
         )
-        bands = pair.t1.bands if pair.t1.bands.centres else pair.t2.bands
+        bands = pair.bands
         shift = _measure(Frontend(bands, transform), pair) if registration else (0.0, 0.0)
     return Frontend(bands, transform, shift, reach, tolerance)
 

@@ -219,7 +219,7 @@ def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, ND
         clip=clip,
     )
     network = build_network(config.model, transform.noise, augment=config.train.augment)
-    bands = pair.t1.bands if pair.t1.bands.centres else pair.t2.bands
+    bands = pair.bands
     detector = SiameseDetector(bands, transform, (0.0, 0.0), network, Calibration(), config.model)
     if prepare.registration:
         detector.shift = measure_shift(*_whole_components(detector, pair), transform.noise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import GridError
 from hsi_cd.evaluation.baselines import measure_baselines
 from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
-from hsi_cd.evaluation.counts import ConfusionCounts, count_confusion
+from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import UndefinedScoreWarning, all_scores
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
@@ -67,9 +68,37 @@ def judge_map(
         }
     else:
         facts |= {"protocol": "none", "scope": "all labelled"}
+    if labels.kinds is not None:
+        facts["details"] = {**facts.get("details", {}), **kind_recalls(change, labels.kinds, truth)}
     return RunResult(
         dataset=dataset, method=method, counts=counts, scores=scores, test=_class_counts(truth.ravel()), **facts
     )
+
+
+def kind_recalls(
+    change: NDArray[np.uint8], kinds: NDArray[np.integer], truth: NDArray[np.uint8]
+) -> dict[str, int | float]:
+    """How much of each kind of change a map finds.
+
+    Recall of kind k is the share of its judged pixels that the map calls changed. A map of two classes tells no
+    kinds apart, so no kind has a precision.
+
+    Args:
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        kinds: stored values of the truth map, the same shape.
+        truth: the pixels that judge, uint8, the same shape: 1 changed, everything else is left alone.
+
+    Returns:
+        ``kind K/recall`` and ``kind K/pixels`` for each kind K that occurs; pixels without a prediction count in
+        neither, and a kind of which none has one has recall NaN.
+    """
+    found: dict[str, int | float] = {}
+    for kind in np.unique(kinds[truth == CHANGED]):
+        called = change[(truth == CHANGED) & (kinds == kind)]
+        scored = called[called != NO_DATA]
+        found[f"kind {kind}/recall"] = float((scored == CHANGED).mean()) if scored.size else math.nan
+        found[f"kind {kind}/pixels"] = int(scored.size)
+    return found
 
 
 def scores_elsewhere(

@@ -17,7 +17,7 @@ from hsi_cd.evaluation.images import GREY, SPLIT_COLOURS, split_image, stretch_l
 from hsi_cd.evaluation.intervals import bootstrap_pixels
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import SCORE_NAMES
-from hsi_cd.evaluation.tables import SCOPES, SCORE_TITLES, format_score, scope_scores
+from hsi_cd.evaluation.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_scores
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 
@@ -52,7 +52,7 @@ def run_section(run: ReportRun, *, open_: bool, percent: Sequence[str]) -> str:
             f"<details{' open' if open_ else ''}>",
             f"<summary><strong>{escape(run.name)}</strong>: {escape(head)}</summary>",
             f'<div class="columns"><div><h3>Scores</h3>{_scores(result, percent)}</div>',
-            f"<div><h3>Pixels</h3>{_confusion(result)}</div></div>",
+            f"<div><h3>Pixels</h3>{_confusion(result)}{_kinds(result)}</div></div>",
             f'<h3>Curves and calibration</h3><div class="columns">{charts}</div>' if charts else "",
             split,
             f'<h3>Run</h3><div class="scroll">{_facts(run)}</div>',
@@ -95,6 +95,15 @@ def _confusion(result: RunResult) -> str:
     ]
     head = table_head(["", "called unchanged", "called changed", "sum"])
     return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def _kinds(result: RunResult) -> str:
+    """Recall of each kind of change, where the truth tells kinds apart."""
+    kinds = kind_scores(result)
+    if not kinds:
+        return ""
+    rows = [table_row(kind, [f"{pixels:,}", format_score(recall)]) for kind, (pixels, recall) in kinds.items()]
+    return f"<table>{table_head(['Kind of change', 'pixels', 'recall'])}<tbody>{''.join(rows)}</tbody></table>"
 
 
 def _charts(run: ReportRun) -> str:

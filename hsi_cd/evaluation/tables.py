@@ -50,7 +50,7 @@ def score_table(result: RunResult | Mapping[str, Any], *, percent: Collection[st
 
     Returns:
         Lines of ASCII text without a line break at the end: what was judged and on which pixels, the scores with
-        the coordinate floor and the majority class beside them, the confusion counts.
+        the coordinate floor and the majority class beside them, the confusion counts, the kinds of change if any.
 
     Raises:
         UnknownNameError: ``percent`` names a score that does not exist.
@@ -61,7 +61,13 @@ def score_table(result: RunResult | Mapping[str, Any], *, percent: Collection[st
     for name in percent:
         if name not in known:
             raise unknown_name("score", name, known)
-    return "\n\n".join([_heading(run), _scores(run, percent=percent), confusion_table(run.counts)])
+    parts = [_heading(run), _scores(run, percent=percent), confusion_table(run.counts)]
+    kinds = kind_scores(run)
+    if kinds:
+        header = ["kind of change", "pixels", "recall"]
+        rows = [[kind, _grouped(pixels), format_score(recall)] for kind, (pixels, recall) in kinds.items()]
+        parts.append(align([header, *rows], rule_after=1))
+    return "\n\n".join(parts)
 
 
 def confusion_table(counts: ConfusionCounts) -> str:
@@ -161,6 +167,16 @@ def scope_scores(run: RunResult, scope: str) -> dict[str, float]:
         for name, value in run.details.items()
         if name.startswith(start)
     }
+
+
+def kind_scores(run: RunResult) -> dict[str, tuple[int, float]]:
+    """Judged pixels and recall of each kind of change that the truth tells apart; empty where it tells none."""
+    recalls = {
+        name.removesuffix("/recall"): math.nan if value is None else float(value)
+        for name, value in run.details.items()
+        if name.startswith("kind ") and name.endswith("/recall")
+    }
+    return {kind: (int(run.details.get(f"{kind}/pixels") or 0), recall) for kind, recall in recalls.items()}
 
 
 def _leak(run: RunResult) -> str | None:

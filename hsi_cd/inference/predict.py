@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands
 from hsi_cd.inference.scoring import change_map, score_rows
-from hsi_cd.io.maps import map_writers
-from hsi_cd.scene import Grid, ScenePair
+from hsi_cd.io import atomic_path, check_vector, map_writers, write_regions
+from hsi_cd.scene import CHANGED, Grid, ScenePair
 
 
 def write_maps(
@@ -20,6 +24,9 @@ def write_maps(
     threshold: float | None = None,
     grid: Grid | None = None,
     checkpoint_hash: str = "",
+    cog: bool = False,
+    vector: str | os.PathLike[str] | None = None,
+    min_area: float = 0.0,
     overwrite: bool = False,
 ) -> None:
     """Score a scene and write its change map, and its scores if asked for.
@@ -34,10 +41,15 @@ def write_maps(
         threshold: score from which a pixel counts as changed; the detector's own by default.
         grid: georeference of the outputs; the scene's own by default.
         checkpoint_hash: names the checkpoint in the outputs' tags.
+        cog: write Cloud Optimized GeoTIFFs, with overviews.
+        vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
+            since a region may reach over all row bands.
+        min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
         overwrite: whether existing files may be replaced.
 
     Raises:
         BandError: the scene's bands are not the detector's.
+        GridError: regions of a scene without CRS and transform are asked for.
         OutputError: an output exists or cannot be written.
     """
     check_bands(detector, pair)
@@ -48,9 +60,26 @@ def write_maps(
         "THRESHOLD": repr(float(limit)),
         "SCORE_UNIT": detector.unit,
         "SCENE": pair.name,
+        **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
-    with map_writers(change, score, grid=grid or pair.grid, tags=tags, overwrite=overwrite) as writers:
+    grid = grid or pair.grid
+    if vector is not None:
+        check_vector(vector, grid)
+    changes: list[NDArray[np.uint8]] = []
+    probabilities: list[NDArray[np.float32]] = []
+    with ExitStack() as files:
+        draft = None if vector is None else files.enter_context(atomic_path(vector, overwrite=overwrite))
+        writers = files.enter_context(
+            map_writers(change, score, grid=grid, tags=tags, cog=cog, overwrite=overwrite)
+        )
         for row, scores in score_rows(detector, pair):
-            writers.change.write(row, change_map(scores, limit))
+            called = change_map(scores, limit)
+            writers.change.write(row, called)
             if writers.score is not None:
                 writers.score.write(row, scores)
+            if draft is not None:
+                changes.append(called)
+                probabilities.append(detector.probability(scores)[called == CHANGED])
+        if draft is not None:
+            whole = np.concatenate(changes)
+            write_regions(draft, whole, np.concatenate(probabilities), grid=grid, min_area=min_area)

@@ -11,6 +11,7 @@ from hsi_cd.io.atomic import (
 )
 from hsi_cd.io.cubes import open_cube
 from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
+from hsi_cd.io.regions import check_vector, write_regions
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "atomic_path",
     "atomic_paths",
     "check_output",
+    "check_vector",
     "infer_scheme",
     "map_writers",
     "open_cube",
@@ -30,5 +32,6 @@ __all__ = [
     "remove_drafts",
     "write_json",
     "write_npz",
+    "write_regions",
     "write_text",
 ]

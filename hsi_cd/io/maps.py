@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -125,6 +126,7 @@ def map_writers(
     *,
     grid: Grid,
     tags: Mapping[str, str] | None = None,
+    cog: bool = False,
     overwrite: bool = False,
 ) -> Iterator[MapWriters]:
     """Write a change map, and a probability raster if asked for, row by row.
@@ -137,6 +139,7 @@ def map_writers(
         score: file of the probability raster, or None.
         grid: shape and georeference.
         tags: text to store in both (version, checkpoint, threshold).
+        cog: rewrite both as Cloud Optimized GeoTIFFs with overviews when they are complete.
         overwrite: whether existing files may be replaced.
 
     Yields:
@@ -162,10 +165,37 @@ def map_writers(
             yield MapWriters(change=writers[0], score=writers[1] if score is not None else None)
             for writer in writers:
                 writer.close()
+            if cog:
+                for draft, resampling in zip(drafts, ("NEAREST", "AVERAGE"), strict=False):
+                    _optimise(draft, resampling)
         finally:
             for dataset in opened:
                 with quiet_georeference():
                     dataset.close()
+
+
+def _optimise(path: Path, resampling: str) -> None:
+    """Rewrite a tiled GeoTIFF as a Cloud Optimized GeoTIFF.
+
+    From the finished file, because GDAL's COG driver, written to, would hold the whole raster in memory.
+    """
+    copy = path.with_suffix(".cog")
+    try:
+        with quiet_georeference():
+            rasterio.shutil.copy(
+                path,
+                copy,
+                driver="COG",
+                COMPRESS="DEFLATE",
+                PREDICTOR="YES",
+                BIGTIFF="IF_SAFER",
+                RESAMPLING=resampling,
+            )
+        copy.replace(path)
+    except RasterioError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def read_map(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], Grid]:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.errors import FormatError, GridError, LabelError
+from hsi_cd.errors import FormatError, LabelError
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
 from hsi_cd.io.matlab import read_mat_matrix
 from hsi_cd.io.raster import read_single_band
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, check_same_grid
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def read_labels(
     if isinstance(source, MaskPair):
         return _read_masks(source)
     path = find_input(source)
-    stored, nodata = _read_stored(path, key)
+    stored, nodata, place = _read_stored(path, key)
     missing = np.zeros(stored.shape, dtype=bool)
     if nodata is not None and not (scheme is not None and nodata in (*scheme.unchanged, *scheme.changed)):
         missing = np.isnan(stored) if np.isnan(nodata) else stored == nodata
@@ -84,7 +84,10 @@ def read_labels(
         scheme = infer_scheme(stored[~missing], name=path.name + left_out)
     values = np.full(stored.shape, UNLABELLED, dtype=np.uint8)
     values[~missing] = scheme.encode(stored[~missing], name=path.name)
-    return Labels(values=values, scheme=scheme, name=path.name)
+    kinds = None
+    if scheme.has_kinds:
+        kinds = np.where(values == CHANGED, np.nan_to_num(stored), 0).astype(np.int32)
+    return Labels(values=values, scheme=scheme, name=path.name, kinds=kinds, place=place)
 
 
 def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelScheme:
@@ -108,31 +111,29 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
         more = f" and {len(values) - 8} more" if len(values) > 8 else ""
         raise LabelError(
             f"{name}: label values {found or 'none'}{more} are not understood: expected {_ENCODINGS}; "
-            "both changed and unchanged pixels must be there"
+            "both changed and unchanged pixels must be there; declare other values with --changed and --unchanged"
         )
     if scheme is _ONE_TWO:
         _log.warning("%s is read as %s; some truth maps have 1 and 2 the other way", name, scheme.describe())
     return scheme
 
 
-def _read_stored(path: Path, key: str | None) -> tuple[NDArray[np.generic], float | None]:
+def _read_stored(path: Path, key: str | None) -> tuple[NDArray[np.generic], float | None, Grid | None]:
+    """Stored values, the declared no-data value, and where the file lies, if it says so."""
     kind = file_kind(path)
     if kind in (FileKind.MATLAB, FileKind.HDF5):
-        return read_mat_matrix(path, kind, key=key), None
+        return read_mat_matrix(path, kind, key=key), None, None
     if key is not None:
         raise FormatError(f"{path} is no MATLAB file: a key ({key!r}) names a variable of MATLAB files alone")
-    values, _, nodata = read_single_band(path, kind)
-    return values, nodata
+    values, grid, nodata = read_single_band(path, kind)
+    return values, nodata, grid if grid.is_georeferenced else None
 
 
 def _read_masks(pair: MaskPair) -> Labels:
-    changed, unchanged = _read_mask(pair.changed), _read_mask(pair.unchanged)
+    (changed, place), (unchanged, other) = _read_mask(pair.changed), _read_mask(pair.unchanged)
     names = pair.changed.name, pair.unchanged.name
-    if changed.shape != unchanged.shape:
-        a, b = changed.shape, unchanged.shape
-        raise GridError(
-            f"{names[0]} has {a[0]} x {a[1]} pixels but {names[1]} has {b[0]} x {b[1]}: give masks of one scene"
-        )
+    grids = (place or Grid(*changed.shape), other or Grid(*unchanged.shape))
+    check_same_grid(*grids, names=names, remedy="give masks of one scene")
     overlap = int((changed & unchanged).sum())
     if overlap:
         raise LabelError(
@@ -141,11 +142,11 @@ def _read_masks(pair: MaskPair) -> Labels:
     values = np.full(changed.shape, UNLABELLED, dtype=np.uint8)
     values[unchanged] = UNCHANGED
     values[changed] = CHANGED
-    return Labels(values=values, name=f"{names[0]} + {names[1]}")
+    return Labels(values=values, name=f"{names[0]} + {names[1]}", place=place or other)
 
 
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    stored, nodata = _read_stored(find_input(path), None)
+def _read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid | None]:
+    stored, nodata, place = _read_stored(find_input(path), None)
     marks = np.unique(stored[stored != 0])
     if nodata is not None and nodata != 0:
         marks = marks[marks != nodata]
@@ -153,4 +154,4 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
         # Soft edges of a resampled or JPEG picture would silently become labels.
         listed = ", ".join(f"{float(v):g}" for v in marks[:8])
         raise LabelError(f"{path.name}: a mask has zero and one other value, but this holds {listed}")
-    return np.isin(stored, marks)
+    return np.isin(stored, marks), place

@@ -40,10 +40,12 @@ def measure_shift(
     if min(t1.shape[1:]) < 16:
         return 0.0, 0.0
     weight = (1 / np.maximum(noise[:_COMPONENTS], 1e-3)).astype(np.float32)[:, None, None]
-    first = _smooth(np.nan_to_num(t1[:_COMPONENTS]) * weight)
-    second = np.nan_to_num(t2[:_COMPONENTS]) * weight
+    # What one date lacks says nothing in the other: it would smooth into its neighbours in one date alone.
+    both = np.asarray(np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0))
+    first = _smooth(np.where(both, t1[:_COMPONENTS], np.float32(0)) * weight)
+    second = np.where(both, t2[:_COMPONENTS], np.float32(0)) * weight
     inner = (slice(None), slice(4, -4), slice(4, -4))
-    known = np.isfinite(t1[0] + t2[0])[inner[1:]]
+    known = both[inner[1:]]
     slope1 = np.gradient(first, axis=(1, 2))
     shift = np.zeros(2)
     for _ in range(_ITERATIONS):

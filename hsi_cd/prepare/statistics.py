@@ -70,7 +70,7 @@ def row_blocks(rows: int, cols: int) -> Iterator[slice]:
 
 
 def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.intp]:
-    """Bands that carry something in both dates.
+    """Bands that carry something in both dates, of those that the scene shows (:attr:`ScenePair.used`).
 
     A band without a single number, or with one number everywhere, teaches nothing and cannot be standardised.
 
@@ -90,7 +90,9 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
         for band in np.flatnonzero(~(low < high)):
             why = "has no data" if np.isnan(low[band]) else f"is {low[band]:g} everywhere"
             dead.setdefault(int(band), f"band {band + 1} of {date} ({cube.name}) {why}")
-    kept = np.setdiff1d(np.arange(pair.t1.bands.count), list(dead))
+    asked = range(pair.bands.count) if pair.used is None else pair.used
+    dead = {band: why for band, why in dead.items() if band in asked}
+    kept = np.setdiff1d(np.asarray(asked, dtype=np.intp), list(dead))
     if dead and (not drop_constant or kept.size == 0):
         more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
         raise BandError(
@@ -211,15 +213,13 @@ def percentile_limits(pair: ScenePair, bands: NDArray[np.intp], *, percent: floa
         float64 ``(2 dates, 2 ends, bands)``.
     """
     limits = np.empty((2, 2, len(bands)))
-    for date, cube in enumerate((pair.t1, pair.t2)):
+    for date in range(2):
         low, high = np.full(len(bands), np.inf), np.full(len(bands), -np.inf)
-        for block in row_blocks(*cube.grid.shape):
-            values = cube.read(block)[bands].reshape(len(bands), -1)
+        for values in _known_spectra(pair, bands, date):
             low = np.fmin(low, np.fmin.reduce(values, axis=1))
             high = np.fmax(high, np.fmax.reduce(values, axis=1))
         counts = np.zeros((len(bands), _HISTOGRAM_BINS))
-        for block in row_blocks(*cube.grid.shape):
-            values = cube.read(block)[bands].reshape(len(bands), -1)
+        for values in _known_spectra(pair, bands, date):
             for band in range(len(bands)):
                 counts[band] += np.histogram(values[band], _HISTOGRAM_BINS, (low[band], high[band]))[0]
         for band in range(len(bands)):
@@ -227,3 +227,12 @@ def percentile_limits(pair: ScenePair, bands: NDArray[np.intp], *, percent: floa
             cumulated = np.concatenate([[0.0], np.cumsum(counts[band])]) / counts[band].sum()
             limits[date, :, band] = np.interp([percent / 100, 1 - percent / 100], cumulated, edges)
     return limits
+
+
+def _known_spectra(pair: ScenePair, bands: NDArray[np.intp], date: int) -> Iterator[NDArray[np.float32]]:
+    """One date's spectra ``(bands, pixels)``, block by block, of the pixels that both dates know."""
+    for block in row_blocks(*pair.shape):
+        values = [each[bands].reshape(len(bands), -1) for each in pair.read(block)]
+        known = np.isfinite(values[0]).all(axis=0) & np.isfinite(values[1]).all(axis=0)
+        if known.any():
+            yield values[date][:, known]

@@ -1,9 +1,11 @@
 """Values: grids, bands, cubes, labels, pairs. No files, no torch."""
 
-from hsi_cd.scene.bands import Bands, check_same_bands
+from hsi_cd.scene.bands import Bands
+from hsi_cd.scene.contract import check_same_grid
 from hsi_cd.scene.cube import Cube, cube_from_array
-from hsi_cd.scene.grid import Grid, check_same_grid
+from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
+from hsi_cd.scene.matching import check_same_bands
 from hsi_cd.scene.pair import ScenePair
 from hsi_cd.scene.split import Split
 

@@ -40,29 +40,3 @@ class Bands:
         if self.centres:
             return [min(range(self.count), key=lambda i: abs(self.centres[i] - w)) for w in wavelengths]
         return [min(self.count - 1, max(0, int((w - 400) / 2100 * self.count))) for w in wavelengths]
-
-
-def check_same_bands(first: Bands, second: Bands, *, names: tuple[str, str], tolerance: float = 5.0) -> None:
-    """Refuse two cubes whose bands differ in number or, where both tell them, in wavelength.
-
-    Args:
-        first: bands of the first cube.
-        second: bands of the second cube.
-        names: what the two are called in the message.
-        tolerance: largest difference of centre wavelengths, nm, that is still the same band.
-
-    Raises:
-        BandError: with the first bands that differ.
-    """
-    a, b = names
-    if first.count != second.count:
-        raise BandError(f"{a} has {first.count} bands but {b} has {second.count}: keep the bands both have")
-    if first.centres and second.centres:
-        off = [i for i in range(first.count) if not abs(first.centres[i] - second.centres[i]) <= tolerance]
-        if off:
-            i = off[0]
-            raise BandError(
-                f"{len(off)} of {first.count} bands differ by more than {tolerance:g} nm between {a} and {b}, "
-                f"first band {i + 1}: {first.centres[i]:.1f} nm against {second.centres[i]:.1f} nm; "
-                "put both in the same band order"
-            )

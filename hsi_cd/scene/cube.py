@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.grid import Grid
+from hsi_cd.scene.validity import empty_pixels
 
 WindowReader = Callable[[slice, slice], NDArray[np.generic]]
 """Reads ``(rows, cols)`` slices, with plain non-negative bounds, as an array ``(bands, rows, cols)``."""
@@ -29,6 +30,9 @@ class Cube:
         dtype: number type of the stored values.
         reader: reads a window of stored values.
         nodata: stored value that means "nothing here", or None.
+        acquired: when it was taken, ISO 8601 as far as the file tells (``2006-05-03``), or empty.
+        saturated: stored value from which a pixel is saturated, or None for the rule of
+            :func:`hsi_cd.scene.validity.empty_pixels`.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Cube:
     dtype: np.dtype[np.generic]
     reader: WindowReader = field(repr=False)
     nodata: float | None = None
+    acquired: str = ""
+    saturated: float | None = None
 
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
         """Values of a window.
@@ -46,7 +52,8 @@ class Cube:
             cols: columns of the window; all by default.
 
         Returns:
-            float32 ``(bands, rows, cols)``; NaN where the file has no data, or no finite number.
+            float32 ``(bands, rows, cols)``; NaN where the file has no data or no finite number, and in every
+            band of a pixel that is all zero or saturated.
         """
         row0, row1, _ = (rows or slice(None)).indices(self.grid.rows)
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
@@ -58,7 +65,22 @@ class Cube:
             values[stored == self.nodata] = np.nan
         if np.issubdtype(stored.dtype, np.floating):
             values[~np.isfinite(values)] = np.nan
+        values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
         return values
+
+
+def derived_cube(
+    cube: Cube, reader: WindowReader, *, grid: Grid | None = None, bands: Bands | None = None
+) -> Cube:
+    """A cube whose ``reader`` makes its windows out of what another cube reads: float32, NaN for no data."""
+    return Cube(
+        name=cube.name,
+        grid=grid or cube.grid,
+        bands=bands or cube.bands,
+        dtype=np.dtype(np.float32),
+        reader=reader,
+        acquired=cube.acquired,
+    )
 
 
 def cube_from_array(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import LabelError
+from hsi_cd.scene.grid import Grid
 
 UNCHANGED, CHANGED, UNLABELLED = 0, 1, 255
 
@@ -20,11 +21,28 @@ class LabelScheme:
         unchanged: stored values of unchanged pixels.
         changed: stored values of changed pixels; several where a truth tells kinds of change apart.
         ignore: stored values of pixels nobody labelled.
+
+    Raises:
+        LabelError: a value is declared twice.
     """
 
     unchanged: tuple[int, ...]
     changed: tuple[int, ...]
     ignore: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        said = [*self.unchanged, *self.changed, *self.ignore]
+        twice = sorted({value for value in said if said.count(value) > 1})
+        if twice:
+            raise LabelError(
+                f"label value {', '.join(map(str, twice))} is declared twice ({self.describe()}): "
+                "a value is changed, unchanged or unlabelled"
+            )
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether several values mean changed, each a kind of change of its own."""
+        return len(self.changed) > 1
 
     def encode(self, stored: NDArray[np.generic], *, name: str = "truth") -> NDArray[np.uint8]:
         """Map stored values ``(rows, cols)`` to 0 unchanged, 1 changed, 255 unlabelled.
@@ -59,11 +77,21 @@ class Labels:
         values: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
         scheme: the scheme the file was read with.
         name: what messages call it.
+        kinds: stored values, integers ``(rows, cols)``, where the scheme tells kinds of change apart; else None.
+            They mean something only where ``values`` is changed.
+        place: grid of the file, or None where it has no georeference.
     """
 
     values: NDArray[np.uint8]
     scheme: LabelScheme = LabelScheme(unchanged=(UNCHANGED,), changed=(CHANGED,), ignore=(UNLABELLED,))
     name: str = "truth"
+    kinds: NDArray[np.integer] | None = None
+    place: Grid | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """Shape and, where the file has one, georeference."""
+        return self.place or Grid(*self.shape)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.errors import GridError
-from hsi_cd.scene.bands import check_same_bands
+from hsi_cd.scene.bands import Bands
+from hsi_cd.scene.contract import check_same_grid
 from hsi_cd.scene.cube import Cube
-from hsi_cd.scene.grid import Grid, check_same_grid
+from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import Labels
+from hsi_cd.scene.matching import BAND_TOLERANCE, check_same_bands
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class ScenePair:
         t1: the earlier date.
         t2: the later date.
         name: what messages, runs and tables call the scene.
+        band_tolerance: largest difference of centre wavelengths, nm, that is still the same band.
+        used: ascending indices of the bands that methods may look at, or None for all.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -31,16 +34,27 @@ class ScenePair:
     t1: Cube
     t2: Cube
     name: str = "scene"
+    band_tolerance: float = BAND_TOLERANCE
+    used: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")
-        check_same_grid(self.t1.grid, self.t2.grid, names=names)
-        check_same_bands(self.t1.bands, self.t2.bands, names=names)
+        check_same_grid(
+            self.t1.grid, self.t2.grid, names=names, remedy="resample t2 to the grid of t1, or use --align"
+        )
+        check_same_bands(self.t1.bands, self.t2.bands, names=names, tolerance=self.band_tolerance)
 
     @property
     def grid(self) -> Grid:
         """The grid of both dates, with the georeference of the first that has one."""
         return self.t1.grid if self.t1.grid.is_georeferenced else self.t2.grid
+
+    @property
+    def bands(self) -> Bands:
+        """The bands, as described by the date that tells their wavelengths, or else their names."""
+        described = [cube.bands for cube in (self.t1, self.t2)]
+        told = [b for b in described if b.centres] or [b for b in described if b.names]
+        return told[0] if told else described[0]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -54,13 +68,12 @@ class ScenePair:
         return self.t1.read(rows, cols), self.t2.read(rows, cols)
 
     def check_labels(self, labels: Labels) -> None:
-        """Refuse a truth map of another shape.
+        """Refuse a truth map that lies elsewhere: of another shape or, where both are georeferenced, another grid.
 
         Raises:
-            GridError: with both shapes.
+            GridError: with the difference.
         """
-        if labels.shape != self.shape:
-            raise GridError(
-                f"truth ({labels.name}) has {labels.shape[0]} x {labels.shape[1]} pixels but the scene has "
-                f"{self.shape[0]} x {self.shape[1]}: give the truth map of this scene"
-            )
+        names = (f"truth ({labels.name})", "the scene")
+        check_same_grid(
+            labels.grid, self.grid, names=names, remedy="give the truth map of this scene, on its grid"
+        )

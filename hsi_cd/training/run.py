@@ -25,6 +25,7 @@ from hsi_cd.evaluation.figures import panel_figure, save_figure
 from hsi_cd.inference.predict import write_maps
 from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz, write_text
 from hsi_cd.io.splits import read_split, write_split
+from hsi_cd.prepare.bands import choose_bands
 from hsi_cd.prepare.splits import leak_share, make_split, near_training
 from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
@@ -67,7 +68,11 @@ def run_training(
     device = choose_device(config.device)
     _check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic)
-    valid = valid_pixels(pair, usable_bands(pair, drop_constant=config.bands.drop_constant))
+    pair = choose_bands(pair, **config.bands.model_dump())
+    valid = valid_pixels(pair, usable_bands(pair))
+    lost = int((labels.values[~valid] != UNLABELLED).sum())
+    if lost:
+        log.warning("%d labelled pixels have no data in one of the dates: they neither teach nor judge", lost)
     labels = replace(labels, values=np.where(valid, labels.values, np.uint8(UNLABELLED)))
     split = make_split(labels, seed=config.seed, **config.split.model_dump())
     check_taught(config.method, split.protocol, split.train)

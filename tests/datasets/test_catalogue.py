@@ -23,10 +23,10 @@ def truth_values(entry: SceneEntry, truth: TruthFile) -> np.ndarray:
 
 
 def make_mat_scene(folder: Path, entry: SceneEntry, *, packing: int, truth: int, name: int = 0) -> None:
-    """The files of one packing, with cubes of zeros and ones."""
+    """The files of one packing, with cubes of ones and twos."""
     files = entry.file_sets[packing]
     variables: dict[str, dict[str, np.ndarray]] = {}
-    for value, cube in enumerate((files.t1, files.t2)):
+    for value, cube in enumerate((files.t1, files.t2), start=1):
         pixels = np.full(entry.shape, value, np.uint8)
         variables.setdefault(cube.names[0], {})[cube.key or "anything"] = pixels
     chosen = files.truths[truth]
@@ -59,7 +59,7 @@ def test_every_packing_opens(
     pair, labels = open_dataset(name, tmp_path)
     assert (pair.name, pair.shape, pair.t1.bands.count) == (name, (entry.rows, entry.cols), entry.bands)
     assert Counts(*labels.counts()) == entry.counts
-    assert pair.t1.read(slice(0, 1)).max() == 0 and pair.t2.read(slice(0, 1)).min() == 1  # the order of the dates
+    assert pair.t1.read(slice(0, 1)).max() == 1 and pair.t2.read(slice(0, 1)).min() == 2  # the order of the dates
     assert describe(tmp_path, name)[0].files.status == "complete"
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from hsi_cd.config import resolve
 from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import CheckpointError, ConfigError, LabelError, UnknownNameError
 from hsi_cd.inference import score_scene
 from hsi_cd.prepare.windows import read_window
@@ -130,6 +132,76 @@ class TestEveryMethod:
         assert "doi:10." in method.reference
         assert "drop_constant" in method.options
         assert len(method.summary) <= 110
+
+
+LOST = ((4, 5), (20, 11), (0, 0), (30, 3))
+
+
+def spoilt(kind: str, *, other_date: int = 0) -> ScenePair:
+    """The scene with four pixels lost in one date, told in one of the ways that there are."""
+    made = simulate_pair(SimulationOptions(rows=ROWS, cols=COLS, bands=12, dtype="uint16", seed=3))
+    t1, t2 = made.t1.copy(), made.t2.copy()
+    assert 7 not in t1 and 7 not in t2
+    for i, at in enumerate(LOST):
+        lost, other = (t1, t2) if i % 2 else (t2, t1)
+        lost[:, *at] = {"nodata": 7, "zero": 0, "saturated": 65535, "one band": 9000 + i}[kind]
+        if kind == "one band":
+            lost[3, *at] = 7
+        if other_date:
+            other[:, *at] = other_date
+    return ScenePair(*(cube_from_array(values, nodata=7) for values in (t1, t2)))
+
+
+def fitted_map(name: str, pair: ScenePair) -> np.ndarray:
+    """The map of a method fitted on a spoilt scene, taught by pixels far from what is lost."""
+    fit = METHODS[name].fit
+    assert fit is not None
+    pixels, target = labels()
+    far = [max(abs(p // COLS - r), abs(p % COLS - c)) > 6 for p in pixels for r, c in LOST]
+    kept = np.reshape(far, (len(pixels), len(LOST))).all(axis=1)
+    taught = (pixels[kept], target[kept]) if METHODS[name].needs_labels else ()
+    return score_scene(fit(pair, *taught, options=QUICK.get(name), seed=1), pair)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_pixel_is_lost_however_the_file_says_so(name: str) -> None:
+    """The fit and the map are the same, to the last bit, whatever stands where there is no data."""
+    expected = fitted_map(name, spoilt("nodata"))
+    assert np.isnan([expected[at] for at in LOST]).all()
+    for kind in ("zero", "saturated", "one band"):
+        np.testing.assert_array_equal(fitted_map(name, spoilt(kind)), expected)
+
+
+@pytest.mark.parametrize("name", [name for name in FITTED if name not in ("auto", "superpixel")])
+def test_what_the_other_date_holds_there_enters_no_statistics(name: str) -> None:
+    """It reaches only those neighbours into which the undone shift mixes it.
+
+    Of two methods these neighbours enter the fit, because it is made on the registered dates.
+    """
+    first, second = (fitted_map(name, spoilt("nodata", other_date=value)) for value in (3000, 40000))
+    assert np.isnan([first[at] for at in LOST]).all()
+    row, col = np.indices((ROWS, COLS))
+    far = np.all([np.maximum(abs(row - r), abs(col - c)) > 6 for r, c in LOST], axis=0)
+    np.testing.assert_array_equal(first[far], second[far])
+
+
+@pytest.mark.parametrize("clip", [0.0, 2.0])
+def test_the_network_sees_the_same_however_a_pixel_is_lost(clip: float) -> None:
+    config = resolve([("test", {"model": {"members": 1}, "prepare": {"clip_percent": clip}})])
+    detector, valid = fit_siamese(spoilt("nodata"), config)
+    patches = detector.patches(spoilt("nodata"))
+    assert sorted(map(tuple, np.argwhere(~valid))) == sorted(LOST)
+    for kind in ("zero", "saturated", "one band"):
+        again, still = fit_siamese(spoilt(kind), config)
+        np.testing.assert_array_equal(still, valid)
+        assert again.shift == detector.shift
+        seen = again.patches(spoilt(kind))
+        for name in ("t1", "t2", "valid"):
+            assert torch.equal(getattr(seen, name), getattr(patches, name))
+    a, b = (fit_siamese(spoilt("nodata", other_date=value), config)[0] for value in (3000, 40000))
+    assert a.shift == b.shift
+    for name in ("weight", "offset", "clip", "noise"):
+        np.testing.assert_array_equal(getattr(a.transform, name), getattr(b.transform, name))
 
 
 @pytest.mark.parametrize("name", LABEL_FREE)

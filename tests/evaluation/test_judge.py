@@ -1,12 +1,13 @@
 """Judging a map under every protocol: what is scored, and what the result says of it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hsi_cd.errors import GridError
-from hsi_cd.evaluation import ClassCounts, RunResult, judge_map
+from hsi_cd.evaluation import ClassCounts, RunResult, judge_map, score_table
 from hsi_cd.scene import Labels, Split
 
 TRUTH = Labels(np.array([[0, 0, 1, 1], [0, 255, 1, 1]], np.uint8))
@@ -56,3 +57,37 @@ def test_without_a_split_all_labelled_pixels_judge():
 def test_a_map_of_another_scene_is_refused():
     with pytest.raises(GridError, match="4 x 2 pixels but the truth"):
         judge_map(CHANGE.T, TRUTH, dataset="d", method="m")
+
+
+def test_kinds_of_change_have_their_recall():
+    kinds = np.array([[9, 9, 2, 2], [9, 9, 5, 5]])
+    labels = replace(TRUTH, kinds=kinds)
+    result = judge_map(CHANGE, labels, dataset="d", method="m", details={"note": "kept"})
+    assert result.details == {
+        "note": "kept",
+        "kind 2/recall": 0.5,
+        "kind 2/pixels": 2,
+        "kind 5/recall": 1.0,
+        "kind 5/pixels": 2,
+    }
+    # The recall of all change is the mean of the kinds', weighted by their pixels.
+    assert result.scores["recall"] == (0.5 * 2 + 1.0 * 2) / 4
+    table = score_table(result)
+    assert "kind of change" in table and "kind 5" in table and "0.5000" in table
+    assert score_table(result.to_dict()) == table
+
+
+def test_a_kind_counts_only_where_it_judges():
+    kinds = np.array([[9, 9, 2, 2], [9, 9, 5, 5]])
+    change = CHANGE.copy()
+    change[1, 2:] = 255
+    split = Split("P1", 3, (2, 4), np.array([0, 3]))
+    result = judge_map(change, replace(TRUTH, kinds=kinds), dataset="d", method="m", split=split)
+    assert result.details["kind 2/recall"] == 1.0 and result.details["kind 2/pixels"] == 1
+    assert math.isnan(result.details["kind 5/recall"]) and result.details["kind 5/pixels"] == 0
+    assert "undefined" in score_table(RunResult.from_dict(result.to_dict()))
+
+
+def test_one_kind_is_no_kind():
+    assert not judge(None).details
+    assert "kind" not in score_table(judge(None))

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -151,6 +152,15 @@ def test_the_numbers_are_those_of_the_runs():
     ]  # fmt: skip
     assert "seed: 0" in page.words
     assert "best epoch" in page.words
+
+
+def test_kinds_of_change_have_a_table():
+    run = make(bare=True)
+    details = {"kind 3/recall": 0.1234, "kind 3/pixels": 4321}
+    page = Page(report_page([replace(run, result=replace(run.result, details=details))]))
+    at = page.words.index("kind 3")
+    assert page.words[at : at + 3] == ["kind 3", "4,321", "0.1234"]
+    assert "Kind of change" not in Page(report_page([run])).words
 
 
 def test_protocols_do_not_share_a_table():

@@ -1,9 +1,12 @@
 """Dense scoring and the maps it writes, with a detector simple enough to check by hand."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
 import scipy.ndimage
@@ -19,6 +22,7 @@ from hsi_cd.errors import BandError, OutputError
 from hsi_cd.inference import change_map, score_rows, score_scene
 from hsi_cd.inference.predict import write_maps
 from hsi_cd.inference.scoring import rows_per_band
+from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, cube_from_array
 
 UTM = CRS.from_epsg(32651)
@@ -185,3 +189,30 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path: Path, existing: bool
     assert detector.windows == 1
     left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert left == ({"change.tif": b"of an earlier run"} if existing else {})
+
+
+def test_the_dates_are_in_the_tags(tmp_path: Path) -> None:
+    pair = random_pair(9, 8)
+    pair = replace(pair, t1=replace(pair.t1, acquired="2004-05-01"))
+    write_maps(MeanDifference(), pair, change=tmp_path / "change.tif")
+    with quiet_georeference(), rasterio.open(tmp_path / "change.tif") as file:
+        assert file.tags()["T1_DATE"] == "2004-05-01"
+        assert "T2_DATE" not in file.tags()
+
+
+def test_a_region_over_all_row_bands_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The map is scored in bands of rows; a stripe from top to bottom is one polygon all the same."""
+    rows, cols = 40, 12
+    t1, t2 = np.full((2, 3, rows, cols), 5, np.float32)
+    t2[:, :, 3:5] = 9
+    t2[:, 20, 9] = 45  # a second region, of 5 x 5 pixels
+    place = Grid(rows, cols, UTM, PLACE)
+    pair = ScenePair(*(cube_from_array(values, grid=place) for values in (t1, t2)))
+    monkeypatch.setattr("hsi_cd.inference.predict.score_rows", partial(score_rows, rows=7))
+    paths = {"change": tmp_path / "change.tif", "vector": tmp_path / "regions.gpkg"}
+    write_maps(MeanDifference(), pair, **paths, threshold=1.5, min_area=30_000)
+    fields = pyogrio.raw.read(paths["vector"])[3]
+    assert [field.tolist() for field in fields[:3]] == [[160 * 900.0], ["m2"], [160]]
+    with pytest.raises(OutputError, match=r"change\.tif exists"):
+        write_maps(MeanDifference(), pair, **(paths | {"vector": tmp_path / "again.gpkg"}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["change.tif", "regions.gpkg"]

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
+from rasterio.rpc import RPC
 
 from hsi_cd.errors import FormatError, MissingInputError, OutputError
 from hsi_cd.io import COLOURS, map_writers, read_map
@@ -27,14 +29,19 @@ def names(folder: Path) -> list[str]:
 
 
 def write_both(
-    folder: Path, grid: Grid, *, step: int = 7, overwrite: bool = False
+    folder: Path, grid: Grid, *, step: int = 7, cog: bool = False, overwrite: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     change = rng.choice(np.array([0, 1, 255], dtype=np.uint8), grid.shape)
     score = rng.random(grid.shape, dtype=np.float32)
     score[change == 255] = np.nan
     with map_writers(
-        folder / "change.tif", folder / "score.tif", grid=grid, tags={"THRESHOLD": "0.5"}, overwrite=overwrite
+        folder / "change.tif",
+        folder / "score.tif",
+        grid=grid,
+        tags={"THRESHOLD": "0.5"},
+        cog=cog,
+        overwrite=overwrite,
     ) as writers:
         assert writers.score is not None
         for row in range(0, grid.rows, step):
@@ -81,6 +88,61 @@ def test_ground_control_points_are_carried(tmp_path: Path) -> None:
     assert crs == CRS.from_epsg(4326)
     assert [(p.row, p.col, p.x, p.y) for p in points] == [(p.row, p.col, p.x, p.y) for p in gcps]
     assert len(read_map(tmp_path / "change.tif")[1].gcps) == 4
+
+
+def test_sensor_models_are_carried(tmp_path: Path) -> None:
+    ones = [1.0, *[0.0] * 19]
+    rpcs = RPC(100, 50, 48.5, 0.1, ones, ones, 15, 10, 11.5, 0.2, ones, ones, 10, 10)
+    write_both(tmp_path, Grid(30, 20, rpcs=rpcs))
+    for name in ("change.tif", "score.tif"):
+        with quiet_georeference(), rasterio.open(tmp_path / name) as dataset:
+            assert (dataset.rpcs.lat_off, dataset.rpcs.line_num_coeff) == (48.5, ones)
+    write_both(tmp_path, Grid(30, 20, crs=UTM, transform=PLACE, rpcs=rpcs), overwrite=True)
+    with rasterio.open(tmp_path / "change.tif") as dataset:
+        assert (dataset.crs, dataset.transform, dataset.rpcs.long_scale) == (UTM, PLACE, 0.2)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        Grid(1100, 700, crs=UTM, transform=PLACE),
+        Grid(600, 530, gcps=tuple(GroundControlPoint(r, c, 10 + c / 600, 50 - r / 600) for r, c in
+                                  ((0, 0), (0, 530), (600, 0), (600, 530))), gcp_crs=CRS.from_epsg(4326)),
+        Grid(40, 30),
+    ],
+    ids=["placed", "gcps", "small"],
+)  # fmt: skip
+def test_cloud_optimized_maps_hold_the_same(tmp_path: Path, grid: Grid) -> None:
+    for cog in (False, True):
+        (tmp_path / str(cog)).mkdir()
+        change, score = write_both(tmp_path / str(cog), grid, step=300, cog=cog)
+    for name, values in (("change.tif", change), ("score.tif", score)):
+        with quiet_georeference(), rasterio.open(tmp_path / "True" / name) as dataset:
+            assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert dataset.tags()["THRESHOLD"] == "0.5"
+            np.testing.assert_array_equal(dataset.read(1), values)
+            assert (dataset.crs, dataset.transform) == (grid.crs, grid.transform or Affine.identity())
+            assert len(dataset.gcps[0]) == len(grid.gcps)
+            assert bool(dataset.overviews(1)) == (grid.rows > 512)
+            with quiet_georeference(), rasterio.open(tmp_path / "False" / name) as plain:
+                assert (dataset.nodata, dataset.dtypes) == (pytest.approx(plain.nodata, nan_ok=True), plain.dtypes)
+                assert (dataset.rpcs, dataset.descriptions) == (plain.rpcs, plain.descriptions)
+                if name == "change.tif":
+                    assert dataset.colormap(1) == plain.colormap(1)
+                    for size in dataset.overviews(1):
+                        small = dataset.read(1, out_shape=(grid.rows // size, grid.cols // size))
+                        assert set(np.unique(small)) <= {0, 1, 255}
+    assert names(tmp_path / "True") == ["change.tif", "score.tif"]
+
+
+def test_a_cloud_optimized_map_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RasterioIOError("no space left")
+
+    monkeypatch.setattr("rasterio.shutil.copy", full)
+    with pytest.raises(OutputError, match="no space left"):
+        write_both(tmp_path, Grid(20, 20), cog=True)
+    assert names(tmp_path) == []
 
 
 def test_tiles_are_written_once(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from PIL import Image
+from rasterio.crs import CRS
 from scipy.io import loadmat, savemat
 
 from hsi_cd.errors import FormatError, GridError, LabelError, MissingInputError
 from hsi_cd.io import MaskPair, infer_scheme, read_labels
 from hsi_cd.io.raster import quiet_georeference
-from hsi_cd.scene import LabelScheme
+from hsi_cd.scene import Grid, LabelScheme
 
 ZERO_ONE = LabelScheme(unchanged=(0,), changed=(1,))
 ONE_TWO = LabelScheme(unchanged=(1,), changed=(2,))
@@ -50,6 +52,20 @@ def test_real_truths_have_their_counts(shared: Path, name: str, scheme: LabelSch
     assert labels.counts() == counts
     stored = next(v for k, v in loadmat(path).items() if not k.startswith("_"))
     np.testing.assert_array_equal(labels.values == 1, np.isin(stored, scheme.changed))
+
+
+@pytest.mark.parametrize(("name", "scheme", "counts"), REAL)
+def test_kinds_of_change_are_kept(shared: Path, name: str, scheme: LabelScheme, counts: tuple) -> None:
+    labels = read_labels(shared / "truth" / name, scheme=scheme)
+    if len(scheme.changed) == 1:
+        assert labels.kinds is None
+        return
+    assert labels.kinds is not None
+    stored = next(v for k, v in loadmat(shared / "truth" / name).items() if not k.startswith("_"))
+    changed = labels.values == 1
+    np.testing.assert_array_equal(labels.kinds[changed], stored[changed])
+    assert set(np.unique(labels.kinds[changed])) == set(scheme.changed)
+    assert sum(int((labels.kinds[changed] == kind).sum()) for kind in scheme.changed) == counts[1]
 
 
 @pytest.mark.parametrize("twins", [("GT.mat", "GTChina.mat"), ("GTChina1.mat", "label.mat"),
@@ -156,3 +172,21 @@ def test_a_cube_is_no_truth(tmp_path: Path) -> None:
         read_labels(image(tmp_path / "a.tif", [[0, 1]], [[1, 0]]))
     with pytest.raises(FormatError, match="a key"):
         read_labels(image(tmp_path / "b.tif", [[0, 1]]), key="x")
+
+
+def test_a_truth_keeps_its_place(tmp_path: Path) -> None:
+    place = {"crs": "EPSG:32651", "transform": Affine(30, 0, 2e5, 0, -30, 3.6e6)}
+    labels = read_labels(image(tmp_path / "a.tif", [[0, 1, 1]], **place))
+    assert labels.grid == Grid(1, 3, CRS.from_epsg(32651), place["transform"])
+    assert read_labels(image(tmp_path / "b.tif", [[0, 1, 1]])).grid == Grid(1, 3)
+    moved = place | {"transform": place["transform"] @ Affine.translation(2, 0)}
+    changed = image(tmp_path / "c.tif", [[1, 0, 0]], **place)
+    with pytest.raises(GridError, match="differ by up to 2 pixels: give masks of one scene"):
+        read_labels(MaskPair(changed, image(tmp_path / "d.tif", [[0, 1, 0]], **moved)))
+    masks = read_labels(MaskPair(changed, image(tmp_path / "e.tif", [[0, 1, 0]], **place)))
+    assert masks.grid == labels.grid
+
+
+def test_a_value_declared_twice_is_refused() -> None:
+    with pytest.raises(LabelError, match="label value 1 is declared twice"):
+        LabelScheme(unchanged=(0, 1), changed=(1, 2))

@@ -193,7 +193,7 @@ def test_percentiles_are_those_of_numpy_to_one_bin(percent: float) -> None:
     dates[0, 1, ::3] = np.nan
     found = percentile_limits(as_pair(dates), np.array([1, 3]), percent=percent)
     for date in range(2):
-        values = dates[date, [1, 3]].reshape(2, -1)
+        values = dates[date, [1, 3]][:, np.isfinite(dates[0, 1])]  # what one date lacks counts in neither
         expected = np.nanpercentile(values, [percent, 100 - percent], axis=1)
         bin_width = (np.nanmax(values, axis=1) - np.nanmin(values, axis=1)) / 4096
         # numpy interpolates between neighbouring pixels; any value between them is a percentile.

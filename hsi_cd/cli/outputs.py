@@ -1,0 +1,74 @@
+"""Options of the commands that write maps, beside the maps' names."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hsi_cd.scene import Grid
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is written in another form, or beside the maps.
+
+    Attributes:
+        cog: write Cloud Optimized GeoTIFFs.
+        vector: file of the changed regions as polygons, or None.
+        min_area: smallest region kept.
+    """
+
+    cog: bool = False
+    vector: Path | None = None
+    min_area: float = 0.0
+
+    def check(self, grid: Grid, *, overwrite: bool) -> None:
+        """Refuse polygons that could not be written, before any long work.
+
+        Raises:
+            OutputError: the file exists or cannot be written.
+            FormatError: its name's ending tells no format.
+            GridError: the scene has no CRS and transform.
+        """
+        from hsi_cd.io import check_output, check_vector
+
+        if self.vector is not None:
+            check_output(self.vector, overwrite=overwrite)
+            check_vector(self.vector, grid)
+
+
+def extra_options(command: Command) -> Command:
+    """Options that are handed to the command together, as ``extras``."""
+
+    @functools.wraps(command)
+    def gathered(*arguments: Any, cog: bool, vector: Path | None, min_area: float | None, **others: Any) -> Any:
+        if min_area is not None and vector is None:
+            raise click.UsageError("--min-area is about polygons: give --vector FILE, too")
+        return command(*arguments, extras=Extras(cog, vector, min_area or 0.0), **others)
+
+    decorated: Any = gathered
+    for option in (
+        click.option(
+            "--min-area",
+            type=click.FloatRange(min=0),
+            metavar="AREA",
+            help="Leave out smaller regions; in the CRS's unit squared, m2 where that is degrees.",
+        ),
+        click.option(
+            "--vector",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Changed regions as polygons (.gpkg, .geojson), with area and mean probability.",
+        ),
+        click.option("--cog", is_flag=True, help="Write Cloud Optimized GeoTIFFs, with overviews."),
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]

@@ -1,0 +1,162 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pyogrio.raw
+import pytest
+import rasterio.features
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio.crs import CRS
+
+from hsi_cd.errors import FormatError, GridError
+from hsi_cd.io import write_regions
+from hsi_cd.io.regions import pixel_areas
+from hsi_cd.scene import Grid
+
+UTM = CRS.from_epsg(32651)
+PLACE = Affine(30, 0, 200000, 0, -30, 3600000)
+FEET = CRS.from_epsg(2263)
+WGS84 = CRS.from_epsg(4326)
+
+
+def grid(shape: tuple[int, int], *, crs: CRS = UTM, transform: Affine = PLACE) -> Grid:
+    return Grid(*shape, crs=crs, transform=transform)
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Fields by name, and the geometries as GeoJSON has them."""
+    meta, _, geometry, fields = pyogrio.raw.read(path)
+    return dict(zip(meta["fields"].tolist(), fields, strict=True)) | {"wkb": geometry, "crs": meta["crs"]}
+
+
+def rings(wkb: bytes) -> list[np.ndarray]:
+    """The rings of a little-endian polygon."""
+    count, at, found = int.from_bytes(wkb[5:9], "little"), 9, []
+    for _ in range(count):
+        points = int.from_bytes(wkb[at : at + 4], "little")
+        found.append(np.frombuffer(wkb, "<f8", 2 * points, at + 4).reshape(points, 2))
+        at += 4 + 16 * points
+    return found
+
+
+def flood(change: np.ndarray) -> list[set[tuple[int, int]]]:
+    """Regions that hang together by edges, the slow way."""
+    left = {tuple(at) for at in np.argwhere(change == 1).tolist()}
+    regions = []
+    while left:
+        todo, region = [left.pop()], set()
+        while todo:
+            r, c = todo.pop()
+            region.add((r, c))
+            near = {(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)} & left
+            left -= near
+            todo += near
+        regions.append(region)
+    return regions
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    change=arrays(
+        np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 255])
+    ),
+    least=st.integers(0, 4),
+)
+def test_regions_are_those_of_a_flood(tmp_path_factory, change: np.ndarray, least: int) -> None:
+    path = tmp_path_factory.mktemp("regions") / "r.gpkg"
+    probability = np.random.default_rng(change.size).random(change.shape, dtype=np.float32)
+    count = write_regions(path, change, probability[change == 1], grid=grid(change.shape), min_area=900.0 * least)
+    expected = sorted(
+        (len(region), round(float(np.mean([probability[at] for at in region])), 5))
+        for region in flood(change)
+        if len(region) >= least
+    )
+    found = read(path)
+    assert count == len(expected) == len(found["wkb"])
+    assert sorted(zip(found["pixels"].tolist(), np.round(found["probability"], 5), strict=True)) == [
+        (n, pytest.approx(p, abs=2e-5)) for n, p in expected
+    ]
+    np.testing.assert_allclose(found["area"], 900 * found["pixels"])
+    # Burnt in again, the polygons are the pixels they came from.
+    if count:
+        shapes = [{"type": "Polygon", "coordinates": [r.tolist() for r in rings(w)]} for w in found["wkb"]]
+        burnt = rasterio.features.rasterize(shapes, out_shape=change.shape, transform=PLACE)
+        kept = np.zeros(change.shape, bool)
+        for region in flood(change):
+            if len(region) >= least:
+                kept[tuple(np.array(sorted(region)).T)] = True
+        np.testing.assert_array_equal(burnt == 1, kept)
+
+
+def test_a_hole_stays_a_hole(tmp_path: Path) -> None:
+    change = np.ones((5, 5), np.uint8)
+    change[2, 2] = 0
+    write_regions(tmp_path / "r.gpkg", change, np.ones(24, np.float32), grid=grid(change.shape))
+    found = read(tmp_path / "r.gpkg")
+    assert [len(ring) for ring in rings(found["wkb"][0])] == [5, 5]
+    assert (found["area"].tolist(), found["unit"].tolist()) == ([24 * 900.0], ["m2"])
+    assert found["crs"] == "EPSG:32651"
+
+
+def test_geojson_lies_in_longitude_and_latitude(tmp_path: Path) -> None:
+    change = np.zeros((40, 30), np.uint8)
+    change[10:12, 4:9] = 1
+    write_regions(tmp_path / "r.geojson", change, np.full(10, 0.75, np.float32), grid=grid(change.shape))
+    (feature,) = json.loads((tmp_path / "r.geojson").read_text())["features"]
+    assert feature["properties"] == {"area": 9000.0, "unit": "m2", "pixels": 10, "probability": 0.75}
+    corners = [PLACE @ corner for corner in ((4, 10), (9, 10), (9, 12), (4, 12))]
+    lon, lat = rasterio.warp.transform(UTM, WGS84, *zip(*corners, strict=True))
+    ring = np.array(feature["geometry"]["coordinates"][0])
+    assert np.allclose(ring[0], ring[-1]) and len(ring) == 5
+    for place in zip(lon, lat, strict=True):
+        assert np.abs(ring - place).max(axis=1).min() < 1e-6
+    x, y = ring.T
+    assert (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() > 0  # RFC 7946: the outer ring runs counterclockwise
+
+
+def test_no_change_is_an_empty_file_that_opens(tmp_path: Path) -> None:
+    for name in ("r.gpkg", "r.geojson"):
+        assert (
+            write_regions(tmp_path / name, np.zeros((4, 4), np.uint8), np.empty(0, np.float32), grid=grid((4, 4)))
+            == 0
+        )
+        assert pyogrio.read_info(tmp_path / name)["features"] == 0
+
+
+def test_the_area_of_the_whole_earth() -> None:
+    """Of WGS 84: 510,065,621.724 km2 (NIMA TR8350.2)."""
+    area, unit = pixel_areas(grid((180, 360), crs=WGS84, transform=Affine(1, 0, -180, 0, -1, 90)))
+    assert unit == "m2"
+    assert 360 * area.sum() == pytest.approx(510_065_621_724_000, rel=1e-9)
+
+
+@pytest.mark.parametrize("latitude", [0.0, 48.1, -77.0])
+def test_small_pixels_in_degrees_against_their_sides(latitude: float) -> None:
+    """The radii of curvature give the sides of a small pixel."""
+    step = 1e-4
+    here = grid((1, 1), crs=WGS84, transform=Affine(step, 0, -1.7, 0, -step, latitude + step / 2))
+    a, e2 = 6378137.0, 0.00669437999014
+    root = 1 - e2 * math.sin(math.radians(latitude)) ** 2
+    north = math.radians(step) * a * (1 - e2) / root**1.5
+    east = math.radians(step) * a / math.sqrt(root) * math.cos(math.radians(latitude))
+    assert pixel_areas(here)[0][0] == pytest.approx(north * east, rel=1e-7)
+
+
+def test_other_units_are_named() -> None:
+    area, unit = pixel_areas(grid((3, 3), crs=FEET, transform=Affine(10, 0, 9e5, 0, -10, 2e5)))
+    assert area.tolist() == [100.0] * 3 and "foot" in unit.lower() and unit.endswith("2")
+    turned = Affine(30, 0, 0, 0, -30, 0) @ Affine.rotation(30)
+    np.testing.assert_allclose(pixel_areas(grid((2, 2), transform=turned))[0], 900)
+
+
+def test_regions_without_a_place_or_a_format_are_refused(tmp_path: Path) -> None:
+    none = np.zeros((3, 3), np.uint8), np.empty(0, np.float32)
+    with pytest.raises(GridError, match=r"no CRS and transform.*--like"):
+        write_regions(tmp_path / "r.gpkg", *none, grid=Grid(3, 3))
+    with pytest.raises(FormatError, match=r"\.gpkg or \.geojson"):
+        write_regions(tmp_path / "r.shp", *none, grid=grid((3, 3)))
+    assert not list(tmp_path.iterdir())

@@ -43,8 +43,10 @@ Examples:
 def detect(
     method: str,
     dataset: str | None,
-    t1: Path | None,
-    t2: Path | None,
+    t1: tuple[Path, ...],
+    t2: tuple[Path, ...],
+    axes: str | None,
+    resample: bool,
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
@@ -70,7 +72,7 @@ def detect(
         if target is not None:
             check_output(target, overwrite=overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
-    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
+    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample)
     grid = grid_like(like, pair.shape) if like is not None else None
 
     from hsi_cd.detectors.registry import find_method

@@ -35,8 +35,10 @@ Examples:
 def predict(
     checkpoint: Path,
     dataset: str | None,
-    t1: Path | None,
-    t2: Path | None,
+    t1: tuple[Path, ...],
+    t2: tuple[Path, ...],
+    axes: str | None,
+    resample: bool,
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
@@ -62,7 +64,7 @@ def predict(
     for target in (output, score):
         if target is not None:
             check_output(target, overwrite=overwrite)
-    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root)
+    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample)
     grid = grid_like(like, pair.shape) if like is not None else None
 
     from hsi_cd.inference.predict import write_maps

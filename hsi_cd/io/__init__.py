@@ -1,4 +1,4 @@
-"""Files to values and back: MATLAB, ENVI, GeoTIFF; truth maps; outputs that appear whole or not at all."""
+"""Files to values and back: cubes of every kind, truth maps, outputs that appear whole or not at all."""
 
 from hsi_cd.io.atomic import (
     atomic_path,
@@ -9,12 +9,16 @@ from hsi_cd.io.atomic import (
     write_npz,
     write_text,
 )
-from hsi_cd.io.cubes import open_cube
+from hsi_cd.io.axes import Axes, Expected, parse_axes
+from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
 __all__ = [
     "COLOURS",
+    "Axes",
+    "CubeSource",
+    "Expected",
     "MapWriters",
     "MaskPair",
     "RasterWriter",
@@ -22,8 +26,11 @@ __all__ = [
     "atomic_paths",
     "check_output",
     "infer_scheme",
+    "map_shape",
     "map_writers",
     "open_cube",
+    "open_cubes",
+    "parse_axes",
     "read_labels",
     "read_map",
     "read_scores",

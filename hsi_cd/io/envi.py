@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.io.kinds import refuse_foreign
 
 _SUFFIXES = ("", ".dat", ".img", ".bsq", ".bil", ".bip", ".raw")
 _BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}  # by ENVI's "data type"
@@ -64,6 +65,7 @@ def find_envi_pair(path: Path) -> tuple[Path, Path]:
         return _data_beside(path), path
     header = _header_beside(path)
     if header is None:
+        refuse_foreign(path)
         raise FormatError(
             f"{path} is neither a MATLAB, GeoTIFF nor ENVI file: its first bytes are unknown and no ENVI header "
             f"({path.stem}.hdr or {path.name}.hdr) lies beside it"

@@ -9,6 +9,7 @@ from typing import Any
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.rpc import RPC
 
 from hsi_cd.errors import GridError
 
@@ -26,6 +27,8 @@ class Grid:
         transform: affine map from (col, row) to CRS coordinates, or None where the file has none.
         gcps: ground control points, used where there is no transform.
         gcp_crs: coordinate reference system of the ground control points.
+        rpcs: rational polynomial coefficients of the sensor, or None; they place pixels roughly, beside or in
+            place of the others.
     """
 
     rows: int
@@ -34,6 +37,7 @@ class Grid:
     transform: Affine | None = None
     gcps: tuple[GroundControlPoint, ...] = ()
     gcp_crs: CRS | None = None
+    rpcs: RPC | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -43,15 +47,16 @@ class Grid:
     @property
     def is_georeferenced(self) -> bool:
         """Whether the pixels can be placed on the ground."""
-        return self.transform is not None or bool(self.gcps)
+        return self.transform is not None or bool(self.gcps) or self.rpcs is not None
 
     def georeference(self) -> dict[str, Any]:
-        """The keywords with which rasterio writes this georeference: crs and transform, or gcps with their crs."""
+        """The keywords with which rasterio writes this georeference: crs with transform or gcps, and rpcs."""
+        sensor = {} if self.rpcs is None else {"rpcs": self.rpcs}
         if self.transform is not None:
-            return {"crs": self.crs, "transform": self.transform}
+            return {"crs": self.crs, "transform": self.transform, **sensor}
         if self.gcps:
-            return {"crs": self.gcp_crs, "gcps": list(self.gcps)}
-        return {}
+            return {"crs": self.gcp_crs, "gcps": list(self.gcps), **sensor}
+        return sensor
 
 
 def check_same_grid(first: Grid, second: Grid, *, names: tuple[str, str]) -> None:

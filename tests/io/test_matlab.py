@@ -97,11 +97,6 @@ def test_missing_files_name_what_is_near(tmp_path: Path) -> None:
         open_cube(tmp_path / "zzz")
 
 
-def test_version_7_3_is_named(shared: Path) -> None:
-    with pytest.raises(FormatError, match=r"MATLAB v7\.3.*-v7"):
-        open_cube(shared / "files/abu-urban-1.mat")
-
-
 def test_the_farmland_cube_is_what_scipy_reads(shared: Path) -> None:
     path = shared / "scenes/farmland/Farm1.mat"
     expected = loadmat(path)["imgh"]

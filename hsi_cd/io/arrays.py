@@ -97,7 +97,7 @@ def open_array_cube(
         name=name,
         grid=Grid(rows, cols),
         bands=Bands(count, centres=centres),
-        dtype=variable.dtype,
+        dtype=variable.dtype.newbyteorder("="),
         reader=ArrayReader(path, kind, variable, order),
         nodata=nodata,
         scale=(scale,) * count if scale != 1 or offset != 0 else (),

@@ -7,7 +7,7 @@ with a reason, before rasterio would read zeros past the end of the file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
@@ -16,6 +16,8 @@ from hsi_cd.io.kinds import refuse_foreign
 _SUFFIXES = ("", ".dat", ".img", ".bsq", ".bil", ".bip", ".raw")
 _BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}  # by ENVI's "data type"
 _COMPLEX = (6, 9)
+_INTERLEAVES: tuple[str, ...] = ("bsq", "bil", "bip")
+_BYTE_ORDERS: tuple[str, ...] = ("0", "1")
 _FIELD = re.compile(r"^[ \t]*([^={}\n;]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", re.MULTILINE)
 _LARGEST_HEADER = 64 * 2**20  # bytes; a real one has some kilobytes, a long list of spectra some megabytes
 
@@ -32,6 +34,7 @@ class EnviHeader:
         offset: bytes before the first number.
         data_type: ENVI's code of the number type.
         compressed: whether the data file is gzipped, and its size says nothing.
+        fields: all fields by name, in small letters with ``_`` for a blank.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class EnviHeader:
     offset: int
     data_type: int
     compressed: bool
+    fields: dict[str, str] = field(repr=False)
 
     @property
     def data_bytes(self) -> int:
@@ -84,7 +88,11 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
         FormatError: it is a spectral library, of complex numbers, or a size is absent or no number.
     """
     with path.open("rb") as handle:
-        text = handle.read(_LARGEST_HEADER).decode("utf-8", errors="replace")
+        raw = handle.read(_LARGEST_HEADER)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:  # as "µm" is written by older programs
+        text = raw.decode("latin-1")
     # Old Macintosh headers end their lines with a bare carriage return.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     fields = {" ".join(key.lower().split()): value.strip() for key, value in _FIELD.findall(text)}
@@ -99,12 +107,17 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
         offset=_integer(path, fields, "header offset", default=0),
         data_type=_integer(path, fields, "data type"),
         compressed=_integer(path, fields, "file compression", default=0) != 0,
+        fields={key.replace(" ", "_"): value for key, value in fields.items()},
     )
     if header.data_type in _COMPLEX:
         raise FormatError(f"{given} holds complex numbers (data type {header.data_type}): give real values")
     if header.data_type not in _BYTES:
         known = ", ".join(str(code) for code in _BYTES if code not in _COMPLEX)
         raise FormatError(f"{path} has data type {header.data_type}: ENVI's real types are {known}")
+    for key, choices in (("interleave", _INTERLEAVES), ("byte order", _BYTE_ORDERS)):
+        word = fields.get(key, choices[0]).lower()
+        if word not in choices:
+            raise FormatError(f"{path} has {key} = {word[:40]!r}: expected {' or '.join(choices)}")
     if min(header.samples, header.lines, header.bands) < 1:
         raise FormatError(f"{path} describes {header.lines} x {header.samples} x {header.bands} values: none")
     return header

@@ -38,10 +38,10 @@ def open_hdf5_array(path: Path, variable: Variable) -> Any:
     """The dataset of a variable, open; its windows are read by slicing, its axes as stored.
 
     Raises:
-        FormatError: the file is damaged, or the values lie in another file.
+        FormatError: the file is damaged.
     """
     with hdf5_errors(path):
-        return _plain_dataset(path, h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name])
+        return h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
 
 
 def hdf5_scaling(path: Path, variable: Variable) -> tuple[float, float, float | None]:
@@ -131,15 +131,11 @@ def _variable(name: str, dataset: Any, *, matlab: bool) -> Variable:
     numeric = dtype.kind in "iuf" and kind not in ("char", "cell", "function_handle") and "sparse" not in kind
     numeric = numeric or dtype.kind == "b"
     kind = kind or (_MATLAB_KINDS.get(dtype.name, dtype.name) if reverse else dtype.name)
-    if dtype.kind == "O":
-        kind = kind if kind == "cell" else "references"
-    return Variable(name, shape, kind, dtype if numeric else None, reverse)
-
-
-def _plain_dataset(path: Path, dataset: Any) -> Any:
     if dataset.external or dataset.is_virtual:
-        raise FormatError(f"{path}: the values of {dataset.name} lie in other files: copy them into one file")
-    return dataset
+        return Variable(name, shape, f"{kind} in other files", None, reverse)
+    if dtype.kind == "O":
+        kind = kind if kind == "cell" else "text" if h5py.check_string_dtype(dtype) else "references"
+    return Variable(name, shape, kind, dtype if numeric else None, reverse)
 
 
 def _attribute(path: Path, attributes: Any, name: str, *, finite: bool = True) -> float | None:

@@ -232,7 +232,7 @@ def _inspect_folder(
         cube = open_cube(folder, resample=resample)
         size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         return [FileInfo(folder, f"{cube.bands.count} single-band files", size, parts=(Part(cube, is_map=False),))]
-    except HsiCdError as error:
+    except FormatError as error:  # no single-band rasters; that these differ in grid is said
         fault = error
     found: list[FileInfo] = []
     refused: list[str] = []

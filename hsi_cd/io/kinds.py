@@ -31,6 +31,7 @@ _FOREIGN = (
     (b"<html", "a web page: the download failed; open its address in a browser"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
 )  # kinds that are refused by name, by their first bytes
+_ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
 
@@ -113,6 +114,9 @@ def check_exists(path: Path) -> None:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            target = path.readlink()
+            raise MissingInputError(f"{path} is a link to {target}, which does not exist: name a file") from None
         raise MissingInputError(f"{path} does not exist: {_what_is_there(path)}") from None
     except (OSError, ValueError) as error:  # no rights, a loop of links, a name too long, a zero byte in it
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
@@ -172,8 +176,13 @@ def file_kind(path: Path) -> FileKind:
 
 
 def is_npz(path: Path) -> bool:
-    """Whether a zip archive holds NumPy arrays."""
+    """Whether a zip archive holds NumPy arrays; of a damaged one, its first member tells."""
     try:
+        with path.open("rb") as handle:
+            head = handle.read(_ZIP_HEADER + 4096)
+        length = int.from_bytes(head[26:28], "little")
+        if head[_ZIP_HEADER : _ZIP_HEADER + length].endswith(b".npy"):
+            return True
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError, struct.error):

@@ -1,13 +1,15 @@
-"""MATLAB files up to version 7 ("v5" in their own words), through scipy.
+"""MATLAB files up to version 7 ("v5" in their own words), read from the format's description.
 
-Only numeric arrays are used. Structures, cells and objects are listed in messages and never loaded.
+https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf. Not through scipy, whose reader trusts the type
+codes of a damaged file and takes the process down with it. Only real numeric arrays are read; structures, cells
+and objects are listed by their headers.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,27 +17,53 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.variables import Variable
 
-MATLAB_DTYPES = {
-    "double": "float64", "single": "float32", "logical": "uint8",
-    "int8": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
-    "uint8": "uint8", "uint16": "uint16", "uint32": "uint32", "uint64": "uint64",
-}  # fmt: skip
-"""Types of MATLAB's numeric classes."""
-
 _HEADER_BYTES = 128
-_MATRIX, _COMPRESSED = 14, 15  # MATLAB's codes of the two elements that a file may consist of
+_MATRIX, _COMPRESSED = 14, 15  # codes of the two elements that a file may consist of
+_CLASSES = {
+    1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 6: "double", 7: "single", 8: "int8", 9: "uint8",
+    10: "int16", 11: "uint16", 12: "int32", 13: "uint32", 14: "int64", 15: "uint64", 16: "function", 17: "opaque",
+}  # fmt: skip
+_OPAQUE = 17  # has no sizes
+_DTYPES = {name: name for name in list(_CLASSES.values())[7:15]} | {
+    "double": "float64", "single": "float32", "logical": "uint8",
+}  # fmt: skip
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-_NUMERIC_CLASSES = range(6, 16)
-_COMPLEX_FLAG = 0x0800
+_LOGICAL_FLAG, _COMPLEX_FLAG = 0x0200, 0x0800
 _MOST_VARIABLES = 20_000
-_MOST_DIMENSIONS = 32
-_LONGEST_NAME = 4096
+_DESCRIPTION = 1 << 14  # bytes of a matrix in which its flags, sizes and name must stand
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Element:
+    """A tagged piece: its code, where its data lie and end, and where the next one begins."""
+
+    code: int
+    start: int
+    length: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A variable, as its first bytes tell.
+
+    Attributes:
+        variable: name, shape and class.
+        stored: type of the stored numbers, or None where they are not to be read.
+        data: where the values begin, counted from the element's (unpacked) data.
+        element: the top element it is.
+    """
+
+    variable: Variable
+    stored: np.dtype[np.generic] | None
+    data: int
+    element: _Element
 
 
 def list_variables(path: Path) -> tuple[Variable, ...]:
@@ -44,76 +72,82 @@ def list_variables(path: Path) -> tuple[Variable, ...]:
     Raises:
         FormatError: the file is truncated or damaged.
     """
-    with path.open("rb") as handle:
-        for _ in _elements(path, handle):
-            pass  # a truncated file is refused before the long work, not on first use
-    try:
-        found = whosmat(os.fspath(path))
-    except Exception as error:  # a damaged file makes scipy raise nearly anything
-        raise _damaged(path, error) from error
-    variables = []
-    for name, shape, kind in found:
-        dtype = np.dtype(MATLAB_DTYPES[kind]) if kind in MATLAB_DTYPES else None
-        variables.append(Variable(str(name), tuple(int(n) for n in shape), str(kind), dtype))
-        if any(n < 0 for n in variables[-1].shape):
-            raise FormatError(f"{path} is a damaged MATLAB file: a size of {variables[-1]} is negative")
-    return tuple(variables)
+    return tuple(matrix.variable for matrix in _matrices(path))
+
+
+def is_compressed(path: Path, variable: Variable) -> bool:
+    """Whether a variable must be loaded whole to read any of it."""
+    return _find(path, variable).element.code == _COMPRESSED
 
 
 def open_matlab_array(path: Path, variable: Variable) -> NDArray[np.generic]:
     """The values of a variable: mapped where they lie bare in the file, loaded where they are compressed.
 
     Raises:
-        FormatError: the file is damaged, the variable is complex, or does not fit into memory.
+        FormatError: the file is damaged, or the variable does not fit into memory.
     """
-    mapped = _mapped(path, variable.name)
-    if mapped is not None:
-        return mapped
-    check_memory(path, variable.nbytes)
-    try:
-        values = loadmat(os.fspath(path), variable_names=[variable.name])[variable.name]
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged file makes scipy raise nearly anything
-        raise _damaged(path, error) from error
-    array: NDArray[np.generic] = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise FormatError(f"{path}: variable {variable.name} holds {array.dtype} values: expected real numbers")
-    return array
+    matrix = _find(path, variable)
+    if matrix.stored is None:
+        raise FormatError(f"{path}: variable {variable} holds no real numbers")
+    if matrix.element.code == _MATRIX:
+        at = matrix.element.start + matrix.data
+        return np.memmap(path, dtype=matrix.stored, mode="r", offset=at, shape=variable.shape, order="F")
+    size = math.prod(variable.shape) * matrix.stored.itemsize
+    check_memory(path, size)
+    unpacked = np.empty(size, dtype=np.uint8)
+    with path.open("rb") as handle:
+        at = -matrix.data
+        for piece in _unpack(path, handle, matrix.element):
+            begin, end = max(at, 0), min(at + len(piece), size)
+            if begin < end:
+                unpacked[begin:end] = np.frombuffer(piece, np.uint8)[begin - at : end - at]
+            at += len(piece)
+            if at > size + 8:  # but for padding, the values are the last
+                break
+    if at < size:
+        raise _damaged(path, f"{variable.name} ends after {max(at, 0)} of {size} bytes")
+    return unpacked.view(matrix.stored).reshape(variable.shape, order="F")
 
 
-def is_compressed(path: Path, variable: Variable) -> bool:
-    """Whether a variable must be loaded whole to read any of it."""
-    return _mapped(path, variable.name) is None
+def _find(path: Path, variable: Variable) -> _Matrix:
+    found = [matrix for matrix in _matrices(path) if matrix.variable.name == variable.name]
+    if not found:
+        raise FormatError(f"{path} has no variable {variable.name!r} any more: the file was changed")
+    return found[-1]  # of several of one name, MATLAB means the last
 
 
-@dataclass(frozen=True)
-class _Element:
-    """A tagged piece of a MATLAB file: its code, where its data lie, and where the next one begins."""
+def _matrices(path: Path) -> list[_Matrix]:
+    with path.open("rb") as handle:
+        order = _byte_order(handle)
+        elements = list(_elements(path, handle, order))  # a truncated file is refused before all else
+        matrices = []
+        for element in elements:
+            if element.code == _COMPRESSED:
+                head = next(_unpack(path, handle, element, most=_DESCRIPTION), b"")
+                if len(head) < 8 or struct.unpack(f"{order}I", head[:4])[0] != _MATRIX:
+                    raise _damaged(path, "a compressed element holds no matrix")
+                matrices.append(_describe(path, order, element, head, 8))
+            elif element.length:  # an empty matrix has no name
+                handle.seek(element.start)
+                head = handle.read(min(element.length, _DESCRIPTION))
+                matrices.append(_describe(path, order, element, head, 0))
+    # Without a name are MATLAB's own notes on the file's functions and objects.
+    named = {matrix.variable.name: matrix for matrix in matrices if matrix.variable.name}
+    return list(named.values())
 
-    code: int
-    start: int
-    length: int
-    end: int
 
-
-def _elements(path: Path, handle: BinaryIO) -> Iterator[_Element]:
-    """The top elements of a file, which must fill it exactly.
-
-    Raises:
-        FormatError: they do not.
-    """
+def _elements(path: Path, handle: BinaryIO, order: str) -> Iterator[_Element]:
+    """The top elements of a file, which must fill it exactly."""
     size = path.stat().st_size
-    order = _byte_order(handle)
     at, count = _HEADER_BYTES, 0
     while at + 8 <= size:
         handle.seek(at)
         code, length = struct.unpack(f"{order}II", handle.read(8))
         if code not in (_MATRIX, _COMPRESSED):
-            raise FormatError(f"{path} is a damaged MATLAB file (unknown element {code} at byte {at})")
+            raise _damaged(path, f"unknown element {code} at byte {at}")
         count += 1
         if count > _MOST_VARIABLES:
-            raise FormatError(f"{path} is a damaged MATLAB file (more than {_MOST_VARIABLES} variables)")
+            raise _damaged(path, f"more than {_MOST_VARIABLES} variables")
         yield _Element(code, at + 8, length, at + 8 + length)
         at += 8 + length
     if at != size:
@@ -122,52 +156,73 @@ def _elements(path: Path, handle: BinaryIO) -> Iterator[_Element]:
         )
 
 
-def _mapped(path: Path, name: str) -> NDArray[np.generic] | None:
-    """A read-only map of an uncompressed real array, or None where there is none of this name."""
-    with path.open("rb") as handle:
-        order = _byte_order(handle)
-        for element in _elements(path, handle):
-            if element.code != _MATRIX or element.length < 48:
-                continue
-            try:
-                flags, sizes, label, data = _parts(handle, order, element)
-                handle.seek(label.start)
-                if handle.read(min(label.length, _LONGEST_NAME)) != name.encode("latin-1"):
-                    continue
-                kind = _numbers(handle, order, flags)[0]
-                shape = [int(n) for n in _numbers(handle, order, sizes)]
-            except (struct.error, UnicodeEncodeError):
-                return None  # scipy says what is wrong with it
-            dtype = np.dtype(_STORED.get(data.code, "V1")).newbyteorder(order)
-            whole = min(shape, default=0) > 0 and math.prod(shape) * dtype.itemsize == data.length
-            if kind & 0xFF not in _NUMERIC_CLASSES or kind & _COMPLEX_FLAG or dtype.kind == "V" or not whole:
-                return None
-            if data.start + data.length > element.end:
-                return None
-            return np.memmap(path, dtype=dtype, mode="r", offset=data.start, shape=tuple(shape), order="F")
-    return None
+def _describe(path: Path, order: Literal["<", ">"], element: _Element, head: bytes, at: int) -> _Matrix:
+    """A matrix from its first bytes; its parts begin at ``at``."""
+    try:
+        flags = _part(order, head, at)
+        code = struct.unpack_from(f"{order}I", head, flags.start)[0]
+        kind = _CLASSES.get(code & 0xFF)
+        if kind is None:
+            raise _damaged(path, f"unknown class {code & 0xFF}")
+        label, shape = _part(order, head, flags.end), (1, 1)
+        if code & 0xFF != _OPAQUE:
+            shape = struct.unpack_from(f"{order}{label.length // 4}i", head, label.start)
+            label = _part(order, head, label.end)
+        name = head[label.start : label.start + label.length].decode("latin-1")
+        if label.start + label.length > len(head) or not name.isprintable():
+            raise _damaged(path, "a name is garbled")
+        if min(shape, default=0) < 0:
+            raise _damaged(path, f"a size of {name} is negative")
+        if kind not in _DTYPES:
+            return _Matrix(Variable(name, shape, kind, None), None, 0, element)
+        kind = "logical" if code & _LOGICAL_FLAG else kind
+        if code & _COMPLEX_FLAG:
+            return _Matrix(Variable(name, shape, f"complex {kind}", None), None, 0, element)
+        variable = Variable(name, shape, kind, np.dtype(_DTYPES[kind]))
+        if 0 in shape or not shape:
+            return _Matrix(variable, None, 0, element)
+        data = _part(order, head, label.end)
+    except struct.error as error:
+        raise _damaged(path, "a matrix ends in its description") from error
+    if data.code not in _STORED:
+        raise _damaged(path, f"values of {name} are of the unknown type {data.code}")
+    stored = np.dtype(_STORED[data.code]).newbyteorder(order)
+    expected = math.prod(shape) * stored.itemsize
+    if expected != data.length or (
+        element.code == _MATRIX and element.start + data.start + expected > element.end
+    ):
+        raise _damaged(path, f"{variable} has {data.length} bytes of values, {expected} expected")
+    return _Matrix(variable, stored, data.start, element)
 
 
-def _parts(handle: BinaryIO, order: str, matrix: _Element) -> list[_Element]:
-    """The four parts of a numeric matrix: flags, sizes, name, values."""
-    parts, at = [], matrix.start
-    for _ in range(4):
-        handle.seek(at)
-        code, length = struct.unpack(f"{order}II", handle.read(8))
-        if code >> 16:  # up to four bytes stand in the tag itself
-            parts.append(_Element(code & 0xFFFF, at + 4, code >> 16, at + 8))
-        else:
-            end = at + 8 + length
-            parts.append(_Element(code, at + 8, length, end + -end % 8))
-        at = parts[-1].end
-    return parts
+def _part(order: str, head: bytes, at: int) -> _Element:
+    """The part of a matrix that begins at ``at``."""
+    code, length = struct.unpack_from(f"{order}II", head, at)
+    if code >> 16:  # up to four bytes stand in the tag itself
+        return _Element(code & 0xFFFF, at + 4, min(code >> 16, 4), at + 8)
+    end = at + 8 + length
+    return _Element(code, at + 8, length, end + -end % 8)
 
 
-def _numbers(handle: BinaryIO, order: str, element: _Element) -> tuple[int, ...]:
-    """The 32-bit numbers of a short part."""
-    count = min(element.length // 4, _MOST_DIMENSIONS)
+def _unpack(path: Path, handle: BinaryIO, element: _Element, *, most: int = _CHUNK) -> Iterator[bytes]:
+    """A compressed element, unpacked in pieces of at most ``most`` bytes, however much it would become."""
+    unpacker = zlib.decompressobj()
     handle.seek(element.start)
-    return struct.unpack(f"{order}{count}i", handle.read(4 * count))
+    left = element.length
+    packed = b""
+    try:
+        while not unpacker.eof:
+            if not packed:
+                packed = handle.read(min(_CHUNK, left))
+                left -= len(packed)
+                if not packed:
+                    break
+            piece = unpacker.decompress(packed, most)
+            packed = unpacker.unconsumed_tail
+            if piece:
+                yield piece
+    except zlib.error as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _byte_order(handle: BinaryIO) -> Literal["<", ">"]:
@@ -175,6 +230,5 @@ def _byte_order(handle: BinaryIO) -> Literal["<", ">"]:
     return "<" if handle.read(_HEADER_BYTES)[126:128] == b"IM" else ">"
 
 
-def _damaged(path: Path, error: Exception) -> FormatError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return FormatError(f"{path} cannot be read as a MATLAB file ({reason}): it is damaged; copy it again")
+def _damaged(path: Path, reason: str) -> FormatError:
+    return FormatError(f"{path} is a damaged MATLAB file ({reason}): copy it again")

@@ -127,7 +127,10 @@ def _header(path: Path, handle: BinaryIO) -> tuple[tuple[int, ...], bool, np.dty
     except MemoryError:
         raise
     except Exception as error:  # the header is text that numpy parses
-        raise _damaged(path, error) from error
+        raise FormatError(
+            f"{path} cannot be read as a NumPy file (its header does not describe an array): it is damaged; copy "
+            "it again"
+        ) from error
     if any(n < 0 for n in shape):
         raise FormatError(f"{path} describes {' x '.join(map(str, shape))} values: a size is negative")
     return tuple(int(n) for n in shape), fortran, dtype

@@ -27,6 +27,8 @@ from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
 from hsi_cd.scene import Cube, Grid
 
+_PNG_END_WITHIN = 1024  # bytes: some programs write a little behind the end
+
 _FILTERS = threading.RLock()
 
 
@@ -48,17 +50,18 @@ def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
         dtype = np.result_type(*dataset.dtypes)
         if data.is_file():
             check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
-        scale, offset = read_scaling(dataset)
+        header = header_fields(data, driver)
+        scale, offset = read_scaling(dataset, header=header)
         return Cube(
             name=name,
             grid=grid_of(dataset),
-            bands=read_bands(dataset),
+            bands=read_bands(dataset, header=header),
             dtype=dtype,
             reader=RasterReader(data, driver),
             nodata=_nodata(dataset),
             scale=scale,
             offset=offset,
-            acquired=read_acquired(dataset),
+            acquired=read_acquired(dataset, header=header),
         )
 
 
@@ -114,6 +117,8 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
         MissingInputError: an ENVI header without its data file.
     """
     if kind.is_image:
+        if kind is FileKind.PNG:
+            _check_png(path)
         return path, kind.value
     if kind in (FileKind.NETCDF, FileKind.ZARR):
         check_free_format(path, kind)
@@ -159,8 +164,11 @@ def open_raster(path: Path, driver: str) -> Iterator[Any]:
     Raises:
         FormatError: the file is damaged or no such file.
     """
-    with _open(path, driver) as dataset:
-        yield dataset
+    try:
+        with _open(path, driver) as dataset:
+            yield dataset
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} holds text that is not UTF-8 ({error.reason}): write its tags again") from error
 
 
 def grid_of(dataset: Any) -> Grid:
@@ -245,7 +253,7 @@ class RasterReader:
                     width=grid.cols,
                     height=grid.rows,
                     resampling=Resampling.bilinear,
-                    tolerance=0,
+                    tolerance=1e-6,
                 )
             handles[pid] = dataset
         return handles[pid]
@@ -264,6 +272,13 @@ def _nodata(dataset: Any) -> float | None:
     return None if dataset.nodata is None else float(dataset.nodata)
 
 
+def header_fields(data: Path, driver: str) -> dict[str, str]:
+    """The fields of an ENVI image's header; nothing for other files."""
+    if driver != "ENVI":
+        return {}
+    return read_envi_header(find_envi_pair(data)[1], given=data).fields
+
+
 def _rpcs(dataset: Any) -> RPC | None:
     try:
         return dataset.rpcs
@@ -271,6 +286,14 @@ def _rpcs(dataset: Any) -> RPC | None:
         raise FormatError(
             f"{dataset.name}: its rational polynomial coefficients are not understood ({error}): remove them"
         ) from error
+
+
+def _check_png(path: Path) -> None:
+    """Refuse a PNG without its last chunk: what is missing would be read as zeros."""
+    with path.open("rb") as handle:
+        handle.seek(max(0, path.stat().st_size - _PNG_END_WITHIN))
+        if b"IEND" not in handle.read():
+            raise FormatError(f"{path} is a truncated PNG image (its end is missing): copy it again")
 
 
 def _check_real(dataset: Any, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from hsi_cd.errors import FormatError
@@ -26,8 +27,8 @@ _LEAST_NANOMETRES = 100.0
 _IN_NAME = re.compile(r"[\s:,(\[]*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ]+)\s*[)\]]?\s*$")
 
 
-def read_bands(dataset: Any) -> Bands:
-    """The description of an open rasterio dataset's bands.
+def read_bands(dataset: Any, *, header: Mapping[str, str] | None = None) -> Bands:
+    """The description of an open rasterio dataset's bands; ``header``: the fields of an ENVI header.
 
     Wavelengths are looked for in the ENVI header, in each band's tags, in GDAL's own IMAGERY tags and in the
     band names, in this order. Those that are incomplete, not positive or of an unknown unit are left out with a
@@ -37,9 +38,9 @@ def read_bands(dataset: Any) -> Bands:
         FormatError: a wavelength, width or flag is text or no finite number.
     """
     count = int(dataset.count)
-    tags = [_lower(dataset.tags(i)) for i in dataset.indexes]
-    whole = _lower(dataset.tags()) | _lower(dataset.tags(ns="ENVI"))
-    names = [str(name or "") for name in dataset.descriptions]
+    tags = [_tags(dataset, i) for i in dataset.indexes]
+    whole = _tags(dataset) | dict(header or {})
+    names = _names(dataset, header or {})
     where = str(getattr(dataset, "name", "raster"))
 
     raw = _values(tags, whole, "wavelength", count, where)
@@ -62,7 +63,9 @@ def read_bands(dataset: Any) -> Bands:
     )
 
 
-def read_scaling(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def read_scaling(
+    dataset: Any, *, header: Mapping[str, str] | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Factor and offset of each band by which stored values become reflectance; each empty where it does nothing.
 
     GDAL's own scale and offset, divided by the ENVI header's ``reflectance scale factor``.
@@ -71,7 +74,7 @@ def read_scaling(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
         FormatError: one of them is no finite number, or a factor is zero.
     """
     where = str(getattr(dataset, "name", "raster"))
-    text = _lower(dataset.tags(ns="ENVI")).get("reflectance_scale_factor", "").strip()
+    text = (header or {}).get("reflectance_scale_factor", "").strip()
     divisor = _number(text) if text else 1.0
     if divisor is None or not math.isfinite(divisor) or divisor <= 0:
         raise FormatError(
@@ -86,9 +89,9 @@ def read_scaling(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return (scale if set(scale) != {1.0} else ()), (offset if set(offset) != {0.0} else ())
 
 
-def read_acquired(dataset: Any) -> str:
+def read_acquired(dataset: Any, *, header: Mapping[str, str] | None = None) -> str:
     """When an open rasterio dataset was acquired, in ISO 8601, or an empty string where it does not tell."""
-    tags = [_lower(dataset.tags(ns=space)) for space in ("ENVI", "IMAGERY", None)]
+    tags = [dict(header or {}), _tags(dataset, space="IMAGERY"), _tags(dataset)]
     found = (tag[key] for tag in tags for key in _DATE_KEYS if key in tag)
     for text in found:
         match = _DATE.match(text.strip().strip("{}"))
@@ -121,8 +124,21 @@ _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)([T ]\d\d:\d\d(?::\d\d)?)?")
 _UNIT_KEYS = ("wavelength_units", "wavelength_unit", "wavelength units")
 
 
-def _lower(tags: dict[str, str]) -> dict[str, str]:
-    return {key.lower(): value for key, value in tags.items()}
+def _tags(dataset: Any, band: int = 0, *, space: str | None = None) -> dict[str, str]:
+    """Tags of a dataset or band by their names in small letters; none where they are no UTF-8."""
+    try:
+        return {str(key).lower(): str(value) for key, value in dataset.tags(band, ns=space).items()}
+    except UnicodeDecodeError:
+        return {}
+
+
+def _names(dataset: Any, header: Mapping[str, str]) -> list[str]:
+    """Names of the bands, empty where there are none."""
+    try:
+        return [str(name or "") for name in dataset.descriptions]
+    except UnicodeDecodeError:
+        names = [" ".join(name.split()) for name in header.get("band_names", "").strip("{}").split(",")]
+        return names if len(names) == dataset.count else [""] * dataset.count
 
 
 def _values(tags: list[dict[str, str]], whole: dict[str, str], key: str, count: int, where: str) -> list[float]:
@@ -195,7 +211,7 @@ def _factor(values: list[float], unit: str) -> float | None:
 
 def _from_imagery(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Centres and widths from GDAL's IMAGERY tags, which round to whole nanometres."""
-    tags = [_lower(dataset.tags(i, ns="IMAGERY")) for i in dataset.indexes]
+    tags = [_tags(dataset, i, space="IMAGERY") for i in dataset.indexes]
     centres = _band_values(tags, "central_wavelength_um")
     widths = _band_values(tags, "fwhm_um")
     if not centres or min(centres) <= 0:

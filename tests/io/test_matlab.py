@@ -64,7 +64,7 @@ def test_structures_and_text_are_never_taken(tmp_path: Path) -> None:
 
 def test_complex_values_are_refused(tmp_path: Path) -> None:
     savemat(tmp_path / "c.mat", {"x": _cube() * 1j})
-    with pytest.raises(FormatError, match="expected real numbers"):
+    with pytest.raises(FormatError, match=r"x \(5 x 4 x 3 complex double\)"):
         open_cube(tmp_path / "c.mat").read()
 
 

@@ -168,7 +168,7 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.NPY
     if head[:3] == b"CDF" and head[3:4] in (b"\1", b"\2", b"\5"):
         return FileKind.NETCDF
-    if head[:2] == b"PK" and is_npz(path):
+    if head[:4] in (b"PK\3\4", b"PK\5\6") and is_npz(path):
         return FileKind.NPZ
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
@@ -176,12 +176,12 @@ def file_kind(path: Path) -> FileKind:
 
 
 def is_npz(path: Path) -> bool:
-    """Whether a zip archive holds NumPy arrays; of a damaged one, its first member tells."""
+    """Whether a zip archive holds NumPy arrays; of a damaged one, its name or first member tells."""
     try:
         with path.open("rb") as handle:
             head = handle.read(_ZIP_HEADER + 4096)
         length = int.from_bytes(head[26:28], "little")
-        if head[_ZIP_HEADER : _ZIP_HEADER + length].endswith(b".npy"):
+        if path.suffix.lower() == ".npz" or head[_ZIP_HEADER : _ZIP_HEADER + length].endswith(b".npy"):
             return True
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.mapped import MappedArray
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.variables import Variable
 
@@ -80,8 +81,8 @@ def is_compressed(path: Path, variable: Variable) -> bool:
     return _find(path, variable).element.code == _COMPRESSED
 
 
-def open_matlab_array(path: Path, variable: Variable) -> NDArray[np.generic]:
-    """The values of a variable: mapped where they lie bare in the file, loaded where they are compressed.
+def open_matlab_array(path: Path, variable: Variable) -> NDArray[np.generic] | MappedArray:
+    """The values of a variable: read by slices where they lie bare in the file, loaded where they are compressed.
 
     Raises:
         FormatError: the file is damaged, or the variable does not fit into memory.
@@ -91,7 +92,7 @@ def open_matlab_array(path: Path, variable: Variable) -> NDArray[np.generic]:
         raise FormatError(f"{path}: variable {variable} holds no real numbers")
     if matrix.element.code == _MATRIX:
         at = matrix.element.start + matrix.data
-        return np.memmap(path, dtype=matrix.stored, mode="r", offset=at, shape=variable.shape, order="F")
+        return MappedArray(path, matrix.stored, at, variable.shape, "F")
     size = math.prod(variable.shape) * matrix.stored.itemsize
     check_memory(path, size)
     unpacked = np.empty(size, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""NumPy's own files: arrays that are mapped, never unpickled."""
+"""NumPy's own files, never unpickled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.mapped import MappedArray
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.variables import Variable
 
@@ -55,14 +56,14 @@ def list_npz(path: Path) -> tuple[Variable, ...]:
         raise _damaged(path, error) from error
 
 
-def open_npy_array(path: Path, variable: Variable) -> NDArray[np.generic]:
-    """The array of a ``.npy`` file, mapped."""
+def open_npy_array(path: Path, variable: Variable) -> MappedArray:
+    """The array of a ``.npy`` file, read by slices."""
     with path.open("rb") as handle:
         return _map(path, handle)
 
 
-def open_npz_array(path: Path, variable: Variable) -> NDArray[np.generic]:
-    """An array of a ``.npz`` file: mapped where it is stored bare, loaded where it is compressed.
+def open_npz_array(path: Path, variable: Variable) -> NDArray[np.generic] | MappedArray:
+    """An array of a ``.npz`` file: read by slices where it is stored bare, loaded where it is compressed.
 
     Raises:
         FormatError: the file is damaged, or the array does not fit into memory.
@@ -93,10 +94,9 @@ def is_compressed(path: Path, variable: Variable) -> bool:
         return archive.getinfo(f"{variable.name}.npy").compress_type != zipfile.ZIP_STORED
 
 
-def _map(path: Path, handle: BinaryIO) -> NDArray[np.generic]:
+def _map(path: Path, handle: BinaryIO) -> MappedArray:
     shape, fortran, dtype = _header(path, handle)
-    order = "F" if fortran else "C"
-    return np.memmap(path, dtype=dtype, mode="r", offset=handle.tell(), shape=shape, order=order)  # type: ignore[call-overload, no-any-return]
+    return MappedArray(path, dtype, handle.tell(), shape, "F" if fortran else "C")
 
 
 def _variable(path: Path, name: str, handle: BinaryIO, size: int, *, objects: bool = False) -> Variable:

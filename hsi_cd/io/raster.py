@@ -165,7 +165,7 @@ def open_raster(path: Path, driver: str) -> Iterator[Any]:
         FormatError: the file is damaged or no such file.
     """
     try:
-        with _open(path, driver) as dataset:
+        with rasterio.Env(), _open(path, driver) as dataset:
             yield dataset
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} holds text that is not UTF-8 ({error.reason}): write its tags again") from error
@@ -228,7 +228,8 @@ class RasterReader:
         if not height or not width:
             return np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
         try:
-            values: NDArray[np.generic] = dataset.read(window=Window(cols.start, rows.start, width, height))
+            with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
+                values: NDArray[np.generic] = dataset.read(window=Window(cols.start, rows.start, width, height))
         except RasterioError as error:
             raise _damaged(self._path, error) from error
         return values

@@ -1,4 +1,4 @@
-"""Malformed files of every kind: one line that says why, exit code 2; no traceback, hang, crash or great memory."""
+"""Malformed files of every kind: one line that says why, exit code 2; no traceback, hang or crash."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ REASONS = {
     "cut": r"truncated|damaged|empty \(0 bytes\)|unknown|cannot be read",
     "start": r"truncated|damaged|unknown|archive|without a georeference",
     "foreign": r"archive|document|web page|pickle|pointer|HDF4|unknown|georeference|damaged",
-    "envi": r"expected|describes|without|spectral library|complex|data type|no data file|scale|offset|empty|unknown|damaged",
+    "envi": r"expected|describes|without|library|complex|data type|no data|scale|offset|empty|unknown|damaged",
     "tiff": r"expected|complex|damaged|describes|scale",
-    "matlab": r"holds|damaged|describes|candidates|no variable|unknown",
+    "matlab": r"holds|damaged|truncated|describes|candidates|no variable|unknown",
     "hdf5": r"holds|expected|describes|correct or remove|axes",
     "numpy": r"holds|damaged|describes|axes|no variable|candidates",
-    "place": r"exist|folder|pixel|ground|CRS|damaged|list of files|key|link|pipe|too long|axes|Missing|cannot be read",
+    "place": r"exist|folder|pixel|ground|CRS|damaged|list of files|key|link|pipe|axes|Missing|cannot be read",
 }
 """What a line must say, by the group of the fault: a refusal for another reason is no refusal of this fault."""
 
@@ -118,6 +118,7 @@ def test_one_line_and_exit_code_2(
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
 @pytest.mark.parametrize("name", NASTY)
 def test_in_bounded_memory(tmp_path: Path, name: str) -> None:
     words = malformed.CASES[name](tmp_path)
@@ -126,9 +127,10 @@ def test_in_bounded_memory(tmp_path: Path, name: str) -> None:
         # Addresses, of which libraries reserve more than they use: a wall behind the figure that is checked.
         resource.setrlimit(resource.RLIMIT_AS, (4096 * _MEGABYTE, 4096 * _MEGABYTE))
 
+    # Not getrusage: its figure begins with that of the process that started this one.
     code = (
-        "import resource, sys\nfrom hsi_cd.cli.main import run\ncode = run(sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\nsys.exit(code)"
+        "import pathlib, sys\nfrom hsi_cd.cli.main import run\ncode = run(sys.argv[1:])\n"
+        "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\nsys.exit(code)"
     )
     command = [sys.executable, "-c", code, *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -250,15 +250,26 @@ def test_cf_attributes_scale_and_mask(tmp_path: Path) -> None:
     np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_only_what_is_compressed_is_loaded(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    WRITERS[kind](tmp_path / "a", np.ones((8, 9, 10)))
+    loaded = []
+    for module in ("mat5", "numpy_files"):
+        monkeypatch.setattr(f"hsi_cd.io.{module}.check_memory", lambda path, size: loaded.append(size))
+    cube = open_cube(tmp_path / "a", axes=("rows", "cols", "bands"))
+    for row in range(3):
+        assert cube.reader(slice(row, row + 1), slice(0, 2)).shape == (10, 1, 2)
+    assert len(loaded) == kind.endswith(" compressed")
+
+
 @pytest.mark.parametrize("kind", ["v5", "npy", "npz"])
-def test_what_lies_bare_in_a_file_is_mapped(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_shrinks_is_told(tmp_path: Path, kind: str) -> None:
     WRITERS[kind](tmp_path / "a", np.ones((8, 9, 10)))
     cube = open_cube(tmp_path / "a", axes=("rows", "cols", "bands"))
-    window = cube.reader(slice(0, 1), slice(0, 1))
-    owner = window
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    assert isinstance(owner, np.memmap) and not window.flags.writeable
+    cube.read()
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:400])
+    with pytest.raises(FormatError, match="was changed or removed"):
+        cube.read()
 
 
 @pytest.mark.parametrize("kind", sorted(WRITERS))

@@ -18,6 +18,11 @@ _BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}
 _COMPLEX = (6, 9)
 _INTERLEAVES: tuple[str, ...] = ("bsq", "bil", "bip")
 _BYTE_ORDERS: tuple[str, ...] = ("0", "1")
+_STRUCTURED = (
+    "wavelength", "fwhm", "bbl", "map info", "projection info", "coordinate system string", "data ignore value",
+    "data gain values", "data offset values", "geo points", "rpc info", "acquisition time", "interleave",
+    "file type",
+)  # fmt: skip
 _FIELD = re.compile(r"^[ \t]*([^={}\n;]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", re.MULTILINE)
 _LARGEST_HEADER = 64 * 2**20  # bytes; a real one has some kilobytes, a long list of spectra some megabytes
 
@@ -96,6 +101,11 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
     # Old Macintosh headers end their lines with a bare carriage return.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     fields = {" ".join(key.lower().split()): value.strip() for key, value in _FIELD.findall(text)}
+    for key in _STRUCTURED:
+        if not fields.get(key, "").isascii():
+            raise FormatError(
+                f"{path} has {key} = {fields[key][:40]!r}: expected plain text; correct or remove it"
+            )
     file_type = fields.get("file type", "")
     if "spectral library" in file_type.lower():
         raise FormatError(f"{given} is a spectral library, not an image: give the image cube of a scene")

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 _MEMINFO = Path("/proc/meminfo")
 _LARGEST_RATIO = 10_000  # bytes described per byte on disk: no compression of measured values comes near
-_SMALL = 1 << 32  # bytes: below, an empty file that describes much does no harm
+_SMALL = 1 << 27  # bytes: below, an empty file that describes much does no harm
 
 
 def free_memory() -> int | None:

@@ -24,10 +24,10 @@ from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible
+from hsi_cd.io.pictures import check_jpeg2000, check_png
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
 from hsi_cd.scene import Cube, Grid
 
-_PNG_END_WITHIN = 1024  # bytes: some programs write a little behind the end
 
 _FILTERS = threading.RLock()
 
@@ -118,7 +118,9 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
     """
     if kind.is_image:
         if kind is FileKind.PNG:
-            _check_png(path)
+            check_png(path)
+        if kind is FileKind.JPEG2000:
+            check_jpeg2000(path)
         return path, kind.value
     if kind in (FileKind.NETCDF, FileKind.ZARR):
         check_free_format(path, kind)
@@ -287,14 +289,6 @@ def _rpcs(dataset: Any) -> RPC | None:
         raise FormatError(
             f"{dataset.name}: its rational polynomial coefficients are not understood ({error}): remove them"
         ) from error
-
-
-def _check_png(path: Path) -> None:
-    """Refuse a PNG without its last chunk: what is missing would be read as zeros."""
-    with path.open("rb") as handle:
-        handle.seek(max(0, path.stat().st_size - _PNG_END_WITHIN))
-        if b"IEND" not in handle.read():
-            raise FormatError(f"{path} is a truncated PNG image (its end is missing): copy it again")
 
 
 def _check_real(dataset: Any, path: Path) -> None:

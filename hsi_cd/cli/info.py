@@ -93,7 +93,6 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "high": _finite(summary.high),
         "missing": summary.missing,
         "empty": summary.empty,
-        "zero": summary.zero,
         "dead_bands": [i + 1 for i in summary.dead],
         "nodata": _finite(cube.nodata) if cube.nodata is None or math.isfinite(cube.nodata) else str(cube.nodata),
         "scale": sorted(set(cube.scale)),
@@ -154,7 +153,6 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
         lines[-1] += f" (stored values x {scale}{offset})"
     declared = f", stored as {image['nodata']}" if image["nodata"] is not None else ", none declared"
     empty = f"; {100 * image['empty']:.4g} % of pixels are empty" if image["empty"] else ""
-    empty += f"; {100 * image['zero']:.4g} % of pixels are zero in all bands" if image["zero"] else ""
     lines.append(f"    no data   {100 * image['missing']:.4g} % of values{declared}{empty}")
     if image["labels"] is not None:
         lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))

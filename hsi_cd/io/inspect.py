@@ -77,7 +77,6 @@ class Summary:
         high: largest value, NaN without any.
         missing: share of values that are no data or not finite.
         empty: share of pixels without a value in any band.
-        zero: share of pixels that are zero in all bands; of images alone.
         dead: bands, counted from 0, without data or with one value everywhere.
         counts: pixels by value, where these are few whole numbers; of maps alone.
         quick: red, green and blue (or the one band), thinned, float32 ``(3 or 1, rows, cols)``.
@@ -87,7 +86,6 @@ class Summary:
     high: float
     missing: float
     empty: float
-    zero: float
     dead: tuple[int, ...]
     counts: dict[int, int] | None
     quick: NDArray[np.float32] = field(repr=False)
@@ -127,7 +125,7 @@ def summarise(part: Part) -> Summary:
     shown = cube.bands.nearest(_RED_GREEN_BLUE) if count >= 3 else [0]
     quick = np.full((len(shown), math.ceil(rows / step), math.ceil(cols / step)), np.nan, dtype=np.float32)
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    missing = empty = zero = 0
+    missing = empty = 0
     counts: dict[int, int] | None = {} if part.is_map and not cube.scale else None
     blocks = list(blocks_of(rows, cols, count))
     for row, col in tqdm(blocks, desc=cube.name, leave=False, disable=None if len(blocks) > 8 else True):
@@ -135,7 +133,6 @@ def summarise(part: Part) -> Summary:
         none = np.isnan(values)
         missing += int(none.sum())
         empty += int(none.all(axis=0).sum())
-        zero += 0 if part.is_map else int((values == 0).all(axis=0).sum())
         low = np.minimum(low, np.where(none, np.inf, values).min(axis=(1, 2)))
         high = np.maximum(high, np.where(none, -np.inf, values).max(axis=(1, 2)))
         counts = None if counts is None else _count(counts, values[~none])
@@ -149,7 +146,6 @@ def summarise(part: Part) -> Summary:
         high=float(high.max()) if known.any() else math.nan,
         missing=missing / (rows * cols * count),
         empty=empty / (rows * cols),
-        zero=zero / (rows * cols),
         dead=tuple(int(i) for i in np.flatnonzero(~(low < high))) if rows * cols > 1 else (),
         counts=counts,
         quick=quick,

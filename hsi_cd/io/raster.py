@@ -28,7 +28,6 @@ from hsi_cd.io.pictures import check_jpeg2000, check_png
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
 from hsi_cd.scene import Cube, Grid
 
-
 _FILTERS = threading.RLock()
 
 

@@ -237,6 +237,21 @@ def test_one_date_tells_the_other_its_axes(tmp_path: Path) -> None:
     assert told[0].bands.count == 7
 
 
+def test_axes_are_said_of_the_array_where_the_other_date_is_a_raster(tmp_path: Path) -> None:
+    values = np.arange(125, dtype=np.int16).reshape(5, 5, 5)  # which nothing but the user can tell
+    np.save(tmp_path / "t2.npy", values)
+    (tmp_path / "t1.img").write_bytes(values.tobytes())
+    (tmp_path / "t1.hdr").write_text(
+        "ENVI\nsamples = 5\nlines = 5\nbands = 5\ndata type = 2\ninterleave = bsq\nbyte order = 0\n"
+    )
+    said = ("bands", "rows", "cols")
+    sources = [CubeSource(tmp_path / name, axes=said) for name in ("t1.img", "t2.npy")]
+    first, second = open_cubes(*sources)
+    np.testing.assert_array_equal(first.read(), second.read())
+    with pytest.raises(FormatError, match="tells its axes itself"):
+        open_cubes(sources[0], sources[0])
+
+
 # --- Values, memory, processes ---
 
 

@@ -25,6 +25,10 @@ class FormatError(HsiCdError, ValueError):
     """A file is not what it claims, is damaged, or is of a kind that is not read."""
 
 
+class AxesError(FormatError):
+    """The axes of an array could be several: the user must say which is which."""
+
+
 class GridError(HsiCdError, ValueError):
     """Two rasters that must share a grid differ in shape, CRS or transform."""
 

@@ -48,8 +48,10 @@ Examples:
 def detect(
     method: str,
     dataset: str | None,
-    t1: Path | None,
-    t2: Path | None,
+    t1: tuple[Path, ...],
+    t2: tuple[Path, ...],
+    axes: str | None,
+    resample: bool,
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
@@ -78,7 +80,9 @@ def detect(
         if target is not None:
             check_output(target, overwrite=overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
-    pair = open_scene(dataset, t1, t2, (t1_key, t2_key), data_root, contract=contract)
+    pair = open_scene(
+        dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
+    )
     grid = grid_like(like, pair.shape) if like is not None else None
     extras.check(grid or pair.grid, overwrite=overwrite)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FilePath = click.Path(path_type=Path)
+Paths = tuple[Path, ...]
 
 data_root_option = click.option(
     "--data-root",
@@ -34,9 +35,22 @@ def scene_options(command: Command) -> Command:
         data_root_option,
         click.option("--t2-key", metavar="NAME", help="Variable of t2, if it is a MATLAB file with several."),
         click.option("--t1-key", metavar="NAME", help="Variable of t1, if it is a MATLAB file with several."),
-        click.option("--t2", type=FilePath, metavar="FILE", help="Cube of the later date."),
         click.option(
-            "--t1", type=FilePath, metavar="FILE", help="Cube of the earlier date (MATLAB, ENVI, GeoTIFF)."
+            "--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest."
+        ),
+        click.option(
+            "--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols."
+        ),
+        click.option(
+            "--t2", type=FilePath, metavar="PATH", multiple=True, help="Cube of the later date, as --t1."
+        ),
+        click.option(
+            "--t1",
+            type=FilePath,
+            metavar="PATH",
+            multiple=True,
+            help="Cube of the earlier date (MATLAB, NumPy, ENVI, GeoTIFF); or a folder with one file a band; or "
+            "such files, each with --t1.",
         ),
         click.option("--dataset", metavar="NAME", help="A benchmark scene; hsi-cd datasets lists them."),
     ):
@@ -97,42 +111,55 @@ def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None)
     return LabelScheme(values["--unchanged"], values["--changed"], values["--ignore"])
 
 
-def check_scene_options(dataset: str | None, t1: Path | None, t2: Path | None) -> None:
+def check_scene_options(dataset: str | None, t1: Paths, t2: Paths) -> None:
     """Refuse anything but a dataset or a pair of files.
 
     Raises:
         click.UsageError: with what to give.
     """
-    if dataset is not None and (t1 is not None or t2 is not None):
+    if dataset is not None and (t1 or t2):
         raise click.UsageError("--dataset and --t1/--t2 name two scenes: give one of them")
-    if dataset is None and (t1 is None or t2 is None):
-        missing = "--t1" if t1 is None else "--t2"
-        said = "no scene is named" if t1 is None and t2 is None else f"{missing} is missing"
+    if dataset is None and not (t1 and t2):
+        missing = "--t2" if t1 else "--t1"
+        said = "no scene is named" if not t1 and not t2 else f"{missing} is missing"
         raise click.UsageError(f"{said}: give --dataset NAME, or --t1 FILE and --t2 FILE")
 
 
 def open_scene(
     dataset: str | None,
-    t1: Path | None,
-    t2: Path | None,
+    t1: Paths,
+    t2: Paths,
     keys: tuple[str | None, str | None],
     data_root: Path,
     *,
+    axes: str | None = None,
+    resample: bool = False,
+    truth: tuple[Path, ...] = (),
+    truth_key: str | None = None,
     contract: Contract,
 ) -> ScenePair:
-    """The scene that the options name, labels unread, as far as it keeps the ``contract``."""
+    """The scene that the options name, labels unread, if it keeps the ``contract``.
+
+    The shape of a truth map tells the axes of bare arrays.
+    """
     check_scene_options(dataset, t1, t2)
     if dataset is not None:
+        if axes is not None or resample:
+            raise click.UsageError("--axes and --resample are for --t1 and --t2: leave them out with --dataset")
         from hsi_cd.datasets import open_pair
 
         pair = open_pair(dataset, data_root)
         return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
-    from hsi_cd.io import open_cube
+    from hsi_cd.io import CubeSource, map_shape, open_cubes, parse_axes
 
-    if t1 is None or t2 is None:  # pragma: no cover - refused above; here for the type checker
-        raise click.UsageError("--t1 and --t2 are needed")
-    name = t1.resolve().parent.name if t1.stem.lower() in ("t1", "a", "before") else t1.stem
-    return make_pair(open_cube(t1, key=keys[0]), open_cube(t2, key=keys[1]), name=name, contract=contract)
+    order = parse_axes(axes) if axes is not None else None
+    sources = [
+        CubeSource(p[0] if len(p) == 1 else p, key=k, axes=order, resample=resample)
+        for p, k in zip((t1, t2), keys, strict=True)
+    ]
+    expected = map_shape(truth[0], key=truth_key) if truth else None
+    name = t1[0].resolve().parent.name if t1[0].stem.lower() in ("t1", "a", "before") else t1[0].stem
+    return make_pair(*open_cubes(*sources, expected=expected), name=name, contract=contract)
 
 
 def read_truth(

@@ -46,8 +46,10 @@ configs/default.yaml lists every setting that --set and --config can change.
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in --run.")
 def train(
     dataset: str | None,
-    t1: Path | None,
-    t2: Path | None,
+    t1: tuple[Path, ...],
+    t2: tuple[Path, ...],
+    axes: str | None,
+    resample: bool,
     t1_key: str | None,
     t2_key: str | None,
     data_root: Path,
@@ -93,7 +95,18 @@ def train(
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 
-    pair = open_scene(config.dataset, t1, t2, (t1_key, t2_key), data_root, contract=contract)
+    pair = open_scene(
+        config.dataset,
+        t1,
+        t2,
+        (t1_key, t2_key),
+        data_root,
+        axes=axes,
+        resample=resample,
+        truth=truth,
+        truth_key=truth_key,
+        contract=contract,
+    )
     labels = read_truth(config.dataset, truth, truth_key, data_root, scheme=scheme)
     if folder is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")

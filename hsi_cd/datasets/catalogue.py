@@ -10,7 +10,7 @@ from hsi_cd.datasets.disk import FoundCube, FoundTruth, SceneFiles, expected_fil
 from hsi_cd.datasets.entries import Counts, SceneEntry, TruthFile
 from hsi_cd.datasets.scenes import ENTRIES
 from hsi_cd.errors import GridError, LabelError, MissingInputError, UnknownNameError, unknown_name
-from hsi_cd.io import open_cube, read_labels
+from hsi_cd.io import Expected, open_cube, read_labels
 from hsi_cd.scene import Cube, Labels, ScenePair
 
 CATALOGUE: dict[str, SceneEntry] = {entry.name: entry for entry in ENTRIES}
@@ -118,7 +118,7 @@ def _open_pair(entry: SceneEntry, files: SceneFiles, root: Path) -> ScenePair:
 
 
 def _open_cube(entry: SceneEntry, found: FoundCube) -> Cube:
-    cube = open_cube(found.path, key=found.key)
+    cube = open_cube(found.path, key=found.key, expected=Expected(*entry.shape))
     shape = (cube.grid.rows, cube.grid.cols, cube.bands.count)
     if shape != entry.shape:
         raise GridError(

@@ -1,4 +1,4 @@
-"""Files to values and back: MATLAB, ENVI, GeoTIFF; truth maps; outputs that appear whole or not at all."""
+"""Files to values and back: cubes of every kind, truth maps, outputs that appear whole or not at all."""
 
 from hsi_cd.io.atomic import (
     atomic_path,
@@ -9,13 +9,17 @@ from hsi_cd.io.atomic import (
     write_npz,
     write_text,
 )
-from hsi_cd.io.cubes import open_cube
+from hsi_cd.io.axes import Axes, Expected, parse_axes
+from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
 from hsi_cd.io.regions import check_vector, write_regions
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
 __all__ = [
     "COLOURS",
+    "Axes",
+    "CubeSource",
+    "Expected",
     "MapWriters",
     "MaskPair",
     "RasterWriter",
@@ -24,8 +28,11 @@ __all__ = [
     "check_output",
     "check_vector",
     "infer_scheme",
+    "map_shape",
     "map_writers",
     "open_cube",
+    "open_cubes",
+    "parse_axes",
     "read_labels",
     "read_map",
     "read_scores",

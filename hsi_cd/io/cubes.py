@@ -3,36 +3,174 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from hsi_cd.errors import FormatError
-from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.matlab import open_mat_cube
-from hsi_cd.io.raster import open_raster_cube
+from hsi_cd.errors import AxesError, FormatError
+from hsi_cd.io.arrays import list_arrays, open_array_cube
+from hsi_cd.io.axes import Axes, Expected
+from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
+from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
+from hsi_cd.io.raster import open_raster_cube, read_shape
+from hsi_cd.io.stack import band_files, open_stack
+from hsi_cd.io.variables import choose
 from hsi_cd.scene import Cube
 
+FilePath = str | os.PathLike[str]
 
-def open_cube(path: str | os.PathLike[str], *, key: str | None = None, name: str | None = None) -> Cube:
-    """Open a MATLAB, GeoTIFF or ENVI file as a cube; what it is, its content decides.
 
-    Rasters are read by windows. A MATLAB array is loaded when its first window is read.
+@dataclass(frozen=True)
+class CubeSource:
+    """Where a cube lies, and what the user says of it.
+
+    Attributes:
+        path: a file, a folder of rasters of one band, or a list of rasters.
+        key: variable of a file of arrays; by default its only 3-D numeric array.
+        axes: the axes of a bare array as stored; found by default.
+        resample: bring rasters of several pixel sizes to the finest grid.
+    """
+
+    path: FilePath | Sequence[FilePath]
+    key: str | None = None
+    axes: Axes | None = None
+    resample: bool = False
+
+
+def open_cube(
+    path: FilePath | Sequence[FilePath],
+    *,
+    key: str | None = None,
+    name: str | None = None,
+    axes: Axes | None = None,
+    expected: Expected | None = None,
+    resample: bool = False,
+) -> Cube:
+    """Open an image as a cube; what it is, its content decides.
+
+    Read are MATLAB v5 and v7.3, HDF5, ``.npy`` and ``.npz``, ENVI (data file or header), GeoTIFF and JPEG 2000,
+    several of them with one band each (a folder or a list), georeferenced NetCDF and Zarr. All but compressed
+    arrays of MATLAB v5 and ``.npz`` are read by windows; those are loaded when the first window is read.
 
     Args:
-        path: the file; for ENVI the data file or its header.
-        key: variable of a MATLAB file; by default its only 3-D numeric array.
+        path: the file; for ENVI the data file or its header; a folder of rasters of one band; a list of rasters.
+        key: variable of a file of arrays; by default its only 3-D numeric array.
         name: what messages call the cube; by default the file's name, with the key if one was given.
+        axes: the axes of a bare array as stored; by default found from its format, its wavelengths, ``expected``.
+        expected: what is known of its shape.
+        resample: bring rasters of several pixel sizes to the finest grid.
 
     Returns:
         The cube, of which no pixel has been read.
 
     Raises:
         MissingInputError: the file, or the data file of an ENVI header, does not exist.
-        FormatError: it is a folder, empty, damaged, of another kind, or a key was given for a raster.
+        FormatError: it is empty, damaged, of another kind, or a key was given for a raster.
+        AxesError: an array does not tell its axes.
+        GridError: rasters of one cube differ in place or pixel size, or no order of axes gives what is expected.
+    """
+    if not isinstance(path, str | os.PathLike):
+        paths = [Path(each) for each in path]
+        if len(paths) != 1:
+            _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
+            return open_stack(paths, name=name or f"{len(paths)} files", resample=resample)
+        path = paths[0]
+    found = Path(path)
+    check_exists(found)
+    if found.is_dir() and not is_zarr(found):
+        _refuse_array_options(found, key, axes)
+        return open_stack(band_files(found), name=name or found.name, resample=resample)
+    kind = raster_or_array(found)
+    label = name or (f"{found.name}:{key}" if key else found.name)
+    if kind.holds_arrays:
+        return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label)
+    _refuse_array_options(found, key, axes)
+    return open_raster_cube(found, kind, name=label)
+
+
+def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:
+    """Open both dates of a scene; a date that does not tell its axes is read like the other.
+
+    Args:
+        t1: the earlier date.
+        t2: the later date.
+        expected: what is known of their shape, as from the truth map.
+
+    Raises:
+        AxesError: neither date tells its axes.
+    """
+    opened: list[Cube | None] = []
+    faults = []
+    arrays = [_is_array(source) for source in (t1, t2)]
+    if any(
+        arrays
+    ):  # where one date is a bare array and the other is none, what is said of axes is said of the first
+        t1, t2 = (s if a else replace(s, axes=None) for s, a in zip((t1, t2), arrays, strict=True))
+    for source in (t1, t2):
+        try:
+            opened.append(_open(source, expected))
+        except AxesError as error:
+            opened.append(None)
+            faults.append(error)
+    if len(faults) == 2:
+        raise faults[0]
+    first, second = opened
+    if first is None and second is not None:
+        first = _open(t1, shape_of(second))
+    if second is None and first is not None:
+        second = _open(t2, shape_of(first))
+    if first is None or second is None:  # pragma: no cover - one was opened; here for the type checker
+        raise faults[0]
+    return first, second
+
+
+def shape_of(cube: Cube) -> Expected:
+    """A cube's shape, as what is to be expected of its partner."""
+    return Expected(cube.grid.rows, cube.grid.cols, cube.bands.count)
+
+
+def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
+    """The shape of a truth map, from its header.
+
+    Raises:
+        MissingInputError: the file does not exist.
+        FormatError: it is damaged, or of another kind.
     """
     found = find_input(path)
     kind = file_kind(found)
-    label = name or (f"{found.name}:{key}" if key else found.name)
-    if kind in (FileKind.MATLAB, FileKind.HDF5):
-        return open_mat_cube(found, kind, key=key, name=label)
+    if kind.holds_arrays:
+        rows, cols = choose(found, list_arrays(found, kind), key, ndim=2).shape
+        return Expected(rows, cols)
+    return Expected(*read_shape(found, kind))
+
+
+def raster_or_array(path: Path) -> FileKind:
+    """The kind of a file as which it is to be opened; NetCDF-4, which is HDF5, is told from bare arrays.
+
+    Raises:
+        FormatError: the file is empty, or cannot be read.
+    """
+    kind = file_kind(path if path.is_dir() else find_input(path))
+    if kind is FileKind.HDF5 and not is_matlab(path) and is_netcdf4(path):
+        return FileKind.NETCDF
+    return kind
+
+
+def _open(source: CubeSource, expected: Expected | None) -> Cube:
+    return open_cube(source.path, key=source.key, axes=source.axes, expected=expected, resample=source.resample)
+
+
+def _is_array(source: CubeSource) -> bool:
+    path = source.path
+    return (
+        isinstance(path, str | os.PathLike) and Path(path).is_file() and raster_or_array(Path(path)).holds_arrays
+    )
+
+
+def _refuse_array_options(path: object, key: str | None, axes: Axes | None) -> None:
     if key is not None:
-        raise FormatError(f"{found} is no MATLAB file: a key ({key!r}) names a variable of MATLAB files alone")
-    return open_raster_cube(found, kind, name=label)
+        raise FormatError(
+            f"{path} is no MATLAB file: a key ({key!r}) names a variable of a file of arrays (MATLAB, HDF5, .npz)"
+        )
+    if axes is not None:
+        raise FormatError(f"{path} tells its axes itself: --axes is for bare arrays (MATLAB, HDF5, .npy, .npz)")

@@ -7,14 +7,22 @@ with a reason, before rasterio would read zeros past the end of the file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.io.kinds import refuse_foreign
 
 _SUFFIXES = ("", ".dat", ".img", ".bsq", ".bil", ".bip", ".raw")
 _BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}  # by ENVI's "data type"
 _COMPLEX = (6, 9)
+_INTERLEAVES: tuple[str, ...] = ("bsq", "bil", "bip")
+_BYTE_ORDERS: tuple[str, ...] = ("0", "1")
+_STRUCTURED = (
+    "wavelength", "fwhm", "bbl", "map info", "projection info", "coordinate system string", "data ignore value",
+    "data gain values", "data offset values", "geo points", "rpc info", "acquisition time", "interleave",
+    "file type",
+)  # fmt: skip
 _FIELD = re.compile(r"^[ \t]*([^={}\n;]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", re.MULTILINE)
 _LARGEST_HEADER = 64 * 2**20  # bytes; a real one has some kilobytes, a long list of spectra some megabytes
 
@@ -31,6 +39,7 @@ class EnviHeader:
         offset: bytes before the first number.
         data_type: ENVI's code of the number type.
         compressed: whether the data file is gzipped, and its size says nothing.
+        fields: all fields by name, in small letters with ``_`` for a blank.
     """
 
     path: Path
@@ -40,6 +49,7 @@ class EnviHeader:
     offset: int
     data_type: int
     compressed: bool
+    fields: dict[str, str] = field(repr=False)
 
     @property
     def data_bytes(self) -> int:
@@ -64,6 +74,7 @@ def find_envi_pair(path: Path) -> tuple[Path, Path]:
         return _data_beside(path), path
     header = _header_beside(path)
     if header is None:
+        refuse_foreign(path)
         raise FormatError(
             f"{path} is neither a MATLAB, GeoTIFF nor ENVI file: its first bytes are unknown and no ENVI header "
             f"({path.stem}.hdr or {path.name}.hdr) lies beside it"
@@ -82,10 +93,19 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
         FormatError: it is a spectral library, of complex numbers, or a size is absent or no number.
     """
     with path.open("rb") as handle:
-        text = handle.read(_LARGEST_HEADER).decode("utf-8", errors="replace")
+        raw = handle.read(_LARGEST_HEADER)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:  # as "µm" is written by older programs
+        text = raw.decode("latin-1")
     # Old Macintosh headers end their lines with a bare carriage return.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     fields = {" ".join(key.lower().split()): value.strip() for key, value in _FIELD.findall(text)}
+    for key in _STRUCTURED:
+        if not fields.get(key, "").isascii():
+            raise FormatError(
+                f"{path} has {key} = {fields[key][:40]!r}: expected plain text; correct or remove it"
+            )
     file_type = fields.get("file type", "")
     if "spectral library" in file_type.lower():
         raise FormatError(f"{given} is a spectral library, not an image: give the image cube of a scene")
@@ -97,12 +117,17 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
         offset=_integer(path, fields, "header offset", default=0),
         data_type=_integer(path, fields, "data type"),
         compressed=_integer(path, fields, "file compression", default=0) != 0,
+        fields={key.replace(" ", "_"): value for key, value in fields.items()},
     )
     if header.data_type in _COMPLEX:
         raise FormatError(f"{given} holds complex numbers (data type {header.data_type}): give real values")
     if header.data_type not in _BYTES:
         known = ", ".join(str(code) for code in _BYTES if code not in _COMPLEX)
         raise FormatError(f"{path} has data type {header.data_type}: ENVI's real types are {known}")
+    for key, choices in (("interleave", _INTERLEAVES), ("byte order", _BYTE_ORDERS)):
+        word = fields.get(key, choices[0]).lower()
+        if word not in choices:
+            raise FormatError(f"{path} has {key} = {word[:40]!r}: expected {' or '.join(choices)}")
     if min(header.samples, header.lines, header.bands) < 1:
         raise FormatError(f"{path} describes {header.lines} x {header.samples} x {header.bands} values: none")
     return header

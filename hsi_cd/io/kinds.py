@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import struct
+import zipfile
 from enum import Enum
 from pathlib import Path
 
@@ -11,6 +13,25 @@ from hsi_cd.errors import FormatError, MissingInputError
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
+_FOREIGN = (
+    (b"\x1f\x8b", "a gzip archive: unpack it first"),
+    (b"PK", "a zip archive: unpack it first"),
+    (b"7z\xbc\xaf", "a 7-Zip archive: unpack it first"),
+    (b"Rar!", "a RAR archive: unpack it first"),
+    (b"BZh", "a bzip2 archive: unpack it first"),
+    (b"\xfd7zXZ", "an xz archive: unpack it first"),
+    (b"%PDF", "a PDF document: give the image cube of a scene"),
+    (b"\x0e\x03\x13\x01", "an HDF4 file, which is not read: convert it, as with gdal_translate, to GeoTIFF"),
+    (b"\x80\x02", "a Python pickle, which could run anything: save it with numpy.save"),
+    (b"\x80\x03", "a Python pickle, which could run anything: save it with numpy.save"),
+    (b"\x80\x04", "a Python pickle, which could run anything: save it with numpy.save"),
+    (b"\x80\x05", "a Python pickle, which could run anything: save it with numpy.save"),
+    (b"<!DOCTYPE", "a web page: the download failed; open its address in a browser"),
+    (b"<!doctype", "a web page: the download failed; open its address in a browser"),
+    (b"<html", "a web page: the download failed; open its address in a browser"),
+    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
+)  # kinds that are refused by name, by their first bytes
+_ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
 
@@ -23,13 +44,40 @@ class FileKind(Enum):
     PNG = "PNG"
     BMP = "BMP"
     JPEG = "JPEG"
+    JPEG2000 = "JP2OpenJPEG"
+    NETCDF = "netCDF"
+    ZARR = "Zarr"
+    NPY = "NPY"
+    NPZ = "NPZ"
     ENVI_HEADER = "ENVI header"
     RAW = "raw"
 
     @property
     def is_image(self) -> bool:
         """Whether the value is the name of a rasterio driver that needs no second file."""
-        return self in (FileKind.TIFF, FileKind.PNG, FileKind.BMP, FileKind.JPEG)
+        return self in (FileKind.TIFF, FileKind.PNG, FileKind.BMP, FileKind.JPEG, FileKind.JPEG2000)
+
+    @property
+    def holds_arrays(self) -> bool:
+        """Whether it is a file of named arrays, which have no georeference."""
+        return self in (FileKind.MATLAB, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return _TITLES.get(self, self.value)
+
+
+_TITLES = {
+    FileKind.MATLAB: "MATLAB v5",
+    FileKind.TIFF: "GeoTIFF",
+    FileKind.JPEG2000: "JPEG 2000",
+    FileKind.NETCDF: "NetCDF",
+    FileKind.NPY: "NumPy .npy",
+    FileKind.NPZ: "NumPy .npz",
+    FileKind.ENVI_HEADER: "ENVI",
+    FileKind.RAW: "ENVI",
+}
 
 
 def find_input(path: str | os.PathLike[str]) -> Path:
@@ -40,10 +88,12 @@ def find_input(path: str | os.PathLike[str]) -> Path:
         FormatError: it is a folder, is empty, or may not be read.
     """
     found = Path(path)
+    check_exists(found)
     if found.is_dir():
         raise FormatError(f"{found} is a folder, not a file: name the file itself")
-    if not found.exists():
-        raise MissingInputError(f"{found} does not exist: {_what_is_there(found)}")
+    if not found.is_file():
+        # A pipe would be waited for, for ever; a device has no end.
+        raise FormatError(f"{found} is no ordinary file (a pipe or device): name a file")
     try:
         with found.open("rb") as handle:
             start = handle.read(1)
@@ -54,8 +104,49 @@ def find_input(path: str | os.PathLike[str]) -> Path:
     return found
 
 
+def check_exists(path: Path) -> None:
+    """Refuse what does not exist.
+
+    Raises:
+        MissingInputError: names like it in its folder are given.
+        FormatError: it cannot be looked at.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            target = path.readlink()
+            raise MissingInputError(f"{path} is a link to {target}, which does not exist: name a file") from None
+        raise MissingInputError(f"{path} does not exist: {_what_is_there(path)}") from None
+    except (OSError, ValueError) as error:  # no rights, a loop of links, a name too long, a zero byte in it
+        raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse a file of a kind that is known and not read.
+
+    Raises:
+        FormatError: with what it is and what to do.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    for mark, what in _FOREIGN:
+        if head.startswith(mark):
+            raise FormatError(f"{path} is {what}")
+
+
 def file_kind(path: Path) -> FileKind:
-    """The kind of a file, from its content. Whatever has no mark of its own is RAW, as ENVI's data files are."""
+    """The kind of a file, from its content. Whatever has no mark of its own is RAW, as ENVI's data files are.
+
+    A folder is a Zarr store where it says so.
+
+    Raises:
+        FormatError: another folder.
+    """
+    if path.is_dir():
+        if is_zarr(path):
+            return FileKind.ZARR
+        raise FormatError(f"{path} is a folder, not a file: name the file itself")
     with path.open("rb") as handle:
         head = handle.read(_HDF5_OFFSETS[-1] + len(_HDF5_SIGNATURE))
     # HDF5 first: a MATLAB v7.3 file begins with a text much like that of v5.
@@ -71,14 +162,43 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.JPEG
     if head[:2] == b"BM" and int.from_bytes(head[2:6], "little") in (0, path.stat().st_size):
         return FileKind.BMP
+    if head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n" or head[:4] == b"\xff\x4f\xff\x51":
+        return FileKind.JPEG2000
+    if head[:6] == b"\x93NUMPY":
+        return FileKind.NPY
+    if head[:3] == b"CDF" and head[3:4] in (b"\1", b"\2", b"\5"):
+        return FileKind.NETCDF
+    if head[:4] in (b"PK\3\4", b"PK\5\6") and is_npz(path):
+        return FileKind.NPZ
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
     return FileKind.RAW
 
 
+def is_npz(path: Path) -> bool:
+    """Whether a zip archive holds NumPy arrays; of a damaged one, its name or first member tells."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(_ZIP_HEADER + 4096)
+        length = int.from_bytes(head[26:28], "little")
+        if path.suffix.lower() == ".npz" or head[_ZIP_HEADER : _ZIP_HEADER + length].endswith(b".npy"):
+            return True
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError, struct.error):
+        return False
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr store."""
+    return any((folder / name).is_file() for name in (".zarray", ".zgroup", ".zmetadata", "zarr.json"))
+
+
 def _what_is_there(path: Path) -> str:
     """What the folder of a missing file offers."""
     folder = path.parent
+    if folder.is_file():
+        return f"{folder} is a file, not a folder"
     if not folder.is_dir():
         return f"there is no folder {folder} either"
     # Compared without case, because that is the commonest difference; hidden files are nobody's input.

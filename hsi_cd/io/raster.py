@@ -13,14 +13,19 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.rpc import RPC
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.kinds import FileKind
-from hsi_cd.io.wavelengths import read_bands
+from hsi_cd.io.memory import check_plausible
+from hsi_cd.io.pictures import check_jpeg2000, check_png
+from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
 from hsi_cd.scene import Cube, Grid
 
 _FILTERS = threading.RLock()
@@ -41,18 +46,26 @@ def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
     data, driver = locate_raster(path, kind)
     with open_raster(data, driver) as dataset:
         _check_real(dataset, data)
+        dtype = np.result_type(*dataset.dtypes)
+        if data.is_file():
+            check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
+        header = header_fields(data, driver)
+        scale, offset = read_scaling(dataset, header=header)
         return Cube(
             name=name,
             grid=grid_of(dataset),
-            bands=read_bands(dataset),
-            dtype=np.result_type(*dataset.dtypes),
+            bands=read_bands(dataset, header=header),
+            dtype=dtype,
             reader=RasterReader(data, driver),
             nodata=_nodata(dataset),
+            scale=scale,
+            offset=offset,
+            acquired=read_acquired(dataset, header=header),
         )
 
 
 def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], Grid, float | None]:
-    """The values of an image that holds one value a pixel, as stored (palette indices stay indices).
+    """The values of a file that holds one value a pixel, as stored (palette indices stay indices).
 
     Images that repeat the same band, with or without an opaque alpha band, count as one band: so image editors
     save grey pictures.
@@ -63,11 +76,15 @@ def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], G
     Raises:
         FormatError: the file is damaged, no image, of complex numbers, or its bands differ.
     """
+    if kind.holds_arrays:
+        values = read_matrix(path, kind)
+        return values, Grid(*values.shape), None
     data, driver = locate_raster(path, kind)
     with open_raster(data, driver) as dataset:
         _check_real(dataset, data)
+        check_plausible(data, (dataset.height, dataset.width, dataset.count), np.dtype(dataset.dtypes[0]).itemsize)
         try:
-            values: NDArray[np.generic] = dataset.read()
+            values = dataset.read()
         except RasterioError as error:
             raise _damaged(data, error) from error
         alpha = [i for i, use in enumerate(dataset.colorinterp) if use == ColorInterp.alpha]
@@ -80,6 +97,17 @@ def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], G
         return values[kept[0]], grid_of(dataset), _nodata(dataset)
 
 
+def read_shape(path: Path, kind: FileKind) -> tuple[int, int]:
+    """Rows and columns of an image, from its header.
+
+    Raises:
+        FormatError: the file is damaged, or no image.
+    """
+    data, driver = locate_raster(path, kind)
+    with open_raster(data, driver) as dataset:
+        return int(dataset.height), int(dataset.width)
+
+
 def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
     """The file to open and the rasterio driver that reads it; ENVI's two files are checked against each other.
 
@@ -88,6 +116,13 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
         MissingInputError: an ENVI header without its data file.
     """
     if kind.is_image:
+        if kind is FileKind.PNG:
+            check_png(path)
+        if kind is FileKind.JPEG2000:
+            check_jpeg2000(path)
+        return path, kind.value
+    if kind in (FileKind.NETCDF, FileKind.ZARR):
+        check_free_format(path, kind)
         return path, kind.value
     if kind is FileKind.ENVI_HEADER:
         # Before the data file is looked for: a library is to be refused by name wherever its numbers lie.
@@ -100,6 +135,29 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
     return data, "ENVI"
 
 
+def check_free_format(path: Path, kind: FileKind) -> None:
+    """Refuse a NetCDF file or Zarr store unless GDAL gives one image whose axes its georeference proves.
+
+    Without one, GDAL takes the last two axes for rows and columns whatever they are, and turns NetCDF upside down.
+
+    Raises:
+        FormatError: there are several arrays, none, or no georeference.
+    """
+    with open_raster(path, kind.value) as dataset:
+        if dataset.subdatasets:
+            names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
+            more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+            raise FormatError(
+                f"{path} holds {len(names)} arrays ({', '.join(names[:12])}{more}): save the image alone, as with "
+                f"gdal_translate, as GeoTIFF"
+            )
+        if not dataset.count or dataset.transform.is_identity:
+            raise FormatError(
+                f"{path} is a {kind.title} file without a georeference, which does not tell its axes: save the "
+                "image as GeoTIFF, ENVI or .npy"
+            )
+
+
 @contextmanager
 def open_raster(path: Path, driver: str) -> Iterator[Any]:
     """An open rasterio dataset.
@@ -107,8 +165,11 @@ def open_raster(path: Path, driver: str) -> Iterator[Any]:
     Raises:
         FormatError: the file is damaged or no such file.
     """
-    with _open(path, driver) as dataset:
-        yield dataset
+    try:
+        with rasterio.Env(), _open(path, driver) as dataset:
+            yield dataset
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} holds text that is not UTF-8 ({error.reason}): write its tags again") from error
 
 
 def grid_of(dataset: Any) -> Grid:
@@ -123,6 +184,7 @@ def grid_of(dataset: Any) -> Grid:
         transform=dataset.transform if placed else None,
         gcps=tuple(points),
         gcp_crs=point_crs,
+        rpcs=_rpcs(dataset),
     )
 
 
@@ -149,9 +211,11 @@ class RasterReader:
     Pickling keeps the path alone.
     """
 
-    def __init__(self, path: Path, driver: str) -> None:
+    def __init__(self, path: Path, driver: str, onto: Grid | None = None) -> None:
+        """``onto``: the grid to resample to, of the file's own CRS; by default the values come as stored."""
         self._path = path.absolute()
         self._driver = driver
+        self._onto = onto
         self._local = threading.local()
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
@@ -165,13 +229,14 @@ class RasterReader:
         if not height or not width:
             return np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
         try:
-            values: NDArray[np.generic] = dataset.read(window=Window(cols.start, rows.start, width, height))
+            with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
+                values: NDArray[np.generic] = dataset.read(window=Window(cols.start, rows.start, width, height))
         except RasterioError as error:
             raise _damaged(self._path, error) from error
         return values
 
-    def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str]]:
-        return RasterReader, (self._path, self._driver)
+    def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str, Grid | None]]:
+        return RasterReader, (self._path, self._driver, self._onto)
 
     def _dataset(self) -> Any:
         # By process too: a forked child shares the file position with its parent and must open its own. The
@@ -179,7 +244,20 @@ class RasterReader:
         handles: dict[int, Any] = self._local.__dict__.setdefault("handles", {})
         pid = os.getpid()
         if pid not in handles:
-            handles[pid] = _open(self._path, self._driver)
+            dataset = _open(self._path, self._driver)
+            if self._onto is not None:
+                grid = self._onto
+                # Bilinear weighs neighbours by where a pixel lies, whatever the window: tiles fit together.
+                dataset = WarpedVRT(
+                    dataset,
+                    crs=grid.crs,
+                    transform=grid.transform,
+                    width=grid.cols,
+                    height=grid.rows,
+                    resampling=Resampling.bilinear,
+                    tolerance=1e-6,
+                )
+            handles[pid] = dataset
         return handles[pid]
 
 
@@ -194,6 +272,22 @@ def _open(path: Path, driver: str) -> Any:
 
 def _nodata(dataset: Any) -> float | None:
     return None if dataset.nodata is None else float(dataset.nodata)
+
+
+def header_fields(data: Path, driver: str) -> dict[str, str]:
+    """The fields of an ENVI image's header; nothing for other files."""
+    if driver != "ENVI":
+        return {}
+    return read_envi_header(find_envi_pair(data)[1], given=data).fields
+
+
+def _rpcs(dataset: Any) -> RPC | None:
+    try:
+        return dataset.rpcs
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FormatError(
+            f"{dataset.name}: its rational polynomial coefficients are not understood ({error}): remove them"
+        ) from error
 
 
 def _check_real(dataset: Any, path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from hsi_cd.errors import FormatError
 from hsi_cd.scene import Bands
 
 _log = logging.getLogger(__name__)
@@ -24,27 +27,27 @@ _LEAST_NANOMETRES = 100.0
 _IN_NAME = re.compile(r"[\s:,(\[]*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ]+)\s*[)\]]?\s*$")
 
 
-def read_bands(dataset: Any) -> Bands:
-    """The description of an open rasterio dataset's bands.
+def read_bands(dataset: Any, *, header: Mapping[str, str] | None = None) -> Bands:
+    """The description of an open rasterio dataset's bands; ``header``: the fields of an ENVI header.
 
     Wavelengths are looked for in the ENVI header, in each band's tags, in GDAL's own IMAGERY tags and in the
     band names, in this order. Those that are incomplete, not positive or of an unknown unit are left out with a
     warning: a wrong wavelength is worse than none.
+
+    Raises:
+        FormatError: a wavelength, width or flag is text or no finite number.
     """
     count = int(dataset.count)
-    tags = [_lower(dataset.tags(i)) for i in dataset.indexes]
-    whole = _lower(dataset.tags()) | _lower(dataset.tags(ns="ENVI"))
-    names = [str(name or "") for name in dataset.descriptions]
+    tags = [_tags(dataset, i) for i in dataset.indexes]
+    whole = _tags(dataset) | dict(header or {})
+    names = _names(dataset, header or {})
     where = str(getattr(dataset, "name", "raster"))
 
     raw = _values(tags, whole, "wavelength", count, where)
     widths = _values(tags, whole, "fwhm", count, where)
     unit = next((tag[k] for tag in (*tags[:1], whole) for k in _UNIT_KEYS if k in tag), "")
-    factor = _factor(raw, unit) if raw else None
-    if raw and factor is None:
-        _log.warning("%s: wavelengths %g ... in unit %r are not understood and left out", where, raw[0], unit)
-    centres = _scaled(raw, factor) if factor else ()
-    fwhm = _scaled(widths, factor) if factor else ()
+    centres = to_nanometres(raw, unit, where=where)
+    fwhm = _scaled(widths, _factor(raw, unit) or 0.0) if centres else ()
     # A list that was left out must not come back: GDAL copies it into the IMAGERY tags and band names, too.
     if not centres and "wavelength" not in whole:
         centres, fwhm = _from_imagery(dataset)
@@ -60,17 +63,94 @@ def read_bands(dataset: Any) -> Bands:
     )
 
 
+def read_scaling(
+    dataset: Any, *, header: Mapping[str, str] | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Factor and offset of each band by which stored values become reflectance; each empty where it does nothing.
+
+    GDAL's own scale and offset, divided by the ENVI header's ``reflectance scale factor``.
+
+    Raises:
+        FormatError: one of them is no finite number, or a factor is zero.
+    """
+    where = str(getattr(dataset, "name", "raster"))
+    text = (header or {}).get("reflectance_scale_factor", "").strip()
+    divisor = _number(text) if text else 1.0
+    if divisor is None or not math.isfinite(divisor) or divisor <= 0:
+        raise FormatError(
+            f"{where}: reflectance scale factor is {text[:40]!r}: expected a positive number, as 10000"
+        )
+    scale = tuple(float(value) / divisor for value in dataset.scales)
+    offset = tuple(float(value) / divisor for value in dataset.offsets)
+    for values, word in ((scale, "scale"), (offset, "offset")):
+        wrong = [value for value in values if not math.isfinite(value) or (word == "scale" and value == 0)]
+        if wrong:
+            raise FormatError(f"{where}: the {word} of a band is {wrong[0]:g}: correct or remove it")
+    return (scale if set(scale) != {1.0} else ()), (offset if set(offset) != {0.0} else ())
+
+
+def read_acquired(dataset: Any, *, header: Mapping[str, str] | None = None) -> str:
+    """When an open rasterio dataset was acquired, in ISO 8601, or an empty string where it does not tell."""
+    tags = [dict(header or {}), _tags(dataset, space="IMAGERY"), _tags(dataset)]
+    found = (tag[key] for tag in tags for key in _DATE_KEYS if key in tag)
+    for text in found:
+        match = _DATE.match(text.strip().strip("{}"))
+        if match:
+            return f"{match[1]}-{match[2]}-{match[3]}{match[4] or ''}".replace(" ", "T")
+    return ""
+
+
+def to_nanometres(values: list[float], unit: str, *, where: str) -> tuple[float, ...]:
+    """Wavelengths in nanometres; empty, with a warning, where the unit cannot be told.
+
+    Raises:
+        FormatError: one is not finite.
+    """
+    wrong = [i for i, value in enumerate(values) if not math.isfinite(value)]
+    if wrong:
+        raise FormatError(f"{where}: wavelength {wrong[0] + 1} is {values[wrong[0]]}: correct or remove the list")
+    factor = _factor(values, unit) if values else None
+    if values and factor is None:
+        _log.warning("%s: wavelengths %g ... in unit %r are not understood and left out", where, values[0], unit)
+    return _scaled(values, factor) if factor else ()
+
+
+_DATE_KEYS = (
+    "acquisition_time", "acquisitiondatetime", "acquisition_date", "acquisition_datetime", "date_acquired",
+    "datetime_original", "sensing_time", "start_time", "datatake_1_datatake_sensing_start", "product_start_time",
+    "time_coverage_start",
+)  # fmt: skip
+_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)([T ]\d\d:\d\d(?::\d\d)?)?")
 _UNIT_KEYS = ("wavelength_units", "wavelength_unit", "wavelength units")
 
 
-def _lower(tags: dict[str, str]) -> dict[str, str]:
-    return {key.lower(): value for key, value in tags.items()}
+def _tags(dataset: Any, band: int = 0, *, space: str | None = None) -> dict[str, str]:
+    """Tags of a dataset or band by their names in small letters; none where they are no UTF-8."""
+    try:
+        return {str(key).lower(): str(value) for key, value in dataset.tags(band, ns=space).items()}
+    except UnicodeDecodeError:
+        return {}
+
+
+def _names(dataset: Any, header: Mapping[str, str]) -> list[str]:
+    """Names of the bands, empty where there are none."""
+    try:
+        return [str(name or "") for name in dataset.descriptions]
+    except UnicodeDecodeError:
+        names = [" ".join(name.split()) for name in header.get("band_names", "").strip("{}").split(",")]
+        return names if len(names) == dataset.count else [""] * dataset.count
 
 
 def _values(tags: list[dict[str, str]], whole: dict[str, str], key: str, count: int, where: str) -> list[float]:
     """One number a band, from the list for the whole file or else from each band's tags."""
     # The list first: from one that is too long GDAL fills the tags of the bands that there are.
-    return _list_values(whole, key, count, where) if key in whole else _band_values(tags, key)
+    if key in whole:
+        return _list_values(whole, key, count, where)
+    values = _band_values(tags, key)
+    given = [tag[key] for tag in tags if tag.get(key, "").strip()]
+    if len(given) == count:
+        _refuse_text(given, key, where)
+    return values
 
 
 def _band_values(tags: list[dict[str, str]], key: str) -> list[float]:
@@ -84,12 +164,25 @@ def _list_values(tags: dict[str, str], key: str, count: int, where: str) -> list
     text = tags.get(key, "").strip().strip("{}")
     if not text:
         return []
-    values = [_number(part) for part in text.split(",") if part.strip()]
-    numbers = [value for value in values if value is not None]
-    if len(numbers) != count or len(values) != count:
-        _log.warning("%s: %d values of %s for %d bands are left out", where, len(values), key, count)
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    numbers = [value for part in parts if (value := _number(part)) is not None]
+    _refuse_text(parts, key, where)
+    if len(numbers) != count:
+        _log.warning("%s: %d values of %s for %d bands are left out", where, len(parts), key, count)
         return []
     return numbers
+
+
+def _refuse_text(parts: list[str], key: str, where: str) -> None:
+    """Refuse a list of which some are no finite numbers: what it says of its bands cannot be trusted."""
+    wrong = [
+        i for i, part in enumerate(parts) if not math.isfinite(math.nan if (v := _number(part)) is None else v)
+    ]
+    if wrong:
+        raise FormatError(
+            f"{where}: {key} {wrong[0] + 1} of {len(parts)} is {parts[wrong[0]][:40]!r}: expected a finite "
+            "number; correct or remove the list"
+        )
 
 
 def _number(text: str) -> float | None:
@@ -118,7 +211,7 @@ def _factor(values: list[float], unit: str) -> float | None:
 
 def _from_imagery(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Centres and widths from GDAL's IMAGERY tags, which round to whole nanometres."""
-    tags = [_lower(dataset.tags(i, ns="IMAGERY")) for i in dataset.indexes]
+    tags = [_tags(dataset, i, space="IMAGERY") for i in dataset.indexes]
     centres = _band_values(tags, "central_wavelength_um")
     widths = _band_values(tags, "fwhm_um")
     if not centres or min(centres) <= 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.errors import BandError
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.validity import empty_pixels
@@ -30,6 +31,8 @@ class Cube:
         dtype: number type of the stored values.
         reader: reads a window of stored values.
         nodata: stored value that means "nothing here", or None.
+        scale: factor of each band by which stored values become reflectance, or empty for 1.
+        offset: what is then added to each band, or empty for 0.
         acquired: when it was taken, ISO 8601 as far as the file tells (``2006-05-03``), or empty.
         saturated: stored value from which a pixel is saturated, or None for the rule of
             :func:`hsi_cd.scene.validity.empty_pixels`.
@@ -41,11 +44,21 @@ class Cube:
     dtype: np.dtype[np.generic]
     reader: WindowReader = field(repr=False)
     nodata: float | None = None
+    scale: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
     acquired: str = ""
     saturated: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("scale", "offset"):
+            length = len(getattr(self, name))
+            if length not in (0, self.bands.count):
+                raise BandError(
+                    f"{length} values of {name} for {self.bands.count} bands: there must be one a band"
+                )
+
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
-        """Values of a window.
+        """Values of a window, scaled to reflectance where the file tells how.
 
         Args:
             rows: rows of the window; all by default.
@@ -66,6 +79,9 @@ class Cube:
         if np.issubdtype(stored.dtype, np.floating):
             values[~np.isfinite(values)] = np.nan
         values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
+        for factors, apply in ((self.scale, np.multiply), (self.offset, np.add)):
+            if factors:
+                apply(values, np.asarray(factors, dtype=np.float32)[:, None, None], out=values)
         return values
 
 

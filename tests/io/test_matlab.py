@@ -64,7 +64,7 @@ def test_structures_and_text_are_never_taken(tmp_path: Path) -> None:
 
 def test_complex_values_are_refused(tmp_path: Path) -> None:
     savemat(tmp_path / "c.mat", {"x": _cube() * 1j})
-    with pytest.raises(FormatError, match="expected real numbers"):
+    with pytest.raises(FormatError, match=r"x \(5 x 4 x 3 complex double\)"):
         open_cube(tmp_path / "c.mat").read()
 
 
@@ -95,11 +95,6 @@ def test_missing_files_name_what_is_near(tmp_path: Path) -> None:
         open_cube(tmp_path / "no" / "farm1.mat")
     with pytest.raises(FileNotFoundError):
         open_cube(tmp_path / "zzz")
-
-
-def test_version_7_3_is_named(shared: Path) -> None:
-    with pytest.raises(FormatError, match=r"MATLAB v7\.3.*-v7"):
-        open_cube(shared / "files/abu-urban-1.mat")
 
 
 def test_the_farmland_cube_is_what_scipy_reads(shared: Path) -> None:

@@ -241,13 +241,14 @@ def test_envi_files_that_are_alone(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_rasters_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
     (tmp_path / "empty.tif").touch()
     (tmp_path / "text.tif").write_text("no raster at all")
     write_tiff(tmp_path / "whole.tif", ramp(3, 90, 90, "float32"))
     (tmp_path / "half.tif").write_bytes((tmp_path / "whole.tif").read_bytes()[:5000])
     write_tiff(tmp_path / "complex.tif", ramp(1, 3, 3, "complex64"))
     for path, message in [
-        (tmp_path, "is a folder"),
+        (tmp_path / "folder", "is a folder"),
         (tmp_path / "empty.tif", "is empty"),
         (tmp_path / "text.tif", "neither a MATLAB, GeoTIFF nor ENVI"),
         (tmp_path / "half.tif", "damaged or truncated"),

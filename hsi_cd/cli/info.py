@@ -1,0 +1,284 @@
+"""``hsi-cd info``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hsi_cd.io.inspect import FileInfo, Part, Summary
+    from hsi_cd.scene import Cube
+
+EPILOG = """\b
+Examples:
+  hsi-cd info scene.tif
+  hsi-cd info before.mat after.mat truth.mat --png look.png
+  hsi-cd info China_Change_Dataset.mat --json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", metavar="NAME", help="The one variable to look at in files of arrays.")
+@click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
+@click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
+@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a quick look.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
+def info(
+    paths: tuple[Path, ...],
+    key: str | None,
+    axes: str | None,
+    resample: bool,
+    png: Path | None,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Say what is in files: arrays, sizes, range, gaps, wavelengths, place, labels.
+
+    A folder of rasters of one band is one image; any other folder stands for its files. Where there are two cubes,
+    their grids and bands are compared and the shift between them is measured.
+    """
+    from hsi_cd.io import check_output, parse_axes
+    from hsi_cd.io.inspect import inspect_paths, summarise
+
+    if png is not None:
+        check_output(png, overwrite=overwrite)
+    infos = inspect_paths(paths, key=key, axes=parse_axes(axes) if axes is not None else None, resample=resample)
+    summaries = [[summarise(part) for part in found.parts] for found in infos]
+    records = [_record(found, measured) for found, measured in zip(infos, summaries, strict=True)]
+    cubes = [part.cube for found in infos for part in found.parts if not part.is_map]
+    pair = _compare(*cubes) if len(cubes) == 2 else None
+    if png is not None:
+        _write_quick_look(png, [s for measured in summaries for s in measured], overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps({"files": records, "pair": pair}, indent=2, ensure_ascii=False))
+        return
+    click.echo("\n\n".join(_text(record) for record in records))
+    if pair is not None:
+        click.echo("\n" + _pair_text(pair))
+    if png is not None:
+        click.echo(f"\nquick look: {png}")
+
+
+def _record(found: FileInfo, summaries: list[Summary]) -> dict[str, Any]:
+    return {
+        "path": str(found.path),
+        "kind": found.kind,
+        "bytes": found.size,
+        "arrays": [{"name": v.name, "shape": list(v.shape), "type": v.kind} for v in found.arrays],
+        "images": [_image(part, summary) for part, summary in zip(found.parts, summaries, strict=True)],
+        "notes": list(found.notes),
+    }
+
+
+def _image(part: Part, summary: Summary) -> dict[str, Any]:
+    from hsi_cd.datasets import CATALOGUE
+
+    cube, bands, grid = part.cube, part.cube.bands, part.cube.grid
+    shape = (grid.rows, grid.cols, bands.count)
+    pixel = grid.transform
+    return {
+        "name": cube.name,
+        "is_map": part.is_map,
+        "rows": grid.rows,
+        "cols": grid.cols,
+        "bands": bands.count,
+        "type": cube.dtype.name,
+        "low": _finite(summary.low),
+        "high": _finite(summary.high),
+        "missing": summary.missing,
+        "empty": summary.empty,
+        "dead_bands": [i + 1 for i in summary.dead],
+        "nodata": _finite(cube.nodata) if cube.nodata is None or math.isfinite(cube.nodata) else str(cube.nodata),
+        "scale": sorted(set(cube.scale)),
+        "offset": sorted(set(cube.offset)),
+        "labels": None if summary.counts is None else {str(v): n for v, n in sorted(summary.counts.items())},
+        "wavelengths": list(bands.centres),
+        "fwhm": list(bands.fwhm),
+        "bad_bands": [i + 1 for i, good in enumerate(bands.good) if not good],
+        "band_names": list(bands.names),
+        "acquired": cube.acquired or None,
+        "crs": _crs_name(grid.crs or grid.gcp_crs),
+        "transform": None if pixel is None else list(pixel)[:6],
+        "gcps": len(grid.gcps),
+        "rpcs": grid.rpcs is not None,
+        "memory": 4 * grid.rows * grid.cols * bands.count,
+        "shape_of": [e.name for e in CATALOGUE.values() if shape == e.shape]
+        if not part.is_map
+        else [e.name for e in CATALOGUE.values() if shape[:2] == e.shape[:2]],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _crs_name(crs: Any) -> str | None:
+    if crs is None:
+        return None
+    code = crs.to_epsg()
+    wkt = str(crs.to_wkt())
+    return f"EPSG:{code}" if code else (wkt.split('"')[1] if '"' in wkt else wkt[:40])
+
+
+def _text(record: dict[str, Any]) -> str:
+    from hsi_cd.io.memory import gigabytes
+
+    lines = [f"{record['path']}: {record['kind']}, {gigabytes(record['bytes'])}"]
+    for array in record["arrays"]:
+        sizes = " x ".join(map(str, array["shape"])) or "1"
+        lines.append(f"  array       {array['name'] or '(no name)'} ({sizes} {array['type']})")
+    for image in record["images"]:
+        lines += _image_lines(image, titled=len(record["images"]) > 1 or bool(record["arrays"]))
+    return "\n".join([*lines, *(f"  note        {note}" for note in record["notes"])])
+
+
+def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
+    from hsi_cd.io.memory import gigabytes
+
+    what = "map" if image["is_map"] else "image"
+    title = f"{image['name']}: " if titled else ""
+    bands = "" if image["is_map"] else f" x {image['bands']} bands"
+    lines = [f"  {what:<12}{title}{image['rows']} rows x {image['cols']} cols{bands}, {image['type']}"]
+    low, high = image["low"], image["high"]
+    lines.append(f"    range     {low:.6g} to {high:.6g}" if low is not None else "    range     no value at all")
+    if image["scale"] or image["offset"]:
+        scale = ", ".join(f"{v:g}" for v in image["scale"][:3]) or "1"
+        offset = f" + {', '.join(f'{v:g}' for v in image['offset'][:3])}" if image["offset"] else ""
+        lines[-1] += f" (stored values x {scale}{offset})"
+    declared = f", stored as {image['nodata']}" if image["nodata"] is not None else ", none declared"
+    empty = f"; {100 * image['empty']:.4g} % of pixels are empty" if image["empty"] else ""
+    lines.append(f"    no data   {100 * image['missing']:.4g} % of values{declared}{empty}")
+    if image["labels"] is not None:
+        lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))
+    if not image["is_map"]:
+        lines += _band_lines(image)
+    lines.append(f"    grid      {_grid_text(image)}")
+    if image["acquired"]:
+        lines.append(f"    acquired  {image['acquired']}")
+    lines.append(
+        f"    memory    {gigabytes(image['memory'])} as float32; read by windows where the format has them"
+    )
+    if image["shape_of"]:
+        lines.append(f"    shape of  {', '.join(image['shape_of'])} (hsi-cd datasets NAME)")
+    return lines
+
+
+def _band_lines(image: dict[str, Any]) -> list[str]:
+    waves, widths = image["wavelengths"], image["fwhm"]
+    if waves:
+        text = f"{min(waves):g} to {max(waves):g} nm"
+        text += f", fwhm {min(widths):g} to {max(widths):g} nm" if widths else ""
+        text += "" if waves == sorted(waves) else ", not in ascending order"
+    else:
+        text = "not told"
+    lines = [f"    waves     {text}"]
+    if image["band_names"]:
+        names = image["band_names"]
+        lines.append(f"    names     {', '.join(names[:3])}{f' ... {names[-1]}' if len(names) > 3 else ''}")
+    for title, bands in (("bad", image["bad_bands"]), ("dead", image["dead_bands"])):
+        if bands:
+            why = "flagged by the sensor" if title == "bad" else "without data, or one value everywhere"
+            lines.append(f"    {title:<10}{len(bands)} bands {why}: {_ranges(bands)}")
+    return lines
+
+
+def _grid_text(image: dict[str, Any]) -> str:
+    placed = image["transform"]
+    if placed is not None:
+        a, b, left, d, e, top = placed
+        size = f"{math.hypot(a, d):.6g} x {math.hypot(b, e):.6g}"
+        text = f"{image['crs'] or 'no CRS'}, pixels of {size}, upper left corner at {left:.10g}, {top:.10g}"
+    elif image["gcps"]:
+        text = f"{image['crs'] or 'no CRS'}, {image['gcps']} ground control points"
+    else:
+        text = "no georeference"
+    return text + (", RPCs" if image["rpcs"] else "")
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Whole numbers in words, as ``1-7, 58``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _compare(first: Cube, second: Cube) -> dict[str, Any]:
+    """Whether two cubes can be the dates of a scene, and how far they are apart."""
+    from hsi_cd.errors import HsiCdError
+    from hsi_cd.scene import ScenePair, check_same_bands, check_same_grid
+
+    names = (first.name, second.name)
+    faults: dict[str, str | None] = {"grid": None, "bands": None}
+    try:
+        check_same_grid(first.grid, second.grid, names=names)
+    except HsiCdError as error:
+        faults["grid"] = str(error)
+    try:
+        check_same_bands(first.bands, second.bands, names=names)
+    except HsiCdError as error:
+        faults["bands"] = str(error)
+    shift, fault = None, None
+    if not any(faults.values()):
+        from hsi_cd.detectors.frontend import fit_frontend
+
+        try:
+            pair = ScenePair(first, second)
+            shift = fit_frontend(pair, projection="mnf", registration=True, drop_constant=True).shift
+        except HsiCdError as error:
+            fault = str(error)
+    return {
+        "names": list(names),
+        **faults,
+        "shift": None if shift is None else list(shift),
+        "shift_fault": fault,
+    }
+
+
+def _pair_text(pair: dict[str, Any]) -> str:
+    lines = [f"{pair['names'][0]} and {pair['names'][1]}:"]
+    lines.append(f"  grid        {pair['grid'] or 'the same'}")
+    lines.append(
+        f"  bands       {pair['bands'] or 'the same number, and the same wavelengths where both tell them'}"
+    )
+    if pair["shift"] is not None:
+        down, right = pair["shift"]
+        none = "none above 0.15 pixels" if not down and not right else f"{math.hypot(down, right):.2f} pixels"
+        detail = f" ({down:+.2f} rows, {right:+.2f} cols)" if down or right else ""
+        lines.append(f"  shift       {none}{detail}")
+    else:
+        lines.append(f"  shift       not measured: {pair['shift_fault'] or 'grid or bands differ'}")
+    return "\n".join(lines)
+
+
+def _write_quick_look(path: Path, summaries: list[Summary], *, overwrite: bool) -> None:
+    """All images side by side; those of one shape share their stretch, so that dates compare by eye."""
+    import numpy as np
+    from PIL import Image
+
+    from hsi_cd.evaluation.images import false_colour, stretch_limits
+    from hsi_cd.io.atomic import atomic_path
+
+    looks = [np.repeat(s.quick, 3, axis=0) if len(s.quick) == 1 else s.quick for s in summaries]
+    images = []
+    for i, look in enumerate(looks):
+        alike = [o for j, o in enumerate(looks) if o.shape == look.shape and len(summaries[j].quick) == 3]
+        limits = stretch_limits(*alike) if len(summaries[i].quick) == 3 else stretch_limits(look, low=0, high=100)
+        images.append(false_colour(look, limits=limits))
+    height = max(image.shape[0] for image in images)
+    page = np.full((height, sum(image.shape[1] + 4 for image in images) - 4, 3), 255, dtype=np.uint8)
+    left = 0
+    for image in images:
+        page[: image.shape[0], left : left + image.shape[1]] = image
+        left += image.shape[1] + 4
+    with atomic_path(path, overwrite=overwrite) as draft:
+        Image.fromarray(page).save(draft, format="PNG")

@@ -1,0 +1,158 @@
+"""HDF5 files, MATLAB v7.3 among them, through h5py.
+
+MATLAB stores its axes last to first; its arrays are listed and read in MATLAB's own order. Links that leave the
+file, and data that lie in other files, are not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hsi_cd.errors import FormatError
+from hsi_cd.io.variables import Variable
+
+_MOST_OBJECTS = 20_000
+_DEEPEST = 16
+_CACHE_BYTES = 64 << 20  # chunks kept: as whole rows of a scene are read, its chunks are asked for again and again
+_HIDDEN = ("#refs#", "#subsystem#")  # where MATLAB keeps the contents of cells and objects
+_MATLAB_KINDS = {"float64": "double", "float32": "single"}
+
+
+def list_hdf5(path: Path) -> tuple[Variable, ...]:
+    """The variables of an HDF5 file, without loading them; a MATLAB structure is one variable.
+
+    Raises:
+        FormatError: the file is truncated, damaged, or a maze of groups.
+    """
+    with hdf5_errors(path), h5py.File(path, "r") as file:
+        return tuple(_walk(path, file, matlab=is_matlab(path)))
+
+
+def open_hdf5_array(path: Path, variable: Variable) -> Any:
+    """The dataset of a variable, open; its windows are read by slicing, its axes as stored.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    with hdf5_errors(path):
+        return h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
+
+
+def hdf5_scaling(path: Path, variable: Variable) -> tuple[float, float, float | None]:
+    """Scale factor, offset and no-data value in a dataset's attributes, as the CF conventions name them.
+
+    Raises:
+        FormatError: one of them is no finite number, or the factor is zero.
+    """
+    with hdf5_errors(path), h5py.File(path, "r") as file:
+        attributes = file[variable.name].attrs
+        scale = _attribute(path, attributes, "scale_factor")
+        offset = _attribute(path, attributes, "add_offset")
+        nodata = _attribute(path, attributes, "_FillValue", finite=False)
+    if scale == 0:
+        raise FormatError(f"{path}: scale_factor of {variable.name} is 0: correct or remove this attribute")
+    return (1.0 if scale is None else scale), (0.0 if offset is None else offset), nodata
+
+
+def is_matlab(path: Path) -> bool:
+    """Whether an HDF5 file says that MATLAB wrote it."""
+    with path.open("rb") as handle:
+        return handle.read(6) == b"MATLAB"
+
+
+def is_netcdf4(path: Path) -> bool:
+    """Whether an HDF5 file says that it is NetCDF-4."""
+    with hdf5_errors(path), h5py.File(path, "r") as file:
+        return "_NCProperties" in file.attrs
+
+
+@contextmanager
+def hdf5_errors(path: Path) -> Iterator[None]:
+    """Turn what h5py raises into ours, in one line.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    try:
+        yield
+    except (FormatError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes h5py raise nearly anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise FormatError(
+            f"{path} cannot be read as HDF5 or MATLAB v7.3 ({reason}): it is truncated or damaged; copy it again"
+        ) from error
+
+
+def _walk(path: Path, file: Any, *, matlab: bool) -> Iterator[Variable]:
+    # By hand, because groups may hold each other in a circle.
+    waiting = [("", file, 0)]
+    seen = {_address(file)}
+    count = 0
+    while waiting:
+        prefix, group, depth = waiting.pop()
+        for name in group:
+            count += 1
+            if count > _MOST_OBJECTS:
+                raise FormatError(f"{path} holds more than {_MOST_OBJECTS} objects: it is no file of image cubes")
+            full = prefix + name
+            if (matlab and name in _HIDDEN) or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            found = group[name]
+            if isinstance(found, h5py.Dataset):
+                yield _variable(full, found, matlab=matlab)
+            elif isinstance(found, h5py.Group):
+                kind = _text(found.attrs.get("MATLAB_class", b""))
+                if kind or matlab:
+                    yield Variable(full, (1, 1), kind or "struct", None)
+                elif depth < _DEEPEST and _address(found) not in seen:
+                    seen.add(_address(found))
+                    waiting.append((full + "/", found, depth + 1))
+
+
+def _variable(name: str, dataset: Any, *, matlab: bool) -> Variable:
+    kind = _text(dataset.attrs.get("MATLAB_class", b""))
+    # MATLAB's class in a file that others wrote tells the order of axes too.
+    reverse = matlab or bool(kind)
+    shape = tuple(int(n) for n in dataset.shape or ())
+    if reverse:
+        shape = shape[::-1]
+        if "MATLAB_empty" in dataset.attrs:  # the sizes are the values then
+            return Variable(name, (0, 0), kind, None, reverse)
+    dtype = dataset.dtype
+    if dtype.names == ("real", "imag"):
+        kind = f"complex {kind}".strip()
+    numeric = dtype.kind in "iuf" and kind not in ("char", "cell", "function_handle") and "sparse" not in kind
+    numeric = numeric or dtype.kind == "b"
+    kind = kind or (_MATLAB_KINDS.get(dtype.name, dtype.name) if reverse else dtype.name)
+    if dataset.external or dataset.is_virtual:
+        return Variable(name, shape, f"{kind} in other files", None, reverse)
+    if dtype.kind == "O":
+        kind = kind if kind == "cell" else "text" if h5py.check_string_dtype(dtype) else "references"
+    return Variable(name, shape, kind, dtype if numeric else None, reverse)
+
+
+def _attribute(path: Path, attributes: Any, name: str, *, finite: bool = True) -> float | None:
+    if name not in attributes:
+        return None
+    try:
+        value = float(np.asarray(attributes[name]).reshape(-1)[0])
+    except (TypeError, ValueError, IndexError):
+        raise FormatError(f"{path}: {name} is {str(attributes[name])[:40]!r}: expected a number") from None
+    if finite and not np.isfinite(value):
+        raise FormatError(f"{path}: {name} is {value}: expected a finite number")
+    return value
+
+
+def _address(found: Any) -> int:
+    return int(h5py.h5o.get_info(found.id).addr)
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

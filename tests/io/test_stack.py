@@ -1,0 +1,150 @@
+"""One cube from a file a band."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from hsi_cd.errors import FormatError, GridError, MissingInputError
+from hsi_cd.io import open_cube
+from hsi_cd.io.raster import quiet_georeference
+
+SIDE = 1200  # metres
+RNG = np.random.default_rng(5)
+
+
+def band(path: Path, values: np.ndarray, *, left: float = 500_000, crs: str | None = "EPSG:32631", **more) -> Path:
+    rows, cols = values.shape
+    place = {"crs": crs, "transform": Affine(SIDE / cols, 0, left, 0, -SIDE / rows, 4_000_000)} if crs else {}
+    profile = {"driver": "GTiff", "count": 1, "height": rows, "width": cols, "dtype": values.dtype.name}
+    with quiet_georeference(), rasterio.open(path, "w", **(profile | place | more)) as file:
+        file.write(values, 1)
+    return path
+
+
+def noise(rows: int, cols: int | None = None) -> np.ndarray:
+    return RNG.integers(1, 9000, (rows, cols or rows)).astype(np.uint16)
+
+
+def product(folder: Path, **sizes: int) -> dict[str, np.ndarray]:
+    """Files named as Sentinel-2's; what they hold, by band."""
+    folder.mkdir(exist_ok=True)
+    found = {name: noise(size) for name, size in sizes.items()}
+    for name, values in found.items():
+        band(folder / f"T31TCJ_20200101T105441_{name}_{SIDE // len(values)}m.tif", values)
+    return found
+
+
+def test_a_folder_in_the_natural_order_of_its_names(tmp_path: Path) -> None:
+    bands = product(tmp_path / "p", B10=60, B02=60, B8A=60, B08=60, B09=60)
+    (tmp_path / "p/MTD_MSIL2A.xml").write_text("<x/>")
+    (tmp_path / "p/.hidden.tif").write_text("no raster")
+    cube = open_cube(tmp_path / "p")
+    assert (cube.name, cube.bands.names) == ("p", ("B02", "B08", "B8A", "B09", "B10"))
+    np.testing.assert_array_equal(cube.read(), [bands[name] for name in cube.bands.names])
+    assert (cube.dtype, cube.grid.crs.to_epsg(), cube.grid.transform.a) == (np.uint16, 32631, 20)
+
+
+def test_a_list_keeps_its_order_and_may_mix_band_counts(tmp_path: Path) -> None:
+    a, b = noise(6, 8), noise(6, 8)
+    band(tmp_path / "a.tif", a)
+    band(tmp_path / "b.tif", b)
+    with rasterio.open(tmp_path / "a.tif") as file:
+        profile = file.profile | {"count": 2}
+    with rasterio.open(tmp_path / "two.tif", "w", **profile) as file:
+        file.write(np.stack([b, a]))
+    cube = open_cube([tmp_path / "b.tif", tmp_path / "two.tif", tmp_path / "a.tif"])
+    np.testing.assert_array_equal(cube.read(slice(1, 4), slice(2, 7)), np.stack([b, b, a, a])[:, 1:4, 2:7])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(cube)).read(), cube.read())  # noqa: S301
+    assert open_cube([tmp_path / "a.tif"]).bands.count == 1
+
+
+@pytest.mark.parametrize("driver", ["JP2OpenJPEG", "ENVI"])
+def test_other_formats_a_band(tmp_path: Path, driver: str) -> None:
+    suffix = {"JP2OpenJPEG": ".jp2", "ENVI": ".dat"}[driver]
+    more = {"QUALITY": "100", "REVERSIBLE": "YES"} if driver == "JP2OpenJPEG" else {}
+    values = [noise(64), noise(64)]
+    for i, one in enumerate(values):
+        band(tmp_path / f"B{i}{suffix}", one, driver=driver, **more)
+    np.testing.assert_array_equal(open_cube(tmp_path).read(), values)
+
+
+def test_mixed_resolutions_on_request_only(tmp_path: Path) -> None:
+    bands = product(tmp_path / "p", B02=120, B05=60, B01=20)
+    with pytest.raises(GridError, match=r"differ in pixel size .*B01_60m\.tif 20 x 20.*--resample .* 120 x 120"):
+        open_cube(tmp_path / "p")
+    cube = open_cube(tmp_path / "p", resample=True)
+    assert cube.grid.shape == (120, 120)
+    whole = cube.read()
+    place = cube.grid.transform
+    for i, name in enumerate(("B01", "B02", "B05")):
+        size = len(bands[name])
+        expected = np.empty((120, 120), np.uint16)
+        reproject(
+            bands[name], expected, src_transform=place @ Affine.scale(120 / size), dst_transform=place,
+            src_crs=cube.grid.crs, dst_crs=cube.grid.crs, resampling=Resampling.bilinear, tolerance=1e-6,
+        )  # fmt: skip
+        np.testing.assert_array_equal(whole[i], expected)
+    np.testing.assert_array_equal(whole[1], bands["B02"])
+
+
+def test_resampled_windows_are_cut_from_one_image(tmp_path: Path) -> None:
+    product(tmp_path / "p", B02=120, B05=60, B01=20)
+    cube = open_cube(tmp_path / "p", resample=True)
+    whole = cube.read()
+    for rows, cols in (((0, 7), (0, 120)), ((5, 6), (3, 4)), ((113, 120), (64, 120)), ((33, 90), (1, 119))):
+        window = cube.read(slice(*rows), slice(*cols))
+        np.testing.assert_array_equal(window, whole[:, slice(*rows), slice(*cols)])
+
+
+def test_gaps_that_are_marked_otherwise_agree_on_nan(tmp_path: Path) -> None:
+    a, b = noise(5), noise(5)
+    a[0, 0], b[1, 1] = 0, 7
+    b[0, 0] = a[1, 1] = 9
+    paths = [band(tmp_path / "a.tif", a, nodata=0), band(tmp_path / "b.tif", b, nodata=7)]
+    missing = np.isnan(open_cube(paths).read())
+    np.testing.assert_array_equal(missing, [a == 0, b == 7])
+    assert missing[0, 0, 0] and missing[1, 1, 1] and not missing[1, 0, 0]
+    band(tmp_path / "b.tif", b, nodata=0)
+    assert open_cube(paths).nodata == 0
+
+
+def test_wavelengths_and_scales_of_the_files(tmp_path: Path) -> None:
+    for i, centre in enumerate((490, 560)):
+        path = band(tmp_path / f"B{i}.tif", noise(5))
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(1, wavelength=str(centre), wavelength_units="nm")
+            file.scales = [0.5 + i]
+    cube = open_cube(tmp_path)
+    assert (cube.bands.centres, cube.scale) == ((490, 560), (0.5, 1.5))
+
+
+def test_files_that_make_no_cube(tmp_path: Path) -> None:
+    a = band(tmp_path / "a.tif", noise(12))
+    cases = [
+        (band(tmp_path / "crs.tif", noise(12), crs="EPSG:32632"), GridError, "another CRS"),
+        (band(tmp_path / "far.tif", noise(12), left=600_000), GridError, "does not cover the ground"),
+        (band(tmp_path / "bare.tif", noise(11), crs=None), GridError, "not all have a georeference"),
+        (tmp_path / "none.tif", MissingInputError, "does not exist"),
+    ]
+    for other, error, message in cases:
+        with pytest.raises(error, match=message):
+            open_cube([a, other], resample=True)
+    with pytest.raises(FormatError, match="a key"):
+        open_cube([a, a], key="x")
+    with pytest.raises(FormatError, match="tells its axes itself"):
+        open_cube([a, a], axes=("rows", "cols", "bands"))
+
+
+def test_a_folder_of_cubes_is_no_cube(tmp_path: Path) -> None:
+    band(tmp_path / "a.tif", noise(5), count=1)
+    band(tmp_path / "b.tif", noise(5), count=3)
+    with pytest.raises(FormatError, match=r"is a folder, not a file, and b\.tif in it has 3 bands"):
+        open_cube(tmp_path)

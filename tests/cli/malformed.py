@@ -659,7 +659,7 @@ PLACES = {
     "axes misspelt": look(lambda f: npy(f / "a.npy"), "--axes", "row,col,band"),
     "axes twice": look(lambda f: npy(f / "a.npy"), "--axes", "rows,rows,bands"),
     "two axes": look(lambda f: npy(f / "a.npy"), "--axes", "rows,cols"),
-    "axes for a dataset": lambda f: ["detect", "--dataset", "river", "--axes", "rows,cols,bands", "--output", f / "m"],
+    "axes for a dataset": lambda f: ["detect", "--dataset", "river", "--axes", "rows,cols,bands", "--output", "m"],
     "axes for rasters": listed(lambda f: tiff(f / "a.tif"), more=("--axes", "rows,cols,bands")),
     "a quick look that exists": look(lambda f: tiff(f / "a.tif"), "--png", __file__),
     "a quick look nowhere": look(lambda f: tiff(f / "a.tif"), "--png", "none/look.png"),

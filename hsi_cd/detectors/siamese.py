@@ -100,20 +100,43 @@ class SiameseDetector:
         tensors = (torch.from_numpy(np.where(valid, x, np.float32(0))) for x in (first, second))
         return next(tensors), next(tensors), torch.from_numpy(valid)
 
+    @property
+    def members(self) -> int:
+        """Number of networks whose logits are averaged."""
+        return len(self.network.members)
+
     def logits(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        """Mean logits ``(h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
+        """Members' logits ``(members, h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
         first, second, valid = (x.to(self.device)[None] for x in self.components(t1, t2))
         self.network.eval()
         with torch.inference_mode():
-            logits = self.network(first, second, valid)
+            logits = self.network.each(first, second, valid)
         r = self.network.radius
-        return logits[0, 0], valid[0, 0, r : valid.shape[2] - r, r : valid.shape[3] - r]
+        return logits[0], valid[0, 0, r : valid.shape[2] - r, r : valid.shape[3] - r]
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
         logits, valid = self.logits(t1, t2)
-        probability = torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
-        return probability.masked_fill(~valid, torch.nan).cpu().numpy()
+        return self._calibrated(logits.mean(dim=0)).masked_fill(~valid, torch.nan).cpu().numpy()
+
+    def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change probabilities and how far the members differ on them.
+
+        The uncertainty of a pixel is the standard deviation (ddof 1) over the members of ``sigmoid(slope logit +
+        offset)``, each member's logit through the ensemble's own calibration: 0 where all agree, at most .55 for
+        five members. It tells where the labels leave the answer open; it knows nothing of what all members get
+        wrong alike (Lakshminarayanan, Pritzel and Blundell 2017, arXiv 1612.01474).
+
+        See :meth:`hsi_cd.detectors.base.UncertainDetector.score_and_uncertainty`.
+        """
+        logits, valid = self.logits(t1, t2)
+        both = torch.stack(
+            [self._calibrated(logits.mean(dim=0)), self._calibrated(logits).std(dim=0, correction=1)]
+        )
+        return both.masked_fill(~valid, torch.nan).cpu().numpy()
+
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import rasterio
 import scipy.io
+import torch
 
 from hsi_cd import __version__
 from hsi_cd.datasets.simulation_files import PairFiles
-from hsi_cd.io import COLOURS
+from hsi_cd.inference import score_scene
+from hsi_cd.io import COLOURS, open_cube
 from hsi_cd.io.raster import quiet_georeference
-from hsi_cd.training.checkpoint import file_hash
+from hsi_cd.scene import ScenePair
+from hsi_cd.training.checkpoint import file_hash, load_detector
 
 
 def read_band(path: Path) -> np.ndarray:
@@ -145,3 +148,49 @@ def test_pixels_without_data_are_no_data(
     away = np.ones(change.shape, dtype=bool)
     away[10 - 4 : 15 + 4, 20 - 4 : 26 + 4] = False
     assert (change[away] != 255).all()
+
+
+def test_uncertainty_is_written_beside_the_same_maps(
+    cli: Any, trained: Path, dates: list[str], predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [tmp_path / f"{name}.tif" for name in ("change", "score", "uncertainty")]
+    maps = ["--output", names[0], "--score", names[1], "--uncertainty", names[2], "--device", "cpu"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps) == 0
+    assert f"uncertainty: {names[2]}\n" in capsys.readouterr().out
+    np.testing.assert_array_equal(read_band(names[0]), read_band(predicted / "change.tif"))
+    np.testing.assert_array_equal(read_band(names[1]), read_band(predicted / "score.tif"))
+    detector = load_detector(trained / "best.pt", device=torch.device("cpu"))
+    pair = ScenePair(open_cube(dates[1]), open_cube(dates[3]), name="scene")
+    np.testing.assert_allclose(
+        read_band(names[2]), score_scene(detector, pair, rows=9, uncertainty=True)[1], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", ["siamese", "svm"])
+def test_uncertainty_of_one_model_is_refused_before_anything_is_written(
+    cli: Any,
+    simulated: PairFiles,
+    dates: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+) -> None:
+    run = tmp_path / "run"
+    quick = cli.settings(model__members=1) if method == "siamese" else ["--set", "split.fraction=0.05"]
+    assert cli("train", *dates, "--truth", simulated.truth, "--method", method, "--run", run, *quick) == 0
+    capsys.readouterr()
+    maps = ["--output", tmp_path / "c.tif", "--uncertainty", tmp_path / "u.tif"]
+    assert cli("predict", "--checkpoint", run / "best.pt", *dates, *maps) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and "leave --uncertainty out" in err
+    assert list(tmp_path.iterdir()) == [run]
+
+
+def test_two_maps_in_one_file_are_refused(
+    cli: Any, trained: Path, dates: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = tmp_path / "map.tif"
+    maps = ["--output", tmp_path / "c.tif", "--score", one, "--uncertainty", one]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps) == 2
+    assert f"--score and --uncertainty are both {one}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -15,6 +15,8 @@ Examples:
   hsi-cd predict --checkpoint runs/mine/best.pt --t1 a.tif --t2 b.tif --output change.tif
   hsi-cd predict --checkpoint runs/mine/best.pt --dataset farmland --output change.tif \\
       --score score.tif --like georeferenced.tif
+  hsi-cd predict --checkpoint runs/mine/best.pt --t1 other/a.tif --t2 other/b.tif \\
+      --refit-statistics --output other/change.tif
 """
 
 
@@ -35,6 +37,12 @@ Examples:
 )
 @click.option("--threshold", type=float, help="Score from which a pixel is changed [default: the checkpoint's].")
 @click.option(
+    "--refit-statistics",
+    is_flag=True,
+    help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of the "
+    "training scene's.",
+)
+@click.option(
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -51,6 +59,7 @@ def predict(
     score: Path | None,
     uncertainty: Path | None,
     threshold: float | None,
+    refit_statistics: bool,
     like: Path | None,
     device: str,
     overwrite: bool,
@@ -89,6 +98,7 @@ def predict(
         score=score,
         uncertainty=uncertainty,
         threshold=threshold,
+        refit=refit_statistics,
         grid=grid,
         checkpoint_hash=file_hash(checkpoint),
         overwrite=overwrite,

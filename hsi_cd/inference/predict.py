@@ -6,6 +6,7 @@ import os
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
+from hsi_cd.detectors.refit import refit_statistics
 from hsi_cd.inference.scoring import change_map, score_rows
 from hsi_cd.io.maps import map_writers
 from hsi_cd.scene import Grid, ScenePair
@@ -19,6 +20,7 @@ def write_maps(
     score: str | os.PathLike[str] | None = None,
     uncertainty: str | os.PathLike[str] | None = None,
     threshold: float | None = None,
+    refit: bool = False,
     grid: Grid | None = None,
     checkpoint_hash: str = "",
     overwrite: bool = False,
@@ -35,19 +37,23 @@ def write_maps(
         uncertainty: file of the uncertainty raster, or None; see
             :class:`~hsi_cd.detectors.base.UncertainDetector`.
         threshold: score from which a pixel counts as changed; the detector's own by default.
+        refit: measure the scene's statistics and shift anew, in place of those the detector was fitted with; see
+            :func:`hsi_cd.detectors.refit.refit_statistics`.
         grid: georeference of the outputs; the scene's own by default.
         checkpoint_hash: names the checkpoint in the outputs' tags.
         overwrite: whether existing files may be replaced.
 
     Raises:
         BandError: the scene's bands are not the detector's.
-        CheckpointError: uncertainty is asked of a detector that is no ensemble.
+        CheckpointError: uncertainty is asked of a detector that is no ensemble, or a refit of one that cannot.
         OutputError: an output exists or cannot be written.
     """
     check_bands(detector, pair)
     spread = uncertainty is not None
     if spread:
         uncertain(detector)
+    if refit:
+        detector = refit_statistics(detector, pair)
     limit = detector.threshold if threshold is None else threshold
     tags = {
         "SOFTWARE": f"hsi-cd {__version__}",
@@ -55,6 +61,7 @@ def write_maps(
         "THRESHOLD": repr(float(limit)),
         "SCORE_UNIT": detector.unit,
         "SCENE": pair.name,
+        "STATISTICS": "refitted on the scene" if refit else "of the detector",
     }
     with map_writers(
         change, score, uncertainty, grid=grid or pair.grid, tags=tags, overwrite=overwrite

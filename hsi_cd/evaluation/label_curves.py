@@ -25,7 +25,7 @@ from hsi_cd.evaluation.figures import DPI
 from hsi_cd.evaluation.result import RunResult
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's palette
-_MARKERS = "osD^vPX"  # a second sign beside the colour, for print in grey
+_MARKERS = "osD^vPX*"  # a second sign, for print in grey; one more than colours, so that no pair comes twice soon
 _PANEL = (4.2, 3.2)  # inches
 _PANELS_A_ROW = 3
 _CHARACTER = 0.075  # inches of a character of the title

@@ -149,7 +149,7 @@ def _axis(
     axes = {"--labels": labels, "--fractions": fractions, "--imbalance": imbalance}
     given = [option for option, text in axes.items() if text is not None]
     if len(given) != 1:
-        said = f"{' and '.join(given)} name two axes" if given else "no axis is named"
+        said = f"{' and '.join(given)} name {len(given)} axes" if given else "no axis is named"
         raise click.UsageError(f"{said}: give one of --labels, --fractions and --imbalance")
     if changed is not None and imbalance is None:
         raise click.UsageError("--changed goes with --imbalance: give both, or --labels")

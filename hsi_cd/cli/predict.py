@@ -40,7 +40,7 @@ Examples:
     "--refit-statistics",
     is_flag=True,
     help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of the "
-    "training scene's.",
+    "training scene's. Takes as much memory as training does.",
 )
 @click.option(
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."

@@ -83,7 +83,7 @@ def test_curves_over_shares_and_over_imbalance(
 
 REFUSED = {
     "no axis": ([], "no axis is named"),
-    "two axes": (["--labels", "5", "--fractions", "0.1"], "--labels and --fractions name two axes"),
+    "two axes": (["--labels", "5", "--fractions", "0.1"], "--labels and --fractions name 2 axes"),
     "no number": (["--labels", "5,x"], "--labels: 'x' is no number: give whole numbers"),
     "half a label": (["--labels", "2.5"], "'2.5' is no number: give whole numbers"),
     "no label": (["--labels", "0"], "split.count is 0"),

@@ -53,6 +53,7 @@ class SplitConfig(_Section):
     protocol: Literal["P1", "P1-strict", "P2", "P3", "P4"] = "P1"
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
     count: Count = 500
+    imbalance: Count = 1
     block: Count = 32
     radius: Annotated[int, Field(ge=0)] = 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,11 @@ Examples:
     "--exclude", type=click.Path(path_type=Path), metavar="FILE", help="split.npz: leave its pixels out."
 )
 @click.option(
+    "--protocol",
+    type=click.Choice(["P4"]),
+    help="P4: no label of this scene taught the map; all of them judge.",
+)
+@click.option(
     "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the scores as JSON."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the JSON file if it exists.")
@@ -39,18 +45,24 @@ def evaluate(
     scheme: LabelScheme | None,
     data_root: Path,
     exclude: Path | None,
+    protocol: str | None,
     json_file: Path | None,
     overwrite: bool,
 ) -> None:
     """Score a change map against a truth map.
 
     Only labelled pixels count. With --exclude, the pixels that a run was trained on judge nothing; without it,
-    a map made by a trained method is scored on its own training pixels too, and the table says so.
+    a map made by a trained method is scored on its own training pixels too, and the table says so. With --protocol
+    P4, the map is said to come from no label of this scene: a method without labels, or one trained elsewhere.
     """
+    if protocol is not None and exclude is not None:
+        raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
+    import numpy as np
+
     from hsi_cd.evaluation import judge_map, score_table
     from hsi_cd.io import check_output, read_map, write_json
     from hsi_cd.io.splits import read_split
-    from hsi_cd.scene import check_same_grid
+    from hsi_cd.scene import Split, check_same_grid
 
     if json_file is not None:
         check_output(json_file, overwrite=overwrite)
@@ -59,7 +71,11 @@ def evaluate(
     names = ("the map", f"the truth ({labels.name})")
     check_same_grid(grid, labels.grid, names=names, remedy="give the truth map of this scene, on its grid")
     split = read_split(exclude) if exclude is not None else None
+    if protocol is not None:
+        split = Split(protocol, 0, labels.shape, np.empty(0, dtype=np.int64))
     result = judge_map(change, labels, split=split, dataset=dataset or labels.name, method=map_file.name)
+    if protocol is not None:
+        result = replace(result, seed=None)
     if json_file is not None:
         write_json(json_file, result.to_dict(), overwrite=overwrite)
     click.echo(score_table(result))

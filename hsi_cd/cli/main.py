@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "Score a change map against a truth map.",
     "detect": "Map a scene pair without any label or training.",
     "benchmark": "Run methods x scenes x seeds, and print the table.",
+    "curve": "Scores against the number of labels, with bands over seeds.",
     "table": "The table of a paper from run folders.",
     "figure": "The panel of a paper from run folders.",
     "report": "One HTML file to look at runs: maps, curves, table.",

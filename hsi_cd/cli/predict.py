@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ Examples:
   hsi-cd predict --checkpoint runs/mine/best.pt --t1 a.tif --t2 b.tif --output change.tif
   hsi-cd predict --checkpoint runs/mine/best.pt --dataset farmland --output change.tif \\
       --score score.tif --like georeferenced.tif
+  hsi-cd predict --checkpoint runs/mine/best.pt --t1 other/a.tif --t2 other/b.tif \\
+      --refit-statistics --output other/change.tif
 """
 
 
@@ -29,7 +32,19 @@ Examples:
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
 )
 @click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Change probabilities (GeoTIFF).")
+@click.option(
+    "--uncertainty",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Standard deviation of the change probability over the ensemble's members (GeoTIFF).",
+)
 @click.option("--threshold", type=float, help="Score from which a pixel is changed [default: the checkpoint's].")
+@click.option(
+    "--refit-statistics",
+    is_flag=True,
+    help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of the "
+    "training scene's. Takes as much memory as training does.",
+)
 @click.option(
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
 )
@@ -49,7 +64,9 @@ def predict(
     contract: Contract,
     output: Path,
     score: Path | None,
+    uncertainty: Path | None,
     threshold: float | None,
+    refit_statistics: bool,
     like: Path | None,
     device: str,
     extras: Extras,
@@ -63,13 +80,15 @@ def predict(
     check_scene_options(dataset, t1, t2)
     if threshold is not None and math.isnan(threshold):
         raise click.UsageError("--threshold is not a number: give a score, for the network a probability, 0 to 1")
-    if score is not None and score.absolute() == output.absolute():
-        raise click.UsageError(f"--output and --score are both {output}: give each map a file of its own")
+    maps = {"--output": output, "--score": score, "--uncertainty": uncertainty}
+    asked = {option: path for option, path in maps.items() if path is not None}
+    for (first, path), (second, other) in combinations(asked.items(), 2):
+        if path.absolute() == other.absolute():
+            raise click.UsageError(f"{first} and {second} are both {path}: give each map a file of its own")
     from hsi_cd.io import check_output
 
-    for target in (output, score):
-        if target is not None:
-            check_output(target, overwrite=overwrite)
+    for target in asked.values():
+        check_output(target, overwrite=overwrite)
     pair = open_scene(
         dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
     )
@@ -88,7 +107,9 @@ def predict(
         like_checkpoint(pair, detector.bands, contract=contract),
         change=output,
         score=score,
+        uncertainty=uncertainty,
         threshold=threshold,
+        refit=refit_statistics,
         grid=grid,
         checkpoint_hash=file_hash(checkpoint),
         cog=extras.cog,
@@ -96,6 +117,8 @@ def predict(
         min_area=extras.min_area,
         overwrite=overwrite,
     )
-    click.echo(f"change map: {output}" + (f"\nchange probabilities: {score}" if score else ""))
+    words = {"--output": "change map", "--score": "change probabilities", "--uncertainty": "uncertainty"}
+    for option, path in asked.items():
+        click.echo(f"{words[option]}: {path}")
     if extras.vector is not None:
         click.echo(f"changed regions: {extras.vector}")

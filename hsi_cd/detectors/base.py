@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.errors import CheckpointError
 from hsi_cd.scene import Bands, ScenePair, check_same_bands
 
 
@@ -60,6 +61,48 @@ class Detector(Protocol):
     def state(self) -> dict[str, Any]:
         """All that the detector needs to be used again: tensors and plain values, nothing pickled."""
         ...
+
+
+@runtime_checkable
+class UncertainDetector(Detector, Protocol):
+    """A detector of several models, which can say where they differ."""
+
+    @property
+    def members(self) -> int:
+        """Number of models; one alone differs from nobody."""
+        ...
+
+    def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of a mirror-padded window, and how far the members differ on them.
+
+        Args:
+            t1: as for :meth:`Detector.score`.
+            t2: the later date.
+
+        Returns:
+            float32 ``(2, h, w)``: what :meth:`Detector.score` gives, then the standard deviation (ddof 1) of the
+            members' change probabilities, in [0, sqrt(1/2)]; NaN where either date has no data.
+        """
+        ...
+
+
+def uncertain(detector: Detector) -> UncertainDetector:
+    """The detector, if it can say where its members differ.
+
+    Raises:
+        CheckpointError: it has no members, or one.
+    """
+    if not isinstance(detector, UncertainDetector):
+        raise CheckpointError(
+            "the checkpoint's method is no ensemble, so nothing tells its uncertainty: leave --uncertainty out, "
+            "or train the siamese method"
+        )
+    if detector.members < 2:
+        raise CheckpointError(
+            "the checkpoint's network has 1 member, which differs from no other: leave --uncertainty out, or "
+            "train with --set model.members=5"
+        )
+    return detector
 
 
 def check_bands(detector: Detector, pair: ScenePair) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from hsi_cd.config import AugmentConfig, ModelConfig, RunConfig
+from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.errors import CheckpointError
 from hsi_cd.nn.attention import ATTENTIONS
 from hsi_cd.nn.backbones import BACKBONES
@@ -19,7 +19,13 @@ from hsi_cd.nn.distance import HEADS
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 from hsi_cd.prepare.patches import PatchSource, pixel_major
 from hsi_cd.prepare.registration import LARGEST_SHIFT, measure_shift, shift_radius, undo_shift
-from hsi_cd.prepare.statistics import percentile_limits, row_blocks, scene_statistics, usable_bands
+from hsi_cd.prepare.statistics import (
+    SceneStatistics,
+    percentile_limits,
+    row_blocks,
+    scene_statistics,
+    usable_bands,
+)
 from hsi_cd.prepare.transform import SceneTransform, fit_transform
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
@@ -51,6 +57,7 @@ class SiameseDetector:
         network: the ensemble, in evaluation mode when it scores.
         calibration: logits to probabilities.
         model: the network's configuration, to build it again.
+        prepare: how the transform was fitted, to measure another scene likewise; None where it was not kept.
     """
 
     bands: Bands
@@ -59,6 +66,7 @@ class SiameseDetector:
     network: Ensemble
     calibration: Calibration
     model: ModelConfig
+    prepare: PrepareConfig | None = None
 
     @property
     def radius(self) -> int:
@@ -100,20 +108,43 @@ class SiameseDetector:
         tensors = (torch.from_numpy(np.where(valid, x, np.float32(0))) for x in (first, second))
         return next(tensors), next(tensors), torch.from_numpy(valid)
 
+    @property
+    def members(self) -> int:
+        """Number of networks whose logits are averaged."""
+        return len(self.network.members)
+
     def logits(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        """Mean logits ``(h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
+        """Members' logits ``(members, h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
         first, second, valid = (x.to(self.device)[None] for x in self.components(t1, t2))
         self.network.eval()
         with torch.inference_mode():
-            logits = self.network(first, second, valid)
+            logits = self.network.each(first, second, valid)
         r = self.network.radius
-        return logits[0, 0], valid[0, 0, r : valid.shape[2] - r, r : valid.shape[3] - r]
+        return logits[0], valid[0, 0, r : valid.shape[2] - r, r : valid.shape[3] - r]
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
         logits, valid = self.logits(t1, t2)
-        probability = torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
-        return probability.masked_fill(~valid, torch.nan).cpu().numpy()
+        return self._calibrated(logits.mean(dim=0)).masked_fill(~valid, torch.nan).cpu().numpy()
+
+    def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change probabilities and how far the members differ on them.
+
+        The uncertainty of a pixel is the standard deviation (ddof 1) over the members of ``sigmoid(slope logit +
+        offset)``, each member's logit through the ensemble's own calibration: 0 where all agree, at most .55 for
+        five members. It tells where the labels leave the answer open; it knows nothing of what all members get
+        wrong alike (Lakshminarayanan, Pritzel and Blundell 2017, arXiv 1612.01474).
+
+        See :meth:`hsi_cd.detectors.base.UncertainDetector.score_and_uncertainty`.
+        """
+        logits, valid = self.logits(t1, t2)
+        both = torch.stack(
+            [self._calibrated(logits.mean(dim=0)), self._calibrated(logits).std(dim=0, correction=1)]
+        )
+        return both.masked_fill(~valid, torch.nan).cpu().numpy()
+
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""
@@ -141,8 +172,7 @@ class SiameseDetector:
                 "names": list(self.bands.names),
             },
             "transform": {
-                name: torch.from_numpy(getattr(self.transform, name))
-                for name in ("bands", "weight", "offset", "clip", "noise")
+                name: torch.from_numpy(value) for name, value in vars(self.transform).items() if value is not None
             },
             "shift": list(self.shift),
             "network": {name: value.cpu() for name, value in self.network.state_dict().items()},
@@ -152,6 +182,7 @@ class SiameseDetector:
                 "threshold": self.calibration.threshold,
             },
             "model": self.model.model_dump(),
+            "prepare": self.prepare.model_dump() if self.prepare is not None else None,
         }
 
 
@@ -207,8 +238,7 @@ def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, ND
     """
     prepare = config.prepare
     used = usable_bands(pair, drop_constant=config.bands.drop_constant)
-    clip = percentile_limits(pair, used, percent=prepare.clip_percent) if prepare.clip_percent else None
-    statistics = scene_statistics(pair, used, clip=clip)
+    statistics, clip = measure_scene(pair, used, prepare)
     transform = fit_transform(
         statistics,
         used,
@@ -219,11 +249,23 @@ def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, ND
         clip=clip,
     )
     network = build_network(config.model, transform.noise, augment=config.train.augment)
-    bands = pair.bands
-    detector = SiameseDetector(bands, transform, (0.0, 0.0), network, Calibration(), config.model)
+    detector = SiameseDetector(pair.bands, transform, (0.0, 0.0), network, Calibration(), config.model, prepare)
     if prepare.registration:
-        detector.shift = measure_shift(*_whole_components(detector, pair), transform.noise)
+        detector.shift = scene_shift(detector, pair)
     return detector, statistics.valid
+
+
+def measure_scene(
+    pair: ScenePair, bands: NDArray[np.intp], prepare: PrepareConfig
+) -> tuple[SceneStatistics, NDArray[np.float64] | None]:
+    """Statistics of a scene in some of its bands, and the limits at which it is clipped, or None."""
+    clip = percentile_limits(pair, bands, percent=prepare.clip_percent) if prepare.clip_percent else None
+    return scene_statistics(pair, bands, clip=clip), clip
+
+
+def scene_shift(detector: SiameseDetector, pair: ScenePair) -> tuple[float, float]:
+    """The shift of date 2 in the detector's components; they are held in memory."""
+    return measure_shift(*_whole_components(detector, pair), detector.transform.noise)
 
 
 def _whole_components(
@@ -267,7 +309,9 @@ def siamese_from_state(
         network = build_network(model, transform.noise, augment=augment)
         network.load_state_dict(state["network"])
         network.to(device or torch.device("cpu"))
-        return SiameseDetector(bands, transform, (down, right), network, calibration, model)
+        kept = state.get("prepare")
+        prepare = None if kept is None else PrepareConfig.model_validate(kept)
+        return SiameseDetector(bands, transform, (down, right), network, calibration, model, prepare)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({reason}): train it again") from error
@@ -284,10 +328,13 @@ def _checked_transform(state: dict[str, Any], bands: Bands) -> SceneTransform:
         "clip": (2, 2, len(used)),
         "noise": (components,),
     }
+    shapes |= {name: (2, len(used)) for name in ("centre", "scale") if getattr(transform, name) is not None}
     for name, shape in shapes.items():
         found = getattr(transform, name).shape
         if found != shape:
             raise ValueError(f"transform.{name} has shape {found}, not {shape}")
     if used.dtype != np.int64 or not ((used >= 0) & (used < bands.count)).all():
         raise ValueError(f"transform.bands are not indices of {bands.count} bands")
+    if transform.scale is not None and not (transform.scale > 0).all():
+        raise ValueError("transform.scale is not positive")
     return transform

@@ -214,6 +214,18 @@ def thinning(shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(None, None, step), slice(None, None, step)
 
 
+def figure_kind(path: Path) -> str:
+    """The kind of figure that the suffix of a file says, ``png`` or ``pdf``.
+
+    Raises:
+        OutputError: it says neither.
+    """
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "pdf"):
+        raise OutputError(f"figure {path}: the suffix is {path.suffix!r}; name it .png or .pdf")
+    return kind
+
+
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = DPI) -> None:
     """Write a figure as PNG or PDF, by the suffix of ``path``; the file appears whole or not at all.
 
@@ -221,9 +233,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
         OutputError: the suffix is another, the file exists and ``overwrite`` is not set, or it cannot be written.
     """
     target = Path(path)
-    kind = target.suffix.lower().lstrip(".")
-    if kind not in ("png", "pdf"):
-        raise OutputError(f"figure {target}: the suffix is {target.suffix!r}; name it .png or .pdf")
+    kind = figure_kind(target)
     if target.exists() and not overwrite:
         raise OutputError(f"figure {target} exists: choose another name, or allow overwriting")
     # Beside the target, as a rename is atomic only within one file system.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.base import Detector, uncertain
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import UNLABELLED, ScenePair
 
@@ -27,7 +27,12 @@ def rows_per_band(pair: ScenePair, radius: int) -> int:
 
 
 def score_rows(
-    detector: Detector, pair: ScenePair, *, rows: int | None = None, progress: bool = True
+    detector: Detector,
+    pair: ScenePair,
+    *,
+    rows: int | None = None,
+    uncertainty: bool = False,
+    progress: bool = True,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Score a scene band by band.
 
@@ -39,11 +44,17 @@ def score_rows(
         detector: a fitted detector.
         pair: the scene.
         rows: height of a band; chosen from the scene's width by default. It changes no score.
+        uncertainty: ask the detector how far its members differ, too.
         progress: show a progress bar, if the terminal can.
 
     Yields:
-        The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data.
+        The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data;
+        with ``uncertainty``, float32 ``(2, band's rows, cols)``: the probabilities, then the uncertainty.
+
+    Raises:
+        CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
+    score = uncertain(detector).score_and_uncertainty if uncertainty else detector.score
     height, width = pair.shape
     step = rows or rows_per_band(pair, detector.radius)
     starts = tqdm(
@@ -57,7 +68,7 @@ def score_rows(
             for start in starts:
                 window = slice(start, min(start + step, height))
                 values = read_window(pair, window, slice(0, width), radius=detector.radius)
-                waiting.append((start, pool.submit(detector.score, *values)))
+                waiting.append((start, pool.submit(score, *values)))
                 if len(waiting) > threads:
                     first, scored = waiting.popleft()
                     yield first, scored.result()
@@ -67,9 +78,12 @@ def score_rows(
         torch.set_num_threads(threads)
 
 
-def score_scene(detector: Detector, pair: ScenePair, *, rows: int | None = None) -> NDArray[np.float32]:
-    """Change probabilities of a whole scene, float32 ``(rows, cols)``; for scenes whose map fits in memory."""
-    return np.concatenate([scores for _, scores in score_rows(detector, pair, rows=rows, progress=False)])
+def score_scene(
+    detector: Detector, pair: ScenePair, *, rows: int | None = None, uncertainty: bool = False
+) -> NDArray[np.float32]:
+    """What :func:`score_rows` gives, of a whole scene in one array; for scenes whose map fits in memory."""
+    parts = score_rows(detector, pair, rows=rows, uncertainty=uncertainty, progress=False)
+    return np.concatenate([scores for _, scores in parts], axis=-2)
 
 
 def change_map(probability: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:

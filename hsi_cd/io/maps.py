@@ -29,6 +29,13 @@ COLOURS = {UNCHANGED: (230, 230, 230, 255), CHANGED: (200, 30, 30, 255), NO_DATA
 
 _BLOCK = 256
 
+_RASTERS: Mapping[str, tuple[type[np.generic], float, str]] = {
+    "change map": (np.uint8, NO_DATA, "change: 0 unchanged, 1 changed, 255 no data"),
+    "score": (np.float32, math.nan, "probability of change"),
+    "uncertainty": (np.float32, math.nan, "standard deviation of the probability of change over the ensemble"),
+}
+"""Type, no-data value and description of each raster."""
+
 
 class RasterWriter:
     """Writes one band from top to bottom.
@@ -108,38 +115,42 @@ class RasterWriter:
 
 @dataclass(frozen=True)
 class MapWriters:
-    """The two rasters of one prediction.
+    """The rasters of one prediction.
 
     Attributes:
         change: uint8: 0 unchanged, 1 changed, 255 no data.
         score: float32 probability of change, NaN no data; None where none was asked for.
+        uncertainty: float32 standard deviation of that probability, NaN no data; None where none was asked for.
     """
 
     change: RasterWriter
     score: RasterWriter | None
+    uncertainty: RasterWriter | None
 
 
 @contextmanager
 def map_writers(
     change: str | os.PathLike[str],
     score: str | os.PathLike[str] | None = None,
+    uncertainty: str | os.PathLike[str] | None = None,
     *,
     grid: Grid,
     tags: Mapping[str, str] | None = None,
     cog: bool = False,
     overwrite: bool = False,
 ) -> Iterator[MapWriters]:
-    """Write a change map, and a probability raster if asked for, row by row.
+    """Write a change map, and the rasters of probability and uncertainty if asked for, row by row.
 
-    Both are tiled, deflated GeoTIFFs with the grid's georeference, and BigTIFF where they might pass 4 GB. They
-    appear together when the block ends well; otherwise neither does.
+    All are tiled, deflated GeoTIFFs with the grid's georeference, and BigTIFF where they might pass 4 GB. They
+    appear together when the block ends well; otherwise none does.
 
     Args:
         change: file of the change map.
         score: file of the probability raster, or None.
+        uncertainty: file of the uncertainty raster, or None.
         grid: shape and georeference.
-        tags: text to store in both (version, checkpoint, threshold).
-        cog: rewrite both as Cloud Optimized GeoTIFFs with overviews when they are complete.
+        tags: text to store in each (version, checkpoint, threshold).
+        cog: rewrite all as Cloud Optimized GeoTIFFs with overviews when they are complete.
         overwrite: whether existing files may be replaced.
 
     Yields:
@@ -147,27 +158,36 @@ def map_writers(
 
     Raises:
         OutputError: a file exists, its folder is absent or not writable, or writing fails.
-        ValueError: rows are missing at the end, or both files have one name.
+        ValueError: rows are missing at the end.
     """
-    targets = [Path(change)] if score is None else [Path(change), Path(score)]
+    wanted = {
+        name: Path(path)
+        for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
+        if path is not None
+    }
+    targets = list(wanted.values())
     if len({target.absolute() for target in targets}) != len(targets):
-        raise OutputError(f"{targets[0]} is named for both the change map and the score: name two files")
+        raise OutputError(
+            f"{', '.join(wanted)} are to be {', '.join(map(str, targets))}: name a file of its own for each"
+        )
     with atomic_paths(targets, overwrite=overwrite) as drafts:
         opened: list[Any] = []
         try:
-            opened.append(_create(drafts[0], grid, np.dtype(np.uint8), NO_DATA, tags or {}))
+            for name, draft in zip(wanted, drafts, strict=True):
+                dtype, nodata, description = _RASTERS[name]
+                opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags or {}))
+                opened[-1].set_band_description(1, description)
             opened[0].write_colormap(1, COLOURS)
-            opened[0].set_band_description(1, "change: 0 unchanged, 1 changed, 255 no data")
-            if score is not None:
-                opened.append(_create(drafts[1], grid, np.dtype(np.float32), math.nan, tags or {}))
-                opened[1].set_band_description(1, "probability of change")
-            writers = [RasterWriter(dataset, draft) for dataset, draft in zip(opened, drafts, strict=True)]
-            yield MapWriters(change=writers[0], score=writers[1] if score is not None else None)
-            for writer in writers:
+            writers = {
+                name: RasterWriter(dataset, draft)
+                for name, dataset, draft in zip(wanted, opened, drafts, strict=True)
+            }
+            yield MapWriters(writers["change map"], writers.get("score"), writers.get("uncertainty"))
+            for writer in writers.values():
                 writer.close()
             if cog:
-                for draft, resampling in zip(drafts, ("NEAREST", "AVERAGE"), strict=False):
-                    _optimise(draft, resampling)
+                for name, draft in zip(wanted, drafts, strict=True):
+                    _optimise(draft, "NEAREST" if name == "change map" else "AVERAGE")
         finally:
             for dataset in opened:
                 with quiet_georeference():

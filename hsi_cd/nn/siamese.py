@@ -82,6 +82,10 @@ class Ensemble(nn.Module):
         """The members' common radius."""
         return int(self.members[0].radius)  # type: ignore[arg-type]
 
+    def each(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits of every member, ``(N, members, h, w)``; arguments as for :class:`SiameseNetwork`."""
+        return torch.cat([member(t1, t2, valid) for member in self.members], dim=1)
+
     def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Mean logits ``(N, 1, h, w)``; arguments as for :class:`SiameseNetwork`."""
-        return torch.stack([member(t1, t2, valid) for member in self.members]).mean(dim=0)
+        return self.each(t1, t2, valid).mean(dim=1, keepdim=True)

@@ -27,6 +27,7 @@ def make_split(
     seed: int,
     fraction: float = 0.01,
     count: int = 500,
+    imbalance: int = 1,
     block: int = 32,
     radius: int = 4,
 ) -> Split:
@@ -38,6 +39,7 @@ def make_split(
         seed: seed of the draw.
         fraction: share of each class that teaches (P1, P1-strict), or that the teaching blocks hold at least (P3).
         count: training pixels of each class (P2).
+        imbalance: unchanged training pixels for each changed one (P2).
         block: edge of a block in pixels (P3).
         radius: half a patch, (p - 1) / 2, for the guard band of P3.
 
@@ -51,12 +53,12 @@ def make_split(
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
-    if not 0 < fraction < 1 or count < 1 or block < 1 or radius < 0:
+    if not 0 < fraction < 1 or count < 1 or imbalance < 1 or block < 1 or radius < 0:
         raise ConfigError(
-            f"fraction {fraction}, count {count}, block {block}, radius {radius}: expected a fraction between 0 "
-            "and 1, a count and a block of at least 1, and a radius of at least 0"
+            f"fraction {fraction}, count {count}, imbalance {imbalance}, block {block}, radius {radius}: expected "
+            "a fraction between 0 and 1, count, imbalance and block of at least 1, and a radius of at least 0"
         )
-    options = SplitOptions(fraction=fraction, count=count, block=block, radius=radius)
+    options = SplitOptions(fraction=fraction, count=count, imbalance=imbalance, block=block, radius=radius)
     train, guard = PROTOCOLS[protocol](labels, seed, options)
     split = Split(protocol, seed, labels.shape, train, guard)
     if not split.test_mask(labels).any():
@@ -140,13 +142,17 @@ def split_p1(labels: Labels, *, seed: int, fraction: float) -> NDArray[np.int64]
     return _draw(labels, seed=seed, counts=counts)
 
 
-def split_p2(labels: Labels, *, seed: int, count: int) -> NDArray[np.int64]:
+def split_p2(labels: Labels, *, seed: int, count: int, imbalance: int = 1) -> NDArray[np.int64]:
     """Protocol P2: ``count`` pixels of each class, drawn as P1 draws.
+
+    Change is rarer than this in most scenes, and in what an analyst labels of them: ``imbalance`` draws so many
+    unchanged pixels for each changed one. The pixels that judge are all others, in the scene's own proportion.
 
     Args:
         labels: truth map.
         seed: seed of the draw.
         count: training pixels of each class; 500 in the protocol's name.
+        imbalance: unchanged training pixels for each changed one; 1 in the protocol.
 
     Returns:
         Flat indices, int64: unchanged ones, then changed ones.
@@ -154,14 +160,16 @@ def split_p2(labels: Labels, *, seed: int, count: int) -> NDArray[np.int64]:
     Raises:
         LabelError: a class has no more pixels than are to teach, so that none is left to judge.
     """
-    for code, word in _CLASSES:
+    counts = [count * imbalance, count]
+    lower = "split.count or split.imbalance" if imbalance > 1 else "split.count"
+    for (code, word), wanted in zip(_CLASSES, counts, strict=True):
         pixels = int((labels.values == code).sum())
-        if pixels <= count:
+        if pixels <= wanted:
             raise LabelError(
-                f"{labels.name} has {pixels} {word} pixels, {count} of which are to teach: some must be left to "
-                "judge, so lower split.count or choose protocol P1"
+                f"{labels.name} has {pixels} {word} pixels, {wanted} of which are to teach: some must be left to "
+                f"judge, so lower {lower}, or choose protocol P1"
             )
-    return _draw(labels, seed=seed, counts=[count, count])
+    return _draw(labels, seed=seed, counts=counts)
 
 
 def split_p3(
@@ -219,7 +227,7 @@ def _p1_strict(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
 
 
 def _p2(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
-    return split_p2(labels, seed=seed, count=options.count), None
+    return split_p2(labels, seed=seed, count=options.count, imbalance=options.imbalance), None
 
 
 def _p3(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
@@ -286,5 +294,6 @@ class SplitOptions:
 
     fraction: float
     count: int
+    imbalance: int
     block: int
     radius: int

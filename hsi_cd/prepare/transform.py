@@ -23,6 +23,8 @@ class SceneTransform:
         offset: float32 ``(2 dates, components)``.
         clip: lowest and highest stored value kept, float32 ``(2 dates, 2 ends, bands)``; infinite for no clipping.
         noise: standard deviation of the noise in each component, float32 ``(components,)``.
+        centre: what was subtracted from each band, float64 ``(2 dates, bands)``; None where it was not kept.
+        scale: what it was then divided by, the same shape.
     """
 
     bands: NDArray[np.int64]
@@ -30,6 +32,8 @@ class SceneTransform:
     offset: NDArray[np.float32]
     clip: NDArray[np.float32]
     noise: NDArray[np.float32]
+    centre: NDArray[np.float64] | None = None
+    scale: NDArray[np.float64] | None = None
 
     @property
     def components(self) -> int:
@@ -100,15 +104,68 @@ def fit_transform(
         matrix, pooled_mean = np.eye(len(bands)), np.zeros(len(bands))
     weight = matrix[None] / scale[:, None, :]
     offset = -np.einsum("dkb,db->dk", weight, centre) - (matrix @ pooled_mean)[None]
-    if clip is None:
-        clip = np.stack([np.full((2, len(bands)), -np.inf), np.full((2, len(bands)), np.inf)], axis=1)
     return SceneTransform(
         bands=np.asarray(bands, dtype=np.int64),
         weight=weight.astype(np.float32),
         offset=offset.astype(np.float32),
-        clip=clip.astype(np.float32),
+        clip=_limits(clip, len(bands)),
         noise=np.sqrt(np.einsum("kb,bc,kc->k", matrix, noise, matrix)).astype(np.float32),
+        centre=np.array(centre),
+        scale=np.array(scale),
     )
+
+
+def refit_transform(
+    transform: SceneTransform,
+    statistics: SceneStatistics,
+    *,
+    scaling: str,
+    joint: bool,
+    clip: NDArray[np.float64] | None = None,
+) -> SceneTransform:
+    """The same projection behind the standardisation of another scene.
+
+    A sensor's gain and path radiance on another day are undone band by band; what a component is made of stays, so
+    that what was learned from components still applies.
+
+    Args:
+        transform: fitted on one scene, with its ``centre`` and ``scale``.
+        statistics: of the other scene, in the same bands (and after clipping, if there is any).
+        scaling: as the transform was fitted, ``zscore`` or ``minmax``.
+        joint: as the transform was fitted.
+        clip: the limits that were used for the statistics, ``(2 dates, 2 ends, bands)``.
+
+    Returns:
+        The transform of the other scene.
+
+    Raises:
+        ValueError: the transform does not know its centre and scale.
+    """
+    if transform.centre is None or transform.scale is None:
+        raise ValueError("the transform does not know its centre and scale")
+    dates = (statistics.t1, statistics.t2)
+    centre, scale = _scaling(dates, kind=scaling, joint=joint)
+    then = transform.weight.astype(np.float64)
+    weight = then * (transform.scale / scale)[:, None, :]
+    offset = transform.offset + np.einsum("dkb,db->dk", then, transform.centre)
+    offset = offset - np.einsum("dkb,db->dk", weight, centre)
+    noise = np.mean([np.einsum("kb,bc,kc->k", w, d.noise, w) for w, d in zip(weight, dates, strict=True)], axis=0)
+    return SceneTransform(
+        bands=transform.bands,
+        weight=weight.astype(np.float32),
+        offset=offset.astype(np.float32),
+        clip=_limits(clip, len(transform.bands)),
+        noise=np.sqrt(noise).astype(np.float32),
+        centre=np.array(centre),
+        scale=np.array(scale),
+    )
+
+
+def _limits(clip: NDArray[np.float64] | None, bands: int) -> NDArray[np.float32]:
+    """Limits of clipping, float32 ``(2 dates, 2 ends, bands)``; infinite for None."""
+    if clip is None:
+        clip = np.stack([np.full((2, bands), -np.inf), np.full((2, bands), np.inf)], axis=1)
+    return clip.astype(np.float32)
 
 
 def _scaling(

@@ -7,8 +7,6 @@ import re
 import shutil
 import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,24 +26,6 @@ def benchmark(cli: Any, shared: Path, tmp_path: Path) -> Benchmark:
         return cli("benchmark", *words(shared, tmp_path), *more)
 
     return run
-
-
-@pytest.fixture
-def quick(cli: Any, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The runs of a benchmark in this process, without imports anew and without figures; the commands it gave."""
-    commands = []
-
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        before = capsys.readouterr()
-        code = cli(*command[3:])
-        said = capsys.readouterr()
-        sys.stdout.write(before.out)
-        return subprocess.CompletedProcess(command, code, said.out, said.err)
-
-    monkeypatch.setattr(matrix.subprocess, "run", run)
-    monkeypatch.setattr("hsi_cd.training.run._draw", lambda *drawn: None)
-    return commands
 
 
 def words(shared: Path, folder: Path) -> list[object]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,16 @@ def test_the_json_is_replaced_only_on_demand(cli: Any, maps: tuple[np.ndarray, .
     assert scores.read_text() == "mine"
     assert cli("evaluate", *words, "--json", scores, "--overwrite") == 0
     assert json.loads(scores.read_text())["scope"] == "all labelled"
+
+
+def test_p4_is_of_all_labels_and_excludes_nothing(
+    cli: Any, maps: tuple[np.ndarray, ...], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, truth = maps
+    words = [write_band(tmp_path / "map.tif", change), "--truth", write_band(tmp_path / "truth.tif", truth)]
+    result = scores_of(cli, tmp_path, *words, "--protocol", "P4")
+    assert_scikit_learns(result, truth.ravel(), change.ravel())
+    assert (result["protocol"], result["scope"], result["seed"]) == ("P4", "all labelled", None)
+    assert re.search(r"^ +protocol +P4$", capsys.readouterr().out, re.MULTILINE)
+    assert cli("evaluate", *words, "--protocol", "P4", "--exclude", trained / "split.npz") == 2
+    assert "leave --exclude out" in capsys.readouterr().err

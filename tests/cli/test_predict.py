@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,16 @@ import numpy as np
 import pytest
 import rasterio
 import scipy.io
+import sklearn.metrics
+import torch
 
 from hsi_cd import __version__
 from hsi_cd.datasets.simulation_files import PairFiles
-from hsi_cd.io import COLOURS
+from hsi_cd.inference import score_scene
+from hsi_cd.io import COLOURS, open_cube
 from hsi_cd.io.raster import quiet_georeference
-from hsi_cd.training.checkpoint import file_hash
+from hsi_cd.scene import ScenePair
+from hsi_cd.training.checkpoint import file_hash, load_detector
 
 
 def read_band(path: Path) -> np.ndarray:
@@ -145,3 +150,109 @@ def test_pixels_without_data_are_no_data(
     away = np.ones(change.shape, dtype=bool)
     away[10 - 4 : 15 + 4, 20 - 4 : 26 + 4] = False
     assert (change[away] != 255).all()
+
+
+def test_uncertainty_is_written_beside_the_same_maps(
+    cli: Any, trained: Path, dates: list[str], predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [tmp_path / f"{name}.tif" for name in ("change", "score", "uncertainty")]
+    maps = ["--output", names[0], "--score", names[1], "--uncertainty", names[2], "--device", "cpu"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps) == 0
+    assert f"uncertainty: {names[2]}\n" in capsys.readouterr().out
+    np.testing.assert_array_equal(read_band(names[0]), read_band(predicted / "change.tif"))
+    np.testing.assert_array_equal(read_band(names[1]), read_band(predicted / "score.tif"))
+    detector = load_detector(trained / "best.pt", device=torch.device("cpu"))
+    pair = ScenePair(open_cube(dates[1]), open_cube(dates[3]), name="scene")
+    np.testing.assert_allclose(
+        read_band(names[2]), score_scene(detector, pair, rows=9, uncertainty=True)[1], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", ["siamese", "svm"])
+def test_uncertainty_of_one_model_is_refused_before_anything_is_written(
+    cli: Any,
+    simulated: PairFiles,
+    dates: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+) -> None:
+    run = tmp_path / "run"
+    quick = cli.settings(model__members=1) if method == "siamese" else ["--set", "split.fraction=0.05"]
+    assert cli("train", *dates, "--truth", simulated.truth, "--method", method, "--run", run, *quick) == 0
+    capsys.readouterr()
+    maps = ["--output", tmp_path / "c.tif", "--uncertainty", tmp_path / "u.tif"]
+    assert cli("predict", "--checkpoint", run / "best.pt", *dates, *maps) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and "leave --uncertainty out" in err
+    assert list(tmp_path.iterdir()) == [run]
+
+
+def test_two_maps_in_one_file_are_refused(
+    cli: Any, trained: Path, dates: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = tmp_path / "map.tif"
+    maps = ["--output", tmp_path / "c.tif", "--score", one, "--uncertainty", one]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps) == 2
+    assert f"--score and --uncertainty are both {one}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def refit(cli: Any, checkpoint: Path, folder: Path, dates: list[str], *more: object) -> int:
+    maps = ["--output", folder / "refitted.tif", "--score", folder / "score.tif", "--refit-statistics"]
+    return cli("predict", "--checkpoint", checkpoint, *dates, *maps, "--device", "cpu", *more)
+
+
+def test_statistics_refitted_on_the_training_scene_are_the_checkpoints(
+    cli: Any, trained: Path, dates: list[str], predicted: Path, tmp_path: Path
+) -> None:
+    assert refit(cli, trained / "best.pt", tmp_path, dates) == 0
+    np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=1e-4)
+    for path, said in ((tmp_path / "score.tif", "refitted"), (predicted / "score.tif", "of the detector")):
+        with rasterio.open(path) as file:
+            assert said in file.tags()["STATISTICS"]
+
+
+def test_a_scene_through_other_air_is_mapped_as_before_when_refitted(
+    cli: Any, trained: Path, simulated: PairFiles, predicted: Path, tmp_path: Path
+) -> None:
+    """Date 2 with half the signal and more haze; then judged as a scene that taught nothing."""
+    with rasterio.open(simulated.t2) as file:
+        values, profile = file.read(), file.profile
+    with rasterio.open(tmp_path / "t2.tif", "w", **profile) as file:
+        file.write((values * 0.5 + 900).round().astype(values.dtype))
+    dates = ["--t1", str(simulated.t1), "--t2", str(tmp_path / "t2.tif")]
+    assert refit(cli, trained / "best.pt", tmp_path, dates) == 0
+    # Halving whole numbers rounds them, which is all that is left.
+    np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=0.05)
+    truth, scores = simulated.truth, tmp_path / "scores.json"
+    assert cli("evaluate", tmp_path / "refitted.tif", "--truth", truth, "--protocol", "P4", "--json", scores) == 0
+    result = json.loads(scores.read_text())
+    assert (result["protocol"], result["scope"]) == ("P4", "all labelled")
+    assert (result["train"], result["seed"]) == (None, None)
+    assert sum(result["test"].values()) == 48 * 40
+    with rasterio.open(truth) as file:
+        labels = file.read(1).ravel()
+    expected = sklearn.metrics.cohen_kappa_score(labels, read_band(tmp_path / "refitted.tif").ravel())
+    assert result["scores"]["kappa"] == pytest.approx(expected)
+
+
+def test_an_older_checkpoint_predicts_but_refuses_a_refit(
+    cli: Any,
+    trained: Path,
+    dates: list[str],
+    predicted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = torch.load(trained / "best.pt", weights_only=True)
+    del content["detector"]["prepare"], content["detector"]["transform"]["centre"]
+    del content["detector"]["transform"]["scale"]
+    older = tmp_path / "older.pt"
+    torch.save(content, older)
+    assert refit(cli, older, tmp_path, dates) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and "older version: leave --refit-statistics out" in err
+    assert list(tmp_path.iterdir()) == [older]
+    assert cli("predict", "--checkpoint", older, *dates, "--output", tmp_path / "map.tif") == 0
+    np.testing.assert_array_equal(read_band(tmp_path / "map.tif"), read_band(predicted / "change.tif"))

@@ -1,3 +1,4 @@
+import copy
 import io
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import BandError, CheckpointError
 from hsi_cd.inference import score_scene
+from hsi_cd.nn.siamese import Ensemble
 from hsi_cd.scene import Bands, ScenePair, cube_from_array
 
 SHIFTS = [(0.0, 0.0), (0.3, -0.6), (-1.2, 0.0), (1.0, -1.0)]
@@ -104,6 +106,51 @@ def test_the_height_of_bands_changes_no_score(detector, dates, rows) -> None:
     np.testing.assert_allclose(
         score_scene(moved, as_pair(dates), rows=rows), score_scene(moved, as_pair(dates), rows=26), atol=1e-5
     )
+
+
+@settings(max_examples=6)
+@given(
+    top=st.integers(0, 20),
+    left=st.integers(0, 17),
+    rows=st.integers(1, 11),
+    cols=st.integers(1, 11),
+    step=st.integers(1, 12),
+    shift=st.sampled_from(SHIFTS),
+)
+def test_uncertainty_does_not_depend_on_the_tiling(detector, dates, top, left, rows, cols, step, shift) -> None:
+    moved = replace(detector, shift=shift)
+    crop = dates[:, :, top : top + rows, left : left + cols]
+    rows, cols = crop.shape[2:]
+    whole = score_scene(moved, as_pair(crop), rows=rows, uncertainty=True)
+    assert whole.shape == (2, rows, cols)
+    stepped = score_scene(moved, as_pair(crop), rows=step, uncertainty=True)
+    np.testing.assert_allclose(stepped, whole, atol=1e-5)
+    r = moved.radius
+    padded = np.pad(crop, ((0, 0), (0, 0), (r, r), (r, r)), mode="symmetric")
+    pixel = (slice(None), slice(rows // 2, rows // 2 + 2 * r + 1), slice(cols // 2, cols // 2 + 2 * r + 1))
+    patch = moved.score_and_uncertainty(padded[0][pixel], padded[1][pixel])
+    np.testing.assert_allclose(patch[:, 0, 0], whole[:, rows // 2, cols // 2], atol=1e-5)
+    # The score is the very score that is written without it.
+    np.testing.assert_array_equal(whole[0], score_scene(moved, as_pair(crop), rows=rows))
+
+
+def test_uncertainty_is_the_deviation_of_the_members_probabilities(detector, dates) -> None:
+    """Against each member scored as a network of its own."""
+    members = [replace(detector, network=Ensemble([member])) for member in copy.deepcopy(detector.network).members]
+    alone = np.stack([score_scene(member, as_pair(dates)) for member in members])
+    score, uncertainty = score_scene(detector, as_pair(dates), uncertainty=True)
+    np.testing.assert_allclose(uncertainty, alone.astype(np.float64).std(axis=0, ddof=1), atol=1e-6)
+    missing = np.isnan(dates).any(axis=(0, 1))
+    np.testing.assert_array_equal(np.isnan(uncertainty), missing)
+    np.testing.assert_array_equal(np.isnan(score), missing)
+    assert uncertainty.dtype == np.float32
+    assert 0 <= np.nanmin(uncertainty) < np.nanmax(uncertainty) <= np.sqrt(0.5)
+
+
+def test_one_member_has_no_uncertainty(dates) -> None:
+    fitted, _ = fit_siamese(as_pair(dates), small_config({"model": {"members": 1}}))
+    with pytest.raises(CheckpointError, match="has 1 member"):
+        score_scene(fitted, as_pair(dates), uncertainty=True)
 
 
 @pytest.mark.parametrize("shift", SHIFTS)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from hsi_cd import __version__
-from hsi_cd.errors import BandError, OutputError
+from hsi_cd.errors import BandError, CheckpointError, OutputError
 from hsi_cd.inference import change_map, score_rows, score_scene
 from hsi_cd.inference.predict import write_maps
 from hsi_cd.inference.scoring import rows_per_band
@@ -148,6 +148,50 @@ def test_maps_are_the_scores_on_the_ground(tmp_path: Path, threshold, limit: flo
             assert (tags["CHECKPOINT_SHA256"], float(tags["THRESHOLD"]), tags["SCENE"]) == (
                 "0123abcd", limit, "fields"
             )  # fmt: skip
+
+
+class Ensemble(MeanDifference):
+    """Says that its members differ by a tenth of the score."""
+
+    members = 2
+
+    def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        score = self.score(t1, t2)
+        return np.stack([score, score / 10])
+
+
+def test_three_rasters_come_from_one_pass(tmp_path: Path) -> None:
+    pair = random_pair(300, 8, grid=Grid(300, 8, crs=UTM, transform=PLACE))
+    detector, plain = Ensemble(), MeanDifference()
+    names = [tmp_path / f"{name}.tif" for name in ("change", "score", "uncertainty")]
+    write_maps(detector, pair, change=names[0], score=names[1], uncertainty=names[2])
+    windows = detector.windows
+    write_maps(plain, pair, change=tmp_path / "plain.tif", score=tmp_path / "plain score.tif")
+    assert windows == plain.windows > 1
+    with rasterio.open(names[2]) as raster:
+        assert (raster.dtypes, raster.crs, raster.transform) == (("float32",), UTM, PLACE)
+        assert np.isnan(raster.nodata) and "standard deviation" in raster.descriptions[0]
+        np.testing.assert_array_equal(raster.read(1), by_band(names[1]) / np.float32(10))
+    np.testing.assert_array_equal(by_band(names[0]), by_band(tmp_path / "plain.tif"))
+    np.testing.assert_array_equal(by_band(names[1]), by_band(tmp_path / "plain score.tif"))
+    # The uncertainty alone is scored no differently.
+    write_maps(detector, pair, change=tmp_path / "alone.tif", uncertainty=tmp_path / "u.tif")
+    np.testing.assert_array_equal(by_band(tmp_path / "u.tif"), by_band(names[2]))
+
+
+def by_band(path: Path) -> np.ndarray:
+    with rasterio.open(path) as raster:
+        return raster.read(1)
+
+
+@pytest.mark.parametrize(
+    ("detector", "reason"),
+    [(MeanDifference(), "no ensemble"), (type("One", (Ensemble,), {"members": 1})(), "1 member")],
+)
+def test_what_is_no_ensemble_has_no_uncertainty(tmp_path: Path, detector: Any, reason: str) -> None:
+    with pytest.raises(CheckpointError, match=reason):
+        write_maps(detector, random_pair(9, 8), change=tmp_path / "c.tif", uncertainty=tmp_path / "u.tif")
+    assert detector.windows == 0 and not list(tmp_path.iterdir())
 
 
 def test_a_place_may_come_from_elsewhere_and_the_score_is_not_forced_on_anyone(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_existing_maps_are_not_replaced_unless_asked(tmp_path: Path) -> None:
 
 def test_one_name_for_two_maps_is_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(OutputError, match="name two files"),
+        pytest.raises(OutputError, match="name a file of its own for each"),
         map_writers(tmp_path / "a.tif", tmp_path / "a.tif", grid=Grid(2, 2)),
     ):
         pass  # fmt: skip
@@ -248,3 +248,35 @@ def test_rasters_that_are_no_change_maps_are_refused(tmp_path: Path) -> None:
     assert read_map(tiff("f.tif", np.array([[[0, 1]]], np.int16)))[0].dtype == np.uint8
     with pytest.raises(MissingInputError):
         read_map(tmp_path / "no.tif")
+
+
+def test_three_rasters_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    grid = Grid(5, 4, crs=UTM, transform=PLACE)
+    paths = [tmp_path / f"{name}.tif" for name in ("change", "score", "uncertainty")]
+    change, score = np.zeros(grid.shape, np.uint8), np.full(grid.shape, 0.5, np.float32)
+
+    def write(uncertainty: np.ndarray) -> None:
+        with map_writers(*paths, grid=grid, tags={"THRESHOLD": "0.5"}) as writers:
+            assert writers.score is not None and writers.uncertainty is not None
+            writers.change.write(0, change)
+            writers.score.write(0, score)
+            writers.uncertainty.write(0, uncertainty)
+
+    with pytest.raises(ValueError, match="4 of 5 rows"):
+        write(score[1:])
+    assert names(tmp_path) == []
+    write(score / 2)
+    assert names(tmp_path) == ["change.tif", "score.tif", "uncertainty.tif"]
+    with rasterio.open(paths[2]) as dataset:
+        assert (dataset.dtypes, dataset.crs) == (("float32",), UTM) and math.isnan(dataset.nodata)
+        assert dataset.tags()["THRESHOLD"] == "0.5"
+        np.testing.assert_array_equal(dataset.read(1), score / 2)
+    with map_writers(tmp_path / "alone.tif", uncertainty=tmp_path / "u.tif", grid=grid) as writers:
+        assert writers.score is None and writers.uncertainty is not None
+        writers.change.write(0, change)
+        writers.uncertainty.write(0, score)
+    with (
+        pytest.raises(OutputError, match="change map, uncertainty are to be"),
+        map_writers(tmp_path / "x.tif", uncertainty=tmp_path / "x.tif", grid=grid),
+    ):
+        pass

@@ -268,3 +268,22 @@ def test_settings_outside_their_range_are_refused(changes) -> None:
 def test_nothing_to_judge_is_refused() -> None:
     with pytest.raises(LabelError, match="leaves no labelled pixel to judge"):
         make_split(mixed_labels(3, 3, 0), protocol="P1-strict", seed=0, fraction=0.5)
+
+
+@given(count=st.integers(1, 6), imbalance=st.integers(1, 30), seed=st.integers(0, 20))
+def test_rare_change_among_the_training_pixels(count: int, imbalance: int, seed: int) -> None:
+    labels = mixed_labels(200, 20, 30, seed=seed)
+    split = make_split(labels, protocol="P2", seed=seed, count=count, imbalance=imbalance)
+    assert per_class(labels, split.train) == (count * imbalance, count)
+    # All others judge, in the scene's own proportion.
+    judging = np.flatnonzero(split.test_mask(labels))
+    assert per_class(labels, judging) == (200 - count * imbalance, 20 - count)
+    state = np.random.RandomState(seed)
+    unchanged = state.choice(np.flatnonzero(labels.values == 0), count * imbalance, replace=False)
+    assert split.train[: count * imbalance].tolist() == unchanged.tolist()
+
+
+def test_more_unchanged_pixels_than_there_are_is_refused() -> None:
+    labels = mixed_labels(200, 20, 0)
+    with pytest.raises(LabelError, match=r"200 unchanged pixels, 200 of which .* split.count or split.imbalance"):
+        make_split(labels, protocol="P2", seed=0, count=10, imbalance=20)

@@ -1,11 +1,12 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
-from hsi_cd.prepare.statistics import percentile_limits, scene_statistics
-from hsi_cd.prepare.transform import SceneTransform, fit_transform
+from hsi_cd.prepare.statistics import SceneStatistics, percentile_limits, scene_statistics
+from hsi_cd.prepare.transform import SceneTransform, fit_transform, refit_transform
 from hsi_cd.scene import ScenePair, cube_from_array
 
 USED = np.array([0, 2, 3, 4, 6])
@@ -132,3 +133,66 @@ def test_a_band_constant_among_the_valid_pixels_is_left_unscaled(dates) -> None:
         found = fit(values, scaling=scaling, projection="none").apply(values[0], date=0)
         seen = np.isfinite(found[1])
         np.testing.assert_allclose(found[1][seen], 0, atol=1e-6)
+
+
+def measured(dates: np.ndarray, *, clip_percent: float = 0) -> tuple[SceneStatistics, np.ndarray | None]:
+    pair = ScenePair(*map(cube_from_array, dates))
+    clip = percentile_limits(pair, USED, percent=clip_percent) if clip_percent else None
+    return scene_statistics(pair, USED, clip=clip), clip
+
+
+def refit(transform: SceneTransform, dates: np.ndarray, *, clip_percent: float = 0, **options) -> SceneTransform:
+    statistics, clip = measured(dates, clip_percent=clip_percent)
+    return refit_transform(transform, statistics, clip=clip, **options)
+
+
+@pytest.mark.parametrize(("scaling", "clip_percent"), list(itertools.product(["zscore", "minmax"], [0, 2])))
+@pytest.mark.parametrize("projection", ["mnf", "none"])
+def test_refitted_components_do_not_see_gain_and_offset(dates, scaling, clip_percent, projection) -> None:
+    """Another gain and offset for each band and date, with joint statistics for each band, is the same scene."""
+    rng = np.random.default_rng(3)
+    for joint in (False, True):
+        gain, offset = rng.uniform(0.5, 2, (2, 7, 1, 1)), rng.uniform(-40, 40, (2, 7, 1, 1))
+        if joint:
+            gain[1], offset[1] = gain[0], offset[0]
+        seen = (dates * gain + offset).astype(np.float32)
+        options = {"scaling": scaling, "joint": joint}
+        transform = fit(dates, projection=projection, clip_percent=clip_percent, **options)
+        moved = refit(transform, seen, clip_percent=clip_percent, **options)
+        for date in range(2):
+            expected = transform.apply(dates[date], date=date)
+            np.testing.assert_allclose(moved.apply(seen[date], date=date), expected, atol=2e-3)
+        np.testing.assert_allclose(moved.noise, transform.noise, rtol=1e-3)
+        # Without it, the components are others.
+        assert np.nanmax(np.abs(transform.apply(seen[0], date=0) - transform.apply(dates[0], date=0))) > 0.1
+
+
+@pytest.mark.parametrize(("scaling", "joint"), list(itertools.product(["zscore", "minmax"], [False, True])))
+def test_a_refit_keeps_the_projection_and_takes_the_scaling(dates, scaling: str, joint: bool) -> None:
+    """Against the projection read off the transform, applied to directly standardised spectra."""
+    other = (dates[:, :, ::-1] ** 2 / 50 + 3).astype(np.float32)
+    transform = fit(dates, scaling=scaling, joint=joint)
+    moved = refit(transform, other, scaling=scaling, joint=joint)
+    expected = directly(other, scaling=scaling, joint=joint, projection="none", clip_percent=0)
+    standard = directly(dates, scaling=scaling, joint=joint, projection="none", clip_percent=0)
+    for date in range(2):
+        # From standardised bands to components the transform is affine: found by least squares on its own scene.
+        seen = np.isfinite(standard[date]).all(axis=0)
+        inputs = np.vstack([standard[date][:, seen], np.ones(seen.sum())])
+        affine, *_ = np.linalg.lstsq(inputs.T, transform.apply(dates[date], date=date)[:, seen].T, rcond=None)
+        there = np.isfinite(expected[date]).all(axis=0)
+        wanted = affine.T @ np.vstack([expected[date][:, there], np.ones(there.sum())])
+        found = moved.apply(other[date], date=date)[:, there]
+        np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
+
+
+def test_a_refit_on_the_same_scene_changes_nothing(dates) -> None:
+    transform = fit(dates)
+    again = refit(transform, dates, scaling="zscore", joint=False)
+    for name in ("weight", "offset", "noise"):
+        np.testing.assert_allclose(getattr(again, name), getattr(transform, name), rtol=1e-4, atol=1e-5)
+
+
+def test_a_transform_without_its_scaling_cannot_be_refitted(dates) -> None:
+    with pytest.raises(ValueError, match="centre and scale"):
+        refit(replace(fit(dates), centre=None, scale=None), dates, scaling="zscore", joint=False)

@@ -1,0 +1,73 @@
+"""A trained network on another scene: the scene's own statistics in place of the training scene's.
+
+A checkpoint's statistics travel with it, and as a rule nothing is measured anew when it predicts. On another scene
+of the same sensor they may be wrong: another day has other light, haze and calibration. Measured there without
+labels, they undo what one gain and one offset for each band and date can undo. The network, its calibration and
+its threshold stay: ground that the training scene did not have, and other kinds of change, stay unknown to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hsi_cd.detectors.base import Detector, check_bands
+from hsi_cd.detectors.siamese import SiameseDetector, measure_scene, scene_shift
+from hsi_cd.errors import BandError, CheckpointError
+from hsi_cd.prepare.statistics import SceneStatistics
+from hsi_cd.prepare.transform import refit_transform
+from hsi_cd.scene import ScenePair
+
+
+def refit_statistics(detector: Detector, pair: ScenePair) -> SiameseDetector:
+    """The detector with the statistics of another scene. No labels are read.
+
+    Centre and scale of each band and date, the limits of clipping, the noise and the shift are measured anew, as
+    the training measured them; the projection from standardised bands to components stays. One streaming pass over
+    the scene, three where it clips; the shift is measured with all components in memory.
+
+    Args:
+        detector: a trained network.
+        pair: the other scene, with the same bands.
+
+    Raises:
+        CheckpointError: the detector is no network, or its checkpoint does not say how the scene was measured.
+        BandError: the scene's bands are not the detector's, or one that it uses does not vary.
+    """
+    if not isinstance(detector, SiameseDetector):
+        raise CheckpointError(
+            "statistics can be refitted for a trained network alone: leave --refit-statistics out, or run this "
+            "checkpoint's method on the scene itself"
+        )
+    prepare, transform = detector.prepare, detector.transform
+    if prepare is None or transform.centre is None or transform.scale is None:
+        raise CheckpointError(
+            "the checkpoint does not hold the band statistics of its scene, as it is of an older version: leave "
+            "--refit-statistics out, or train it again"
+        )
+    check_bands(detector, pair)
+    statistics, clip = measure_scene(pair, transform.bands, prepare)
+    _check_varies(statistics, transform.bands, pair.name)
+    moved = replace(
+        detector,
+        transform=refit_transform(
+            transform,
+            statistics,
+            scaling=prepare.scaling,
+            joint=prepare.statistics == "joint",
+            clip=clip,
+        ),
+        shift=(0.0, 0.0),
+    )
+    return replace(moved, shift=scene_shift(moved, pair)) if prepare.registration else moved
+
+
+def _check_varies(statistics: SceneStatistics, bands: np.ndarray, name: str) -> None:
+    for date, found in (("t1", statistics.t1), ("t2", statistics.t2)):
+        flat = np.flatnonzero(~(found.low < found.high))
+        if len(flat):
+            raise BandError(
+                f"band {bands[flat[0]] + 1} of {date} of {name} is {found.low[flat[0]]:g} everywhere: its "
+                "statistics cannot be refitted; leave --refit-statistics out"
+            )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
+from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
 
 if TYPE_CHECKING:
     from hsi_cd.detectors.base import Detector
@@ -39,6 +39,7 @@ Examples:
     show_default=True,
     help="Of methods that draw at random.",
 )
+@memory_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def detect(
     method: str,
@@ -53,6 +54,7 @@ def detect(
     score: Path | None,
     like: Path | None,
     seed: int,
+    memory: int | None,
     overwrite: bool,
 ) -> None:
     """Map a scene pair without any label or training.
@@ -82,7 +84,7 @@ def detect(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
     detector = chosen.fit(pair, options=options, seed=seed) if chosen.fit else _train(pair, method, options, seed)
-    write_maps(detector, pair, change=output, score=score, grid=grid, overwrite=overwrite)
+    write_maps(detector, pair, change=output, score=score, grid=grid, memory=memory, overwrite=overwrite)
     click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
     click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
 

@@ -20,6 +20,7 @@ def write_maps(
     threshold: float | None = None,
     grid: Grid | None = None,
     checkpoint_hash: str = "",
+    memory: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Score a scene and write its change map, and its scores if asked for.
@@ -34,6 +35,8 @@ def write_maps(
         threshold: score from which a pixel counts as changed; the detector's own by default.
         grid: georeference of the outputs; the scene's own by default.
         checkpoint_hash: names the checkpoint in the outputs' tags.
+        memory: bytes for the parts of the scene that are on their way at once, see
+            :func:`hsi_cd.inference.scoring.rows_per_band`.
         overwrite: whether existing files may be replaced.
 
     Raises:
@@ -50,7 +53,7 @@ def write_maps(
         "SCENE": pair.name,
     }
     with map_writers(change, score, grid=grid or pair.grid, tags=tags, overwrite=overwrite) as writers:
-        for row, scores in score_rows(detector, pair):
+        for row, scores in score_rows(detector, pair, memory=memory):
             writers.change.write(row, change_map(scores, limit))
             if writers.score is not None:
                 writers.score.write(row, scores)

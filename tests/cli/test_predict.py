@@ -145,3 +145,27 @@ def test_pixels_without_data_are_no_data(
     away = np.ones(change.shape, dtype=bool)
     away[10 - 4 : 15 + 4, 20 - 4 : 26 + 4] = False
     assert (change[away] != 255).all()
+
+
+@pytest.mark.parametrize("size", ["1", "300KB", "0.1G", "2GiB", "64 mib"])
+def test_the_memory_given_changes_no_map(cli, predicted: Path, trained: Path, dates, tmp_path: Path, size) -> None:
+    maps = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, "--memory", size) == 0
+    for name in ("change.tif", "score.tif"):
+        np.testing.assert_allclose(read_band(tmp_path / name), read_band(predicted / name), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", ["0", "much", "-1GB", "3 apples", "1e9", ""])
+def test_a_memory_that_is_none_is_refused(cli, trained: Path, dates, tmp_path: Path, capsys, size) -> None:
+    maps = ["--output", tmp_path / "change.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, f"--memory={size}") == 2
+    message = capsys.readouterr().err
+    assert "is no size: give bytes, as 500MB or 2GiB" in message and message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lower_precision_moves_the_scores_a_little(cli, predicted: Path, trained: Path, dates, tmp_path) -> None:
+    maps = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
+    options = ["--precision", "bfloat16", "--device", "cpu"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, *options) == 0
+    np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=0.05)

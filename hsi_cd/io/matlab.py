@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.kinds import FileKind
@@ -59,7 +59,7 @@ def list_variables(path: Path) -> tuple[MatVariable, ...]:
     """
     _check_whole(path)
     try:
-        found = whosmat(os.fspath(path))
+        found = scipy.io.whosmat(os.fspath(path))
     except Exception as error:  # a damaged file makes scipy raise nearly anything
         raise _damaged(path, error) from error
     return tuple(MatVariable(str(name), tuple(int(n) for n in shape), str(kind)) for name, shape, kind in found)
@@ -170,7 +170,7 @@ def _choose(path: Path, key: str | None, *, ndim: int) -> MatVariable:
 
 def _load(path: Path, key: str) -> NDArray[np.generic]:
     try:
-        values = loadmat(os.fspath(path), variable_names=[key])[key]
+        values = scipy.io.loadmat(os.fspath(path), variable_names=[key])[key]
     except Exception as error:  # a damaged file makes scipy raise nearly anything
         raise _damaged(path, error) from error
     array: NDArray[np.generic] = np.asarray(values)

@@ -169,3 +169,20 @@ def test_lower_precision_moves_the_scores_a_little(cli, predicted: Path, trained
     options = ["--precision", "bfloat16", "--device", "cpu"]
     assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, *options) == 0
     np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=0.05)
+
+
+IMPORTED = """
+import sys
+from hsi_cd.cli.main import run
+
+code = run(sys.argv[1:])
+unused = {"scipy.stats", "scipy.ndimage", "scipy.optimize", "scipy.io", "sklearn", "skimage", "skops"}
+unused = (unused | {"matplotlib", "pandas", "tensorboardX", "sympy", "torch._dynamo"}) & set(sys.modules)
+sys.exit(f"imported without need: {sorted(unused)}" if unused else code)
+"""
+
+
+def test_a_prediction_imports_nothing_it_does_not_use(cli, trained: Path, dates, tmp_path: Path) -> None:
+    options = ["--checkpoint", trained / "best.pt", *dates, "--output", tmp_path / "change.tif"]
+    done = cli.process("predict", *options, code=IMPORTED)
+    assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
-from hsi_cd.cli.options import check_scene_options, grid_like, open_scene, scene_options
+from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
 from hsi_cd.cli.outputs import Extras, extra_options
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ Examples:
     help="Of methods that draw at random.",
 )
 @extra_options
+@memory_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def detect(
     method: str,
@@ -63,6 +64,7 @@ def detect(
     like: Path | None,
     seed: int,
     extras: Extras,
+    memory: int | None,
     overwrite: bool,
 ) -> None:
     """Map a scene pair without any label or training.
@@ -106,6 +108,7 @@ def detect(
         cog=extras.cog,
         vector=extras.vector,
         min_area=extras.min_area,
+        memory=memory,
         overwrite=overwrite,
     )
     click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))

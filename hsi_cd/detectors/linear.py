@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import scipy.stats
+import scipy
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.special
-import scipy.stats
+import scipy
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.mixture import STEEPEST, crossing_of, fit_mixture, has_valley, slope_of

@@ -30,6 +30,7 @@ def write_maps(
     cog: bool = False,
     vector: str | os.PathLike[str] | None = None,
     min_area: float = 0.0,
+    memory: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Score a scene and write its change map, and its scores and their uncertainty if asked for.
@@ -52,6 +53,8 @@ def write_maps(
         vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
             since a region may reach over all row bands.
         min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+        memory: bytes for the parts of the scene that are on their way at once, see
+            :func:`hsi_cd.inference.scoring.rows_per_band`.
         overwrite: whether existing files may be replaced.
 
     Raises:
@@ -86,7 +89,7 @@ def write_maps(
         writers = files.enter_context(
             map_writers(change, score, uncertainty, grid=grid, tags=tags, cog=cog, overwrite=overwrite)
         )
-        for row, found in score_rows(detector, pair, uncertainty=spread):
+        for row, found in score_rows(detector, pair, uncertainty=spread, memory=memory):
             scores = found[0] if spread else found
             called = change_map(scores, limit)
             writers.change.write(row, called)

@@ -13,17 +13,34 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from hsi_cd.detectors.base import Detector, uncertain
-from hsi_cd.prepare.windows import read_window
+from hsi_cd.io.memory import free_memory
+from hsi_cd.prepare.windows import read_ahead, read_window
 from hsi_cd.scene import UNLABELLED, ScenePair
 
-_BYTES_PER_BAND = 128 << 20  # memory for one window's stored values of both dates, with its surroundings
-_ROWS_PER_BAND = 128  # enough that the rows shared with the neighbouring bands cost little
+_LEAST_ROWS, _MOST_ROWS = 8, 128  # below, most of a band is its surroundings; above, they cost little anyway
+_FREE_SHARE = 0.25  # of the free memory may be used unless the user says how much
+_ENOUGH = 128 << 20  # bytes a band, unless the user says how much: larger ones are no faster
 
 
-def rows_per_band(pair: ScenePair, radius: int) -> int:
-    """Height of the row bands in which a scene is read: 128 rows, or fewer where they would pass 128 MiB."""
+def rows_per_band(pair: ScenePair, radius: int, *, memory: int | None = None) -> int:
+    """Height of the row bands in which a scene is read: 128 rows, or fewer where memory is short, at least 8.
+
+    Args:
+        pair: the scene.
+        radius: rows and columns around a pixel that its score depends on.
+        memory: bytes for all bands that are on their way at once; by default as much as serves, at most a quarter
+            of what is free. The program itself (Python, torch, GDAL) takes some 400 MB beside them.
+    """
+    count = _bands_at_once()
+    budget = min(int(free_memory() * _FREE_SHARE), count * _ENOUGH) if memory is None else memory
     row = 2 * 4 * pair.t1.bands.count * (pair.shape[1] + 2 * radius)
-    return max(8, min(_BYTES_PER_BAND // row - 2 * radius, _ROWS_PER_BAND))
+    rows = budget // count // row - 2 * radius
+    return max(_LEAST_ROWS, min(rows, _MOST_ROWS))
+
+
+def _bands_at_once() -> int:
+    """One a thread is scored, one waits for a thread, one is ready, one is read, which takes twice its size."""
+    return torch.get_num_threads() + 4
 
 
 def score_rows(
@@ -32,19 +49,21 @@ def score_rows(
     *,
     rows: int | None = None,
     uncertainty: bool = False,
+    memory: int | None = None,
     progress: bool = True,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Score a scene band by band.
 
-    While one band is read, others are scored: one thread a CPU core, each computing on its own. (Splitting every
-    small product over the cores instead makes them wait for each other: on two shared cores it was slower than
-    one.) No more bands are in memory than there are threads, and one.
+    One thread reads ahead while others score, one a CPU core, each computing on its own, and the caller writes
+    what is done. (Splitting every small product over the cores instead makes them wait for each other: on two
+    shared cores it was slower than one.) How many bands are in memory is bounded, whatever the scene's height.
 
     Args:
         detector: a fitted detector.
         pair: the scene.
-        rows: height of a band; chosen from the scene's width by default. It changes no score.
+        rows: height of a band; chosen by :func:`rows_per_band` by default. It changes no score.
         uncertainty: ask the detector how far its members differ, too.
+        memory: see :func:`rows_per_band`.
         progress: show a progress bar, if the terminal can.
 
     Yields:
@@ -56,18 +75,21 @@ def score_rows(
     """
     score = uncertain(detector).score_and_uncertainty if uncertainty else detector.score
     height, width = pair.shape
-    step = rows or rows_per_band(pair, detector.radius)
+    step = rows or rows_per_band(pair, detector.radius, memory=memory)
     starts = tqdm(
         range(0, height, step), desc="scoring", unit="band", leave=False, disable=None if progress else True
     )
+
+    def read(start: int) -> tuple[int, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        window = slice(start, min(start + step, height))
+        return start, read_window(pair, window, slice(0, width), radius=detector.radius)
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
     try:
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            for start in starts:
-                window = slice(start, min(start + step, height))
-                values = read_window(pair, window, slice(0, width), radius=detector.radius)
+            for start, values in read_ahead(map(read, starts)):
                 waiting.append((start, pool.submit(score, *values)))
                 if len(waiting) > threads:
                     first, scored = waiting.popleft()

@@ -1,4 +1,4 @@
-"""What a file will take in memory, said before it is loaded."""
+"""How much memory there is, and what a file will take of it, said before it is loaded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,43 @@ from hsi_cd.errors import FormatError
 _log = logging.getLogger(__name__)
 
 _MEMINFO = Path("/proc/meminfo")
+_GUESS = 4 << 30  # bytes, where the system does not tell: what a small machine has free
+_UNLIMITED = 1 << 60
 _LARGEST_RATIO = 10_000  # bytes described per byte on disk: no compression of measured values comes near
 _SMALL = 1 << 27  # bytes: below, an empty file that describes much does no harm
 
 
-def free_memory() -> int | None:
-    """Bytes of memory that can be had without swapping, or None where the system does not tell."""
+def free_memory() -> int:
+    """Bytes that can be used without swapping: free ones and droppable caches; in a container what it may have."""
+    return min(_system(), _container())
+
+
+def _system() -> int:
     try:
-        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
+        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError):
+        pass
+    return _GUESS
+
+
+def _container() -> int:
+    """What the control group leaves, in version 2 or 1; far too much where there is none or no limit."""
+    group = Path("/sys/fs/cgroup")
+    files = (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    )
+    for limit, used in files:
+        try:
+            left = int((group / limit).read_text(encoding="ascii")) - int(
+                (group / used).read_text(encoding="ascii")
+            )
+        except (OSError, ValueError):  # no such file, or no limit ("max")
+            continue
+        return max(0, left)
+    return _UNLIMITED
 
 
 def check_memory(path: Path, size: int) -> None:
@@ -36,7 +62,7 @@ def check_memory(path: Path, size: int) -> None:
         FormatError: they take more than there is.
     """
     free = free_memory()
-    if free is None or size <= free / 2:
+    if size <= free / 2:
         return
     taken = f"{path} has no windows and takes {gigabytes(size)} of memory, {gigabytes(free)} are free"
     if size > free:

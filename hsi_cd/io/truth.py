@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, LabelError
-from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.matlab import read_mat_matrix
+from hsi_cd.io.arrays import read_matrix
+from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import read_single_band
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, check_same_grid
 
@@ -121,10 +121,10 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
 def _read_stored(path: Path, key: str | None) -> tuple[NDArray[np.generic], float | None, Grid | None]:
     """Stored values, the declared no-data value, and where the file lies, if it says so."""
     kind = file_kind(path)
-    if kind in (FileKind.MATLAB, FileKind.HDF5):
-        return read_mat_matrix(path, kind, key=key), None, None
+    if kind.holds_arrays:
+        return read_matrix(path, kind, key=key), None, None
     if key is not None:
-        raise FormatError(f"{path} is no MATLAB file: a key ({key!r}) names a variable of MATLAB files alone")
+        raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     values, grid, nodata = read_single_band(path, kind)
     return values, nodata, grid if grid.is_georeferenced else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
+import scipy
 from numpy.typing import NDArray
 
 _RIDGE = 1e-4  # of the mean noise variance: keeps the noise covariance invertible for strongly correlated bands

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.ndimage
+import scipy
 from numpy.typing import NDArray
 
 LARGEST_SHIFT = 2.0  # pixels: beyond, the dates want a proper registration, not an interpolation

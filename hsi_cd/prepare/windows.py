@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.prepare.padding import mirror_index
 from hsi_cd.scene import Cube, ScenePair
+
+Part = TypeVar("Part")
 
 
 def read_window(
@@ -41,3 +47,18 @@ def _mirrored(cube: Cube, row: NDArray[np.intp], col: NDArray[np.intp]) -> NDArr
 def _is_range(index: NDArray[np.intp]) -> bool:
     """Whether an index is 0, 1, 2, ...: inside the scene nothing is mirrored, and nothing need be copied."""
     return bool((index == np.arange(len(index))).all())
+
+
+def read_ahead(parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts in their order, each made in a thread of its own while the caller works on the one before.
+
+    One part waits at most, so memory holds two: the caller's and the next. What goes wrong while one is made is
+    raised when it is asked for; a caller that stops early waits for the part being made, and no more are.
+    """
+    source = iter(parts)
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        coming = reader.submit(next, source, end)
+        while (part := coming.result()) is not end:
+            coming = reader.submit(next, source, end)
+            yield part  # type: ignore[misc]

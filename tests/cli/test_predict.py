@@ -256,3 +256,44 @@ def test_an_older_checkpoint_predicts_but_refuses_a_refit(
     assert list(tmp_path.iterdir()) == [older]
     assert cli("predict", "--checkpoint", older, *dates, "--output", tmp_path / "map.tif") == 0
     np.testing.assert_array_equal(read_band(tmp_path / "map.tif"), read_band(predicted / "change.tif"))
+
+
+@pytest.mark.parametrize("size", ["1", "300KB", "0.1G", "2GiB", "64 mib"])
+def test_the_memory_given_changes_no_map(cli, predicted: Path, trained: Path, dates, tmp_path: Path, size) -> None:
+    maps = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, "--memory", size) == 0
+    for name in ("change.tif", "score.tif"):
+        np.testing.assert_allclose(read_band(tmp_path / name), read_band(predicted / name), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", ["0", "much", "-1GB", "3 apples", "1e9", ""])
+def test_a_memory_that_is_none_is_refused(cli, trained: Path, dates, tmp_path: Path, capsys, size) -> None:
+    maps = ["--output", tmp_path / "change.tif"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, f"--memory={size}") == 2
+    message = capsys.readouterr().err
+    assert "is no size: give bytes, as 500MB or 2GiB" in message and message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lower_precision_moves_the_scores_a_little(cli, predicted: Path, trained: Path, dates, tmp_path) -> None:
+    maps = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
+    options = ["--precision", "bfloat16", "--device", "cpu"]
+    assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, *options) == 0
+    np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=0.05)
+
+
+IMPORTED = """
+import sys
+from hsi_cd.cli.main import run
+
+code = run(sys.argv[1:])
+unused = {"scipy.stats", "scipy.ndimage", "scipy.optimize", "scipy.io", "sklearn", "skimage", "skops"}
+unused = (unused | {"matplotlib", "pandas", "tensorboardX", "sympy", "torch._dynamo"}) & set(sys.modules)
+sys.exit(f"imported without need: {sorted(unused)}" if unused else code)
+"""
+
+
+def test_a_prediction_imports_nothing_it_does_not_use(cli, trained: Path, dates, tmp_path: Path) -> None:
+    options = ["--checkpoint", trained / "best.pt", *dates, "--output", tmp_path / "change.tif"]
+    done = cli.process("predict", *options, code=IMPORTED)
+    assert done.returncode == 0, done.stderr

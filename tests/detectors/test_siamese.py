@@ -166,6 +166,30 @@ def test_patches_for_training_are_those_that_are_scored(detector, dates, shift) 
     np.testing.assert_allclose(scores[np.isfinite(whole)], whole[np.isfinite(whole)], atol=1e-5)
 
 
+def test_a_full_gpu_leaves_its_part_of_the_scene_to_the_processor(detector, dates, monkeypatch, caplog) -> None:
+    expected = score_scene(detector, as_pair(dates))
+    full = copy.copy(detector)
+    full.network = copy.deepcopy(detector.network)
+    failed = []
+
+    def out_of_memory(*inputs: torch.Tensor) -> torch.Tensor:
+        failed.append(inputs[0].shape)
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    # The copy that computes on the processor must not be the network whose memory is full.
+    full.network.forward = out_of_memory  # type: ignore[method-assign]
+    monkeypatch.setattr(type(full.network), "__deepcopy__", lambda self, memo: detector.network, raising=False)
+    np.testing.assert_array_equal(score_scene(full, as_pair(dates)), expected)
+    assert len(failed) > 1 and "scored on the CPU" in caplog.text
+
+
+def test_lower_precision_is_near_and_is_not_the_same(detector, dates) -> None:
+    low = replace(detector, precision=torch.bfloat16)
+    found, expected = score_scene(low, as_pair(dates)), score_scene(detector, as_pair(dates))
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    assert not np.allclose(found, expected, atol=1e-5, equal_nan=True)
+
+
 def test_no_score_where_no_data_and_only_there(detector, dates) -> None:
     missing = np.isnan(dates).any(axis=(0, 1))
     np.testing.assert_array_equal(np.isnan(score_scene(detector, as_pair(dates))), missing)

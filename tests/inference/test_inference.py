@@ -1,5 +1,6 @@
 """Dense scoring and the maps it writes, with a detector simple enough to check by hand."""
 
+import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -119,6 +120,35 @@ def test_memory_is_bounded_whatever_the_height(bands: int, rows: int, cols: int,
     assert height >= 1
     row_bytes = 2 * 4 * bands * (cols + 2 * radius)
     assert (height + 2 * radius) * row_bytes <= max(256 << 20, (8 + 2 * radius) * row_bytes)
+
+
+@given(
+    bands=st.integers(1, 500),
+    cols=st.integers(1, 2000),
+    radius=st.integers(0, 20),
+    memory=st.integers(1, 10**10),
+    threads=st.integers(1, 64),
+)
+def test_memory_is_what_the_user_gives(bands: int, cols: int, radius: int, memory: int, threads: int) -> None:
+    cube = Cube("c", Grid(10**6, cols), Bands(bands), np.dtype(np.float32), reader=lambda r, c: np.zeros(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        height = rows_per_band(ScenePair(cube, cube), radius, memory=memory)
+    # Each thread scores one, one is read and one is ready: so many at least are there at once.
+    in_use = (threads + 2) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
+    assert height == 8 or in_use <= memory
+    assert 8 <= height <= 128
+
+
+def test_the_scene_is_read_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, readers = random_pair(40, 6), set()
+
+    def read(rows: slice, cols: slice) -> NDArray[np.generic]:
+        readers.add(threading.current_thread().name)
+        return pair.t1.reader(rows, cols)
+
+    score_scene(MeanDifference(), ScenePair(replace(pair.t1, reader=read), pair.t2), rows=7)
+    assert readers == {"reader_0"}
 
 
 def test_thresholds_count_from_themselves_and_no_data_stays() -> None:

@@ -215,7 +215,9 @@ def _ranges(numbers: list[int]) -> str:
 def _compare(first: Cube, second: Cube) -> dict[str, Any]:
     """Whether two cubes can be the dates of a scene, and how far they are apart."""
     from hsi_cd.errors import HsiCdError
+    from hsi_cd.prepare.alignment import residual_shift
     from hsi_cd.scene import ScenePair, check_same_bands, check_same_grid
+    from hsi_cd.scene.matching import match_bands
 
     names = (first.name, second.name)
     faults: dict[str, str | None] = {"grid": None, "bands": None}
@@ -227,37 +229,26 @@ def _compare(first: Cube, second: Cube) -> dict[str, Any]:
         check_same_bands(first.bands, second.bands, names=names)
     except HsiCdError as error:
         faults["bands"] = str(error)
-    shift, fault = None, None
-    if not any(faults.values()):
-        from hsi_cd.detectors.frontend import fit_frontend
-
-        try:
-            pair = ScenePair(first, second)
-            shift = fit_frontend(pair, projection="mnf", registration=True, drop_constant=True).shift
-        except HsiCdError as error:
-            fault = str(error)
+    shift = None if any(faults.values()) else residual_shift(ScenePair(first, second))
     return {
         "names": list(names),
         **faults,
-        "shift": None if shift is None else list(shift),
-        "shift_fault": fault,
+        "matched_by": match_bands(first.bands, second.bands).by,
+        "shift": None if shift is None else [shift.down, shift.right],
+        "shift_text": None if shift is None else shift.describe(),
     }
 
 
 def _pair_text(pair: dict[str, Any]) -> str:
-    lines = [f"{pair['names'][0]} and {pair['names'][1]}:"]
-    lines.append(f"  grid        {pair['grid'] or 'the same'}")
-    lines.append(
-        f"  bands       {pair['bands'] or 'the same number, and the same wavelengths where both tell them'}"
+    why_not = "grid or bands differ" if pair["grid"] or pair["bands"] else "the dates show too little in common"
+    return "\n".join(
+        [
+            f"{pair['names'][0]} and {pair['names'][1]}:",
+            f"  grid        {pair['grid'] or 'the same'}",
+            f"  bands       {pair['bands'] or 'the same, by ' + pair['matched_by']}",
+            f"  shift       {pair['shift_text'] or 'not measured: ' + why_not}",
+        ]
     )
-    if pair["shift"] is not None:
-        down, right = pair["shift"]
-        none = "none above 0.15 pixels" if not down and not right else f"{math.hypot(down, right):.2f} pixels"
-        detail = f" ({down:+.2f} rows, {right:+.2f} cols)" if down or right else ""
-        lines.append(f"  shift       {none}{detail}")
-    else:
-        lines.append(f"  shift       not measured: {pair['shift_fault'] or 'grid or bands differ'}")
-    return "\n".join(lines)
 
 
 def _write_quick_look(path: Path, summaries: list[Summary], *, overwrite: bool) -> None:

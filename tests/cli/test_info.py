@@ -162,8 +162,9 @@ def test_a_folder_of_bands_and_a_folder_of_files(tmp_path: Path, say: Any) -> No
 
 def test_two_dates_are_compared(simulated: PairFiles, say: Any, tmp_path: Path) -> None:
     pair = say(simulated.t1, simulated.t2, simulated.truth, "--json")["pair"]
-    assert (pair["grid"], pair["bands"], pair["shift_fault"]) == (None, None, None)
+    assert (pair["grid"], pair["bands"], pair["matched_by"]) == (None, None, "wavelength")
     assert len(pair["shift"]) == 2
+    assert "the same, by wavelength" in say(simulated.t1, simulated.t2)
     with rasterio.open(simulated.t2) as file:
         values = file.read()
     tiff(tmp_path / "small.tif", values[:5, :20])

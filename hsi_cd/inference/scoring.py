@@ -19,6 +19,7 @@ from hsi_cd.scene import UNLABELLED, ScenePair
 
 _LEAST_ROWS, _MOST_ROWS = 8, 128  # below, most of a band is its surroundings; above, they cost little anyway
 _FREE_SHARE = 0.25  # of the free memory may be used unless the user says how much
+_GUESS = 4 << 30  # bytes that are free where the system does not tell
 _ENOUGH = 128 << 20  # bytes a band, unless the user says how much: larger ones are no faster
 
 
@@ -32,7 +33,7 @@ def rows_per_band(pair: ScenePair, radius: int, *, memory: int | None = None) ->
             of what is free. The program itself (Python, torch, GDAL) takes some 400 MB beside them.
     """
     count = _bands_at_once()
-    budget = min(int(free_memory() * _FREE_SHARE), count * _ENOUGH) if memory is None else memory
+    budget = min(int((free_memory() or _GUESS) * _FREE_SHARE), count * _ENOUGH) if memory is None else memory
     row = 2 * 4 * pair.t1.bands.count * (pair.shape[1] + 2 * radius)
     rows = budget // count // row - 2 * radius
     return max(_LEAST_ROWS, min(rows, _MOST_ROWS))

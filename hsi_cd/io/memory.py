@@ -12,29 +12,32 @@ from hsi_cd.errors import FormatError
 _log = logging.getLogger(__name__)
 
 _MEMINFO = Path("/proc/meminfo")
-_GUESS = 4 << 30  # bytes, where the system does not tell: what a small machine has free
-_UNLIMITED = 1 << 60
+_UNLIMITED = 1 << 60  # bytes: version 1 writes "no limit" as a number beyond
 _LARGEST_RATIO = 10_000  # bytes described per byte on disk: no compression of measured values comes near
 _SMALL = 1 << 27  # bytes: below, an empty file that describes much does no harm
 
 
-def free_memory() -> int:
-    """Bytes that can be used without swapping: free ones and droppable caches; in a container what it may have."""
-    return min(_system(), _container())
+def free_memory() -> int | None:
+    """Bytes that can be used without swapping: free ones and droppable caches; in a container what it may have.
+
+    None where the system does not tell.
+    """
+    told = [size for size in (_system(), _container()) if size is not None]
+    return min(told, default=None)
 
 
-def _system() -> int:
+def _system() -> int | None:
     try:
         for line in _MEMINFO.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
     except (OSError, ValueError):
         pass
-    return _GUESS
+    return None
 
 
-def _container() -> int:
-    """What the control group leaves, in version 2 or 1; far too much where there is none or no limit."""
+def _container() -> int | None:
+    """What the control group leaves, in version 2 or 1; None where there is none or no limit."""
     group = Path("/sys/fs/cgroup")
     files = (
         ("memory.max", "memory.current"),
@@ -47,8 +50,8 @@ def _container() -> int:
             )
         except (OSError, ValueError):  # no such file, or no limit ("max")
             continue
-        return max(0, left)
-    return _UNLIMITED
+        return max(0, left) if left < _UNLIMITED else None
+    return None
 
 
 def check_memory(path: Path, size: int) -> None:
@@ -62,7 +65,7 @@ def check_memory(path: Path, size: int) -> None:
         FormatError: they take more than there is.
     """
     free = free_memory()
-    if size <= free / 2:
+    if free is None or size <= free / 2:
         return
     taken = f"{path} has no windows and takes {gigabytes(size)} of memory, {gigabytes(free)} are free"
     if size > free:

@@ -287,7 +287,7 @@ import sys
 from hsi_cd.cli.main import run
 
 code = run(sys.argv[1:])
-unused = {"scipy.stats", "scipy.ndimage", "scipy.optimize", "scipy.io", "sklearn", "skimage", "skops"}
+unused = {"scipy.stats", "scipy.optimize", "scipy.io", "sklearn", "skops"}
 unused = (unused | {"matplotlib", "pandas", "tensorboardX", "sympy", "torch._dynamo"}) & set(sys.modules)
 sys.exit(f"imported without need: {sorted(unused)}" if unused else code)
 """

@@ -177,7 +177,7 @@ def test_a_full_gpu_leaves_its_part_of_the_scene_to_the_processor(detector, date
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     # The copy that computes on the processor must not be the network whose memory is full.
-    full.network.forward = out_of_memory  # type: ignore[method-assign]
+    full.network.each = out_of_memory  # type: ignore[method-assign]
     monkeypatch.setattr(type(full.network), "__deepcopy__", lambda self, memo: detector.network, raising=False)
     np.testing.assert_array_equal(score_scene(full, as_pair(dates)), expected)
     assert len(failed) > 1 and "scored on the CPU" in caplog.text

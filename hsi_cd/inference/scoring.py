@@ -17,14 +17,14 @@ from hsi_cd.io.memory import free_memory
 from hsi_cd.prepare.windows import read_ahead, read_window
 from hsi_cd.scene import UNLABELLED, ScenePair
 
-_LEAST_ROWS, _MOST_ROWS = 8, 128  # below, most of a band is its surroundings; above, they cost little anyway
+_LEAST_ROWS, _MOST_ROWS = 8, 64  # below, most of a band is its surroundings; above, they cost little anyway
 _FREE_SHARE = 0.25  # of the free memory may be used unless the user says how much
 _GUESS = 4 << 30  # bytes that are free where the system does not tell
 _ENOUGH = 128 << 20  # bytes a band, unless the user says how much: larger ones are no faster
 
 
 def rows_per_band(pair: ScenePair, radius: int, *, memory: int | None = None) -> int:
-    """Height of the row bands in which a scene is read: 128 rows, or fewer where memory is short, at least 8.
+    """Height of the row bands in which a scene is read: 64 rows, or fewer where memory is short, at least 8.
 
     Args:
         pair: the scene.

@@ -112,7 +112,7 @@ class TrainConfig(_Section):
 
     epochs: Count = 300
     min_steps: Count = 600
-    max_steps: Count = 1600
+    max_steps: Count = 1200
     batch_size: Count = 128
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr: Positive = 3e-3

@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "no noise, no gain": ("train.augment.noise=0", "train.augment.gain_noise=0"),
     "labels alone": ("train.certain=0",),
     "no class weight": ("train.class_weight=0",),
-    "half the steps": ("train.epochs=150", "train.min_steps=300", "train.max_steps=800"),
+    "half the steps": ("train.epochs=150", "train.min_steps=300", "train.max_steps=600"),
 }
 
 CONSTANTS: dict[str, tuple[str, ...]] = {

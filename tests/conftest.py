@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,12 @@ class HsiCd:
         command = [sys.executable, *words, *(str(argument) for argument in arguments)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        # A shell's background jobs ignore Ctrl-C, and what they start does too: a user's command does not.
+        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        finally:
+            signal.signal(signal.SIGINT, heard)
 
     def process(self, *arguments: object, code: str | None = None) -> subprocess.CompletedProcess[str]:
         """The outcome of a process of its own."""

@@ -20,7 +20,14 @@ from hsi_cd.errors import CheckpointError, ConfigError, LabelError
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
 from hsi_cd.training.loop import train
-from hsi_cd.training.self_training import CertainPixels, certain_pixels, hear, trusted_pixels, worth_asking
+from hsi_cd.training.self_training import (
+    CertainPixels,
+    certain_pixels,
+    hear,
+    patch_places,
+    trusted_pixels,
+    worth_asking,
+)
 from hsi_cd.training.tracking import Tracker
 
 
@@ -119,14 +126,20 @@ class Beside:
 def _beside_labels(
     pair: ScenePair, pixels: NDArray[np.int64], target: NDArray[np.int64], config: RunConfig
 ) -> Beside:
-    """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing."""
-    at_most = config.train.certain
-    drawn_by_class = config.split.protocol == "P2"
-    if not at_most or not (drawn_by_class or worth_asking(len(pixels), at_most=at_most)):
+    """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing.
+
+    Labels of whole blocks (P3) repeat one another: those of one patch count as one, whose kinds of change may not
+    be the scene's. Labels drawn so many a class (P2) or of a few blocks do not tell how much has changed.
+    """
+    at_most, protocol = config.train.certain, config.split.protocol
+    places = patch_places(pixels, pair.shape[1], side=2 * config.split.radius + 1) if protocol == "P3" else None
+    number = len(pixels) if places is None else len(np.unique(places))
+    drawn_evenly = protocol not in ("P2", "P3")
+    if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
         return Beside()
     heard = hear(pair, pixels, seed=config.seed)
-    share = heard.share if drawn_by_class and 0 < heard.share < 1 else None
-    return Beside(trusted_pixels(heard, target, at_most=at_most), share)
+    share = heard.share if not drawn_evenly and 0 < heard.share < 1 else None
+    return Beside(trusted_pixels(heard, target, at_most=at_most, places=places), share)
 
 
 def _train_network(

@@ -91,7 +91,7 @@ def train(
         stratified_folds(target, folds=config.folds, seed=int(generator.integers(2**31))) if config.folds else None
     )
     taught = [_taught_pixels(member, folds, len(pixels)) for member in range(len(network.members))]
-    fewest = min(len(own) for own in taught) + (2 * certain.each_epoch if certain else 0)
+    fewest = min(certain.number(own) if certain else len(own) for own in taught)
     batch_size = min(config.batch_size, fewest)
     steps_per_epoch = max(1, fewest // batch_size)
     epochs = _number_of_epochs(config, steps_per_epoch)
@@ -121,8 +121,7 @@ def train(
     for epoch in bar:
         network.train()
         losses = []
-        # The positions of certain pixels follow those of the labelled ones.
-        joined = [np.append(own, labelled + certain.draw(generator)) for own in taught] if certain else taught
+        joined = [certain.join(own, after=labelled, generator=generator) for own in taught] if certain else taught
         for batches in _epoch_batches(joined, target, batch_size, steps_per_epoch, config.balanced, generator):
             loss = torch.zeros((), device=detector.device)
             for member, batch in zip(network.members, batches, strict=True):

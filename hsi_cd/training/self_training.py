@@ -34,16 +34,37 @@ class CertainPixels:
         pixels: flat indices, int64 ``(N,)``.
         target: their classes by the label-free detector, 0 unchanged, 1 changed, int64 ``(N,)``.
         each_epoch: how many of each class join the labels in an epoch; they are drawn anew for the next.
+        places: for each labelled pixel a number that it shares with those beside it, int64; an epoch takes one
+            label of each place. None where every label is taken.
     """
 
     pixels: NDArray[np.int64]
     target: NDArray[np.int64]
     each_epoch: int
+    places: NDArray[np.int64] | None = None
 
-    def draw(self, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Positions of the pixels of one epoch, int64 ``(2 each_epoch,)``."""
+    def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """What one epoch learns from: labels, and the certain pixels drawn for it.
+
+        Args:
+            labels: positions of the labelled pixels that may teach.
+            after: position of the first certain pixel, behind those of all labels.
+            generator: source of the draws.
+
+        Returns:
+            Positions, int64.
+        """
+        if self.places is not None:
+            shuffled = generator.permutation(labels)
+            labels = shuffled[np.unique(self.places[shuffled], return_index=True)[1]]
         by_class = [np.flatnonzero(self.target == code) for code in (0, 1)]
-        return np.concatenate([generator.choice(of, self.each_epoch, replace=False) for of in by_class])
+        drawn = np.concatenate([generator.choice(of, self.each_epoch, replace=False) for of in by_class])
+        return np.append(labels, after + drawn)
+
+    def number(self, labels: NDArray[np.int64]) -> int:
+        """How many positions :meth:`join` returns."""
+        taken = len(labels) if self.places is None else len(np.unique(self.places[labels]))
+        return taken + 2 * self.each_epoch
 
 
 @dataclass(frozen=True)
@@ -119,7 +140,9 @@ def certain_pixels(pair: ScenePair, *, seed: int) -> tuple[NDArray[np.int64], ND
     return np.concatenate(pools), np.repeat([0, 1], [len(pool) for pool in pools])
 
 
-def trusted_pixels(heard: Heard, target: NDArray[np.int64], *, at_most: int) -> CertainPixels | None:
+def trusted_pixels(
+    heard: Heard, target: NDArray[np.int64], *, at_most: int, places: NDArray[np.int64] | None = None
+) -> CertainPixels | None:
     """Certain pixels to teach beside the labels, so many of each class that one of them is expected to be wrong.
 
     How often the label-free detector errs where it is certain, the labels tell; its own word, 5 %, counts for
@@ -130,17 +153,30 @@ def trusted_pixels(heard: Heard, target: NDArray[np.int64], *, at_most: int) -> 
         heard: what the detector says, asked about the labelled pixels.
         target: their classes, 0 unchanged, 1 changed, ``(N,)``.
         at_most: of each class.
+        places: for each label a number that it shares with those beside it, ``(N,)``, where labels were drawn by
+            places: all labels of a place then count, and teach, as one. By default each counts.
 
     Returns:
         The pixels; None where there are none to speak of beside so many labels.
     """
-    count = min(at_most, int(1 / largest_error(heard.said, target)), *map(len, heard.pools))
-    log.info("certain pixels: %d of each class beside %d labels", count, len(target))
-    if not worth_asking(len(target), at_most=count):
+    number = len(target) if places is None else len(np.unique(places))
+    count = min(at_most, int(1 / largest_error(heard.said, target, places=places)), *map(len, heard.pools))
+    log.info("certain pixels: %d of each class beside %d labels", count, number)
+    if not worth_asking(number, at_most=count):
         return None
-    return CertainPixels(
-        np.concatenate(heard.pools), np.repeat([0, 1], [len(pool) for pool in heard.pools]), each_epoch=count
-    )
+    pixels, classes = np.concatenate(heard.pools), np.repeat([0, 1], [len(pool) for pool in heard.pools])
+    return CertainPixels(pixels, classes, each_epoch=count, places=places)
+
+
+def patch_places(pixels: NDArray[np.int64], cols: int, *, side: int) -> NDArray[np.int64]:
+    """Number the places of pixels in a grid of patches: those of one patch share a number.
+
+    Args:
+        pixels: flat indices, int64 ``(N,)``.
+        cols: width of the scene.
+        side: of a patch, in pixels.
+    """
+    return pixels // cols // side * -(-cols // side) + pixels % cols // side
 
 
 def worth_asking(labels: int, *, at_most: int) -> bool:
@@ -151,7 +187,9 @@ def worth_asking(labels: int, *, at_most: int) -> bool:
     return 4 * 2 * at_most >= labels and at_most > 0
 
 
-def largest_error(said: NDArray[np.float32], target: NDArray[np.int64]) -> float:
+def largest_error(
+    said: NDArray[np.float32], target: NDArray[np.int64], *, places: NDArray[np.int64] | None = None
+) -> float:
     """How often a detector is wrong where it is certain, in the class where it is wrong more often.
 
     The mean of the Beta posterior of each class's error rate, ``(wrong + 10 * 0.05) / (certain + 10)``.
@@ -159,12 +197,15 @@ def largest_error(said: NDArray[np.float32], target: NDArray[np.int64]) -> float
     Args:
         said: its probabilities of change at labelled pixels, ``(N,)``; NaN where it has none.
         target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+        places: for each pixel the number of its place, ``(N,)``: all pixels of a place count as one.
 
     Returns:
         A rate in 0 to 1.
     """
+    places = np.arange(len(target)) if places is None else places
     rates = []
     for code, certain in ((0, said <= _DOUBT), (1, said >= 1 - _DOUBT)):
-        wrong = np.count_nonzero(target[certain] != code)
-        rates.append((wrong + _WORD * _DOUBT) / (np.count_nonzero(certain) + _WORD))
+        _, place, pixels = np.unique(places[certain], return_inverse=True, return_counts=True)
+        wrong = np.sum((target[certain] != code) / pixels[place])
+        rates.append((wrong + _WORD * _DOUBT) / (len(pixels) + _WORD))
     return float(max(rates))

@@ -3,6 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from hsi_cd.config import resolve
@@ -13,7 +15,14 @@ from hsi_cd.inference import score_scene
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.learn import learn
 from hsi_cd.training.seeding import seed_everything
-from hsi_cd.training.self_training import CertainPixels, certain_pixels, hear, largest_error, trusted_pixels
+from hsi_cd.training.self_training import (
+    CertainPixels,
+    certain_pixels,
+    hear,
+    largest_error,
+    patch_places,
+    trusted_pixels,
+)
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +102,68 @@ def test_an_epoch_draws_as_many_of_each_class_anew(scene: ScenePair) -> None:
     pixels, target = certain_pixels(scene, seed=3)
     certain = CertainPixels(pixels, target, each_epoch=7)
     generator = np.random.default_rng(0)
-    first, second = certain.draw(generator), certain.draw(generator)
-    for drawn in (first, second):
+    labels = np.array([4, 1, 3])
+    first, second = (certain.join(labels, after=5, generator=generator) for _ in range(2))
+    for joined in (first, second):
+        assert len(joined) == certain.number(labels) == 3 + 14
+        assert joined[:3].tolist() == [4, 1, 3]
+        drawn = joined[3:] - 5
         assert len(np.unique(drawn)) == 14
         assert target[drawn].sum() == 7
     assert not np.array_equal(first, second)
+
+
+@given(
+    places=st.lists(st.integers(0, 5), min_size=1, max_size=40),
+    taught=st.sets(st.integers(0, 39), min_size=1),
+    seed=st.integers(0, 99),
+)
+def test_an_epoch_takes_one_label_of_each_place(places: list[int], taught: set[int], seed: int) -> None:
+    labels = np.array(sorted(position % len(places) for position in taught))
+    certain = CertainPixels(np.arange(100, 104), np.array([0, 0, 1, 1]), 1, places=np.array(places))
+    joined = certain.join(labels, after=len(places), generator=np.random.default_rng(seed))
+    assert len(joined) == certain.number(labels)
+    taken = joined[:-2]
+    assert set(taken) <= set(labels)
+    assert sorted(places[label] for label in taken) == sorted({places[label] for label in labels})
+
+
+def test_every_label_of_a_place_has_its_turn() -> None:
+    certain = CertainPixels(np.arange(100, 102), np.array([0, 1]), 1, places=np.zeros(4, dtype=np.int64))
+    generator = np.random.default_rng(0)
+    seen = {int(certain.join(np.arange(4), after=4, generator=generator)[0]) for _ in range(60)}
+    assert seen == {0, 1, 2, 3}
+
+
+@given(rows=st.integers(1, 30), cols=st.integers(1, 30), side=st.integers(1, 13))
+def test_pixels_of_one_patch_share_a_place(rows: int, cols: int, side: int) -> None:
+    places = patch_places(np.arange(rows * cols), cols, side=side).reshape(rows, cols)
+    patch: dict[tuple[int, int], int] = {}
+    for row in range(rows):
+        for col in range(cols):
+            assert patch.setdefault((row // side, col // side), places[row, col]) == places[row, col]
+    assert len(set(patch.values())) == len(patch)
+
+
+def test_labels_of_one_place_speak_with_one_voice() -> None:
+    """Four labels of one place contradict, six of six other places agree: one of seven is wrong."""
+    said = np.full(10, 0.99, dtype=np.float32)
+    target = np.array([0] * 4 + [1] * 6)
+    places = np.array([7] * 4 + list(range(6)))
+    assert largest_error(said, target, places=places) == pytest.approx((1 + 0.5) / (7 + 10))
+    half = np.array([0, 0, 1, 1] + [1] * 6)
+    assert largest_error(said, half, places=places) == pytest.approx((0.5 + 0.5) / (7 + 10))
+
+
+def test_many_labels_of_few_places_are_few_labels(scene: ScenePair) -> None:
+    pixels, target = certain_pixels(scene, seed=3)
+    heard = hear(scene, pixels, seed=0)
+    contradicting = 1 - target
+    assert trusted_pixels(heard, contradicting, at_most=100) is None  # one certain pixel beside a thousand labels
+    places = patch_places(pixels, scene.shape[1], side=40)
+    joined = trusted_pixels(heard, target, at_most=100, places=places)
+    assert joined is not None
+    assert joined.number(np.arange(len(pixels))) == len(np.unique(places)) + 2 * joined.each_epoch
 
 
 def test_certain_pixels_help_where_labels_are_few(scene: ScenePair, tmp_path: Path) -> None:
@@ -105,19 +171,49 @@ def test_certain_pixels_help_where_labels_are_few(scene: ScenePair, tmp_path: Pa
     truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth
     random = np.random.default_rng(1)
     pixels = np.concatenate([random.choice(np.flatnonzero(truth.ravel() == code), 5, False) for code in (0, 1)])
-    scored = {}
-    for count in (0, 100):
-        config = resolve([("test", {"train": {"certain": count, "min_steps": 150, "map_every": 0}})])
-        learned = learn(
-            scene,
-            pixels,
-            truth.ravel()[pixels].astype(np.int64),
-            config,
-            tmp_path / str(count),
-            generator=seed_everything(0, deterministic=True),
-            device=torch.device("cpu"),
-        )
-        change = score_scene(learned.detector, scene) >= learned.detector.threshold
-        scored[count] = cohen_kappa_score(truth.ravel(), change.ravel())
-        assert (learned.facts["certain_pixels"] > 0) == (count > 0)
-    assert scored[100] > scored[0]
+    alone, beside = (_kappa(scene, truth, pixels, "P1", certain=n, folder=tmp_path / str(n)) for n in (0, 100))
+    assert beside > alone
+
+
+def test_certain_pixels_help_where_labels_are_of_one_block(scene: ScenePair, tmp_path: Path) -> None:
+    """A block of four hundred labels shows one place: under P3 the rest of the scene has a say."""
+    truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth
+    corners = [(row, col) for row in range(0, 53, 4) for col in range(0, 45, 4)]
+    row, col = max(corners, key=lambda at: min(_both(truth, at)))
+    pixels = (np.arange(row, row + 20)[:, None] * 64 + np.arange(col, col + 20)).ravel()
+    alone, beside = (_kappa(scene, truth, pixels, "P3", certain=n, folder=tmp_path / str(n)) for n in (0, 100))
+    assert beside > alone + 0.02
+
+
+def _both(truth: np.ndarray, at: tuple[int, int]) -> tuple[int, int]:
+    block = truth[at[0] : at[0] + 20, at[1] : at[1] + 20]
+    return int((block == 0).sum()), int((block == 1).sum())
+
+
+def _kappa(
+    scene: ScenePair, truth: np.ndarray, pixels: np.ndarray, protocol: str, *, certain: int, folder: Path
+) -> float:
+    """Kappa of the whole map of a network taught by ``pixels``."""
+    config = resolve(
+        [
+            (
+                "test",
+                {
+                    "train": {"certain": certain, "min_steps": 150, "max_steps": 150, "map_every": 0},
+                    "split": {"protocol": protocol},
+                },
+            )
+        ]
+    )
+    learned = learn(
+        scene,
+        pixels,
+        truth.ravel()[pixels].astype(np.int64),
+        config,
+        folder,
+        generator=seed_everything(0, deterministic=True),
+        device=torch.device("cpu"),
+    )
+    assert (learned.facts["certain_pixels"] > 0) == (certain > 0)
+    change = score_scene(learned.detector, scene) >= learned.detector.threshold
+    return float(cohen_kappa_score(truth.ravel(), change.ravel()))

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from hsi_cd.detectors.context import joint_bilateral
 from hsi_cd.errors import CheckpointError, ConfigError, unknown_name
 from hsi_cd.prepare.registration import measure_shift, shift_radius, undo_shift
-from hsi_cd.prepare.statistics import row_blocks, scene_statistics, usable_bands
-from hsi_cd.prepare.transform import SceneTransform, fit_transform
+from hsi_cd.prepare.statistics import band_moments, row_blocks, scene_statistics, usable_bands
+from hsi_cd.prepare.transform import SceneTransform, fit_transform, standardise
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
 
@@ -47,6 +47,20 @@ def choose_options(
             )
         chosen[name] = value
     return chosen
+
+
+def diagonal_of(matrix: NDArray[np.floating]) -> NDArray[np.float32] | None:
+    """The diagonal of a matrix that is nothing else, or None: to scale costs far less than a product.
+
+    Args:
+        matrix: ``(n, m)``.
+
+    Returns:
+        float32 ``(n,)``, or None.
+    """
+    diagonal = np.diagonal(matrix)
+    alone = matrix.shape[0] == matrix.shape[1] and np.count_nonzero(matrix) == np.count_nonzero(diagonal)
+    return diagonal.astype(np.float32) if alone else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,7 @@ class Frontend:
         s = shift_radius(self.shift)
         first = self._project(t1, 0)[:, s : t1.shape[1] - s, s : t1.shape[2] - s]
         second = undo_shift(self._project(t2, 1), self.shift, radius=s)
-        lost = ~(np.isfinite(first).all(axis=0) & np.isfinite(second).all(axis=0))
+        lost = ~np.isfinite(first.sum(axis=0) + second.sum(axis=0))
         if lost.any():
             first, second = (np.where(lost, np.float32(np.nan), x) for x in (first, second))
         if self.reach:
@@ -96,18 +110,23 @@ class Frontend:
         return first, second
 
     def _project(self, values: NDArray[np.float32], date: int) -> NDArray[np.float32]:
-        """The transform in double precision: its sums then round to the same float32 in every window."""
+        """The transform, rounded to the same float32 in every window.
+
+        Sums over bands need double precision for it. Scaling does not: centred first, no digit is lost.
+        """
         t = self.transform
-        flat = values[t.bands].reshape(len(t.bands), -1).astype(np.float64)
+        flat = (values if len(t.bands) == len(values) else values[t.bands]).reshape(len(t.bands), -1)
         if np.isfinite(t.clip[date]).any():
             flat = np.clip(flat, t.clip[date, 0][:, None], t.clip[date, 1][:, None])
-        weight = t.weight[date].astype(np.float64)
-        if weight.shape[0] == weight.shape[1] and np.count_nonzero(weight) == len(weight):
-            flat *= np.diag(weight)[:, None]
+        scale = diagonal_of(t.weight[date])
+        if scale is not None and scale.all():
+            flat = flat + (t.offset[date] / scale)[:, None]
+            flat *= scale[:, None]
         else:
-            flat = weight @ flat
-        flat += t.offset[date][:, None]
-        return flat.astype(np.float32).reshape(-1, *values.shape[1:])
+            exact = t.weight[date].astype(np.float64) @ flat
+            flat = (exact + t.offset[date][:, None]).astype(np.float32)
+        components: NDArray[np.float32] = flat.reshape(-1, *values.shape[1:])
+        return components
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`frontend_from_state` builds it again."""
@@ -150,6 +169,8 @@ def fit_frontend(
         BandError: bands without data or without variation, or no pixel with data in both dates.
     """
     used = usable_bands(pair, drop_constant=drop_constant)
+    if projection == "none" and not registration and not reach:
+        return Frontend(pair.bands, standardise(band_moments(pair, used), used))
     statistics = scene_statistics(pair, used)
     with threadpool_limits(1, user_api="blas"):
         transform = fit_transform(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hsi_cd.detectors.frontend import Frontend, frontend_from_state
+from hsi_cd.detectors.frontend import Frontend, diagonal_of, frontend_from_state
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
 from hsi_cd.errors import BandError, CheckpointError
 from hsi_cd.prepare.moments import Moments
-from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.statistics import PIXELS_IN_CACHE, row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
 
@@ -201,17 +201,32 @@ class LinearDetector:
         """Score from which a pixel counts as changed."""
         return self.decision.threshold.value
 
-    def features(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The differences whose length is the score, float64 ``(features, h, w)``, NaN for no data."""
+    def features(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.floating]:
+        """The differences whose length is the score, ``(features, h, w)``, NaN for no data.
+
+        float64 if they are sums, float32 if each is the difference of one component.
+        """
         first, second = self.frontend.apply(t1, t2)
+        a, b = (diagonal_of(weight) for weight in np.split(self.weight, 2, axis=1))
+        if a is not None and b is not None:
+            mapped = first * a[:, None, None]
+            mapped += second * b[:, None, None]
+            mapped += self.offset.astype(np.float32)[:, None, None]
+            return mapped
         joint = np.concatenate([first, second]).astype(np.float64)
-        mapped = self.weight @ joint.reshape(len(joint), -1) + self.offset[:, None]
-        return mapped.reshape(-1, *first.shape[1:])
+        return (self.weight @ joint.reshape(len(joint), -1) + self.offset[:, None]).reshape(-1, *first.shape[1:])
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Magnitudes of change; see :meth:`hsi_cd.detectors.base.Detector.score`."""
-        length: NDArray[np.float64] = np.sqrt(np.square(self.features(t1, t2)).sum(axis=0))
-        return length.astype(np.float32)
+        # A few rows at a time, which the processor's cache holds; with surroundings, more would be done twice.
+        rows, cols = t1.shape[1] - 2 * self.radius, t1.shape[2] - 2 * self.radius
+        step = max(1, PIXELS_IN_CACHE // cols) if self.radius == 0 else rows
+        length = np.empty((rows, cols), dtype=np.float32)
+        for start in range(0, rows, step):
+            window = slice(start, min(start + step, rows) + 2 * self.radius)
+            features = self.features(t1[:, window], t2[:, window])
+            length[start : start + step] = np.sqrt(np.einsum("kij,kij->ij", features, features, dtype=np.float64))
+        return length
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of change of each score, NaN for NaN."""

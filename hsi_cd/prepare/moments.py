@@ -18,7 +18,8 @@ class Moments:
     Attributes:
         count: number of spectra, or the sum of their weights.
         mean: float64 ``(bands,)``.
-        scatter: float64 ``(bands, bands)``, the sum of outer products of deviations from the mean.
+        scatter: float64 ``(bands, bands)``, the sum of outer products of deviations from the mean; or its diagonal
+            alone, ``(bands,)``, which is all that a deviation needs and far cheaper.
     """
 
     count: float
@@ -41,18 +42,31 @@ class Moments:
         deviation *= np.sqrt(weight)  # a matrix times its own transpose costs half of what two matrices do
         return cls(count, mean, deviation @ deviation.T)
 
+    @classmethod
+    def of_each(cls, spectra: NDArray[np.floating]) -> Moments:
+        """Moments of each band of ``spectra (bands, count)`` for itself: the scatter is a diagonal."""
+        bands, count = spectra.shape
+        if count == 0:
+            return cls(0, np.zeros(bands), np.zeros(bands))
+        mean = spectra.mean(axis=1, dtype=np.float64)
+        near = mean.astype(spectra.dtype)  # in the spectra's own precision; what that leaves is taken off again
+        deviation = spectra - near[:, None]
+        squares = np.einsum("bp,bp->b", deviation, deviation, dtype=np.float64)
+        return cls(count, mean, np.maximum(squares - count * np.square(mean - near), 0))
+
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count
         if self.count == 0 or other.count == 0:
             return self if other.count == 0 else other
         gap = other.mean - self.mean
+        between = np.square(gap) if self.scatter.ndim == 1 else np.outer(gap, gap)
         return Moments(
             count,
             self.mean + gap * (other.count / count),
-            self.scatter + other.scatter + np.outer(gap, gap) * (self.count * other.count / count),
+            self.scatter + other.scatter + between * (self.count * other.count / count),
         )
 
     @property
     def covariance(self) -> NDArray[np.float64]:
-        """Population covariance ``(bands, bands)`` (divided by the count, or by the sum of the weights)."""
+        """Population covariance, shaped as the scatter (divided by the count, or by the sum of the weights)."""
         return self.scatter / (self.count or 1)

@@ -21,6 +21,7 @@ from hsi_cd.prepare.windows import read_ahead
 from hsi_cd.scene import Cube, ScenePair
 
 _PIXELS_PER_BLOCK = 1 << 16
+PIXELS_IN_CACHE = 1 << 11  # spectra that the processor's cache holds: what is done to them there costs little
 _QUIET_SHARE = 0.6  # neighbour differences kept for the noise: the larger ones are edges of the scene itself
 _HISTOGRAM_BINS = 4096
 
@@ -104,19 +105,59 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
     return kept
 
 
+def band_moments(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[Moments, Moments]:
+    """Means and variances of each date's bands over the pixels valid in both, in one streaming pass.
+
+    What standardising needs; :func:`scene_statistics` measures, at many times the cost, how bands go together.
+
+    Args:
+        pair: the scene.
+        bands: indices of the bands used.
+
+    Returns:
+        Of both dates, with a diagonal scatter.
+
+    Raises:
+        BandError: fewer than two pixels have data in every band of both dates.
+    """
+    nothing = Moments(0, np.zeros(len(bands)), np.zeros(len(bands)))
+    found = [nothing, nothing]
+    blocks = tqdm(list(row_blocks(*pair.shape)), desc="statistics", leave=False, disable=None)
+    for dates in read_ahead(map(pair.read, blocks)):
+        spectra = [values.reshape(len(values), -1) for values in dates]
+        if len(bands) != len(spectra[0]):
+            spectra = [values[bands] for values in spectra]
+        for start in range(0, spectra[0].shape[1], PIXELS_IN_CACHE):
+            parts = [values[:, start : start + PIXELS_IN_CACHE] for values in spectra]
+            usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in parts])
+            if not usable.all():
+                parts = [values[:, usable] for values in parts]
+            found = [total + Moments.of_each(values) for total, values in zip(found, parts, strict=True)]
+    _check_overlap(found[0].count, len(bands))
+    return found[0], found[1]
+
+
+def _check_overlap(pixels: float, bands: int) -> None:
+    if pixels < 2:
+        raise BandError(
+            f"{pixels:.0f} pixels have data in all {bands} bands of both dates: the dates must overlap; "
+            "if single bands are empty, leave them out with --set bands.drop_constant=true"
+        )
+
+
 def _range(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smallest and largest value of each band, NaN for a band without data; stops early once every band varies."""
-    low = np.full(cube.bands.count, np.inf)
-    high = np.full(cube.bands.count, -np.inf)
-    for block in row_blocks(*cube.grid.shape):
+    low = np.full(cube.bands.count, np.nan)
+    high = np.full(cube.bands.count, np.nan)
+    # A few rows first: in most scenes every band varies within them.
+    few = max(1, PIXELS_IN_CACHE // cube.grid.cols)
+    for block in (slice(0, few), *row_blocks(*cube.grid.shape)):
         values = cube.read(block).reshape(cube.bands.count, -1)
-        empty = np.isnan(values)
-        low = np.minimum(low, np.where(empty, np.inf, values).min(axis=1))
-        high = np.maximum(high, np.where(empty, -np.inf, values).max(axis=1))
+        low = np.fmin(low, np.fmin.reduce(values, axis=1))
+        high = np.fmax(high, np.fmax.reduce(values, axis=1))
         if (low < high).all():
             break
-    nothing = low > high
-    return np.where(nothing, np.nan, low), np.where(nothing, np.nan, high)
+    return low.astype(np.float64), high.astype(np.float64)
 
 
 def valid_pixels(pair: ScenePair, bands: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -171,11 +212,7 @@ def scene_statistics(
             measured = pool.map(_measure, dates, (usable, usable), (len(inside), len(inside)), limits)
             found = [total + part for total, part in zip(found, measured, strict=True)]
     moments = [part.moments for part in found]
-    if moments[0].count < 2:
-        raise BandError(
-            f"{moments[0].count} pixels have data in all {count} bands of both dates: the dates must overlap; "
-            "if single bands are empty, leave them out with --set bands.drop_constant=true"
-        )
+    _check_overlap(moments[0].count, count)
     t1, t2 = (
         DateStatistics(
             part.moments.mean, part.moments.covariance, part.low, part.high, _second_moment(part.noise) / 2

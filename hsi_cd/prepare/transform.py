@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
 from hsi_cd.prepare.statistics import DateStatistics, SceneStatistics
 
@@ -112,6 +113,29 @@ def fit_transform(
         noise=np.sqrt(np.einsum("kb,bc,kc->k", matrix, noise, matrix)).astype(np.float32),
         centre=np.array(centre),
         scale=np.array(scale),
+    )
+
+
+def standardise(dates: tuple[Moments, Moments], bands: NDArray[np.intp]) -> SceneTransform:
+    """The transform that gives each band of each date mean 0 and deviation 1, and nothing more.
+
+    Args:
+        dates: moments of the bands used; see :func:`hsi_cd.prepare.statistics.band_moments`.
+        bands: indices of the bands used.
+
+    Returns:
+        The frozen transform; its noise was not measured and is NaN.
+    """
+    centre = np.stack([d.mean for d in dates])
+    scale = _positive(np.sqrt(np.stack([d.covariance for d in dates])))
+    return SceneTransform(
+        bands=np.asarray(bands, dtype=np.int64),
+        weight=np.stack([np.diag(1 / each) for each in scale]).astype(np.float32),
+        offset=(-centre / scale).astype(np.float32),
+        clip=_limits(None, len(bands)),
+        noise=np.full(len(bands), np.nan, dtype=np.float32),
+        centre=centre,
+        scale=scale,
     )
 
 

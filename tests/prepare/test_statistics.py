@@ -3,7 +3,13 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from hsi_cd.errors import BandError
-from hsi_cd.prepare.statistics import percentile_limits, row_blocks, scene_statistics, usable_bands
+from hsi_cd.prepare.statistics import (
+    band_moments,
+    percentile_limits,
+    row_blocks,
+    scene_statistics,
+    usable_bands,
+)
 from hsi_cd.scene import ScenePair, cube_from_array
 
 BLOCK = "hsi_cd.prepare.statistics._PIXELS_PER_BLOCK"
@@ -54,6 +60,23 @@ def test_moments_are_those_of_numpy_over_pixels_valid_in_both_dates() -> None:
         np.testing.assert_allclose(statistics.deviation, spectra.std(axis=1), rtol=1e-9)
         np.testing.assert_array_equal(statistics.low, spectra.min(axis=1))
         np.testing.assert_array_equal(statistics.high, spectra.max(axis=1))
+
+
+@pytest.mark.parametrize("pixels", [1, 17, 50, 4096])
+def test_band_moments_are_those_of_numpy_however_they_are_cut(
+    pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsi_cd.prepare.statistics.PIXELS_IN_CACHE", pixels)
+    dates = random_dates()
+    dates[0, 2, 3, 4] = dates[1, 0, 10:12] = np.nan
+    dates[:, 1] += 1e4  # what single precision cannot square
+    used = np.array([0, 1, 2])
+    valid = np.isfinite(dates[:, used]).all(axis=(0, 1))
+    for moments, values in zip(band_moments(as_pair(dates), used), dates, strict=True):
+        spectra = values[used][:, valid].astype(np.float64)
+        assert moments.count == valid.sum()
+        np.testing.assert_allclose(moments.mean, spectra.mean(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(moments.covariance, spectra.var(axis=1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("garbage", [0.0, 1e30, -77.0])
@@ -185,6 +208,8 @@ def test_dates_that_do_not_overlap_are_refused() -> None:
     dates[1, :, 12:] = np.nan
     with pytest.raises(BandError, match="0 pixels have data in all 4 bands of both dates"):
         scene_statistics(as_pair(dates), every_band(dates))
+    with pytest.raises(BandError, match="0 pixels have data in all 4 bands of both dates"):
+        band_moments(as_pair(dates), every_band(dates))
 
 
 @pytest.mark.parametrize("percent", [0.5, 2, 25])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
-from hsi_cd.prepare.statistics import SceneStatistics, percentile_limits, scene_statistics
-from hsi_cd.prepare.transform import SceneTransform, fit_transform, refit_transform
+from hsi_cd.prepare.statistics import SceneStatistics, band_moments, percentile_limits, scene_statistics
+from hsi_cd.prepare.transform import SceneTransform, fit_transform, refit_transform, standardise
 from hsi_cd.scene import ScenePair, cube_from_array
 
 USED = np.array([0, 2, 3, 4, 6])
@@ -165,6 +165,15 @@ def test_refitted_components_do_not_see_gain_and_offset(dates, scaling, clip_per
         np.testing.assert_allclose(moved.noise, transform.noise, rtol=1e-3)
         # Without it, the components are others.
         assert np.nanmax(np.abs(transform.apply(seen[0], date=0) - transform.apply(dates[0], date=0))) > 0.1
+
+
+def test_standardising_alone_is_the_transform_without_projection(dates) -> None:
+    pair = ScenePair(*map(cube_from_array, dates))
+    plain, full = standardise(band_moments(pair, USED), USED), fit(dates, projection="none")
+    for name in ("weight", "offset", "centre", "scale"):
+        np.testing.assert_allclose(getattr(plain, name), getattr(full, name), rtol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(plain.clip, full.clip)
+    assert plain.components == full.components
 
 
 @pytest.mark.parametrize(("scaling", "joint"), list(itertools.product(["zscore", "minmax"], [False, True])))

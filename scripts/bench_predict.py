@@ -15,7 +15,7 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.inference import score_scene
 from hsi_cd.nn.tiles import in_tiles
-from hsi_cd.prepare.patches import PatchSource, pixel_major
+from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.registration import undo_shift
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import ScenePair
@@ -77,8 +77,8 @@ def network_rows(detector: SiameseDetector, pair: ScenePair, repeat: int, patche
     pixels = torch.from_numpy(np.random.default_rng(0).choice(count, patches, replace=False))
     whole = [x[None] for x in (source.t1, source.t2, source.valid)]
     window = read_window(pair, slice(0, rows), slice(0, cols), radius=detector.radius)
-    first, second = (pixel_major(torch.from_numpy(x)) for x in window)
-    stored = PatchSource(first, second, torch.ones_like(first[:1], dtype=torch.bool), radius=detector.radius)
+    first, second = map(torch.from_numpy, window)
+    stored = PatchSource.of(first, second, torch.ones_like(first[:1], dtype=torch.bool), radius=detector.radius)
 
     def dense() -> torch.Tensor:
         with torch.inference_mode():

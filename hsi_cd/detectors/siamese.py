@@ -21,7 +21,7 @@ from hsi_cd.nn.backbones import BACKBONES
 from hsi_cd.nn.distance import HEADS
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 from hsi_cd.nn.tiles import in_tiles
-from hsi_cd.prepare.patches import PatchSource, pixel_major
+from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.registration import LARGEST_SHIFT, measure_shift, shift_radius, undo_shift
 from hsi_cd.prepare.statistics import (
     SceneStatistics,
@@ -187,8 +187,7 @@ class SiameseDetector:
             window = slice(block.start - r, block.stop - r)
             parts.append(self.components(*read_window(pair, window, slice(-r, cols + r), radius=s)))
         whole = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-        first, second, valid = (pixel_major(x).to(self.device) for x in whole)
-        return PatchSource(first, second, valid, radius=r)
+        return PatchSource.of(*(x.to(self.device) for x in whole), radius=r)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`siamese_from_state` builds the detector again."""

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
+from hsi_cd.nn.patch_attention import mean_of_alike
 from hsi_cd.nn.pointwise import PointwiseConv
 
 _MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
@@ -257,17 +258,24 @@ class BilateralBAM(nn.Module):
         Returns:
             Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
         """
+        bias = (~valid) * _MASKED
+        one_patch = x1.shape[-2:] == (2 * self.radius + 1,) * 2
+        if one_patch and not (x1.requires_grad or x2.requires_grad):
+            filtered = mean_of_alike(x1, x2, self.query.weight.flatten(1), bias)
+        else:
+            filtered = self._dense(x1, x2, bias)
+        inner = torch.cat([crop(x1, self.radius), crop(x2, self.radius)])
+        y1, y2 = self._mix(inner, torch.cat(filtered.chunk(2, dim=1))).chunk(2)
+        return y1, y2
+
+    def _dense(self, x1: Tensor, x2: Tensor, bias: Tensor) -> Tensor:
         # The mean of both dates' squared distances is one squared distance over the channels of both.
         key = torch.cat(self.query(torch.cat([x1, x2])).chunk(2), dim=1) / 2**0.5
         both = torch.cat([x1, x2], dim=1)
-        filtered = local_attention(
-            crop(key, self.radius), key, both, (~valid) * _MASKED, radius=self.radius, distance=True
-        )
-        y1, y2 = self._mix(torch.cat([x1, x2]), torch.cat(filtered.chunk(2, dim=1))).chunk(2)
-        return y1, y2
+        return local_attention(crop(key, self.radius), key, both, bias, radius=self.radius, distance=True)
 
     def _mix(self, x: Tensor, filtered: Tensor) -> Tensor:
-        x, filtered = crop(x, self.radius), self.value(filtered)
+        filtered = self.value(filtered)
         if self.training and self.noise_gain > 0:
             x = x + self.noise_gain * self.noise * torch.randn_like(x)
             filtered = filtered + 0.5 * self.noise_gain * self.noise * torch.randn_like(filtered)

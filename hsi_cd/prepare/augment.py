@@ -1,56 +1,66 @@
-"""Variations of training patches. Whatever moves pixels moves them alike in both dates."""
+"""Variations of training patches. Whatever moves pixels moves them alike in both dates.
+
+They are drawn before the patches are cut, so that cutting and varying is one pass over them
+(:meth:`hsi_cd.prepare.patches.PatchSource.cut`): what is done to patches one after the other costs more than the
+network.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
-def flip_and_turn(patches: list[Tensor], *, random: np.random.Generator) -> list[Tensor]:
-    """Lay a batch in one of the eight ways a square can lie, drawn at random.
+@dataclass(frozen=True)
+class Variation:
+    """How a batch of patches is varied.
+
+    Attributes:
+        flipped: mirror them left to right.
+        turns: then turn them so many quarters.
+        swapped: samples whose dates are exchanged, bool ``(N,)``; None for none. Change has no direction.
+        partner: the sample of the batch that each is blended with, int64 ``(N,)``; None for no blending.
+        share: what each sample keeps of itself, float32 ``(N,)``; the rest is its partner's.
+    """
+
+    flipped: bool = False
+    turns: int = 0
+    swapped: NDArray[np.bool_] | None = None
+    partner: NDArray[np.int64] | None = None
+    share: NDArray[np.float32] | None = None
+
+    def lay(self, square: Tensor) -> Tensor:
+        """A square ``(..., p, p)`` as the patches lie."""
+        return torch.rot90(square.flip(-1) if self.flipped else square, self.turns, dims=(-2, -1))
+
+    def blend(self, target: Tensor) -> Tensor:
+        """Targets of the blended samples, ``(N,)``."""
+        if self.partner is None or self.share is None:
+            return target
+        share, partner = (torch.from_numpy(x).to(target.device) for x in (self.share, self.partner))
+        return share * target + (1 - share) * target[partner]
+
+
+def draw_variation(
+    number: int, *, flips: bool, date_swap: bool, mixup: float, random: np.random.Generator
+) -> Variation:
+    """Draw how a batch is varied.
 
     Args:
-        patches: tensors ``(N, ..., p, p)``; all of them are moved the same way.
-        random: source of the choice.
-
-    Returns:
-        The moved tensors.
+        number: samples in the batch.
+        flips: lay the batch in one of the eight ways a square can lie.
+        date_swap: exchange the dates of each sample with probability one half.
+        mixup: blend each sample and its label with another of the batch, by Beta(mixup, mixup); the sample keeps
+            the larger part (Zhang et al. 2018, arXiv 1710.09412). 0 for none.
+        random: source of the draws.
     """
-    flipped, turns = bool(random.integers(2)), int(random.integers(4))
-    return [torch.rot90(x.flip(-1) if flipped else x, turns, dims=(-2, -1)) for x in patches]
-
-
-def swap_dates(t1: Tensor, t2: Tensor, *, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Exchange the dates of each sample with probability one half: change has no direction."""
-    swapped = torch.from_numpy(random.random(len(t1)) < 0.5).to(t1.device)[:, None, None, None]
-    return torch.where(swapped, t2, t1), torch.where(swapped, t1, t2)
-
-
-def mixup(
-    t1: Tensor, t2: Tensor, valid: Tensor, target: Tensor, *, alpha: float, random: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Blend each sample and its label with another of the batch (Zhang et al. 2018, arXiv 1710.09412).
-
-    Args:
-        t1: ``(N, C, p, p)``.
-        t2: ``(N, C, p, p)``.
-        valid: bool ``(N, 1, p, p)``.
-        target: probability of change, ``(N,)``.
-        alpha: both parameters of the Beta distribution of the blend.
-        random: source of the blend.
-
-    Returns:
-        The blended inputs and targets, and where both blended patches are valid.
-    """
-    n = len(target)
-    drawn = random.beta(alpha, alpha, size=n).astype(np.float32)
-    share = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(t1.device)  # the sample keeps the larger part
-    other = torch.from_numpy(random.permutation(n)).to(t1.device)
-    wide = share[:, None, None, None]
-    return (
-        torch.lerp(t1[other], t1, wide),
-        torch.lerp(t2[other], t2, wide),
-        valid & valid[other],
-        share * target + (1 - share) * target[other],
-    )
+    flipped, turns = (bool(random.integers(2)), int(random.integers(4))) if flips else (False, 0)
+    swapped = random.random(number) < 0.5 if date_swap else None
+    if not mixup:
+        return Variation(flipped, turns, swapped)
+    drawn = random.beta(mixup, mixup, size=number).astype(np.float32)
+    return Variation(flipped, turns, swapped, random.permutation(number), np.maximum(drawn, 1 - drawn))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor
+
+from hsi_cd.prepare.augment import Variation
 
 
 @dataclass(frozen=True)
@@ -15,45 +18,66 @@ class PatchSource:
     No patch is stored: a scene of 63,000 pixels cut into 9 x 9 patches would be 81 times its size.
 
     Attributes:
-        t1: earlier date, float32 ``(components, rows + 2 radius, cols + 2 radius)``, 0 for no data.
-        t2: later date, the same shape.
-        valid: where both dates have data, bool ``(1, rows + 2 radius, cols + 2 radius)``.
+        both: float32 ``(2, rows + 2 radius, cols + 2 radius, 2 components)``, 0 for no data: what is known of a
+            pixel in one piece, the earlier date first, then once more the later date first.
+        valid: where both dates have data, bool ``(rows + 2 radius, cols + 2 radius)``.
         radius: half the patch.
     """
 
-    t1: Tensor
-    t2: Tensor
+    both: Tensor
     valid: Tensor
     radius: int
+
+    @classmethod
+    def of(cls, t1: Tensor, t2: Tensor, valid: Tensor, *, radius: int) -> PatchSource:
+        """From two padded dates, each ``(components, rows, cols)``, and their validity, ``(1, rows, cols)``."""
+        return cls(
+            torch.stack([torch.cat([t1, t2]), torch.cat([t2, t1])]).movedim(1, -1).contiguous(), valid[0], radius
+        )
+
+    @property
+    def t1(self) -> Tensor:
+        """The earlier date, ``(components, rows + 2 radius, cols + 2 radius)``."""
+        return self.both[0].movedim(-1, 0).chunk(2)[0]
+
+    @property
+    def t2(self) -> Tensor:
+        """The later date, ``(components, rows + 2 radius, cols + 2 radius)``."""
+        return self.both[0].movedim(-1, 0).chunk(2)[1]
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(rows, cols)`` of the scene without its padding."""
-        return self.t1.shape[1] - 2 * self.radius, self.t1.shape[2] - 2 * self.radius
+        return self.valid.shape[0] - 2 * self.radius, self.valid.shape[1] - 2 * self.radius
 
-    def cut(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def cut(self, pixels: Tensor, variation: Variation | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Patches around pixels.
 
         Args:
             pixels: flat (row-major) indices into the scene, int64 ``(N,)``.
+            variation: how they are turned, exchanged and blended; not at all by default.
 
         Returns:
             Both dates' patches, ``(N, components, p, p)``, and their validity, bool ``(N, 1, p, p)``, with
             ``p = 2 radius + 1``.
         """
-        side = torch.arange(2 * self.radius + 1, device=pixels.device)
-        row = (pixels // self.shape[1])[:, None, None] + side[:, None]
-        col = (pixels % self.shape[1])[:, None, None] + side
-        place = row * self.t1.shape[2] + col
-
-        def gather(x: Tensor) -> Tensor:
-            # Components last: a source stored that way (see pixel_major) gives each pixel in one piece.
-            flat = x.permute(1, 2, 0).reshape(-1, len(x))
-            return flat.index_select(0, place.flatten()).reshape(*place.shape, -1).permute(0, 3, 1, 2)
-
-        return gather(self.t1), gather(self.t2), gather(self.valid)
-
-
-def pixel_major(components: Tensor) -> Tensor:
-    """The same ``(components, rows, cols)``, stored so that the components of a pixel lie side by side."""
-    return components.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+        vary, device = variation or Variation(), pixels.device
+        side, width = torch.arange(2 * self.radius + 1, device=device), self.valid.shape[1]
+        corner = pixels // self.shape[1] * width + pixels % self.shape[1]
+        place = corner[:, None] + vary.lay(side[:, None] * width + side).flatten()  # (N, p * p)
+        valid = self.valid.view(-1)[place]
+        if vary.swapped is not None:
+            place = place + self.valid.numel() * torch.from_numpy(vary.swapped).to(device)[:, None]
+        table = self.both.view(-1, self.both.shape[-1])
+        if vary.partner is None or vary.share is None:
+            patches = table.index_select(0, place.flatten())
+        else:
+            partner, share = (torch.from_numpy(x).to(device) for x in (vary.partner, vary.share))
+            valid &= valid[partner]
+            # Weighted sums of a table's rows in one pass, which is what an embedding bag is.
+            pairs = torch.stack([place, place[partner]], dim=-1).view(-1, 2)
+            weights = torch.stack([share, 1 - share], dim=-1)[:, None].expand(-1, place.shape[1], -1)
+            patches = F.embedding_bag(pairs, table, per_sample_weights=weights.reshape(-1, 2), mode="sum")
+        p = len(side)
+        t1, t2 = patches.view(len(pixels), p, p, -1).movedim(-1, 1).chunk(2, dim=1)
+        return t1, t2, valid.view(-1, 1, p, p)

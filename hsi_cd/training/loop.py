@@ -27,7 +27,7 @@ from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.losses import binary_cross_entropy
 from hsi_cd.nn.schedules import SCHEDULES
 from hsi_cd.nn.siamese import Ensemble
-from hsi_cd.prepare.augment import flip_and_turn, mixup, swap_dates
+from hsi_cd.prepare.augment import draw_variation
 from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import stratified_folds
 from hsi_cd.training.calibration import calibrate, with_share
@@ -102,7 +102,7 @@ def train(
     )
     changed, unchanged = int((target == 1).sum()), int((target == 0).sum())
     changed_weight = (unchanged / max(changed, 1)) ** config.class_weight
-    progress = Progress()
+    augment, progress = config.augment, Progress()
     if resume is not None:
         progress = _restore(resume, network, optimizer, schedule, generator)
 
@@ -125,10 +125,15 @@ def train(
         for batches in _epoch_batches(joined, target, batch_size, steps_per_epoch, config.balanced, generator):
             loss = torch.zeros((), device=detector.device)
             for member, batch in zip(network.members, batches, strict=True):
-                t1, t2, valid = source.cut(all_pixels[batch].to(detector.device))
-                wanted = all_targets[batch].to(detector.device)
-                t1, t2, valid, wanted = _augment(t1, t2, valid, wanted, config, generator)
-                logits = member(t1, t2, valid)[:, 0, 0, 0]
+                varied = draw_variation(
+                    len(batch),
+                    flips=augment.flips,
+                    date_swap=augment.date_swap,
+                    mixup=augment.mixup,
+                    random=generator,
+                )
+                logits = member(*source.cut(all_pixels[batch].to(detector.device), varied))[:, 0, 0, 0]
+                wanted = varied.blend(all_targets[batch].to(detector.device))
                 loss = loss + binary_cross_entropy(logits, wanted, changed_weight=changed_weight)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -177,7 +182,7 @@ def dense_probability(detector: SiameseDetector, source: PatchSource) -> NDArray
         for start in range(0, source.shape[0], 64):
             window = slice(start, min(start + 64, source.shape[0]) + 2 * source.radius)
             logits = detector.network(
-                source.t1[None, :, window], source.t2[None, :, window], source.valid[None, :, window]
+                source.t1[None, :, window], source.t2[None, :, window], source.valid[None, None, window]
             )
             rows.append(torch.sigmoid(logits)[0, 0].cpu().numpy())
     return np.concatenate(rows)
@@ -221,19 +226,6 @@ def _epoch_order(
     share = -(-length // len(by_class))
     drawn = [np.resize(generator.permutation(pixels), share) for pixels in by_class]
     return generator.permutation(np.concatenate(drawn))[:length]
-
-
-def _augment(
-    t1: Tensor, t2: Tensor, valid: Tensor, target: Tensor, config: TrainConfig, generator: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    augment = config.augment
-    if augment.flips:
-        t1, t2, valid = flip_and_turn([t1, t2, valid], random=generator)
-    if augment.date_swap:
-        t1, t2 = swap_dates(t1, t2, random=generator)
-    if augment.mixup:
-        t1, t2, valid, target = mixup(t1, t2, valid, target, alpha=augment.mixup, random=generator)
-    return t1, t2, valid, target
 
 
 def _optimizer(network: Ensemble, config: TrainConfig) -> torch.optim.Optimizer:

@@ -75,7 +75,7 @@ def network_rows(detector: SiameseDetector, pair: ScenePair, repeat: int, patche
     rows, cols = source.shape
     count = rows * cols
     pixels = torch.from_numpy(np.random.default_rng(0).choice(count, patches, replace=False))
-    whole = [x[None] for x in (source.t1, source.t2, source.valid)]
+    whole = [x[None] for x in (source.t1, source.t2, source.valid[None])]
     window = read_window(pair, slice(0, rows), slice(0, cols), radius=detector.radius)
     first, second = map(torch.from_numpy, window)
     stored = PatchSource.of(first, second, torch.ones_like(first[:1], dtype=torch.bool), radius=detector.radius)

@@ -14,21 +14,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.options import (
+    Count,
+    LossOptions,
+    NotNegative,
+    Number,
+    Part,
+    Positive,
+    SamplerOptions,
+    ScheduleOptions,
+    Section,
+    Share,
+)
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+HEADS_WITH_DISTANCE = ("distance",)
+"""Heads whose logit is a feature distance, scaled and shifted: what a contrastive loss can teach."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class BandsConfig(_Section):
+class BandsConfig(Section):
     """Which bands are used."""
 
     drop_constant: bool = False
@@ -36,7 +42,7 @@ class BandsConfig(_Section):
     drop_water_vapour: bool = False
 
 
-class PrepareConfig(_Section):
+class PrepareConfig(Section):
     """How spectra are standardised and reduced before the network sees them."""
 
     scaling: Literal["zscore", "minmax"] = "zscore"
@@ -47,7 +53,7 @@ class PrepareConfig(_Section):
     registration: bool = True
 
 
-class SplitConfig(_Section):
+class SplitConfig(Section):
     """Which labelled pixels teach."""
 
     protocol: Literal["P1", "P1-strict", "P2", "P3", "P4"] = "P1"
@@ -55,10 +61,10 @@ class SplitConfig(_Section):
     count: Count = 500
     imbalance: Count = 1
     block: Count = 32
-    radius: Annotated[int, Field(ge=0)] = 6
+    radius: Number = 6
 
 
-class AttentionConfig(_Section):
+class AttentionConfig(Section):
     """The spatial attention."""
 
     kind: Literal["bilateral", "bam", "none"] = "bilateral"
@@ -79,16 +85,16 @@ class AttentionConfig(_Section):
         return self
 
 
-class BackboneConfig(_Section):
+class BackboneConfig(Section):
     """The encoder both dates share."""
 
     kind: Literal["pointwise", "spectral_spatial"] = "pointwise"
     width: Count = 64
     depth: Count = 3
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Part = 0.1
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The Siamese network."""
 
     members: Count = 5
@@ -97,59 +103,112 @@ class ModelConfig(_Section):
     head: Literal["distance", "distance_mlp"] = "distance_mlp"
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """How training patches are varied."""
 
     flips: bool = True
+    turns: bool = True
     date_swap: bool = True
+    band_dropout: Part = 0.0
+    gain: NotNegative = 0.0
+    offset: NotNegative = 0.0
+    spectral_noise: NotNegative = 0.0
+    shift: Share = 0.0
     mixup: NotNegative = 0.6
     gain_noise: NotNegative = 0.03
     noise: NotNegative = 1.0
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """The training loop."""
 
     epochs: Count = 300
     min_steps: Count = 600
     max_steps: Count = 1200
     batch_size: Count = 128
+    accumulate: Count = 1
+    sampler: Literal["shuffle", "balanced", "hard", "block"] = "shuffle"
+    sampler_options: SamplerOptions = SamplerOptions()
+    loss: Literal["bce", "cross_entropy", "focal", "dice", "tversky", "hinge", "contrastive"] = "bce"
+    loss_options: LossOptions = LossOptions()
+    label_smoothing: Part = 0.0
+    class_weight: Share = 0.25
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr: Positive = 3e-3
     weight_decay: NotNegative = 1e-2
-    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    balanced: bool = False
-    class_weight: Share = 0.25
-    threads: Annotated[int, Field(ge=0)] = 1
+    clip_norm: NotNegative = 0.0
+    ema: Part = 0.0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    schedule: Literal[
+        "constant",
+        "poly",
+        "inverse_sqrt",
+        "hold",
+        "multiplicative",
+        "step",
+        "exponential",
+        "plateau",
+        "cosine",
+        "cosine_restarts",
+        "one_cycle",
+    ] = "one_cycle"
+    schedule_options: ScheduleOptions = ScheduleOptions()
+    warmup: Part = 0.2
+    linear_warmup: Part = 0.0
+    threads: Number = 1
     certain: Annotated[int, Field(ge=0, le=500)] = 100
-    folds: Annotated[int, Field(ge=0)] = 5
+    folds: Number = 5
     validate_every: Count = 20
+    patience: Number = 0
     save_every: Count = 20
-    map_every: Annotated[int, Field(ge=0)] = 100
+    map_every: Number = 100
+    graph: bool = False
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
-    def _holds_out(self) -> TrainConfig:
+    def _fits_together(self) -> TrainConfig:
         if self.folds == 1:
             raise ValueError("folds is 1: a single part held out leaves nothing to learn from; 0 is no validation")
+        if self.folds == 0 and (self.schedule == "plateau" or self.patience):
+            waiting = "schedule plateau" if self.schedule == "plateau" else "patience"
+            raise ValueError(f"{waiting} waits for validations, but folds is 0: set train.folds to 2 or more")
+        if self.schedule == "one_cycle" and self.linear_warmup:
+            raise ValueError("linear_warmup is set, but one_cycle rises by itself: set train.warmup instead")
+        if self.loss == "contrastive" and (self.augment.mixup or self.label_smoothing):
+            name = "augment.mixup" if self.augment.mixup else "label_smoothing"
+            raise ValueError(f"loss contrastive knows no soft targets, which {name} makes: set train.{name}=0")
         return self
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that decides a run's result."""
 
     dataset: str | None = None
     method: str = "siamese"
-    options: dict[str, str | int | float | bool] = {}
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = True
+    benchmark: bool = False
     bands: BandsConfig = BandsConfig()
     prepare: PrepareConfig = PrepareConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        if self.deterministic and self.benchmark:
+            raise ValueError(
+                "benchmark takes the algorithm that is fastest at the moment, which does not repeat: "
+                "set deterministic to false with it"
+            )
+        if self.train.loss == "contrastive" and self.model.head not in HEADS_WITH_DISTANCE:
+            raise ValueError(
+                f"train.loss contrastive learns a distance, which model.head {self.model.head} does not end in: "
+                f"set model.head to {' or '.join(HEADS_WITH_DISTANCE)}"
+            )
+        return self
 
 
 def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
@@ -160,9 +219,11 @@ def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
     """
     merged: dict[str, Any] = {}
     for source, layer in layers:
-        _validate(layer, source)
+        # Whether settings fit together shows when all are there: another layer may bring what this one needs.
+        _refuse(source, [problem for problem in _problems(layer) if problem["type"] != "value_error"])
         merged = _merge(merged, layer)
-    return _validate(merged, "configuration")
+    _refuse("configuration", _problems(merged))
+    return RunConfig.model_validate(_numbers(merged))
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -236,11 +297,13 @@ def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validate(values: Mapping[str, Any], source: str) -> RunConfig:
+def _problems(values: Mapping[str, Any]) -> list[Any]:
+    """What is wrong with a configuration, as pydantic tells it."""
     try:
-        return RunConfig.model_validate(_numbers(values))
+        RunConfig.model_validate(_numbers(values))
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_first_problem(error)}") from None
+        return error.errors(include_url=False)
+    return []
 
 
 def _numbers(value: Any) -> Any:
@@ -252,21 +315,30 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def _first_problem(error: ValidationError) -> str:
-    """One line for the first thing wrong: the key, what was found, what is allowed."""
-    problem = error.errors(include_url=False)[0]
+def _refuse(source: str, problems: list[Any]) -> None:
+    if problems:
+        raise ConfigError(f"{source}: {_describe(problems[0])}")
+
+
+def _describe(problem: Any) -> str:
+    """One line for what is wrong: the key, what was found, what is allowed."""
     path = [str(part) for part in problem["loc"]]
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _keys_of(path[:-1])
         near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.4)
         elsewhere = [full for full in _all_keys() if full.rsplit(".", 1)[-1] == path[-1]]
-        nearest = ".".join([*path[:-1], near[0]]) if near else next(iter(elsewhere), None)
+        elsewhere.sort(key=lambda full: not full.startswith(path[0] + "."))
+        nearest = elsewhere[0] if elsewhere else ".".join([*path[:-1], near[0]]) if near else None
         hint = f"did you mean {nearest}?" if nearest else f"known here are {', '.join(known)}"
         return f"unknown key {key}: {hint}"
     message = problem["msg"].removeprefix("Value error, ")
     found = problem.get("input")
     shown = "" if problem["type"] == "value_error" or isinstance(found, dict) else f" is {found!r}"
+    if problem["type"] == "literal_error":
+        names = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        near = difflib.get_close_matches(str(found), names, n=1)
+        message = f"did you mean {near[0]}? {message}" if near else message
     return f"{key}{shown}: {message[0].lower()}{message[1:]}"
 
 

@@ -57,7 +57,7 @@ CONSTANTS: dict[str, tuple[str, ...]] = {
     "learning rate 0.001": ("train.lr=0.001",),
     "no weight decay": ("train.weight_decay=0",),
     "batches of 64": ("train.batch_size=64",),
-    "both classes as often": ("train.balanced=true", "train.class_weight=0"),
+    "both classes as often": ("train.sampler=balanced", "train.class_weight=0"),
     "class weight 0.5": ("train.class_weight=0.5",),
     "mixup 0.2": ("train.augment.mixup=0.2",),
     "mixup 1": ("train.augment.mixup=1",),

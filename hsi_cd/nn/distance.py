@@ -42,9 +42,13 @@ class DistanceHead(nn.Module):
         self.alpha = nn.Parameter(torch.ones(()))
         self.bias = nn.Parameter(torch.tensor(-2.0))
 
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The distance itself, ``(N, 1, H, W)``."""
+        return feature_distance(f1, f2, F.softplus(self.weight))
+
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        return self.bias + self.alpha * feature_distance(f1, f2, F.softplus(self.weight))
+        return self.bias + self.alpha * self.measure(f1, f2)
 
 
 class DistanceMLPHead(nn.Module):

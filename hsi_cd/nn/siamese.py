@@ -43,13 +43,15 @@ class SiameseNetwork(nn.Module):
         """Rows and columns around a pixel that its logit depends on."""
         return int(self.attention.radius) + int(self.backbone.radius)  # type: ignore[arg-type]
 
-    def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None, *, distance: bool = False) -> Tensor:
         """Change logits of a window.
 
         Args:
             t1: components of the earlier date in a mirror-padded window, ``(N, C, h + 2 radius, w + 2 radius)``.
             t2: the later date, the same shape.
             valid: where both dates have data, bool ``(N, 1, h + 2 radius, w + 2 radius)``; all by default.
+            distance: give the features' distance, of which the logit is a linear function, in its place; for
+                heads that have a ``measure``.
 
         Returns:
             Logits ``(N, 1, h, w)``; higher is more change.
@@ -63,8 +65,8 @@ class SiameseNetwork(nn.Module):
         f1, f2 = self.backbone(torch.cat([t1, t2])).chunk(2)  # one encoder, one pass
         if not self.attend_first:
             f1, f2 = self.attention(f1, f2, crop(valid, int(self.backbone.radius)))  # type: ignore[arg-type]
-        logits: Tensor = self.head(f1, f2)
-        return logits
+        output: Tensor = self.head.measure(f1, f2) if distance else self.head(f1, f2)  # type: ignore[operator]
+        return output
 
     def _random_gain(self, x: Tensor) -> Tensor:
         return x * (1 + self.gain_noise * torch.randn(len(x), 1, 1, 1, device=x.device, dtype=x.dtype))

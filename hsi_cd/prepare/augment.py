@@ -46,21 +46,23 @@ class Variation:
 
 
 def draw_variation(
-    number: int, *, flips: bool, date_swap: bool, mixup: float, random: np.random.Generator
+    number: int, *, flips: bool, turns: bool, date_swap: bool, mixup: float, random: np.random.Generator
 ) -> Variation:
     """Draw how a batch is varied.
 
     Args:
         number: samples in the batch.
-        flips: lay the batch in one of the eight ways a square can lie.
+        flips: mirror the batch left to right with probability one half.
+        turns: turn it by none to three quarters; with ``flips`` it lies in one of the eight ways a square can lie.
         date_swap: exchange the dates of each sample with probability one half.
         mixup: blend each sample and its label with another of the batch, by Beta(mixup, mixup); the sample keeps
             the larger part (Zhang et al. 2018, arXiv 1710.09412). 0 for none.
         random: source of the draws.
     """
-    flipped, turns = (bool(random.integers(2)), int(random.integers(4))) if flips else (False, 0)
+    flipped = bool(random.integers(2)) if flips else False
+    quarters = int(random.integers(4)) if turns else 0
     swapped = random.random(number) < 0.5 if date_swap else None
     if not mixup:
-        return Variation(flipped, turns, swapped)
+        return Variation(flipped, quarters, swapped)
     drawn = random.beta(mixup, mixup, size=number).astype(np.float32)
-    return Variation(flipped, turns, swapped, random.permutation(number), np.maximum(drawn, 1 - drawn))
+    return Variation(flipped, quarters, swapped, random.permutation(number), np.maximum(drawn, 1 - drawn))

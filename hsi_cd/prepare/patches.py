@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.prepare.augment import Variation
@@ -49,6 +51,13 @@ class PatchSource:
     def shape(self) -> tuple[int, int]:
         """``(rows, cols)`` of the scene without its padding."""
         return self.valid.shape[0] - 2 * self.radius, self.valid.shape[1] - 2 * self.radius
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Where both dates have data, ``(rows, cols)``, without the padding."""
+        rows, cols = self.shape
+        inner = self.valid[self.radius : self.radius + rows, self.radius : self.radius + cols]
+        return inner.cpu().numpy()
 
     def cut(self, pixels: Tensor, variation: Variation | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Patches around pixels.

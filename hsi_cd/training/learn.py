@@ -160,9 +160,9 @@ def _train_network(
         detector = _with_state(detector, earlier, config)
     detector.network.to(device)
 
-    def save(name: str, training: dict[str, Any]) -> None:
+    def save(name: str, state: SiameseDetector, training: dict[str, Any]) -> None:
         save_checkpoint(
-            folder / f"{name}.pt", detector, method=config.method, config=config.model_dump(), training=training
+            folder / f"{name}.pt", state, method=config.method, config=config.model_dump(), training=training
         )
 
     threads = torch.get_num_threads()
@@ -183,10 +183,14 @@ def _train_network(
             certain=beside.certain,
             share=beside.share,
         )
+        tracker.hyperparameters(
+            config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}
+        )
     finally:
         tracker.close()
         torch.set_num_threads(threads)
     facts = {
+        "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "validation_kappa": progress.best_kappa,
         "validation_loss": progress.best_loss,

@@ -67,7 +67,7 @@ def run_training(
     pair.check_labels(labels)
     device = choose_device(config.device)
     _check_folder(folder, config, resume=resume)
-    generator = seed_everything(config.seed, deterministic=config.deterministic)
+    generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
     valid = valid_pixels(pair, usable_bands(pair))
     lost = int((labels.values[~valid] != UNLABELLED).sum())

@@ -13,12 +13,13 @@ import torch
 from hsi_cd.errors import DeviceError
 
 
-def seed_everything(seed: int, *, deterministic: bool) -> np.random.Generator:
+def seed_everything(seed: int, *, deterministic: bool, benchmark: bool = False) -> np.random.Generator:
     """Seed python, numpy and torch (CPU and CUDA).
 
     Args:
         seed: the run's seed.
         deterministic: let torch choose only algorithms that repeat bit for bit.
+        benchmark: let cuDNN time its algorithms on each new shape and keep the fastest.
 
     Returns:
         The generator for everything the training draws itself.
@@ -27,7 +28,7 @@ def seed_everything(seed: int, *, deterministic: bool) -> np.random.Generator:
     np.random.seed(seed)  # noqa: NPY002 - libraries may draw from the global state
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cudnn.benchmark = benchmark
     if deterministic:
         # cuBLAS repeats its results only with a fixed workspace.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

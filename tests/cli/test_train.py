@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ import rasterio
 import sklearn.metrics
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from hsi_cd import __version__
 from hsi_cd.config import read_config_file, resolve, to_yaml
 from hsi_cd.datasets.simulation_files import PairFiles
 from hsi_cd.io.splits import read_split
+from hsi_cd.training.checkpoint import load_checkpoint
 
 
 def read_band(path: Path) -> np.ndarray:
@@ -50,6 +54,7 @@ def test_a_run_leaves_these_files_and_no_others(trained: Path) -> None:
         "result.json",
         "score.tif",
         "split.npz",
+        "train.log",
     }
 
 
@@ -125,7 +130,7 @@ def test_the_saved_configuration_is_complete_and_resolves_to_itself(trained: Pat
     assert config.train.lr == resolve([]).train.lr
 
 
-def test_the_curves_the_map_and_its_histogram(trained: Path) -> None:
+def test_the_curves_the_maps_and_the_histograms(trained: Path) -> None:
     steps: dict[str, list[int]] = {}
     kinds = {}
     for event in read_events(trained):
@@ -133,12 +138,56 @@ def test_the_curves_the_map_and_its_histogram(trained: Path) -> None:
             steps.setdefault(value.tag, []).append(event.step)
             kinds[value.tag] = value.WhichOneof("value")
     scalars = {tag for tag, kind in kinds.items() if kind == "simple_value"}
-    assert scalars == {"loss/train", "loss/val", "kappa/val", "lr"}
+    assert scalars == {"loss/train", "loss/val", "kappa/val", "lr", "best/kappa", "best/loss"}
     assert steps["loss/train"] == steps["lr"] == [1, 2, 3, 4, 5, 6]
     assert steps["loss/val"] == steps["kappa/val"] == [2, 4, 6]
     images = {tag for tag, kind in kinds.items() if kind == "image"}
-    assert images == {"map/probability", "map/change"}
+    assert images == {"map/probability", "map/change", "map/errors"}
     assert kinds["map/scores"] == "histo" and steps["map/scores"] == [3, 6]
+    weights = {tag for tag, kind in kinds.items() if kind == "histo" and tag.startswith("weights/")}
+    names = load_checkpoint(trained / "best.pt")["detector"]["network"]
+    assert weights <= {f"weights/{name.replace('.', '/')}" for name in names}
+    assert {f"weights/members/{m}/head/out/weight" for m in (0, 1)} <= weights
+
+
+def test_the_picture_of_errors_knows_only_the_labels_that_teach(trained: Path, simulated: PairFiles) -> None:
+    pictures = [
+        value.image.encoded_image_string
+        for event in read_events(trained)
+        for value in event.summary.value
+        if value.tag == "map/errors"
+    ]
+    with Image.open(io.BytesIO(pictures[-1])) as picture:
+        colours = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    known = np.flatnonzero((colours != (128, 128, 128)).any(axis=1))
+    split = read_split(trained / "split.npz")
+    np.testing.assert_array_equal(known, np.sort(split.train))
+    truth = read_band(simulated.truth).ravel()[known]
+    # White and black where right; orange and blue are the errors, each in one class alone.
+    assert {tuple(map(int, c)) for c in colours[known][truth == 1]} <= {(255, 255, 255), (0, 114, 178)}
+    assert {tuple(map(int, c)) for c in colours[known][truth == 0]} <= {(0, 0, 0), (230, 159, 0)}
+
+
+def test_the_settings_and_what_they_came_to(trained: Path) -> None:
+    found: dict[str, object] = {}
+    for event in read_events(trained):
+        for value in event.summary.value:
+            if value.tag == "_hparams_/session_start_info":
+                info = HParamsPluginData.FromString(value.metadata.plugin_data.content).session_start_info
+                found = {name: getattr(v, v.WhichOneof("kind")) for name, v in info.hparams.items()}
+    saved = read_config_file(trained / "config.yaml")
+    assert found["train.lr"] == saved["train"]["lr"] and found["train.loss"] == "bce"
+    assert found["model.members"] == 2 and found["train.augment.flips"] is True
+
+
+def test_the_log_is_the_curves_in_columns(trained: Path) -> None:
+    head, *lines = (trained / "train.log").read_text().splitlines()
+    assert len({len(line) for line in [head, *lines]}) == 1
+    assert head.split() == ["date", "time", "epoch", "loss/train", "loss/val", "kappa/val", "lr"]
+    rows = [line.split(",") for line in (trained / "curves.csv").read_text().splitlines()[1:]]
+    assert [line.split()[2:] for line in lines] == [[value or "-" for value in row] for row in rows]
+    for line in lines:
+        time.strptime(" ".join(line.split()[:2]), "%Y-%m-%d %H:%M:%S")
 
 
 def test_the_curves_as_plain_text(trained: Path) -> None:

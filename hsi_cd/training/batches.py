@@ -1,0 +1,157 @@
+"""How a training is cut into epochs, steps and batches, and which pixels each batch of each member holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.config import TrainConfig
+from hsi_cd.nn.schedules import Length
+from hsi_cd.training.samplers import SAMPLERS, Pool
+from hsi_cd.training.self_training import CertainPixels, patch_places
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a training is.
+
+    Attributes:
+        batch_size: pixels of a batch.
+        batches: of an epoch.
+        accumulate: batches of one step of the optimiser; the last step of an epoch may have fewer.
+        epochs: of the training.
+    """
+
+    batch_size: int
+    batches: int
+    accumulate: int
+    epochs: int
+
+    @property
+    def length(self) -> Length:
+        """The same in steps of the optimiser, for the schedule."""
+        epoch = -(-self.batches // self.accumulate)
+        return Length(self.epochs * epoch, epoch)
+
+
+def make_plan(config: TrainConfig, pixels: int) -> Plan:
+    """The plan for a number of training pixels, those of the member that has fewest.
+
+    The epochs are those asked for, unless they would be too few steps to learn from ten labels, or needlessly
+    many.
+    """
+    batch_size = min(config.batch_size, pixels)
+    batches = max(1, pixels // batch_size)
+    steps = -(-batches // config.accumulate)
+    wanted = min(max(config.epochs * steps, config.min_steps), config.max_steps)
+    return Plan(batch_size, batches, config.accumulate, math.ceil(wanted / steps))
+
+
+def taught_positions(member: int, folds: NDArray[np.int64] | None, count: int) -> Positions:
+    """Positions of the training pixels that a member learns from: all but its own fold."""
+    if folds is None:
+        return np.arange(count)
+    own = np.flatnonzero(folds != member % (folds.max() + 1))
+    return own if own.size else np.arange(count)
+
+
+@dataclass
+class Batches:
+    """Draws the batches of every member, epoch by epoch.
+
+    A position is an index into ``pixels``, where labels come first, then certain pixels, then spare ones.
+
+    Attributes:
+        plan: how long epochs and batches are.
+        taught: for each member the positions of the labels that teach it.
+        pixels: flat indices into the scene, int64 ``(P,)``.
+        target: their classes, 0 unchanged, 1 changed, int64 ``(P,)``.
+        blocks: the block of the scene that each lies in, int64 ``(P,)``.
+        spare: positions that the balanced sampler may fill up with.
+        certain: pixels that teach beside the labels.
+        sampler: name of the sampler.
+        last_loss: of each position when a member last saw it, float64 ``(members, P)``.
+    """
+
+    plan: Plan
+    taught: list[Positions]
+    pixels: NDArray[np.int64]
+    target: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+    spare: Positions
+    certain: CertainPixels | None
+    sampler: str
+    last_loss: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last_loss = np.ones((len(self.taught), len(self.pixels)))
+
+    def orders(self, generator: np.random.Generator) -> list[Positions]:
+        """Draw an epoch: for each member the positions of its batches, one batch behind the other."""
+        own = self.taught
+        if self.certain is not None:
+            own = [self.certain.join(labels, after=self._labelled, generator=generator) for labels in own]
+        length = self.plan.batch_size * self.plan.batches
+        return [
+            SAMPLERS[self.sampler](Pool(positions, self.target, self.blocks, loss, self.spare), length, generator)
+            for positions, loss in zip(own, self.last_loss, strict=True)
+        ]
+
+    def steps(self, orders: list[Positions]) -> list[list[list[Positions]]]:
+        """Cut an epoch: for each step of the optimiser its batches, and of each batch the part of every member."""
+        size, accumulate = self.plan.batch_size, self.plan.accumulate
+        batches = [[order[at : at + size] for order in orders] for at in range(0, len(orders[0]), size)]
+        return [batches[first : first + accumulate] for first in range(0, len(batches), accumulate)]
+
+    @property
+    def _labelled(self) -> int:
+        """Where the certain pixels begin."""
+        certain = 0 if self.certain is None else len(self.certain.pixels)
+        return len(self.pixels) - len(self.spare) - certain
+
+
+def make_batches(
+    config: TrainConfig,
+    pixels: NDArray[np.int64],
+    target: NDArray[np.int64],
+    folds: NDArray[np.int64] | None,
+    *,
+    members: int,
+    valid: NDArray[np.bool_],
+    certain: CertainPixels | None = None,
+) -> Batches:
+    """Everything that batches are drawn from.
+
+    Args:
+        config: the loop's configuration.
+        pixels: flat indices of the labelled pixels that teach, int64 ``(N,)``.
+        target: their classes, ``(N,)``.
+        folds: the fold that each is held out in, ``(N,)``, or None.
+        members: of the ensemble.
+        valid: where both dates have data, bool ``(rows, cols)``.
+        certain: pixels that teach beside the labels.
+    """
+    taught = [taught_positions(member, folds, len(pixels)) for member in range(members)]
+    fewest = min(certain.number(own) if certain is not None else len(own) for own in taught)
+    if certain is not None:
+        pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])
+    teaching = len(pixels)
+    options = config.sampler_options
+    if config.sampler == "balanced" and options.balanced.fill == "scene":
+        others = np.setdiff1d(np.flatnonzero(valid), pixels)
+        pixels, target = np.append(pixels, others), np.append(target, np.zeros(len(others), dtype=np.int64))
+    return Batches(
+        make_plan(config, fewest),
+        taught,
+        pixels,
+        target,
+        patch_places(pixels, valid.shape[1], side=options.block.side),
+        np.arange(teaching, len(pixels)),
+        certain,
+        config.sampler,
+    )

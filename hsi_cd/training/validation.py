@@ -1,0 +1,89 @@
+"""What the members say of the labels that they held out: it calibrates, and judges an epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.siamese import Calibration
+from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
+from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.prepare.patches import PatchSource
+from hsi_cd.training.calibration import calibrate, with_share
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How an epoch did on the labels inside the budget.
+
+    Attributes:
+        calibration: fitted to them.
+        loss: their mean binary cross-entropy, calibrated, whatever the training's own loss; NaN without folds.
+        kappa: theirs; NaN without folds.
+        uncertainty: standard error of the Kappa.
+    """
+
+    calibration: Calibration = Calibration()  # noqa: RUF009 - frozen
+    loss: float = math.nan
+    kappa: float = math.nan
+    uncertainty: float = math.nan
+
+
+def validate(
+    network: Ensemble,
+    source: PatchSource,
+    pixels: NDArray[np.int64],
+    target: NDArray[np.int64],
+    folds: NDArray[np.int64] | None,
+    *,
+    share: float | None = None,
+) -> Validation:
+    """Calibrate on the pixels that each member held out, and score them.
+
+    Args:
+        network: the ensemble; it is left in evaluation mode.
+        source: the scene's components, on the network's device.
+        pixels: flat indices of the labelled pixels, int64 ``(N,)``.
+        target: their classes, ``(N,)``.
+        folds: the fold that each is held out in, ``(N,)``; None holds nothing out, and nothing is said.
+        share: of the scene that changed, where the labels do not tell it.
+    """
+    if folds is None:
+        return Validation()
+    network.eval()
+    total, votes = np.zeros(len(folds)), np.zeros(len(folds))
+    with torch.inference_mode():
+        for member, module in enumerate(network.members):
+            held = np.flatnonzero(folds == member % (folds.max() + 1))
+            for chunk in np.array_split(held, -(-len(held) // 4096)) if held.size else []:
+                logits = module(*source.cut(torch.from_numpy(pixels[chunk]).to(source.valid.device)))
+                total[chunk] += logits[:, 0, 0, 0].cpu().numpy()
+                votes[chunk] += 1
+    seen = votes > 0
+    logits, truth = total[seen] / votes[seen], target[seen].astype(np.float64)
+    calibration = calibrate(logits, truth)
+    z = calibration.slope * logits + calibration.offset
+    change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
+    counts = count_confusion(truth.astype(np.uint8)[None], change[None])
+    loss = float(np.mean(np.logaddexp(0, z) - truth * z))
+    if share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
+        calibration = with_share(calibration, logits, truth, share=share)
+    return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
+
+
+def dense_probability(network: Ensemble, source: PatchSource) -> NDArray[np.float32]:
+    """Change probabilities of the scene as the network stands, ``(rows, cols)``, for the curves' pictures."""
+    network.eval()
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, source.shape[0], 64):
+            window = slice(start, min(start + 64, source.shape[0]) + 2 * source.radius)
+            logits = network(
+                source.t1[None, :, window], source.t2[None, :, window], source.valid[None, None, window]
+            )
+            rows.append(torch.sigmoid(logits)[0, 0].cpu().numpy())
+    return np.concatenate(rows)

@@ -1,0 +1,102 @@
+"""``hsi-cd schedule``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hsi_cd.config import TrainConfig
+    from hsi_cd.training.batches import Plan
+
+EPILOG = """\b
+Examples:
+  hsi-cd schedule
+  hsi-cd schedule --config configs/examples/schedule-hold.yaml --png hold.png
+  hsi-cd schedule --set train.schedule=cosine --set train.linear_warmup=0.1 --labels 629
+"""
+
+_ROWS = 12  # of the table
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
+)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
+)
+@click.option(
+    "--labels",
+    type=click.IntRange(1, 10**7),
+    default=500,
+    show_default=True,
+    help="Training pixels (certain ones beside few labels included): they decide how many steps an epoch has, "
+    "and how many epochs there are.",
+)
+@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curve, as .png or .pdf.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def schedule(
+    config_file: Path | None, assignments: tuple[str, ...], labels: int, png: Path | None, overwrite: bool
+) -> None:
+    """Show the learning rate over a training, before any training.
+
+    A plateau waits for validations, which only a training has: it is shown as if none brought a smaller loss after
+    the first.
+    """
+    from hsi_cd import config as configuration
+    from hsi_cd.io import check_output
+
+    layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
+    if config_file is not None:
+        layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
+    config = configuration.resolve(layers).train
+    if png is not None:
+        from hsi_cd.evaluation.figures import figure_kind
+
+        figure_kind(png)
+        check_output(png, overwrite=overwrite)
+    from hsi_cd.training.batches import make_plan
+
+    taught = labels - labels // config.folds if config.folds else labels
+    plan = make_plan(config, taught)
+    rates = learning_rates(config, plan)
+    click.echo(f"schedule  {config.schedule}")
+    click.echo(f"length    {plan.epochs:,} epochs of {plan.length.epoch} steps, {plan.length.steps:,} steps")
+    click.echo(f"from      {labels:,} training pixels, of which each member learns {taught:,}\n")
+    click.echo(f"{'step':>7}  {'epoch':>7}  {'learning rate':>14}")
+    last = len(rates) - 1
+    for row in range(min(_ROWS, len(rates))):
+        step = round(row * last / (min(_ROWS, len(rates)) - 1)) if last else 0
+        click.echo(f"{step:>7,}  {step / plan.length.epoch:>7.1f}  {rates[step]:>14.4g}")
+    if png is not None:
+        _draw(rates, config, plan, png, overwrite=overwrite)
+        click.echo(f"\ncurve: {png}")
+
+
+def learning_rates(config: TrainConfig, plan: Plan) -> list[float]:
+    """The rate of every step of a training, with validations that bring nothing after the first."""
+    import torch
+
+    from hsi_cd.training.optimisation import configured_schedule
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.lr, momentum=0.9)
+    moved = configured_schedule(config, optimizer, plan.length)
+    rates = []
+    for step in range(1, plan.length.steps + 1):
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        moved.step()
+        if step % (plan.length.epoch * config.validate_every) == 0:
+            moved.validated(1.0)
+    return rates
+
+
+def _draw(rates: list[float], config: TrainConfig, plan: Plan, path: Path, *, overwrite: bool) -> None:
+    from hsi_cd.evaluation.figures import save_figure
+    from hsi_cd.evaluation.rate_curve import rate_figure
+
+    figure = rate_figure(rates, steps_per_epoch=plan.length.epoch, title=config.schedule)
+    save_figure(figure, path, overwrite=overwrite)

@@ -1,13 +1,24 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve, to_yaml
+from hsi_cd.config import (
+    RunConfig,
+    TrainConfig,
+    dataset_config,
+    parse_assignment,
+    read_config_file,
+    resolve,
+    to_yaml,
+)
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.nn.losses import LOSSES
+from hsi_cd.nn.schedules import SCHEDULES
+from hsi_cd.training.samplers import SAMPLERS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -41,6 +52,27 @@ def test_every_file_of_the_project_is_valid(path: Path) -> None:
     if path.stem != "default":
         assert config.dataset == path.stem
         assert dataset_config(path.stem) == read_config_file(path)
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_is_valid_and_changes_something(path: Path) -> None:
+    config = resolve([(path.name, read_config_file(path))])
+    assert config != RunConfig()
+    assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_every_loss_schedule_and_sampler_has_an_example_and_a_builder() -> None:
+    examples = [resolve([("", read_config_file(path))]).train for path in (CONFIGS / "examples").glob("*.yaml")]
+    for field, known in (("loss", LOSSES), ("schedule", SCHEDULES), ("sampler", SAMPLERS)):
+        names = set(get_args(TrainConfig.model_fields[field].annotation))
+        assert names == known.keys()
+        assert names == {getattr(train, field) for train in examples}
+
+
+def test_an_option_belongs_to_a_block_of_its_name() -> None:
+    for field, known in (("loss", LOSSES), ("schedule", SCHEDULES), ("sampler", SAMPLERS)):
+        options = TrainConfig.model_fields[f"{field}_options"].annotation
+        assert options is not None and options.model_fields.keys() <= known.keys()
 
 
 def test_a_scene_without_a_file_needs_no_settings() -> None:
@@ -100,6 +132,26 @@ def test_an_unknown_key_names_the_nearest(layer: dict[Any, Any], message: str) -
         ("train", 5, r"train is 5: .*dictionary"),
         ("train", None, r"train is None: .*dictionary"),
         ("split.fraction", 1, r"split\.fraction is 1: .*less than 1"),
+        ("train.loss", "focall", r"train\.loss is 'focall': did you mean focal\? .*'bce', 'cross_entropy'"),
+        ("train.schedule", "hodl", r"train\.schedule is 'hodl': did you mean hold\?"),
+        ("train.sampler", "x", r"train\.sampler is 'x': input should be 'shuffle', 'balanced'"),
+        ("train.schedule_options.step.every", 0, r"train\.schedule_options\.step\.every is 0: .*greater than"),
+        ("train.folds", 1, r"train: folds is 1: .*0 is no validation"),
+        ("train", {"folds": 0, "patience": 3}, r"patience waits for validations, but folds is 0"),
+        ("train", {"folds": 0, "schedule": "plateau"}, r"schedule plateau waits for .* set train\.folds"),
+        ("train.linear_warmup", 0.1, r"one_cycle rises by itself: set train\.warmup"),
+        ("train.loss", "contrastive", r"contrastive knows no soft targets, .* set train\.augment\.mixup=0"),
+        (
+            "train",
+            {"loss": "contrastive", "label_smoothing": 0.1, "augment": {"mixup": 0}},
+            r"set train\.label_smoothing=0",
+        ),
+        (
+            "train",
+            {"loss": "contrastive", "augment": {"mixup": 0}},
+            r"model\.head distance_mlp .* set model\.head",
+        ),
+        ("benchmark", True, r"benchmark takes .* set deterministic to false"),
         ("seed", 2**32, r"seed is 4294967296: .*less than 4294967296"),
     ],
 )
@@ -166,6 +218,19 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, message
     (tmp_path / "my.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         read_config_file(tmp_path / "my.yaml")
+
+
+def test_what_one_layer_needs_another_may_bring() -> None:
+    layers = [("--set", parse_assignment(text)) for text in ("train.schedule=plateau", "train.linear_warmup=0.1")]
+    layers += [("--set", parse_assignment("train.loss=contrastive")), ("--set", {"model": {"head": "distance"}})]
+    layers += [("--set", parse_assignment("train.augment.mixup=0"))]
+    assert resolve(layers) == resolve(reversed(layers))
+    assert resolve(layers).train.loss == "contrastive"
+
+
+def test_a_key_in_the_wrong_place_is_shown_where_it_belongs() -> None:
+    with pytest.raises(ConfigError, match=r"train\.gamma: did you mean train\.loss_options\.focal\.gamma\?"):
+        resolve([("--set", {"train": {"gamma": 2.0}})])
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:

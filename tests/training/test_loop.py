@@ -1,0 +1,267 @@
+"""The loop on a miniature scene: what it can be told to do, and that it goes on exactly whatever it was told."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hsi_cd.config import RunConfig, resolve
+from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.errors import OutputError
+from hsi_cd.scene import ScenePair, cube_from_array
+from hsi_cd.training.graph import network_graph
+from hsi_cd.training.loop import Progress, train
+from hsi_cd.training.seeding import seed_everything
+from hsi_cd.training.tracking import Tracker
+
+QUICK: dict[str, Any] = {
+    "epochs": 8,
+    "min_steps": 1,
+    "max_steps": 100,
+    "batch_size": 8,
+    "folds": 2,
+    "validate_every": 2,
+    "save_every": 1,
+    "map_every": 0,
+}
+MODEL = {
+    "members": 2,
+    "attention": {"window": 3, "channels": 3},
+    "backbone": {"width": 8, "depth": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[ScenePair, np.ndarray, np.ndarray]:
+    """A pair, the pixels that teach, and their classes."""
+    made = simulate_pair(SimulationOptions(rows=30, cols=28, bands=12, seed=2))
+    truth = made.truth.ravel()
+    rng = np.random.default_rng(0)
+    pixels = np.concatenate([rng.choice(np.flatnonzero(truth == code), 24, replace=False) for code in (0, 1)])
+    pair = ScenePair(cube_from_array(made.t1), cube_from_array(made.t2), name="fields")
+    return pair, pixels.astype(np.int64), truth[pixels].astype(np.int64)
+
+
+@dataclass
+class Saved:
+    """Checkpoints as a run folder would hold them; ``stop_after`` so many, the disk is full."""
+
+    stop_after: int | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    count: int = 0
+
+    def __call__(self, name: str, detector: SiameseDetector, training: dict[str, Any]) -> None:
+        file = io.BytesIO()
+        torch.save({"network": detector.network.state_dict(), "training": training}, file)
+        self.files[name] = file.getvalue()
+        self.count += name == "last"
+        if self.count == self.stop_after and name == "last":
+            raise OutputError("the disk is full")
+
+    def load(self, name: str) -> dict[str, Any]:
+        return torch.load(io.BytesIO(self.files[name]), weights_only=True)
+
+
+def configured(model: dict[str, Any] | None = None, **changes: Any) -> RunConfig:
+    sections = {"train": QUICK | changes, "model": MODEL | (model or {}), "prepare": {"components": 6}}
+    return resolve([("test", sections)])
+
+
+def run(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray],
+    config: RunConfig,
+    folder: Path,
+    saved: Saved,
+    resume: dict[str, Any] | None = None,
+) -> tuple[Progress, SiameseDetector]:
+    pair, pixels, target = scene
+    generator = seed_everything(0, deterministic=False)
+    detector, _ = fit_siamese(pair, config)
+    if resume is not None:
+        detector.network.load_state_dict(resume["network"])
+    epoch = resume["training"]["progress"]["epoch"] if resume else 0
+    tracker = Tracker(folder, resume_at=epoch)
+    try:
+        progress = train(
+            detector,
+            detector.patches(pair),
+            pixels,
+            target,
+            config.train,
+            generator=generator,
+            tracker=tracker,
+            save=saved,
+            resume=resume["training"] if resume else None,
+        )
+    finally:
+        tracker.close()
+    return progress, detector
+
+
+def tensors(value: Any, name: str = "") -> dict[str, torch.Tensor]:
+    """Every tensor in nested dictionaries and lists, by its path."""
+    if isinstance(value, torch.Tensor):
+        return {name: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {path: tensor for key, item in items for path, tensor in tensors(item, f"{name}.{key}").items()}
+
+
+VARIED = {"shift": 0.4, "gain": 0.1, "offset": 0.1, "spectral_noise": 0.1, "band_dropout": 0.2}
+
+FEATURES: dict[str, dict[str, Any]] = {
+    "hard examples, averaged": {"sampler": "hard", "ema": 0.8, "accumulate": 2, "clip_norm": 0.5},
+    "plateau, balanced": {
+        "schedule": "plateau",
+        "schedule_options": {"plateau": {"patience": 0, "factor": 0.5}},
+        "linear_warmup": 0.2,
+        "sampler": "balanced",
+        "sampler_options": {"balanced": {"fill": "scene"}},
+        "loss": "dice",
+    },
+    "float16, restarts": {
+        "precision": "float16",
+        "schedule": "cosine_restarts",
+        "schedule_options": {"cosine_restarts": {"cycle": 2, "growth": 2}},
+        "loss": "focal",
+        "sampler": "block",
+    },
+    "bfloat16, every variation": {
+        "precision": "bfloat16",
+        "augment": VARIED,
+        "schedule": "hold",
+        "schedule_options": {"hold": {"epochs": 3, "decay": 0}},
+        "label_smoothing": 0.1,
+    },
+    "hinge, patience": {"loss": "hinge", "patience": 2, "schedule": "cosine", "linear_warmup": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_whatever_is_on_a_run_goes_on_exactly_where_it_stopped(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path, name: str
+) -> None:
+    config = configured(**FEATURES[name])
+    whole, stopped, resumed = Saved(), Saved(stop_after=3), Saved()
+    expected, judged = run(scene, config, tmp_path / "whole", whole)
+    with pytest.raises(OutputError):
+        run(scene, config, tmp_path / "stopped", stopped)
+    found, again = run(scene, config, tmp_path / "stopped", resumed, stopped.load("last"))
+    ends = whole.load("last"), resumed.load("last")
+    a, b = (tensors(end) for end in ends)
+    assert a.keys() == b.keys() and len(a) > 50
+    assert [path for path in a if not torch.equal(a[path], b[path])] == []
+    assert ends[0]["training"]["random"]["generator"] == ends[1]["training"]["random"]["generator"]
+    assert (found.epoch, found.best_epoch, found.best_loss, found.stale) == (
+        expected.epoch,
+        expected.best_epoch,
+        expected.best_loss,
+        expected.stale,
+    )
+    a, b = tensors(judged.network.state_dict()), tensors(again.network.state_dict())
+    assert all(torch.equal(a[path], b[path]) for path in a)
+    for file in ("curves.csv", "train.log"):
+        ours, theirs = ((tmp_path / run / file).read_text().splitlines() for run in ("stopped", "whole"))
+        # A log begins with when it was written; the rest is the same.
+        cut = 20 if file == "train.log" else 0
+        assert [line[cut:] for line in ours] == [line[cut:] for line in theirs]
+
+
+def test_a_run_that_ended_early_is_not_gone_on_with(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """The rate is so large that nothing gets better after the first validations."""
+    config = configured(lr=30.0, patience=2, schedule="constant", epochs=40)
+    saved, again = Saved(), Saved()
+    progress, _ = run(scene, config, tmp_path, saved)
+    assert progress.epoch < 40 and progress.stale == 2
+    losses = {
+        int(row.split(",")[0]): float(row.split(",")[2])
+        for row in (tmp_path / "curves.csv").read_text().splitlines()[1:]
+        if row.split(",")[2]
+    }
+    best = min(losses, key=losses.__getitem__)
+    assert progress.epoch == best + 2 * 2  # two validations, two epochs apart
+    resumed, _ = run(scene, config, tmp_path, again, saved.load("last"))
+    assert again.count == 0 and resumed.epoch == progress.epoch and resumed.best_epoch == progress.best_epoch
+
+
+def test_the_average_is_what_is_judged_and_kept(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    saved = Saved()
+    _, detector = run(scene, configured(ema=0.9, augment={"mixup": 0.0}), tmp_path, saved)
+    last, best = saved.load("last"), saved.load("best")
+    average = {
+        name.removeprefix("module."): value
+        for name, value in last["training"]["steps"]["average"].items()
+        if name.startswith("module.")
+    }
+    raw = last["network"]
+    assert any(not torch.equal(average[name], raw[name]) for name in raw)
+    kept = last["training"]["progress"]["best_weights"]
+    assert all(torch.equal(kept[name], best["network"][name]) for name in kept)
+    assert all(torch.equal(kept[name], value) for name, value in detector.network.state_dict().items())
+    if last["training"]["progress"]["best_epoch"] == last["training"]["progress"]["epoch"]:
+        assert all(torch.equal(kept[name], average[name]) for name in kept)
+
+
+def test_a_contrastive_network_learns_to_tell_change_by_its_distance(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    pair, pixels, target = scene
+    config = configured(
+        {"head": "distance"}, loss="contrastive", class_weight=0.0, augment={"mixup": 0.0}, epochs=30, lr=0.01
+    )
+    _, untaught = run(scene, configured({"head": "distance"}, epochs=1, lr=1e-9), tmp_path / "before", Saved())
+    _, detector = run(scene, config, tmp_path / "after", Saved())
+    inputs = detector.patches(pair).cut(torch.from_numpy(pixels))
+    with torch.inference_mode():
+        for network in (untaught.network.eval(), detector.network.eval()):
+            d = torch.stack([m(*inputs, distance=True)[:, 0, 0, 0] for m in network.members]).mean(0).numpy()
+            near, far = d[target == 0].mean(), d[target == 1].mean()
+            gap = far - near
+            if network is untaught.network:
+                before = gap
+    assert gap > before and near < 0.7 and far > 1.3  # towards 0, and towards the margin of 2
+    # The logit is that distance, scaled and shifted: nothing taught its own two numbers.
+    assert all(
+        float(m.head.alpha.detach()) == 1 and float(m.head.bias.detach()) == -2 for m in detector.network.members
+    )
+
+
+def test_hard_pixels_are_known_by_their_last_loss(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    saved, shuffled = Saved(), Saved()
+    run(scene, configured(sampler="hard", augment={"mixup": 0.0}), tmp_path / "hard", saved)
+    run(scene, configured(), tmp_path / "shuffle", shuffled)
+    loss = saved.load("last")["training"]["last_loss"]
+    assert loss.shape == (2, 48) and len(loss.unique()) > 20
+    assert (shuffled.load("last")["training"]["last_loss"] == 1).all()
+
+
+def test_the_graph_is_written_once(scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    run(scene, configured(graph=True, epochs=1), tmp_path, Saved())
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    content = events.read_bytes()
+    for name in (b"attention/", b"backbone/layers/0/", b"head/distance/", b"aten.linear.default"):
+        assert name in content
+
+
+def test_a_graph_is_the_operations_and_what_feeds_them() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    nodes = {node.name: node for node in network_graph(network, (torch.zeros(2, 3),)).node}
+    by_op = {node.op: node for node in nodes.values()}
+    relu = by_op["aten.relu.default"]
+    assert relu.name.startswith("1/") and relu.attr["shape"].s == b"[2, 4]"
+    (before,) = relu.input
+    assert before.startswith("0/") and nodes[before].op == "aten.linear.default"
+    assert {source.split("/")[0] for source in nodes[before].input} == {"inputs"}
+    assert all(source in nodes for node in nodes.values() for source in node.input)

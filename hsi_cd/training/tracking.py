@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
-from tensorboardX.proto.step_stats_pb2 import RunMetadata
+from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.summary import hparams
 from torch import Tensor, nn
 
@@ -85,7 +85,8 @@ class Tracker:
 
     def graph(self, network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """Add the graph of a network, as it computes an example of its inputs."""
-        self._writer.file_writer.add_graph((network_graph(network, inputs), RunMetadata()))
+        graph = network_graph(network, inputs)
+        self._writer.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
 
     def hyperparameters(self, settings: Mapping[str, Any], results: Mapping[str, float]) -> None:
         """Add the settings of a run and what they came to, for TensorBoard's table of runs.

@@ -1,7 +1,7 @@
 """Disturbances of training patches: what differs between two looks at the same ground, drawn for each date.
 
-Light, haze, noise, a poor registration. Bands alone are dropped from both dates, since a band of one would be change.
-Pixels without data stay 0.
+Light, haze, noise, a poor registration. Only bands are dropped from both dates alike: in one alone it would be
+change. Pixels without data stay 0.
 """
 
 from __future__ import annotations

@@ -59,6 +59,11 @@ class PatchSource:
         inner = self.valid[self.radius : self.radius + rows, self.radius : self.radius + cols]
         return inner.cpu().numpy()
 
+    def window(self, side: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Both dates and their validity around the first ``side`` x ``side`` pixels: what a network scores."""
+        reach = slice(side + 2 * self.radius)
+        return self.t1[None, :, reach, reach], self.t2[None, :, reach, reach], self.valid[None, None, reach, reach]
+
     def cut(self, pixels: Tensor, variation: Variation | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Patches around pixels.
 

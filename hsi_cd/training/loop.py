@@ -106,7 +106,7 @@ def train(
     if resume is not None:
         progress = _restore(resume, stepper, batches, generator)
     elif config.graph:
-        tracker.graph(network.members[0], source.cut(torch.from_numpy(pixels[:1]).to(device)))
+        tracker.graph(network.members[0], source.window(2))
 
     bar = tqdm(
         range(progress.epoch, plan.epochs),

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -5,12 +7,9 @@ import torch
 from hsi_cd.prepare.augment import Variation, draw_variation
 
 
-def draw(
-    seed: int, number: int = 64, *, flips: bool = True, date_swap: bool = True, mixup: float = 0.6
-) -> Variation:
-    return draw_variation(
-        number, flips=flips, date_swap=date_swap, mixup=mixup, random=np.random.default_rng(seed)
-    )
+def draw(seed: int, number: int = 64, **settings: Any) -> Variation:
+    settings = {"flips": True, "turns": True, "date_swap": True, "mixup": 0.6} | settings
+    return draw_variation(number, **settings, random=np.random.default_rng(seed))
 
 
 def test_a_square_is_laid_in_each_of_the_eight_ways() -> None:
@@ -25,6 +24,12 @@ def test_a_square_is_laid_in_each_of_the_eight_ways() -> None:
     assert seen == set(range(8))
 
 
+@pytest.mark.parametrize(("flips", "turns", "ways"), [(True, False, {0, 4}), (False, True, {0, 1, 2, 3})])
+def test_flips_and_turns_can_be_had_apart(flips: bool, turns: bool, ways: set[int]) -> None:
+    drawn = [draw(seed, 1, flips=flips, turns=turns) for seed in range(40)]
+    assert {4 * vary.flipped + vary.turns for vary in drawn} == ways
+
+
 def test_about_half_of_the_samples_exchange_their_dates() -> None:
     swapped = draw(0, 200).swapped
     assert swapped is not None and 60 < swapped.sum() < 140
@@ -33,7 +38,7 @@ def test_about_half_of_the_samples_exchange_their_dates() -> None:
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_targets_are_blended_by_the_formula(alpha: float) -> None:
     target = torch.tensor([0.0, 1, 1, 0, 1, 0])
-    variation = draw_variation(6, flips=False, date_swap=False, mixup=alpha, random=np.random.default_rng(4))
+    variation = draw(4, 6, flips=False, turns=False, date_swap=False, mixup=alpha)
     random = np.random.default_rng(4)
     share = random.beta(alpha, alpha, size=6)
     share = np.maximum(share, 1 - share)
@@ -50,7 +55,7 @@ def test_a_blend_keeps_more_of_its_own() -> None:
 
 
 def test_what_is_switched_off_is_not_drawn() -> None:
-    plain = draw(3, flips=False, date_swap=False, mixup=0)
+    plain = draw(3, flips=False, turns=False, date_swap=False, mixup=0)
     assert plain == Variation()
     target = torch.tensor([0.0, 1])
     assert plain.blend(target) is target

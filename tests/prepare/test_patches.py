@@ -41,16 +41,17 @@ def test_a_patch_is_a_slice_of_the_padded_scene(rows: int, cols: int, radius: in
     number=st.integers(1, 9),
     radius=st.integers(0, 3),
     flips=st.booleans(),
+    turns=st.booleans(),
     date_swap=st.booleans(),
     mixup=st.sampled_from([0.0, 0.6]),
 )
 def test_variations_are_what_is_done_to_plain_patches_one_after_the_other(
-    seed: int, number: int, radius: int, flips: bool, date_swap: bool, mixup: float
+    seed: int, number: int, radius: int, flips: bool, turns: bool, date_swap: bool, mixup: float
 ) -> None:
     random = np.random.default_rng(seed)
     source = PatchSource.of(*map(torch.from_numpy, padded(5, 6, radius)), radius=radius)
     pixels = torch.from_numpy(random.integers(0, 30, number))
-    vary = draw_variation(number, flips=flips, date_swap=date_swap, mixup=mixup, random=random)
+    vary = draw_variation(number, flips=flips, turns=turns, date_swap=date_swap, mixup=mixup, random=random)
 
     def laid(patch: NDArray[np.generic]) -> NDArray[np.generic]:
         return np.rot90(patch[..., ::-1] if vary.flipped else patch, vary.turns, axes=(-2, -1))
@@ -72,7 +73,7 @@ def test_variations_are_what_is_done_to_plain_patches_one_after_the_other(
 def test_cutting_leaves_the_scene_as_it_is() -> None:
     source = PatchSource.of(*map(torch.from_numpy, padded(5, 6, 1)), radius=1)
     before = source.both.clone(), source.valid.clone()
-    drawn = draw_variation(8, flips=True, date_swap=True, mixup=0.6, random=np.random.default_rng(0))
+    drawn = draw_variation(8, flips=True, turns=True, date_swap=True, mixup=0.6, random=np.random.default_rng(0))
     for variation in (drawn, Variation()):
         for patches in source.cut(torch.arange(8), variation):
             patches.zero_()

@@ -251,7 +251,7 @@ def test_the_graph_is_written_once(scene: tuple[ScenePair, np.ndarray, np.ndarra
     run(scene, configured(graph=True, epochs=1), tmp_path, Saved())
     (events,) = tmp_path.glob("events.out.tfevents.*")
     content = events.read_bytes()
-    for name in (b"attention/", b"backbone/layers/0/", b"head/distance/", b"aten.linear.default"):
+    for name in (b"attention/", b"backbone/layers/0/", b"head/distance/", b"aten."):
         assert name in content
 
 

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from hsi_cd.config import TrainConfig
-    from hsi_cd.training.batches import Plan
+    from hsi_cd.training.plan import Plan
 
 EPILOG = """\b
 Examples:
@@ -58,7 +58,7 @@ def schedule(
 
         figure_kind(png)
         check_output(png, overwrite=overwrite)
-    from hsi_cd.training.batches import make_plan
+    from hsi_cd.training.plan import make_plan
 
     taught = labels - labels // config.folds if config.folds else labels
     plan = make_plan(config, taught)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from hsi_cd.config import TrainConfig, resolve
 from hsi_cd.prepare.splits import stratified_folds
-from hsi_cd.training.batches import make_batches, make_plan, taught_positions
+from hsi_cd.training.batches import make_batches, taught_positions
+from hsi_cd.training.plan import make_plan
 from hsi_cd.training.self_training import CertainPixels
 
 

@@ -232,6 +232,58 @@ def test_options_win_over_set_and_set_over_the_file(
     assert (saved["seed"], saved["train"]["lr"], saved["train"]["weight_decay"]) == (7, 2e-3, 0.5)
 
 
+def test_blocks_are_combined_from_the_command_line(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
+) -> None:
+    blocks = {
+        "train__loss": "focal",
+        "model__attention__kind": "bam",
+        "train__schedule": "cosine",
+        "train__linear_warmup": 0.2,
+        "train__sampler": "hard",
+        "train__precision": "bfloat16",
+        "train__ema": 0.9,
+        "train__accumulate": 2,
+        "train__clip_norm": 1,
+        "train__augment__band_dropout": 0.1,
+        "train__graph": "true",
+    }
+    run = tmp_path / "run"
+    assert cli("train", *dates, "--truth", simulated.truth, "--run", run, *cli.settings(**blocks)) == 0
+    saved = read_config_file(run / "config.yaml")
+    assert (saved["train"]["loss"], saved["model"]["attention"]["kind"]) == ("focal", "bam")
+    lines = (run / "train.log").read_text().splitlines()
+    assert json.loads((run / "result.json").read_text())["details"]["epochs"] == len(lines) - 1
+    assert any(event.graph_def for event in read_events(run))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.loss=focall", "did you mean focal?"),
+        ("train.loss=contrastive", "set train.augment.mixup=0"),
+        ("train.balanced=true", "unknown key train.balanced"),
+        ("train.precision=half", "input should be 'float32', 'bfloat16' or 'float16'"),
+        ("train.ema=1", "less than 1"),
+        ("benchmark=true", "set deterministic to false"),
+    ],
+)
+def test_a_block_that_is_not_there_or_does_not_fit_is_one_line(
+    cli: Any,
+    simulated: PairFiles,
+    dates: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    setting: str,
+    message: str,
+) -> None:
+    words = ["train", *dates, "--truth", simulated.truth, "--run", tmp_path / "run", "--set", setting]
+    assert cli(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("hsi-cd: error: ") and err.count("\n") == 1 and message in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_run_folder_may_be_there_already(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
 ) -> None:

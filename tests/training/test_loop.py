@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsi_cd.config import RunConfig, resolve
+from hsi_cd.config import RunConfig, read_config_file, resolve
 from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import OutputError
@@ -171,6 +171,22 @@ def test_whatever_is_on_a_run_goes_on_exactly_where_it_stopped(
         # A log begins with when it was written; the rest is the same.
         cut = 20 if file == "train.log" else 0
         assert [line[cut:] for line in ours] == [line[cut:] for line in theirs]
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "configs" / "examples").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_trains(scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path, path: Path) -> None:
+    quick = {"train": QUICK | {"epochs": 3}}
+    config = resolve(
+        [("test", {"model": MODEL, "prepare": {"components": 6}} | quick), *[("", read_config_file(path))]]
+    )
+    config = resolve([("", config.model_dump()), ("quick", {"train": {"max_steps": 12}})])
+    progress, detector = run(scene, config, tmp_path, Saved())
+    assert progress.epoch >= 1 and np.isfinite(progress.best_loss)
+    assert all(bool(torch.isfinite(value).all()) for value in detector.network.state_dict().values())
 
 
 def test_a_run_that_ended_early_is_not_gone_on_with(

@@ -70,6 +70,14 @@ def test_deterministic_mode_is_torchs(deterministic: bool) -> None:
     assert torch.are_deterministic_algorithms_enabled() is deterministic
 
 
+@pytest.mark.parametrize("benchmark", [True, False])
+def test_benchmark_mode_is_cudnns(benchmark: bool) -> None:
+    seed_everything(0, deterministic=False, benchmark=benchmark)
+    assert torch.backends.cudnn.benchmark is benchmark
+    seed_everything(0, deterministic=False)
+    assert torch.backends.cudnn.benchmark is False
+
+
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")

@@ -2,10 +2,10 @@
 
     .venv/bin/python scripts/ablate.py --datasets taizhou,rennes --seeds 0-2
 
---constants varies single numbers instead. The second table says what an honest choice among the variants would
-have been, and what it scores: by the other scenes alone, or by the validation inside the scene's own labels. Each
-variant is a matrix of runs under protocol P1 in ``runs/ablation/VARIANT``; what is done is not done again, so it
-may be stopped and started.
+--constants varies single numbers instead, --blocks crosses attentions with losses. The second table says what
+an honest choice among the variants would have been, and what it scores: by the other scenes alone, or by the
+validation inside the scene's own labels. Each variant is a matrix of runs under protocol P1 in
+``runs/ablation/VARIANT``; what is done is not done again, so it may be stopped and started.
 """
 
 from __future__ import annotations
@@ -64,6 +64,13 @@ CONSTANTS: dict[str, tuple[str, ...]] = {
     "noise 2": ("train.augment.noise=2",),
     "no gain": ("train.augment.gain_noise=0",),
     "gain 0.1": ("train.augment.gain_noise=0.1",),
+}
+
+BLOCKS: dict[str, tuple[str, ...]] = {
+    f"{attention}, {loss}": (f"model.attention.kind={attention}", f"train.loss={loss}")
+    for attention in ("bilateral", "bam", "none")
+    for loss in ("bce", "focal", "dice", "tversky", "hinge")
+    if (attention, loss) != ("bilateral", "bce")  # the default
 }
 
 NOT_VALIDATED = ("one member", "ten members")
@@ -138,10 +145,13 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-2", help="a range, as 0-2")
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--constants", action="store_true", help="vary single numbers instead of whole parts")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--constants", action="store_true", help="vary single numbers instead of whole parts")
+    others.add_argument("--blocks", action="store_true", help="cross attentions with losses instead")
     arguments = parser.parse_args()
 
-    variants = {"default": (), **(CONSTANTS if arguments.constants else PARTS)}
+    chosen = CONSTANTS if arguments.constants else BLOCKS if arguments.blocks else PARTS
+    variants = {"default": (), **chosen}
     matrices = {variant: matrix(variant, settings, arguments) for variant, settings in variants.items()}
     failed = []
     with tqdm(total=sum(map(len, matrices.values())), unit="run", disable=None) as bar:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from hsi_cd.errors import ConfigError, MissingInputError
 
@@ -22,10 +22,28 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Scale = Annotated[int, Field(ge=1, le=8, strict=True)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _check_odd(**sides: int) -> None:
+    for name, side in sides.items():
+        if side % 2 == 0:
+            raise ValueError(f"{name} is {side}: it must be odd, with the pixel at its centre")
+
+
+def _threshold(value: object) -> str | float:
+    """``validation``, ``learned``, or a probability."""
+    if value in ("validation", "learned"):
+        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
+        return float(value)
+    raise ValueError(
+        f"{value!r} is no threshold: give validation, learned, or a probability between 0 and 1, as 0.5"
+    )
 
 
 class BandsConfig(_Section):
@@ -61,19 +79,19 @@ class SplitConfig(_Section):
 class AttentionConfig(_Section):
     """The spatial attention."""
 
-    kind: Literal["bilateral", "bam", "none"] = "bilateral"
+    kind: Literal["bilateral", "bam", "joint_bam", "pam", "channel", "cbam", "none"] = "bilateral"
     place: Literal["input", "features"] = "input"
     window: Annotated[int, Field(ge=1, le=31)] = 9
     channels: Count = 12
     range: Annotated[float, Field(gt=0)] = 3.0
     spread: Annotated[float, Field(ge=1)] = 1.5
     gamma: float = 4.0
-    ds: Annotated[int, Field(ge=1, le=8)] = 1
+    ds: Scale = 1
+    scales: Annotated[tuple[Scale, ...], Field(strict=False, min_length=1)] = (1, 2, 4)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AttentionConfig:
-        if self.window % 2 == 0:
-            raise ValueError(f"window is {self.window}: it must be odd, with the pixel at its centre")
+        _check_odd(window=self.window)
         if self.kind == "bilateral" and self.place == "features":
             raise ValueError("bilateral starts from the noise of its input: it needs place: input")
         return self
@@ -82,10 +100,46 @@ class AttentionConfig(_Section):
 class BackboneConfig(_Section):
     """The encoder both dates share."""
 
-    kind: Literal["pointwise", "spectral_spatial"] = "pointwise"
+    kind: Literal[
+        "pointwise",
+        "spectral_spatial",
+        "inception",
+        "spectral",
+        "transformer",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+    ] = "pointwise"
     width: Count = 64
     depth: Count = 3
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    until: Literal["conv1", "layer1", "layer2", "layer3", "layer4"] | None = None
+    patch: Annotated[int, Field(ge=1, le=65)] = 9
+    upsample: Literal["bilinear", "transposed"] = "bilinear"
+    weights: str | None = None
+    adapt: Literal["repeat", "mean", "random"] = "repeat"
+    conv: Literal["1d", "3d"] = "1d"
+    kernel: Count = 7
+    filters: Count = 8
+    window: Annotated[int, Field(ge=1, le=31)] = 5
+    heads: Count = 4
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> BackboneConfig:
+        _check_odd(patch=self.patch, kernel=self.kernel, window=self.window)
+        for name in ("until", "weights"):
+            if getattr(self, name) is not None and not self.kind.startswith("resnet"):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, but {self.kind} has no layers of those names: "
+                    f"{name} is for resnet18, resnet34 and resnet50"
+                )
+        if self.kind == "transformer" and self.width % self.heads:
+            raise ValueError(
+                f"width is {self.width}: a transformer of {self.heads} heads needs a multiple of them"
+            )
+        if self.kind == "inception" and self.width < 4:
+            raise ValueError(f"width is {self.width}: the four branches of inception need at least 4")
+        return self
 
 
 class ModelConfig(_Section):
@@ -94,7 +148,10 @@ class ModelConfig(_Section):
     members: Count = 5
     attention: AttentionConfig = AttentionConfig()
     backbone: BackboneConfig = BackboneConfig()
-    head: Literal["distance", "distance_mlp"] = "distance_mlp"
+    head: Literal["distance_mlp", "distance", "euclidean", "cosine", "difference", "concatenation"] = (
+        "distance_mlp"
+    )
+    threshold: Annotated[str | float, PlainValidator(_threshold)] = "validation"
 
 
 class AugmentConfig(_Section):
@@ -105,6 +162,14 @@ class AugmentConfig(_Section):
     mixup: NotNegative = 0.6
     gain_noise: NotNegative = 0.03
     noise: NotNegative = 1.0
+
+
+class FreezeConfig(_Section):
+    """What does not learn, and until when."""
+
+    groups: Annotated[int, Field(ge=0)] = 0
+    names: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False)] = ()
+    until: Annotated[int, Field(ge=0)] = 0
 
 
 class TrainConfig(_Section):
@@ -127,6 +192,7 @@ class TrainConfig(_Section):
     validate_every: Count = 20
     save_every: Count = 20
     map_every: Annotated[int, Field(ge=0)] = 100
+    freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")

@@ -30,7 +30,8 @@ from hsi_cd.nn.siamese import Ensemble
 from hsi_cd.prepare.augment import draw_variation
 from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import stratified_folds
-from hsi_cd.training.calibration import calibrate, with_share
+from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
+from hsi_cd.training.freezing import freeze
 from hsi_cd.training.seeding import random_state, restore_random_state
 from hsi_cd.training.self_training import CertainPixels
 from hsi_cd.training.tracking import Tracker
@@ -120,6 +121,7 @@ def train(
     )
     for epoch in bar:
         network.train()
+        freeze(network, config.freeze, epoch=epoch)
         losses = []
         joined = [certain.join(own, after=labelled, generator=generator) for own in taught] if certain else taught
         for batches in _epoch_batches(joined, target, batch_size, steps_per_epoch, config.balanced, generator):
@@ -249,8 +251,9 @@ def _validate(
     share: float | None,
 ) -> tuple[Calibration, dict[str, float], float]:
     """Calibrate on the pixels that each member held out, score them, and say how uncertain their Kappa is."""
+    wanted = detector.model.threshold
     if folds is None:
-        return Calibration(), {"loss/val": math.nan, "kappa/val": math.nan}, math.nan
+        return uncalibrated(wanted), {"loss/val": math.nan, "kappa/val": math.nan}, math.nan
     network = detector.network
     network.eval()
     total, votes = np.zeros(len(folds)), np.zeros(len(folds))
@@ -263,13 +266,13 @@ def _validate(
                 votes[chunk] += 1
     seen = votes > 0
     logits, truth = total[seen] / votes[seen], target.numpy()[seen].astype(np.float64)
-    calibration = calibrate(logits, truth)
+    calibration = calibrate(logits, truth, threshold=wanted)
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
     scores = {"loss/val": float(np.mean(np.logaddexp(0, z) - truth * z)), "kappa/val": kappa(counts)}
     if share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
-        calibration = with_share(calibration, logits, truth, share=share)
+        calibration = with_share(calibration, logits, truth, share=share, threshold=wanted)
     return calibration, scores, kappa_standard_error(counts)
 
 

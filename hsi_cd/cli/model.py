@@ -110,6 +110,6 @@ def _row(layer: Layer) -> tuple[str, ...]:
 
 
 def _short(number: float) -> str:
-    """A number in three digits with its SI prefix, as ``1.23 M``."""
+    """A number in four digits with its SI prefix, as ``1.234 M``."""
     power = max(0, min(4, (len(str(int(number))) - 1) // 3))
-    return f"{number / 1000**power:.3g} {['', 'k', 'M', 'G', 'T'][power]}"
+    return f"{number / 1000**power:.4g} {['', 'k', 'M', 'G', 'T'][power]}"

@@ -272,6 +272,8 @@ def dataset_config(name: str) -> dict[str, Any]:
 def parse_assignment(text: str) -> dict[str, Any]:
     """``train.epochs=50`` as nested keys; the value is read as YAML.
 
+    Of a key of several parts the first may be left out where the rest says which it is: ``backbone.width=32``.
+
     Raises:
         ConfigError: there is no ``=``, or the value is not YAML.
     """
@@ -282,9 +284,16 @@ def parse_assignment(text: str) -> dict[str, Any]:
         nested = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
-    for part in reversed(key.strip().split(".")):
+    for part in reversed(_whole_key(key.strip()).split(".")):
         nested = {part: nested}
     return dict(nested)
+
+
+def _whole_key(key: str) -> str:
+    if "." not in key or key.split(".")[0] in RunConfig.model_fields:
+        return key
+    ending = [full for full in _all_keys() if full.endswith(f".{key}")]
+    return ending[0] if len(ending) == 1 else key
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -226,9 +226,11 @@ def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
     """
     merged: dict[str, Any] = {}
     for source, layer in layers:
-        _validate(layer, source)
+        # Whether settings fit together shows when all are there: another layer may bring what this one needs.
+        _refuse(source, [problem for problem in _problems(layer) if problem["type"] != "value_error"])
         merged = _merge(merged, layer)
-    return _validate(merged, "configuration")
+    _refuse("configuration", _problems(merged))
+    return RunConfig.model_validate(_numbers(merged))
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -311,11 +313,13 @@ def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validate(values: Mapping[str, Any], source: str) -> RunConfig:
+def _problems(values: Mapping[str, Any]) -> list[Any]:
+    """What is wrong with a configuration, as pydantic tells it."""
     try:
-        return RunConfig.model_validate(_numbers(values))
+        RunConfig.model_validate(_numbers(values))
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_first_problem(error)}") from None
+        return error.errors(include_url=False)
+    return []
 
 
 def _numbers(value: Any) -> Any:
@@ -327,9 +331,13 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def _first_problem(error: ValidationError) -> str:
-    """One line for the first thing wrong: the key, what was found, what is allowed."""
-    problem = error.errors(include_url=False)[0]
+def _refuse(source: str, problems: list[Any]) -> None:
+    if problems:
+        raise ConfigError(f"{source}: {_describe(problems[0])}")
+
+
+def _describe(problem: Any) -> str:
+    """One line for what is wrong: the key, what was found, what is allowed."""
     path = [str(part) for part in problem["loc"]]
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":

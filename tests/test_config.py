@@ -43,6 +43,22 @@ def test_every_file_of_the_project_is_valid(path: Path) -> None:
         assert dataset_config(path.stem) == read_config_file(path)
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("examples/*.yaml")), ids=lambda path: path.stem)
+def test_every_example_is_valid_and_says_what_it_shows(path: Path) -> None:
+    assert resolve([(path.name, read_config_file(path))]) != RunConfig()
+    assert path.read_text().startswith("# ")
+
+
+def test_settings_are_judged_together_once_all_are_there() -> None:
+    parts: list[tuple[str, dict[str, Any]]] = [
+        ("first", {"model": {"backbone": {"until": "layer2"}}}),
+        ("second", {"model": {"backbone": {"kind": "resnet18"}}}),
+    ]
+    assert resolve(parts).model.backbone.until == "layer2"
+    with pytest.raises(ConfigError, match=r"^configuration: model\.backbone: until is 'layer2'"):
+        resolve(parts[:1])
+
+
 def test_a_scene_without_a_file_needs_no_settings() -> None:
     assert dataset_config("no such scene") == {}
 

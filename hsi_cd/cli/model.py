@@ -101,7 +101,7 @@ def _row(layer: Layer) -> tuple[str, ...]:
     return (
         cost.name or "(whole)",
         cost.kind,
-        " x ".join(map(str, cost.output)),
+        " x ".join(map(str, cost.output)) or "-",  # a layer whose weights another one uses directly
         f"{cost.parameters:,}",
         "" if layer.part is None else str(layer.part),
         layer.learns,

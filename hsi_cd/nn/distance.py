@@ -45,13 +45,17 @@ class DistanceHead(nn.Module):
         self.alpha = nn.Parameter(torch.ones(()))
         self.bias = nn.Parameter(torch.tensor(-2.0))
 
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The distance itself, ``(N, 1, H, W)``."""
+        return feature_distance(f1, f2, F.softplus(self.weight))
+
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        return self.bias + self.alpha * feature_distance(f1, f2, F.softplus(self.weight))
+        return self.bias + self.alpha * self.measure(f1, f2)
 
 
-class EuclideanHead(nn.Module):
-    """``b + alpha d``, with ``d`` the plain Euclidean distance over the channels, as STANet measures change."""
+class _ScaledDistance(nn.Module):
+    """``b + alpha d`` of a distance that learns nothing itself."""
 
     symmetric = True
 
@@ -60,28 +64,32 @@ class EuclideanHead(nn.Module):
         self.alpha = nn.Parameter(torch.ones(()))
         self.bias = nn.Parameter(torch.tensor(-2.0))
 
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The distance itself, ``(N, 1, H, W)``."""
+        raise NotImplementedError
+
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        return self.bias + self.alpha * feature_distance(f1, f2)
+        return self.bias + self.alpha * self.measure(f1, f2)
 
 
-class CosineHead(nn.Module):
+class EuclideanHead(_ScaledDistance):
+    """``b + alpha d``, with ``d`` the plain Euclidean distance over the channels, as STANet measures change."""
+
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The distance itself, ``(N, 1, H, W)``."""
+        return feature_distance(f1, f2)
+
+
+class CosineHead(_ScaledDistance):
     """``b + alpha (1 - cos(f1, f2))``: the angle between the features, whatever their lengths.
 
     As the spectral angle (Kruse et al. 1993, doi 10.1016/0034-4257(93)90013-N) it does not see brightness.
     """
 
-    symmetric = True
-
-    def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.alpha = nn.Parameter(torch.ones(()))
-        self.bias = nn.Parameter(torch.tensor(-2.0))
-
-    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
-        """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        cosine = F.cosine_similarity(f1, f2, dim=1).unsqueeze(1)
-        return self.bias + self.alpha * (1 - cosine)
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """One minus the cosine, ``(N, 1, H, W)``, 0 to 2."""
+        return 1 - F.cosine_similarity(f1, f2, dim=1).unsqueeze(1)
 
 
 class DistanceMLPHead(nn.Module):

@@ -43,8 +43,8 @@ def frozen_names(member: nn.Module, config: FreezeConfig) -> frozenset[str]:
                 "(hsi-cd model lists them)"
             )
         frozen.update(found)
-    if len(frozen) == len(names) and not config.until:
-        raise ConfigError("train.freeze leaves nothing that learns: freeze less, or set train.freeze.until")
+    if len(frozen) == len(names):
+        raise ConfigError("train.freeze leaves nothing that learns: freeze fewer groups or names")
     return frozenset(frozen)
 
 

@@ -38,6 +38,8 @@ def per_patch(encode: Callable[[Tensor], Tensor], x: Tensor, *, side: int, at_mo
         ``(N, K, H - side + 1, W - side + 1)``.
     """
     n, channels, height, width = x.shape
+    if at_most is not None and n > at_most:
+        return torch.cat([per_patch(encode, part, side=side, at_most=at_most) for part in x.split(at_most)])
     rows, cols = height - side + 1, width - side + 1
     if rows == cols == 1:
         return encode(x)

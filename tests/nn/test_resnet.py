@@ -103,6 +103,10 @@ def test_patches_are_encoded_a_few_at_a_time_outside_training() -> None:
     torch.testing.assert_close(whole, F.avg_pool2d(window, 5, stride=1))
     torch.testing.assert_close(per_patch(encode, window, side=5, at_most=25), whole)
     assert asked == [80, 20, 20, 20, 20]
+    asked.clear()
+    single = randn(7, 3, 5, 5)
+    torch.testing.assert_close(per_patch(encode, single, side=5, at_most=3), F.avg_pool2d(single, 5))
+    assert asked == [3, 3, 1]
 
 
 def test_training_takes_its_batch_statistics_from_all_patches() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PlainValidator, ValidationError, model_validator
 
 from hsi_cd.errors import ConfigError, MissingInputError
 from hsi_cd.options import (
@@ -30,8 +30,28 @@ from hsi_cd.options import (
     Share,
 )
 
-HEADS_WITH_DISTANCE = ("distance",)
+HEADS_WITH_DISTANCE = ("distance", "euclidean", "cosine")
 """Heads whose logit is a feature distance, scaled and shifted: what a contrastive loss can teach."""
+
+
+Scale = Annotated[int, Field(ge=1, le=8, strict=True)]
+
+
+def _check_odd(**sides: int) -> None:
+    for name, side in sides.items():
+        if side % 2 == 0:
+            raise ValueError(f"{name} is {side}: it must be odd, with the pixel at its centre")
+
+
+def _threshold(value: object) -> str | float:
+    """``validation``, ``learned``, or a probability."""
+    if value in ("validation", "learned"):
+        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
+        return float(value)
+    raise ValueError(
+        f"{value!r} is no threshold: give validation, learned, or a probability between 0 and 1, as 0.5"
+    )
 
 
 class BandsConfig(Section):
@@ -67,19 +87,19 @@ class SplitConfig(Section):
 class AttentionConfig(Section):
     """The spatial attention."""
 
-    kind: Literal["bilateral", "bam", "none"] = "bilateral"
+    kind: Literal["bilateral", "bam", "joint_bam", "pam", "channel", "cbam", "none"] = "bilateral"
     place: Literal["input", "features"] = "input"
     window: Annotated[int, Field(ge=1, le=31)] = 9
     channels: Count = 12
     range: Annotated[float, Field(gt=0)] = 3.0
     spread: Annotated[float, Field(ge=1)] = 1.5
     gamma: float = 4.0
-    ds: Annotated[int, Field(ge=1, le=8)] = 1
+    ds: Scale = 1
+    scales: Annotated[tuple[Scale, ...], Field(strict=False, min_length=1)] = (1, 2, 4)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AttentionConfig:
-        if self.window % 2 == 0:
-            raise ValueError(f"window is {self.window}: it must be odd, with the pixel at its centre")
+        _check_odd(window=self.window)
         if self.kind == "bilateral" and self.place == "features":
             raise ValueError("bilateral starts from the noise of its input: it needs place: input")
         return self
@@ -88,10 +108,46 @@ class AttentionConfig(Section):
 class BackboneConfig(Section):
     """The encoder both dates share."""
 
-    kind: Literal["pointwise", "spectral_spatial"] = "pointwise"
+    kind: Literal[
+        "pointwise",
+        "spectral_spatial",
+        "inception",
+        "spectral",
+        "transformer",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+    ] = "pointwise"
     width: Count = 64
     depth: Count = 3
     dropout: Part = 0.1
+    until: Literal["conv1", "layer1", "layer2", "layer3", "layer4"] | None = None
+    patch: Annotated[int, Field(ge=1, le=65)] = 9
+    upsample: Literal["bilinear", "transposed"] = "bilinear"
+    weights: str | None = None
+    adapt: Literal["repeat", "mean", "random"] = "repeat"
+    conv: Literal["1d", "3d"] = "1d"
+    kernel: Count = 7
+    filters: Count = 8
+    window: Annotated[int, Field(ge=1, le=31)] = 5
+    heads: Count = 4
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> BackboneConfig:
+        _check_odd(patch=self.patch, kernel=self.kernel, window=self.window)
+        for name in ("until", "weights"):
+            if getattr(self, name) is not None and not self.kind.startswith("resnet"):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, but {self.kind} has no layers of those names: "
+                    f"{name} is for resnet18, resnet34 and resnet50"
+                )
+        if self.kind == "transformer" and self.width % self.heads:
+            raise ValueError(
+                f"width is {self.width}: a transformer of {self.heads} heads needs a multiple of them"
+            )
+        if self.kind == "inception" and self.width < 4:
+            raise ValueError(f"width is {self.width}: the four branches of inception need at least 4")
+        return self
 
 
 class ModelConfig(Section):
@@ -100,7 +156,10 @@ class ModelConfig(Section):
     members: Count = 5
     attention: AttentionConfig = AttentionConfig()
     backbone: BackboneConfig = BackboneConfig()
-    head: Literal["distance", "distance_mlp"] = "distance_mlp"
+    head: Literal["distance_mlp", "distance", "euclidean", "cosine", "difference", "concatenation"] = (
+        "distance_mlp"
+    )
+    threshold: Annotated[str | float, PlainValidator(_threshold)] = "validation"
 
 
 class AugmentConfig(Section):
@@ -117,6 +176,14 @@ class AugmentConfig(Section):
     mixup: NotNegative = 0.6
     gain_noise: NotNegative = 0.03
     noise: NotNegative = 1.0
+
+
+class FreezeConfig(Section):
+    """What does not learn, and until when."""
+
+    groups: Number = 0
+    names: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False)] = ()
+    until: Number = 0
 
 
 class TrainConfig(Section):
@@ -163,6 +230,7 @@ class TrainConfig(Section):
     save_every: Count = 20
     map_every: Number = 100
     graph: bool = False
+    freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
@@ -267,6 +335,8 @@ def dataset_config(name: str) -> dict[str, Any]:
 def parse_assignment(text: str) -> dict[str, Any]:
     """``train.epochs=50`` as nested keys; the value is read as YAML.
 
+    Of a key of several parts the first may be left out where the rest says which it is: ``backbone.width=32``.
+
     Raises:
         ConfigError: there is no ``=``, or the value is not YAML.
     """
@@ -277,9 +347,16 @@ def parse_assignment(text: str) -> dict[str, Any]:
         nested = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
-    for part in reversed(key.strip().split(".")):
+    for part in reversed(_whole_key(key.strip()).split(".")):
         nested = {part: nested}
     return dict(nested)
+
+
+def _whole_key(key: str) -> str:
+    if "." not in key or key.split(".")[0] in RunConfig.model_fields:
+        return key
+    ending = [full for full in _all_keys() if full.endswith(f".{key}")]
+    return ending[0] if len(ending) == 1 else key
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -75,6 +75,16 @@ def test_an_option_belongs_to_a_block_of_its_name() -> None:
         assert options is not None and options.model_fields.keys() <= known.keys()
 
 
+def test_settings_are_judged_together_once_all_are_there() -> None:
+    parts: list[tuple[str, dict[str, Any]]] = [
+        ("first", {"model": {"backbone": {"until": "layer2"}}}),
+        ("second", {"model": {"backbone": {"kind": "resnet18"}}}),
+    ]
+    assert resolve(parts).model.backbone.until == "layer2"
+    with pytest.raises(ConfigError, match=r"^configuration: model\.backbone: until is 'layer2'"):
+        resolve(parts[:1])
+
+
 def test_a_scene_without_a_file_needs_no_settings() -> None:
     assert dataset_config("no such scene") == {}
 
@@ -129,6 +139,20 @@ def test_an_unknown_key_names_the_nearest(layer: dict[Any, Any], message: str) -
         ("prepare.projection", "ica", r"prepare\.projection is 'ica': .*'mnf', 'pca' or 'none'"),
         ("model.attention.window", 4, r"model\.attention: window is 4: it must be odd"),
         ("model.attention.place", "features", r"model\.attention: bilateral .* place: input"),
+        ("model.attention.scales", [1, 9], r"model\.attention\.scales\.1 is 9: .*less than or equal to 8"),
+        ("model.attention.scales", [], r"model\.attention\.scales .*at least 1 item"),
+        ("model.attention.scales", [1.5], r"model\.attention\.scales\.0 is 1\.5: .*integer"),
+        ("model.backbone.patch", 4, r"model\.backbone: patch is 4: it must be odd"),
+        ("model.backbone.until", "layer2", r"until is 'layer2', but pointwise has no layers .*resnet18"),
+        ("model.backbone.weights", "a.pth", r"weights is 'a\.pth', but pointwise .*resnet18"),
+        ("model.backbone", {"kind": "resnet18", "until": "layer9"}, r"until is 'layer9': .*'layer4'"),
+        ("model.backbone", {"kind": "transformer", "width": 10}, r"width is 10: .*4 heads needs a multiple"),
+        ("model.backbone", {"kind": "inception", "width": 3}, r"width is 3: .*at least 4"),
+        ("model.head", "cosin", r"model\.head is 'cosin': .*'cosine'"),
+        ("model.threshold", 1, r"model\.threshold: 1 is no threshold: give validation, learned, or"),
+        ("model.threshold", "valid", r"model\.threshold: 'valid' is no threshold"),
+        ("train.freeze.groups", -1, r"train\.freeze\.groups is -1: .*greater than or equal to 0"),
+        ("train.freeze.names", [3], r"train\.freeze\.names\.0 is 3: .*string"),
         ("train", 5, r"train is 5: .*dictionary"),
         ("train", None, r"train is None: .*dictionary"),
         ("split.fraction", 1, r"split\.fraction is 1: .*less than 1"),
@@ -177,6 +201,10 @@ def test_the_source_of_a_mistake_is_told() -> None:
         ("dataset=null", {"dataset": None}),
         ("dataset=a=b", {"dataset": "a=b"}),
         ("prepare={components: 3}", {"prepare": {"components": 3}}),
+        ("backbone.weights=a.pth", {"model": {"backbone": {"weights": "a.pth"}}}),
+        ("augment.mixup=0", {"train": {"augment": {"mixup": 0}}}),
+        ("bands.drop_bad=true", {"bands": {"drop_bad": True}}),
+        ("backbone.wights=a.pth", {"backbone": {"wights": "a.pth"}}),
     ],
 )
 def test_an_assignment_is_nested_keys(text: str, expected: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "table": "The table of a paper from run folders.",
     "figure": "The panel of a paper from run folders.",
     "report": "One HTML file to look at runs: maps, curves, table.",
+    "model": "Show a network: layers, parameters, what learns, operations, memory.",
     "methods": "List the methods, with what each does and where it comes from.",
     "simulate": "Make a scene pair with known truth, to try everything on.",
     "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",

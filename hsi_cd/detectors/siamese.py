@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.errors import CheckpointError
-from hsi_cd.nn.attention import ATTENTIONS, crop
-from hsi_cd.nn.backbones import BACKBONES
-from hsi_cd.nn.distance import HEADS
+from hsi_cd.nn.attention import crop
+from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
+from hsi_cd.nn.resnet import STAGES
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 from hsi_cd.nn.tiles import in_tiles
 from hsi_cd.prepare.patches import PatchSource
@@ -95,8 +95,8 @@ class SiameseDetector:
         return self.calibration.threshold
 
     def parameters(self) -> int:
-        """Number of learned numbers."""
-        return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+        """Number of learned numbers, those that were frozen here included."""
+        return sum(p.numel() for p in self.network.parameters())
 
     def components(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
@@ -226,23 +226,40 @@ def build_network(
     Returns:
         The ensemble; its weights come from torch's global random state.
     """
-    channels = len(noise)
+    channels, encoder = len(noise), model.backbone
     gain_noise = augment.gain_noise if augment else 0.0
     attend_first = model.attention.place == "input"
 
     def member(tolerance: float) -> SiameseNetwork:
         attention = ATTENTIONS[model.attention.kind](
-            channels if attend_first else model.backbone.width,
-            window=model.attention.window,
-            depth=model.attention.channels,
-            ds=model.attention.ds,
-            noise=torch.from_numpy(noise),
-            noise_gain=augment.noise if augment else 0.0,
-            tolerance=tolerance,
-            gamma=model.attention.gamma,
+            channels if attend_first else encoder.width,
+            AttentionOptions(
+                window=model.attention.window,
+                depth=model.attention.channels,
+                ds=model.attention.ds,
+                scales=model.attention.scales,
+                noise=torch.from_numpy(noise),
+                noise_gain=augment.noise if augment else 0.0,
+                tolerance=tolerance,
+                gamma=model.attention.gamma,
+            ),
         )
-        backbone = BACKBONES[model.backbone.kind](channels, width=model.backbone.width, depth=model.backbone.depth)
-        head = HEADS[model.head](model.backbone.width, dropout=model.backbone.dropout)
+        backbone = BACKBONES[encoder.kind](
+            channels,
+            BackboneOptions(
+                width=encoder.width,
+                depth=encoder.depth,
+                until=encoder.until or STAGES[-1],
+                patch=encoder.patch,
+                upsample=encoder.upsample,
+                spatial=encoder.conv == "3d",
+                kernel=encoder.kernel,
+                filters=encoder.filters,
+                window=encoder.window,
+                heads=encoder.heads,
+            ),
+        )
+        head = HEADS[model.head](encoder.width, dropout=encoder.dropout)
         return SiameseNetwork(attention, backbone, head, attend_first=attend_first, gain_noise=gain_noise)
 
     # The members' filters start from different ranges: how much smoothing pays differs between scenes.

@@ -1,4 +1,4 @@
-"""Spatial self-attention (BAM) inside a bounded neighbourhood.
+"""Spatial self-attention inside a bounded neighbourhood, and the default's edge-preserving one.
 
 STANet's basic spatial-temporal attention module (BAM; Chen and Shi 2020, doi 10.3390/rs12101662) lets every pixel
 of a scene attend to every other: N x N weights, which neither fits in memory nor leaves a pixel's score
@@ -11,8 +11,6 @@ the module's ``radius``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from hsi_cd.nn.patch_attention import mean_of_alike
 from hsi_cd.nn.pointwise import PointwiseConv
 
-_MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
+MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
 _OUTSIDE = -torch.inf  # of keys outside the window: even beside a window without data no softmax may see them
 _BLOCK = 4  # queries are answered in blocks of 4 x 4, which share the keys around them
 
@@ -31,7 +29,8 @@ def local_attention(
     """Softmax attention of each pixel over the window around it.
 
     ``out_i = sum_j softmax_j(logit_ij + key_bias_j) value_j`` for all ``j`` no farther than ``radius`` rows and
-    columns from ``i``, with ``logit_ij = query_i . key_j``, or ``-|query_i - key_j|^2 / 2`` for ``distance``.
+    columns from ``i``, with ``logit_ij = query_i . key_j``, or ``-|query_i - key_j|^2 / 2`` for ``distance``. A
+    query may look into several maps at once (T of them, as two dates): one softmax over the windows of all.
 
     Queries are taken in blocks of up to 4 x 4, whose keys are one matrix, and a single patch (one query) is the
     same code with a block of one. Measured on one CPU core (AVX-512, torch 2.13), 32 x 64 queries, a window of
@@ -42,9 +41,9 @@ def local_attention(
 
     Args:
         query: ``(N, D, h, w)``.
-        key: ``(N, D, h + 2 radius, w + 2 radius)``.
-        value: ``(N, V, h + 2 radius, w + 2 radius)``.
-        key_bias: ``(N, 1, h + 2 radius, w + 2 radius)``, added to the logits of each key.
+        key: ``(T N, D, h + 2 radius, w + 2 radius)``, the first of the T maps of every query first.
+        value: ``(T N, V, h + 2 radius, w + 2 radius)``.
+        key_bias: ``(T N, 1, h + 2 radius, w + 2 radius)``, added to the logits of each key.
         radius: half the window.
         distance: take distances instead of products.
 
@@ -67,9 +66,15 @@ def local_attention(
             return x.flatten(2).transpose(1, 2)
         x = F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
         x = x.unfold(2, side, block).unfold(3, side, block)
-        return x.permute(0, 2, 3, 4, 5, 1).reshape(n * rows * cols, side * side, -1)
+        return x.permute(0, 2, 3, 4, 5, 1).reshape(len(x) * rows * cols, side * side, -1)
 
-    q, k, bias = blocks(query, block), blocks(key, span), blocks(key_bias, span)
+    def keys(x: Tensor) -> Tensor:  # (T N, D, H, W) -> (N * rows * cols, T * span * span, D)
+        x = blocks(x, span)
+        return x if maps == 1 else x.reshape(maps, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+
+    maps = len(key) // n
+    outside = _outside_window(block, radius, like=query).repeat(1, maps)
+    q, k, bias = blocks(query, block), keys(key), keys(key_bias)
     if distance:
         # |q - k|^2 = |q|^2 - 2 q . k + |k|^2, and the softmax over keys cancels |q|^2. Measured from the block's
         # own mean, since far from the origin the terms would cancel in most of their digits.
@@ -77,8 +82,8 @@ def local_attention(
         q, k = q - centre, k - centre
         bias = bias - k.square().sum(dim=-1, keepdim=True) / 2
     # The product is added to bias and mask in place: one pass less over the largest array here.
-    logits = (bias.transpose(1, 2) + _outside_window(block, radius, like=query)).baddbmm_(q, k.transpose(1, 2))
-    out = torch.bmm(logits.softmax(dim=-1), blocks(value, span))
+    logits = (bias.transpose(1, 2) + outside).baddbmm_(q, k.transpose(1, 2))
+    out = torch.bmm(logits.softmax(dim=-1), keys(value))
     out = out.reshape(n, rows, cols, block, block, -1).permute(0, 1, 3, 2, 4, 5)
     return out.reshape(n, h + down, w + right, -1)[:, :h, :w].permute(0, 3, 1, 2)
 
@@ -108,63 +113,6 @@ class NoAttention(nn.Module):
         return x1, x2
 
 
-class BAM(nn.Module):
-    """Basic attention module (STANet; doi 10.3390/rs12101662), local and with its residual weight in use.
-
-    ``y_i = x_i + gamma * sum_j softmax_j(q_i . k_j / sqrt(d)) v_j``, with q, k, v by 1 x 1 convolutions, d = C / 8
-    channels in q and k, and gamma learned from 0: training starts from the features without attention. (The
-    published code creates gamma and never uses it.)
-
-    With ``ds`` above 1, keys and values are means over ``ds x ds`` boxes, taken ``ds`` pixels apart from the
-    query's own: the window reaches ``ds`` times as far at the same cost. The boxes are centred on each pixel
-    instead of on a grid over the tile, so any size works and the result does not depend on the tiling.
-    """
-
-    def __init__(self, channels: int, *, window: int, ds: int = 1) -> None:
-        super().__init__()
-        depth = max(1, channels // 8)
-        self.query = PointwiseConv(channels, depth)
-        self.key = PointwiseConv(channels, depth)
-        self.value = PointwiseConv(channels, channels)
-        self.gamma = nn.Parameter(torch.zeros(()))
-        self.reach = window // 2
-        self.ds = ds
-        # A box of even width has no centre pixel: an odd one of at least ds keeps the window symmetric.
-        self.box = ds + 1 - ds % 2
-        self.radius = self.reach * ds + self.box // 2
-
-    def forward(self, x1: Tensor, x2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Attend within each date.
-
-        Args:
-            x1: features of the earlier date, ``(N, C, H, W)``.
-            x2: features of the later date, ``(N, C, H, W)``.
-            valid: where both dates have data, bool ``(N, 1, H, W)``; other pixels are attended by none.
-
-        Returns:
-            Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
-        """
-        return self._attend(x1, valid), self._attend(x2, valid)
-
-    def _attend(self, x: Tensor, valid: Tensor) -> Tensor:
-        inner = crop(x, self.radius)
-        query = self.query(inner) / self.query.out_channels**0.5
-        weight = valid.to(x.dtype)
-        if self.box > 1:
-            # Means over the valid pixels of each box.
-            share = F.avg_pool2d(weight, self.box, stride=1)
-            pooled = F.avg_pool2d(x * weight, self.box, stride=1) / share.clamp_min(1e-6)
-            weight = (share > 0).to(x.dtype)
-        else:
-            pooled = x
-        bias = (1 - weight) * _MASKED
-        attended = dilated_attention(
-            query, self.key(pooled), self.value(pooled), bias, reach=self.reach, dilation=self.ds
-        )
-        attended_inner: Tensor = inner + self.gamma * attended
-        return attended_inner
-
-
 def dilated_attention(
     query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor, *, reach: int, dilation: int
 ) -> Tensor:
@@ -175,9 +123,9 @@ def dilated_attention(
 
     Args:
         query: ``(N, D, h, w)``.
-        key: ``(N, D, h + 2 reach dilation, w + 2 reach dilation)``.
-        value: ``(N, V, ...)``, the size of ``key``.
-        key_bias: ``(N, 1, ...)``, the size of ``key``.
+        key: ``(T N, D, h + 2 reach dilation, w + 2 reach dilation)``.
+        value: ``(T N, V, ...)``, the size of ``key``.
+        key_bias: ``(T N, 1, ...)``, the size of ``key``.
         reach: number of keys to each side.
         dilation: distance of neighbouring keys.
 
@@ -258,7 +206,7 @@ class BilateralBAM(nn.Module):
         Returns:
             Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
         """
-        bias = (~valid) * _MASKED
+        bias = (~valid) * MASKED
         one_patch = x1.shape[-2:] == (2 * self.radius + 1,) * 2
         if one_patch and not (x1.requires_grad or x2.requires_grad):
             filtered = mean_of_alike(x1, x2, self.query.weight.flatten(1), bias)
@@ -281,58 +229,3 @@ class BilateralBAM(nn.Module):
             filtered = filtered + 0.5 * self.noise_gain * self.noise * torch.randn_like(filtered)
         mixed: Tensor = (x + self.gamma * filtered) / (1 + self.gamma.abs())
         return mixed
-
-
-def _no_attention(
-    channels: int,
-    *,
-    window: int,
-    depth: int,
-    ds: int,
-    noise: Tensor,
-    noise_gain: float,
-    tolerance: float,
-    gamma: float,
-) -> nn.Module:
-    return NoAttention()
-
-
-def _bam(
-    channels: int,
-    *,
-    window: int,
-    depth: int,
-    ds: int,
-    noise: Tensor,
-    noise_gain: float,
-    tolerance: float,
-    gamma: float,
-) -> nn.Module:
-    return BAM(channels, window=window, ds=ds)
-
-
-def _bilateral(
-    channels: int,
-    *,
-    window: int,
-    depth: int,
-    ds: int,
-    noise: Tensor,
-    noise_gain: float,
-    tolerance: float,
-    gamma: float,
-) -> nn.Module:
-    return BilateralBAM(
-        channels,
-        depth=depth,
-        window=window,
-        noise=noise,
-        noise_gain=noise_gain,
-        tolerance=tolerance,
-        gamma=gamma,
-    )
-
-
-ATTENTIONS: dict[str, Callable[..., nn.Module]] = {"none": _no_attention, "bam": _bam, "bilateral": _bilateral}
-"""Attention modules by name; builders take ``channels, *, window, depth, ds, noise, noise_gain, tolerance,
-gamma``."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
@@ -34,7 +32,12 @@ def feature_distance(f1: Tensor, f2: Tensor, weight: Tensor | None = None, *, ep
 
 
 class DistanceHead(nn.Module):
-    """``b + alpha d``, with ``d`` the learned weighted distance: a score that only grows with the distance."""
+    """``b + alpha d``, with ``d`` the learned weighted distance: a score that only grows with the distance.
+
+    ``-b / alpha`` is the learned threshold of the distance.
+    """
+
+    symmetric = True
 
     def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -51,6 +54,44 @@ class DistanceHead(nn.Module):
         return self.bias + self.alpha * self.measure(f1, f2)
 
 
+class _ScaledDistance(nn.Module):
+    """``b + alpha d`` of a distance that learns nothing itself."""
+
+    symmetric = True
+
+    def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(()))
+        self.bias = nn.Parameter(torch.tensor(-2.0))
+
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The distance itself, ``(N, 1, H, W)``."""
+        raise NotImplementedError
+
+    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
+        return self.bias + self.alpha * self.measure(f1, f2)
+
+
+class EuclideanHead(_ScaledDistance):
+    """``b + alpha d``, with ``d`` the plain Euclidean distance over the channels, as STANet measures change."""
+
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The distance itself, ``(N, 1, H, W)``."""
+        return feature_distance(f1, f2)
+
+
+class CosineHead(_ScaledDistance):
+    """``b + alpha (1 - cos(f1, f2))``: the angle between the features, whatever their lengths.
+
+    As the spectral angle (Kruse et al. 1993, doi 10.1016/0034-4257(93)90013-N) it does not see brightness.
+    """
+
+    def measure(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """One minus the cosine, ``(N, 1, H, W)``, 0 to 2."""
+        return 1 - F.cosine_similarity(f1, f2, dim=1).unsqueeze(1)
+
+
 class DistanceMLPHead(nn.Module):
     """The weighted distance plus a small perceptron on ``|f1 - f2|`` and ``f1 + f2``.
 
@@ -58,6 +99,8 @@ class DistanceMLPHead(nn.Module):
     the pixel is (the sum) and how it differs (the absolute difference) decide together, and both are the same
     whichever date comes first.
     """
+
+    symmetric = True
 
     def __init__(self, channels: int, *, dropout: float = 0.1) -> None:
         super().__init__()
@@ -78,5 +121,52 @@ class DistanceMLPHead(nn.Module):
         return logits
 
 
-HEADS: dict[str, Callable[..., nn.Module]] = {"distance": DistanceHead, "distance_mlp": DistanceMLPHead}
-"""Heads by name; each builder takes ``channels, *, dropout``."""
+class _PerceptronHead(nn.Module):
+    """A perceptron with one hidden layer on what :meth:`combine` makes of both dates."""
+
+    def __init__(self, inputs: int, channels: int, *, dropout: float) -> None:
+        super().__init__()
+        self.hidden = PointwiseConv(inputs, channels)
+        self.out = PointwiseConv(channels, 1)
+        self.activation = nn.GELU()
+        self.dropout = nn.Dropout(dropout)
+        initialise(self)
+
+    def combine(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """Features of both dates as one map ``(N, inputs, H, W)``."""
+        raise NotImplementedError
+
+    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
+        hidden = self.activation(self.hidden(self.dropout(self.combine(f1, f2))))
+        logits: Tensor = self.out(self.dropout(hidden))
+        return logits
+
+
+class DifferenceHead(_PerceptronHead):
+    """A perceptron on ``|f1 - f2|`` (FC-Siam-diff; Daudt et al. 2018, doi 10.1109/ICIP.2018.8451652)."""
+
+    symmetric = True
+
+    def __init__(self, channels: int, *, dropout: float = 0.1) -> None:
+        super().__init__(channels, channels, dropout=dropout)
+
+    def combine(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The absolute difference, ``(N, C, H, W)``."""
+        return (f1 - f2).abs()
+
+
+class ConcatenationHead(_PerceptronHead):
+    """A perceptron on both dates' features side by side (FC-Siam-conc; doi 10.1109/ICIP.2018.8451652).
+
+    The only head that can tell the dates apart: from bare soil to crop may be a change, and back none.
+    """
+
+    symmetric = False
+
+    def __init__(self, channels: int, *, dropout: float = 0.1) -> None:
+        super().__init__(2 * channels, channels, dropout=dropout)
+
+    def combine(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """The earlier date's channels, then the later's, ``(N, 2 C, H, W)``."""
+        return torch.cat([f1, f2], dim=1)

@@ -11,7 +11,7 @@ from hsi_cd.nn.attention import crop
 class SiameseNetwork(nn.Module):
     """One encoder for both dates, spatial attention over a neighbourhood, then the pairwise distance.
 
-    Nothing inside pads, so a window of a scene gives the same numbers as its patches one by one.
+    Nothing inside pads between pixels, so a window of a scene gives the same numbers as its patches one by one.
 
     Args:
         attention: maps a pair of maps and a validity mask to a pair of maps; has ``radius``.

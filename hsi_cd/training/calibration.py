@@ -12,7 +12,14 @@ from hsi_cd.detectors.siamese import Calibration
 _PRIOR = 8.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
 
 
-def calibrate(logits: NDArray[np.float64], target: NDArray[np.float64]) -> Calibration:
+def uncalibrated(threshold: str | float = "validation") -> Calibration:
+    """Logits taken at their word; the threshold is the one that is set, else a probability of one half."""
+    return Calibration() if isinstance(threshold, str) else Calibration(threshold=threshold)
+
+
+def calibrate(
+    logits: NDArray[np.float64], target: NDArray[np.float64], *, threshold: str | float = "validation"
+) -> Calibration:
     """Fit Platt's sigmoid to held-out logits, then choose the threshold.
 
     The slope and offset maximise the likelihood of the held-out labels (Platt 1999), drawn towards 1 and 0 so
@@ -22,10 +29,14 @@ def calibrate(logits: NDArray[np.float64], target: NDArray[np.float64]) -> Calib
     Args:
         logits: of pixels that the network was not trained on, ``(N,)``.
         target: 1 changed, 0 unchanged, ``(N,)``.
+        threshold: ``validation`` chooses it so; a probability is kept; ``learned`` leaves the logits as they are,
+            so that the head's own bias, learned with all else, decides: changed from logit 0 on.
 
     Returns:
         The calibration.
     """
+    if threshold == "learned":
+        return uncalibrated()
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slope, offset = parameters
@@ -39,11 +50,22 @@ def calibrate(logits: NDArray[np.float64], target: NDArray[np.float64]) -> Calib
     fit = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, bounds=[(0.05, 20), (-20, 20)])
     slope, offset = (float(value) for value in fit.x)
     probability = scipy.special.expit(slope * logits + offset)
-    return Calibration(slope, offset, best_expected_threshold(probability))
+    return Calibration(slope, offset, _chosen(threshold, probability))
+
+
+def _chosen(
+    threshold: str | float, probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> float:
+    return best_expected_threshold(probability, weight) if isinstance(threshold, str) else threshold
 
 
 def with_share(
-    calibration: Calibration, logits: NDArray[np.float64], target: NDArray[np.float64], *, share: float
+    calibration: Calibration,
+    logits: NDArray[np.float64],
+    target: NDArray[np.float64],
+    *,
+    share: float,
+    threshold: str | float = "validation",
 ) -> Calibration:
     """A calibration for a scene in which change is as common as ``share``, not as among the labels.
 
@@ -55,12 +77,15 @@ def with_share(
         logits: of the labelled pixels, held out, ``(N,)``.
         target: 1 changed, 0 unchanged, ``(N,)``, both present.
         share: of changed pixels in the scene, between 0 and 1.
+        threshold: as for :func:`calibrate`.
     """
+    if threshold == "learned":
+        return calibration
     drawn = target.mean()
     offset = calibration.offset + float(scipy.special.logit(share) - scipy.special.logit(drawn))
     weight = np.where(target == 1, share / drawn, (1 - share) / (1 - drawn))
     probability = scipy.special.expit(calibration.slope * logits + offset)
-    return Calibration(calibration.slope, offset, best_expected_threshold(probability, weight))
+    return Calibration(calibration.slope, offset, _chosen(threshold, probability, weight))
 
 
 def best_expected_threshold(probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:

@@ -19,6 +19,7 @@ from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_
 from hsi_cd.errors import CheckpointError, ConfigError, LabelError
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
+from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.loop import train
 from hsi_cd.training.self_training import (
     CertainPixels,
@@ -29,6 +30,7 @@ from hsi_cd.training.self_training import (
     worth_asking,
 )
 from hsi_cd.training.tracking import Tracker
+from hsi_cd.training.weight_files import load_resnet_weights
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,12 @@ def _train_network(
 ) -> tuple[SiameseDetector, dict[str, Any]]:
     earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
     detector, _ = fit_siamese(pair, config)
+    frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
+    backbone = config.model.backbone
     if earlier is not None:
         detector = _with_state(detector, earlier, config)
+    elif backbone.weights is not None:
+        load_resnet_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
     detector.network.to(device)
 
     def save(name: str, state: SiameseDetector, training: dict[str, Any]) -> None:

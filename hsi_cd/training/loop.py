@@ -30,6 +30,7 @@ from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import stratified_folds
 from hsi_cd.scene import UNLABELLED
 from hsi_cd.training.batches import Batches, make_batches
+from hsi_cd.training.freezing import freeze
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.seeding import random_state, restore_random_state
 from hsi_cd.training.self_training import CertainPixels
@@ -120,6 +121,7 @@ def train(
         if _is_stale(progress, config):  # resumed after it had ended
             break
         network.train()
+        freeze(network, config.freeze, epoch=epoch)
         losses = []
         for step in batches.steps(batches.orders(generator)):
             taught = 0.0
@@ -153,7 +155,9 @@ def train(
 
         last = progress.epoch == plan.epochs
         if last or progress.epoch % config.validate_every == 0:
-            found = validate(stepper.judged, source, pixels, target, folds, share=share)
+            found = validate(
+                stepper.judged, source, pixels, target, folds, share=share, threshold=detector.model.threshold
+            )
             curves |= {"loss/val": found.loss, "kappa/val": found.kappa}
             stepper.schedule.validated(found.loss)
             progress.stale = 0 if found.loss < progress.smallest_loss else progress.stale + 1

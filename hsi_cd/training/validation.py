@@ -13,7 +13,7 @@ from hsi_cd.detectors.siamese import Calibration
 from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.siamese import Ensemble
 from hsi_cd.prepare.patches import PatchSource
-from hsi_cd.training.calibration import calibrate, with_share
+from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def validate(
     folds: NDArray[np.int64] | None,
     *,
     share: float | None = None,
+    threshold: str | float = "validation",
 ) -> Validation:
     """Calibrate on the pixels that each member held out, and score them.
 
@@ -51,9 +52,10 @@ def validate(
         target: their classes, ``(N,)``.
         folds: the fold that each is held out in, ``(N,)``; None holds nothing out, and nothing is said.
         share: of the scene that changed, where the labels do not tell it.
+        threshold: see :func:`~hsi_cd.training.calibration.calibrate`.
     """
     if folds is None:
-        return Validation()
+        return Validation(uncalibrated(threshold))
     network.eval()
     total, votes = np.zeros(len(folds)), np.zeros(len(folds))
     with torch.inference_mode():
@@ -65,13 +67,13 @@ def validate(
                 votes[chunk] += 1
     seen = votes > 0
     logits, truth = total[seen] / votes[seen], target[seen].astype(np.float64)
-    calibration = calibrate(logits, truth)
+    calibration = calibrate(logits, truth, threshold=threshold)
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
     loss = float(np.mean(np.logaddexp(0, z) - truth * z))
     if share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
-        calibration = with_share(calibration, logits, truth, share=share)
+        calibration = with_share(calibration, logits, truth, share=share, threshold=threshold)
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
 
 

@@ -35,6 +35,14 @@ KINDS = {
         "backbone": {"kind": "spectral_spatial"},
     },
     "no attention": {"attention": {"kind": "none"}, "backbone": {"kind": "pointwise"}},
+    "strides": {
+        "attention": {"kind": "channel", "place": "features", "window": 3},
+        "backbone": {"kind": "resnet18", "until": "layer2", "patch": 5},
+    },
+    "pyramid": {
+        "attention": {"kind": "pam", "window": 3, "scales": [1, 2]},
+        "backbone": {"kind": "transformer", "window": 3},
+    },
 }
 
 

@@ -1,12 +1,14 @@
-from collections.abc import Callable
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hsi_cd.nn.attention import BAM, BilateralBAM, NoAttention, crop, dilated_attention, local_attention
+from hsi_cd.nn.attention import BilateralBAM, NoAttention, crop, dilated_attention, local_attention
+from hsi_cd.nn.bam import BAM, PAM, SpatialAttention
+from hsi_cd.nn.blocks import ATTENTIONS, AttentionOptions
+from hsi_cd.nn.channel_attention import CBAM, ChannelAttention
+from hsi_cd.nn.cost import PeakMemory
 
 size = st.integers(1, 19)
 
@@ -29,9 +31,10 @@ def patches(x: Tensor, radius: int, step: int = 1) -> dict[tuple[int, int], Tens
 def naively(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, radius: int, distance: bool = False, step: int = 1
 ) -> Tensor:
-    """Softmax attention, pixel by pixel."""
+    """Softmax attention, pixel by pixel, over the windows of one map or several."""
     out = query.new_zeros(len(query), value.shape[1], *query.shape[2:])
-    keys, values, biases = (patches(x, radius, step) for x in (key, value, bias))
+    each = [[patches(part, radius, step) for part in x.split(len(query))] for x in (key, value, bias)]
+    keys, values, biases = ({at: torch.cat([m[at] for m in maps], dim=-1) for at in maps[0]} for maps in each)
     for (r, c), k in keys.items():
         q = query[:, :, r, c, None]
         logits = -(q - k).square().sum(dim=1) / 2 if distance else (q * k).sum(dim=1)
@@ -40,25 +43,34 @@ def naively(
     return out
 
 
-def inputs(h: int, w: int, margin: int, channels: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    whole = (h + 2 * margin, w + 2 * margin)
-    query, key = randn(2, channels, h, w, seed=seed), randn(2, channels, *whole, seed=seed + 1)
-    bias = torch.where(randn(2, 1, *whole, seed=seed + 3) < -1, -1e4, 0.0).double()
-    return query, key, randn(2, 3, *whole, seed=seed + 2), bias
+def inputs(
+    h: int, w: int, margin: int, channels: int, seed: int, maps: int = 1
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    n, whole = 2 * maps, (h + 2 * margin, w + 2 * margin)
+    query, key = randn(2, channels, h, w, seed=seed), randn(n, channels, *whole, seed=seed + 1)
+    bias = torch.where(randn(n, 1, *whole, seed=seed + 3) < -1, -1e4, 0.0).double()
+    return query, key, randn(n, 3, *whole, seed=seed + 2), bias
 
 
 @settings(max_examples=40)
-@given(h=size, w=size, radius=st.integers(0, 3), channels=st.integers(1, 4), distance=st.booleans())
-def test_blocks_of_queries_equal_one_query_at_a_time(h, w, radius, channels, distance) -> None:
-    tensors = inputs(h, w, radius, channels, seed=h * w)
+@given(
+    h=size,
+    w=size,
+    radius=st.integers(0, 3),
+    channels=st.integers(1, 4),
+    distance=st.booleans(),
+    maps=st.integers(1, 3),
+)
+def test_blocks_of_queries_equal_one_query_at_a_time(h, w, radius, channels, distance, maps) -> None:
+    tensors = inputs(h, w, radius, channels, seed=h * w, maps=maps)
     found = local_attention(*tensors, radius=radius, distance=distance)
     torch.testing.assert_close(found, naively(*tensors, radius=radius, distance=distance))
 
 
 @settings(max_examples=30)
-@given(h=size, w=size, reach=st.integers(0, 2), dilation=st.integers(1, 4))
-def test_lattices_equal_keys_that_stand_apart(h: int, w: int, reach: int, dilation: int) -> None:
-    tensors = inputs(h, w, reach * dilation, 2, seed=h + w)
+@given(h=size, w=size, reach=st.integers(0, 2), dilation=st.integers(1, 4), maps=st.integers(1, 2))
+def test_lattices_equal_keys_that_stand_apart(h: int, w: int, reach: int, dilation: int, maps: int) -> None:
+    tensors = inputs(h, w, reach * dilation, 2, seed=h + w, maps=maps)
     found = dilated_attention(*tensors, reach=reach, dilation=dilation)
     torch.testing.assert_close(found, naively(*tensors, radius=reach, step=dilation))
 
@@ -71,7 +83,7 @@ def test_distances_far_from_the_origin_keep_their_digits() -> None:
     torch.testing.assert_close(far, near, atol=1e-3, rtol=0)
 
 
-def bam(channels: int = 16, **options: int) -> BAM:
+def bam(channels: int = 16, **options: int | bool) -> BAM:
     torch.manual_seed(1)
     module = BAM(channels, **options).double()
     with torch.no_grad():
@@ -87,43 +99,126 @@ def scene(channels: int, rows: int, cols: int, *, holes: bool = False) -> tuple[
     return x1, x2, valid
 
 
-def bam_per_patch(module: BAM, x: Tensor, valid: Tensor) -> Tensor:
-    """BAM by its formula at every pixel: boxes around the keys, query times keys, softmax, values."""
+def linear(layer: torch.nn.Conv2d, spectra: Tensor) -> Tensor:
+    return spectra @ layer.weight[:, :, 0, 0].T + layer.bias
 
-    def linear(layer: torch.nn.Conv2d, spectra: Tensor) -> Tensor:
-        return spectra @ layer.weight[:, :, 0, 0].T + layer.bias
 
-    r, half = module.radius, module.box // 2
-    offsets = [(i * module.ds, j * module.ds) for i in range(-module.reach, module.reach + 1)
-               for j in range(-module.reach, module.reach + 1)]  # fmt: skip
-    out = crop(x, r).clone()
-    for n in range(len(x)):
-        for row in range(out.shape[2]):
-            for col in range(out.shape[3]):
-                centre = x[n, :, row + r, col + r]
-                means = []
-                for i, j in offsets:
-                    top, left = row + r + i - half, col + r + j - half
-                    box = (slice(top, top + module.box), slice(left, left + module.box))
-                    inside = valid[n, 0][box]
-                    if inside.any():
-                        means.append(x[n][:, box[0], box[1]][:, inside].mean(dim=1))
-                keys = torch.stack(means)
-                logits = linear(module.key, keys) @ linear(module.query, centre) / module.query.out_channels**0.5
-                attended = torch.softmax(logits, dim=0) @ linear(module.value, keys)
-                out[n, :, row, col] += module.gamma * attended
-    return out
+def gathered(module: SpatialAttention, centre: Tensor, around: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """What one pixel gathers, by the formula: boxes around the keys, query times keys, softmax, values.
+
+    ``centre`` is ``(C,)``; ``around`` holds the square ``(C, p, p)`` of each date that is attended to, and where
+    it is valid.
+    """
+    half, means = module.box // 2, []
+    steps = range(-module.reach, module.reach + 1)
+    for x, valid in around:
+        for i, j in ((i * module.ds, j * module.ds) for i in steps for j in steps):
+            top, left = (x.shape[1] // 2 + offset - half for offset in (i, j))
+            box = (slice(top, top + module.box), slice(left, left + module.box))
+            inside = valid[0][box]
+            if inside.any():
+                means.append(x[:, box[0], box[1]][:, inside].mean(dim=1))
+    keys = torch.stack(means)
+    logits = linear(module.key, keys) @ linear(module.query, centre) / module.query.out_channels**0.5
+    return torch.softmax(logits, dim=0) @ linear(module.value, keys)
+
+
+def assert_equals_its_formula(module: torch.nn.Module, wanted, *, holes: bool) -> None:
+    """``wanted`` gives the two pixels that come of two squares ``(C, p, p)`` and their validity ``(1, p, p)``."""
+    side = 2 * module.radius + 1
+    x1, x2, valid = scene(16, 3 + side, 2 + side, holes=holes)
+    found = module(x1, x2, valid)
+    for n in range(2):
+        for row in range(4):
+            for col in range(3):
+                square = (n, slice(None), slice(row, row + side), slice(col, col + side))
+                for y, expected in zip(found, wanted(x1[square], x2[square], valid[square]), strict=True):
+                    torch.testing.assert_close(y[n, :, row, col], expected)
+
+
+def middle(square: Tensor) -> Tensor:
+    return square[:, square.shape[1] // 2, square.shape[2] // 2]
 
 
 @pytest.mark.parametrize("ds", [1, 2, 3])
+@pytest.mark.parametrize("joint", [False, True])
 @pytest.mark.parametrize("holes", [False, True])
-def test_bam_equals_its_formula_patch_by_patch(ds: int, holes: bool) -> None:
-    module = bam(window=3, ds=ds)
-    r = module.radius
-    x1, x2, valid = scene(16, 5 + 2 * r, 4 + 2 * r, holes=holes)
-    found = module(x1, x2, valid)
-    for y, x in zip(found, (x1, x2), strict=True):
-        torch.testing.assert_close(y, bam_per_patch(module, x, valid))
+def test_bam_equals_its_formula_patch_by_patch(ds: int, joint: bool, holes: bool) -> None:
+    module = bam(window=3, ds=ds, joint=joint)
+
+    def wanted(x1: Tensor, x2: Tensor, valid: Tensor) -> list[Tensor]:
+        both = [(x1, valid), (x2, valid)]
+        return [
+            middle(x) + module.gamma * gathered(module, middle(x), both if joint else [(x, valid)])
+            for x in (x1, x2)
+        ]
+
+    assert_equals_its_formula(module, wanted, holes=holes)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_a_pyramid_equals_its_formula_patch_by_patch(holes: bool) -> None:
+    torch.manual_seed(1)
+    module = PAM(16, window=3, scales=(1, 3)).double()
+    with torch.no_grad():
+        module.gamma.fill_(0.7)
+
+    def wanted(x1: Tensor, x2: Tensor, valid: Tensor) -> list[Tensor]:
+        found = []
+        for x in (x1, x2):
+            scales = [gathered(scale, middle(x), [(x, valid)]) for scale in module.scales]
+            found.append(middle(x) + 0.7 * linear(module.fuse, torch.cat(scales)))
+        return found
+
+    assert module.radius == 4
+    assert_equals_its_formula(module, wanted, holes=holes)
+
+
+def squeezed(module: ChannelAttention, x: Tensor, valid: Tensor, *, maximum: bool) -> Tensor:
+    """The pixel in the middle of a square, its channels weighed by the square."""
+
+    def perceptron(spectrum: Tensor) -> Tensor:
+        first, _, last = module.perceptron
+        return linear(last, torch.nn.functional.gelu(linear(first, spectrum)))
+
+    values = x[:, valid[0]]
+    if not values.numel():
+        values = torch.zeros(len(x), 1, dtype=x.dtype)
+    answer = perceptron(values.mean(dim=1))
+    if maximum:
+        answer = answer + perceptron(values.amax(dim=1))
+    return 2 / (1 + torch.exp(-answer)) * middle(x)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_channel_attention_equals_its_formula_patch_by_patch(holes: bool) -> None:
+    torch.manual_seed(1)
+    module = ChannelAttention(16, window=3).double()
+
+    def wanted(x1: Tensor, x2: Tensor, valid: Tensor) -> list[Tensor]:
+        return [squeezed(module, x, valid, maximum=False) for x in (x1, x2)]
+
+    assert_equals_its_formula(module, wanted, holes=holes)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_cbam_equals_its_formula_patch_by_patch(holes: bool) -> None:
+    torch.manual_seed(1)
+    module = CBAM(16, window=3).double()
+
+    def place(x: Tensor, valid: Tensor) -> Tensor:
+        total, weighed = module.place.bias[0], {}
+        for i in range(7):
+            for j in range(7):
+                square = (slice(None), slice(i, i + 3), slice(j, j + 3))
+                weighed[i, j] = squeezed(module.channel, x[square], valid[square], maximum=True)
+                if valid[0, i + 1, j + 1]:
+                    mean, most = module.place.weight[0, :, i, j]
+                    total = total + mean * weighed[i, j].mean() + most * weighed[i, j].max()
+        return 2 / (1 + torch.exp(-total)) * weighed[3, 3]
+
+    assert module.radius == 4
+    assert_equals_its_formula(module, lambda x1, x2, valid: [place(x, valid) for x in (x1, x2)], holes=holes)
 
 
 def test_bam_has_an_eighth_of_the_channels_in_queries_and_keys() -> None:
@@ -158,16 +253,22 @@ def bilateral(channels: int = 6, **options: float) -> BilateralBAM:
     return BilateralBAM(channels, depth=4, window=5, noise=noise, **options).double().eval()
 
 
-ATTENTIVE: list[Callable[[], torch.nn.Module]] = [
-    lambda: bam(window=5),
-    lambda: bam(window=3, ds=2),
-    lambda: bilateral(16),
-]
+def by_name(kind: str) -> torch.nn.Module:
+    torch.manual_seed(1)
+    module = ATTENTIONS[kind](16, AttentionOptions(window=3, ds=2, scales=(1, 2))).double()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name == "gamma":
+                parameter.fill_(0.8)
+    return module.eval()
 
 
-@pytest.mark.parametrize("build", ATTENTIVE, ids=["bam", "bam ds", "bilateral"])
-def test_invalid_pixels_are_attended_by_none(build) -> None:
-    module = build()
+ATTENTIVE = sorted(ATTENTIONS.keys() - {"none"})
+
+
+@pytest.mark.parametrize("kind", ATTENTIVE)
+def test_invalid_pixels_are_attended_by_none(kind: str) -> None:
+    module = by_name(kind)
     x1, x2, valid = scene(16, 15, 14, holes=True)
     before = module(x1, x2, valid)
     after = module(*(torch.where(valid, x, 3 + randn(*x.shape, seed=5)) for x in (x1, x2)), valid)
@@ -176,12 +277,25 @@ def test_invalid_pixels_are_attended_by_none(build) -> None:
         torch.testing.assert_close(b[seen], a[seen])
 
 
-@pytest.mark.parametrize("build", ATTENTIVE, ids=["bam", "bam ds", "bilateral"])
-def test_a_window_without_data_still_gives_numbers(build) -> None:
-    module = build()
+@pytest.mark.parametrize("kind", ATTENTIVE)
+def test_a_window_without_data_still_gives_numbers(kind: str) -> None:
+    module = by_name(kind)
     x1, x2, valid = scene(16, 15, 14)
     for y in module(x1 * 0, x2 * 0, torch.zeros_like(valid)):
         assert torch.isfinite(y).all()
+
+
+@pytest.mark.parametrize("kind", ATTENTIVE)
+def test_memory_grows_with_the_pixels_not_with_their_square(kind: str) -> None:
+    """Bytes of all tensors alive at once. N x N weights of the larger scene alone would take 302 MB."""
+    module, peaks = by_name(kind).float(), []
+    for rows in (32, 96):
+        x1, x2, valid = (x.float() if x.is_floating_point() else x for x in scene(16, rows, 64))
+        with torch.inference_mode(), PeakMemory([*module.parameters(), x1, x2, valid]) as memory:
+            module(x1, x2, valid)
+        peaks.append(memory.peak)
+    assert 2 < peaks[1] / peaks[0] < 3.6  # three times as many pixels, a smaller share of them at the edges
+    assert peaks[1] < 60e6
 
 
 def test_a_bilateral_module_starts_as_a_bilateral_filter_over_both_dates() -> None:

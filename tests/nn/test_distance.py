@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from hsi_cd.nn.distance import HEADS, DistanceHead, feature_distance
+from hsi_cd.nn.blocks import HEADS
+from hsi_cd.nn.distance import ConcatenationHead, CosineHead, DistanceHead, EuclideanHead, feature_distance
 
 
 def maps(n: int = 2, channels: int = 5, rows: int = 3, cols: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -51,7 +52,48 @@ def test_the_distance_head_grows_with_the_distance_alone() -> None:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_heads_do_not_care_which_date_comes_first(name: str) -> None:
+def test_heads_say_whether_the_dates_may_be_exchanged(name: str) -> None:
     head = HEADS[name](5, dropout=0.5).double().eval()
     f1, f2 = maps()
-    torch.testing.assert_close(head(f1, f2), head(f2, f1))
+    assert torch.allclose(head(f1, f2), head(f2, f1)) == head.symmetric
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_gradient_is_finite_where_nothing_is_there(name: str) -> None:
+    head = HEADS[name](5, dropout=0.0).double()
+    f1, f2 = (torch.zeros(1, 5, 2, 2, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    head(f1, f2).sum().backward()
+    assert torch.isfinite(f1.grad).all() and torch.isfinite(f2.grad).all()
+
+
+def test_the_euclidean_head_weighs_all_channels_alike() -> None:
+    head = EuclideanHead(5).double()
+    assert sum(p.numel() for p in head.parameters()) == 2
+    with torch.no_grad():
+        head.alpha.fill_(1.5)
+    f1, f2 = maps()
+    for n in range(2):
+        squares = (f1[n, :, 1, 2] - f2[n, :, 1, 2]).square().mean()
+        assert head(f1, f2)[n, 0, 1, 2].item() == pytest.approx(-2 + 1.5 * math.sqrt(float(squares) + 1e-6))
+
+
+def test_the_cosine_head_sees_angles_and_no_lengths() -> None:
+    head = CosineHead(5).double()
+    with torch.no_grad():
+        head.alpha.fill_(3.0)
+    f1, f2 = maps()
+    a, b = f1[1, :, 2, 3], f2[1, :, 2, 3]
+    cosine = float(a @ b / (a.norm() * b.norm()))
+    assert head(f1, f2)[1, 0, 2, 3].item() == pytest.approx(-2 + 3 * (1 - cosine))
+    torch.testing.assert_close(head(5 * f1, 0.2 * f2), head(f1, f2))
+
+
+@pytest.mark.parametrize("name", ["difference", "concatenation"])
+def test_perceptrons_see_both_dates_at_every_pixel(name: str) -> None:
+    head = HEADS[name](5, dropout=0.5).double().eval()
+    f1, f2 = maps()
+    a, b = f1[1, :, 2, 3], f2[1, :, 2, 3]
+    seen = torch.cat([a, b]) if isinstance(head, ConcatenationHead) else (a - b).abs()
+    hidden = torch.nn.functional.gelu(head.hidden.weight[:, :, 0, 0] @ seen + head.hidden.bias)
+    expected = head.out.weight[0, :, 0, 0] @ hidden + head.out.bias[0]
+    assert head(f1, f2)[1, 0, 2, 3].item() == pytest.approx(expected.item())

@@ -1,6 +1,9 @@
 """Every registered combination of parts passes the same tests."""
 
+import io
 import itertools
+import shutil
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -8,15 +11,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hsi_cd.nn.attention import ATTENTIONS, NoAttention, crop
-from hsi_cd.nn.backbones import BACKBONES
-from hsi_cd.nn.distance import HEADS
+from hsi_cd.nn.attention import NoAttention, crop
+from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 
 CHANNELS, WIDTH = 6, 8
 # The bilateral filter starts from the noise of the input: it cannot stand behind the encoder.
-PLACES = [(kind, first) for kind, first in itertools.product(ATTENTIONS, (True, False)) if first or kind == "bam"]
-COMBINATIONS = [(*place, *rest) for place, rest in itertools.product(PLACES, itertools.product(BACKBONES, HEADS))]
+PLACES = [
+    (kind, first) for kind, first in itertools.product(ATTENTIONS, (True, False)) if first or kind != "bilateral"
+]
+EVERY = [(*place, *rest) for place, rest in itertools.product(PLACES, itertools.product(BACKBONES, HEADS))]
+COVERING = list(
+    dict.fromkeys(
+        [
+            *[(kind, first, "pointwise", "distance_mlp") for kind, first in PLACES],
+            *[("bilateral", True, backbone, "distance_mlp") for backbone in BACKBONES],
+            *[("bilateral", True, "pointwise", head) for head in HEADS],
+            # A few that meet where something could go wrong: attention behind strides, over what was normed.
+            ("pam", False, "spectral_spatial", "distance"),
+            ("channel", False, "resnet18", "concatenation"),
+            ("joint_bam", False, "transformer", "cosine"),
+            ("none", True, "resnet50", "difference"),
+            ("channel", True, "inception", "euclidean"),
+        ]
+    )
+)
+"""Every block beside the default's others; all products of blocks are among the slow tests."""
+
+OPTIONS = {
+    "resnet18": [{"until": "layer2"}, {"until": "layer2", "upsample": "transposed"}],
+    "resnet34": [{"until": "layer1", "upsample": "transposed"}],
+    "resnet50": [{"until": "layer1"}],
+    "spectral": [{}, {"spatial": True}],
+}
+"""Ways to build a backbone, the first one in all tests; resnets are cut short, for speed."""
 
 
 def build(
@@ -29,19 +57,24 @@ def build(
     ds: int = 1,
     noise: float = 0.0,
     dropout: float = 0.0,
+    way: int = 0,
 ) -> SiameseNetwork:
     torch.manual_seed(0)
     attended = ATTENTIONS[attention](
         channels if attend_first else WIDTH,
-        window=5,
-        depth=4,
-        ds=ds,
-        noise=torch.linspace(0.1, 0.4, channels),
-        noise_gain=noise,
-        tolerance=3.0,
-        gamma=4.0,
+        AttentionOptions(
+            window=3 if attention == "pam" else 5,
+            depth=4,
+            ds=ds,
+            scales=(1, ds + 1),
+            noise=torch.linspace(0.1, 0.4, channels),
+            noise_gain=noise,
+        ),
     )
-    encoder = BACKBONES[backbone](channels, width=WIDTH, depth=3)
+    options = OPTIONS.get(backbone, [{}])[way]
+    encoder = BACKBONES[backbone](
+        channels, BackboneOptions(**{"width": WIDTH, "patch": 7, "window": 3, "kernel": 3, **options})
+    )
     network = SiameseNetwork(
         attended, encoder, HEADS[head](WIDTH, dropout=dropout), attend_first=attend_first, gain_noise=noise
     )
@@ -49,6 +82,11 @@ def build(
         for name, parameter in network.named_parameters():
             if name.endswith("gamma"):
                 parameter.fill_(0.8)  # BAM's is 0 at the start, which would hide its attention
+        generator = torch.Generator().manual_seed(1)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):  # as after some training, and tame
+                module.running_mean.normal_(0, 0.1, generator=generator)
+                module.running_var.uniform_(1, 3, generator=generator)
     return network.eval()
 
 
@@ -65,7 +103,30 @@ def holes(n: int, rows: int, cols: int) -> Tensor:
     return valid
 
 
-@pytest.mark.parametrize("parts", COMBINATIONS, ids=lambda parts: "-".join(map(str, parts)))
+def assert_window_equals_patches(network: SiameseNetwork, h: int, w: int) -> None:
+    r = network.radius
+    valid = holes(1, h + 2 * r, w + 2 * r)
+    t1, t2 = (t * valid for t in dates(1, CHANNELS, h + 2 * r, w + 2 * r, seed=h * w))
+    with torch.inference_mode():
+        dense = network(t1, t2, valid)[0, 0]
+        side = 2 * r + 1
+        cut = [
+            torch.stack([x[0, :, i : i + side, j : j + side] for i in range(h) for j in range(w)])
+            for x in (t1, t2, valid)
+        ]
+        patches = network(*cut).reshape(h, w)
+    torch.testing.assert_close(dense, patches, atol=1e-5, rtol=1e-5)
+
+
+def combinations() -> list[pytest.ParameterSet]:
+    names = {parts: "-".join([parts[0], "first" if parts[1] else "last", *parts[2:]]) for parts in EVERY}
+    return [
+        pytest.param(parts, id=names[parts], marks=[] if parts in COVERING else [pytest.mark.slow])
+        for parts in EVERY
+    ]
+
+
+@pytest.mark.parametrize("parts", combinations())
 class TestEveryNetwork:
     @pytest.mark.parametrize(("h", "w"), [(1, 1), (1, 6), (9, 5)])
     def test_a_window_gives_one_logit_a_pixel(self, parts, h: int, w: int) -> None:
@@ -75,28 +136,16 @@ class TestEveryNetwork:
         assert logits.shape == (2, 1, h, w)
         assert torch.isfinite(logits).all()
 
-    @pytest.mark.parametrize("channels", [1, 2, 7, 40])
+    @pytest.mark.parametrize("channels", [1, 2, 7, 40, 400])
     def test_any_number_of_bands(self, parts, channels: int) -> None:
         network = build(*parts, channels=channels)
         side = 2 * network.radius + 1
         assert network(*dates(3, channels, side, side)).shape == (3, 1, 1, 1)
 
-    @settings(max_examples=5)
-    @given(h=st.integers(1, 11), w=st.integers(1, 11), ds=st.integers(1, 3))
+    @settings(max_examples=4)
+    @given(h=st.integers(1, 9), w=st.integers(1, 9), ds=st.integers(1, 3))
     def test_a_window_equals_its_patches(self, parts, h: int, w: int, ds: int) -> None:
-        network = build(*parts, ds=ds)
-        r = network.radius
-        valid = holes(1, h + 2 * r, w + 2 * r)
-        t1, t2 = (t * valid for t in dates(1, 6, h + 2 * r, w + 2 * r, seed=h * w))
-        with torch.inference_mode():
-            dense = network(t1, t2, valid)[0, 0]
-            side = 2 * r + 1
-            cut = [
-                torch.stack([x[0, :, i : i + side, j : j + side] for i in range(h) for j in range(w)])
-                for x in (t1, t2, valid)
-            ]
-            patches = network(*cut).reshape(h, w)
-        torch.testing.assert_close(dense, patches, atol=1e-5, rtol=1e-5)
+        assert_window_equals_patches(build(*parts, ds=ds), h, w)
 
     def test_the_radius_is_what_a_logit_depends_on(self, parts) -> None:
         network = build(*parts)
@@ -116,35 +165,118 @@ class TestEveryNetwork:
             if name != "attention.key.bias":
                 assert (parameter.grad != 0).any(), name
 
-    def test_change_has_no_direction(self, parts) -> None:
+    def test_change_has_no_direction_where_the_head_says_so(self, parts) -> None:
         network = build(*parts)
         side = 2 * network.radius + 4
         valid = holes(2, side, side)
         t1, t2 = (t * valid for t in dates(2, 6, side, side))
-        torch.testing.assert_close(network(t2, t1, valid), network(t1, t2, valid), atol=1e-5, rtol=1e-5)
+        back, forth = network(t2, t1, valid), network(t1, t2, valid)
+        assert torch.allclose(back, forth, atol=1e-5, rtol=1e-5) == network.head.symmetric
 
     def test_all_valid_is_the_default(self, parts) -> None:
         network = build(*parts)
-        t1, t2 = dates(1, 6, 13, 14)
-        every = torch.ones(1, 1, 13, 14, dtype=torch.bool)
+        rows, cols = 2 * network.radius + 4, 2 * network.radius + 5
+        t1, t2 = dates(1, 6, rows, cols)
+        every = torch.ones(1, 1, rows, cols, dtype=torch.bool)
         torch.testing.assert_close(network(t1, t2), network(t1, t2, every), rtol=0, atol=0)
 
-    def test_weights_are_all_there_is(self, parts) -> None:
+    def test_a_saved_network_is_the_same_when_loaded(self, parts) -> None:
         network, other = build(*parts), build(*parts)
         with torch.no_grad():
             for value in other.state_dict().values():
-                value.add_(1.0)
-        inputs = dates(1, 6, 13, 14)
+                value.add_(1)
+        side = 2 * network.radius + 2
+        inputs = dates(1, 6, side, side)
         assert not torch.equal(other(*inputs), network(*inputs))
-        other.load_state_dict(network.state_dict())
+        file = io.BytesIO()
+        torch.save(network.state_dict(), file)
+        file.seek(0)
+        other.load_state_dict(torch.load(file, weights_only=True))
         torch.testing.assert_close(other(*inputs), network(*inputs), rtol=0, atol=0)
 
     def test_disturbed_only_while_training(self, parts) -> None:
         network = build(*parts, noise=1.0, dropout=0.5)
-        inputs = dates(2, 6, 13, 14)
+        side = 2 * network.radius + 2
+        inputs = dates(2, 6, side, side)
         torch.testing.assert_close(network(*inputs), network(*inputs), rtol=0, atol=0)
         network.train()
         assert not torch.equal(network(*inputs), network(*inputs))
+
+    def test_the_same_seed_learns_the_same(self, parts, deterministic) -> None:
+        first, second = (gradients(build(*parts, noise=1.0, dropout=0.5).train()) for _ in range(2))
+        assert [name for name, value in first.items() if not torch.equal(value, second[name])] == []
+
+    def test_half_the_digits_give_nearly_the_same(self, parts) -> None:
+        network = build(*parts)
+        side = 2 * network.radius + 1
+        inputs = dates(2, 6, side, side)
+        logits = network(*inputs)
+        with torch.autocast("cpu", torch.bfloat16):
+            low = network(*inputs)
+            low.float().sum().backward()
+        torch.testing.assert_close(low.float(), logits, atol=0.15, rtol=0.05)
+        assert not torch.equal(low.float(), logits)
+        for name, parameter in network.named_parameters():
+            assert parameter.dtype == torch.float32 and torch.isfinite(parameter.grad).all(), name
+
+
+def gradients(network: SiameseNetwork) -> dict[str, Tensor]:
+    """Of every parameter, after a batch of patches as in training."""
+    torch.manual_seed(1)
+    side = 2 * network.radius + 1
+    network(*dates(4, CHANNELS, side, side)).square().mean().backward()
+    return {name: parameter.grad for name, parameter in network.named_parameters()}
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "way"),
+    [(name, way) for name, ways in OPTIONS.items() for way in range(len(ways))],
+)
+@settings(max_examples=4)
+@given(h=st.integers(1, 6), w=st.integers(1, 6))
+def test_every_way_to_build_a_backbone_keeps_to_its_patch(backbone: str, way: int, h: int, w: int) -> None:
+    assert_window_equals_patches(build("none", True, backbone, "distance", way=way), h, w)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("upsample", ["bilinear", "transposed"])
+@pytest.mark.parametrize("kind", ["resnet18", "resnet34", "resnet50"])
+def test_whole_resnets_keep_to_their_patch(kind: str, upsample: str, monkeypatch) -> None:
+    monkeypatch.setitem(OPTIONS, kind, [{"upsample": upsample, "patch": 13}])
+    assert_window_equals_patches(build("channel", True, kind, "distance_mlp"), 5, 6)
+
+
+def compiled_equals_itself(parts: tuple[str, bool, str, str], backend: str) -> None:
+    torch.compiler.reset()
+    network = build(*parts)
+    side = 2 * network.radius + 3
+    inputs = dates(2, CHANNELS, side, side)
+    compiled = torch.compile(network, backend=backend)
+    expected, found = network(*inputs), compiled(*inputs)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    wanted = torch.autograd.grad(expected.sum(), list(network.parameters()))
+    for a, b in zip(torch.autograd.grad(found.sum(), list(network.parameters())), wanted, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+
+
+def test_a_network_can_be_traced() -> None:
+    """What ``torch.compile`` does before it needs a compiler."""
+    compiled_equals_itself(("joint_bam", False, "resnet18", "cosine"), "eager")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and here is none")
+@pytest.mark.filterwarnings("ignore")  # of the compiler's own
+@pytest.mark.parametrize("parts", COVERING, ids=lambda parts: "-".join(map(str, parts)))
+def test_a_compiled_network_is_the_same(parts) -> None:
+    compiled_equals_itself(parts, "inductor")
 
 
 @pytest.mark.parametrize(("attention", "attend_first"), PLACES)

@@ -6,7 +6,7 @@ from scipy.special import expit
 from sklearn.metrics import cohen_kappa_score
 
 from hsi_cd.detectors.siamese import Calibration
-from hsi_cd.training.calibration import best_expected_threshold, calibrate, with_share
+from hsi_cd.training.calibration import best_expected_threshold, calibrate, uncalibrated, with_share
 
 
 def logistic_data(slope: float, offset: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -122,3 +122,24 @@ def test_the_share_of_the_labels_themselves_changes_nothing_but_the_weights() ->
     same = with_share(fitted, logits, target, share=float(target.mean()))
     assert same.offset == pytest.approx(fitted.offset)
     assert same.threshold == pytest.approx(fitted.threshold)
+
+
+def test_a_threshold_that_is_set_stays_and_the_probabilities_are_the_same() -> None:
+    logits, target = logistic_data(1.5, -2.0, n=500)
+    free, fixed = calibrate(logits, target), calibrate(logits, target, threshold=0.3)
+    assert fixed == Calibration(free.slope, free.offset, 0.3) and free.threshold != 0.3
+    moved = with_share(fixed, logits, target, share=0.5, threshold=0.3)
+    freely = with_share(free, logits, target, share=0.5)
+    assert moved == Calibration(freely.slope, freely.offset, 0.3)
+
+
+def test_a_learned_threshold_takes_the_logits_at_their_word() -> None:
+    logits, target = logistic_data(1.5, -2.0, n=500)
+    found = calibrate(logits, target, threshold="learned")
+    assert found == Calibration(1.0, 0.0, 0.5)
+    assert with_share(found, logits, target, share=0.2, threshold="learned") == found
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [("validation", 0.5), ("learned", 0.5), (0.2, 0.2)])
+def test_without_validation_the_logits_are_taken_at_their_word(threshold: str | float, expected: float) -> None:
+    assert uncalibrated(threshold) == Calibration(1.0, 0.0, expected)

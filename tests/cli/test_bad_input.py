@@ -269,8 +269,8 @@ OPTIONS: dict[str, Case] = {
     "wrong value": (lambda w: w.train("--set", "train.epochs=many"), "train.epochs is 'many'"),
     "value out of range": (lambda w: w.train("--set", "split.fraction=2"), "split.fraction is 2.*less than 1"),
     "value not allowed": (
-        lambda w: w.train("--set", "train.schedule=step"),
-        "train.schedule is 'step'.*'one_cycle'",
+        lambda w: w.train("--set", "train.schedule=stairs"),
+        "train.schedule is 'stairs'.*'one_cycle'",
     ),
     "even window": (lambda w: w.train("--set", "model.attention.window=4"), "window is 4: it must be odd"),
     "set without =": (lambda w: w.train("--set", "train.epochs"), "expected key=value"),

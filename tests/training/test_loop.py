@@ -173,6 +173,79 @@ def test_whatever_is_on_a_run_goes_on_exactly_where_it_stopped(
         assert [line[cut:] for line in ours] == [line[cut:] for line in theirs]
 
 
+@pytest.fixture(scope="module")
+def plain(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, torch.Tensor]:
+    """Weights after two epochs of the default."""
+    _, detector = run(scene, configured(epochs=2), tmp_path_factory.mktemp("plain"), Saved())
+    return detector.network.state_dict()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "focal"},
+        {"loss": "cross_entropy"},
+        {"label_smoothing": 0.2},
+        {"class_weight": 1.0, "loss": "bce", "sampler": "hard"},
+        {"sampler": "balanced"},
+        {"sampler": "block", "sampler_options": {"block": {"side": 7}}},
+        {"accumulate": 2},
+        {"clip_norm": 1e-3},
+        {"ema": 0.5},
+        {"precision": "bfloat16"},
+        {"schedule": "constant"},
+        {"warmup": 0.5},
+        *({"augment": {name: value}} for name, value in VARIED.items()),
+        *({"augment": {name: False}} for name in ("flips", "turns", "date_swap")),
+        {"augment": {"mixup": 0.0}},
+    ],
+    ids=str,
+)
+def test_every_setting_reaches_what_is_learned(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray],
+    plain: dict[str, torch.Tensor],
+    tmp_path: Path,
+    change: dict[str, Any],
+) -> None:
+    _, detector = run(scene, configured(epochs=2, **change), tmp_path, Saved())
+    assert any(not torch.equal(value, plain[name]) for name, value in detector.network.state_dict().items())
+
+
+def test_steps_of_two_batches_are_steps_of_batches_of_twice_the_size(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    still = {"augment": {"mixup": 0.0, "noise": 0.0, "gain_noise": 0.0, "flips": False, "turns": False}}
+    still["augment"]["date_swap"] = False
+    model = {"backbone": MODEL["backbone"] | {"dropout": 0.0}}
+    ends = []
+    for name, sizes in (("two", {"batch_size": 6, "accumulate": 2}), ("one", {"batch_size": 12})):
+        _, detector = run(scene, configured(model, **still, **sizes), tmp_path / name, Saved())
+        ends.append(detector.network.state_dict())
+    for name, value in ends[0].items():
+        torch.testing.assert_close(value, ends[1][name], rtol=1e-3, atol=1e-4)
+    rows = [(tmp_path / name / "curves.csv").read_text().splitlines()[1:] for name in ("two", "one")]
+    losses = [[float(row.split(",")[1]) for row in run] for run in rows]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3) and len(losses[0]) == 8
+
+
+def test_the_rate_falls_when_the_validation_loss_does_not(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    options = {"plateau": {"patience": 0, "factor": 0.5}}
+    config = configured(lr=30.0, schedule="plateau", schedule_options=options, epochs=24)
+    run(scene, config, tmp_path, Saved())
+    rows = [row.split(",") for row in (tmp_path / "curves.csv").read_text().splitlines()[1:]]
+    best, rate, expected = np.inf, 30.0, []
+    for row in rows:
+        expected.append(rate)  # told before the validation of the same epoch moves it
+        if row[2]:
+            rate *= 1.0 if float(row[2]) < best * (1 - 1e-4) else 0.5
+            best = min(best, float(row[2]))
+    assert [float(row[4]) for row in rows] == expected and expected[-1] < 30
+
+
 EXAMPLES = sorted((Path(__file__).parents[2] / "configs" / "examples").glob("*.yaml"))
 
 

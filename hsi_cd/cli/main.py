@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Learn from a scene's labels, map the scene, and score the map.",
     "schedule": "Show the learning rate over a training: a table, and the curve.",
     "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
+    "mosaic": "Join the parts that predict --shard wrote to one map.",
     "evaluate": "Score a change map against a truth map.",
     "detect": "Map a scene pair without any label or training.",
     "benchmark": "Run methods x scenes x seeds, and print the table.",

@@ -57,6 +57,10 @@ class OutputError(HsiCdError, OSError):
     """An output exists already, or cannot be written."""
 
 
+class ShardError(HsiCdError, ValueError):
+    """Parts of a map do not belong together, are not all there, or cannot be cut as asked."""
+
+
 class DeviceError(HsiCdError, RuntimeError):
     """The device that was asked for is not there."""
 

@@ -9,10 +9,12 @@ import click
 
 from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
 from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
-from hsi_cd.cli.outputs import Extras, extra_options
+from hsi_cd.cli.outputs import Extras, asked_maps, extra_options
 
 if TYPE_CHECKING:
+    from hsi_cd.config import RunConfig
     from hsi_cd.detectors.base import Detector
+    from hsi_cd.detectors.methods import Method
     from hsi_cd.scene import ScenePair
 
 EPILOG = """\b
@@ -20,6 +22,7 @@ Examples:
   hsi-cd detect --t1 before.tif --t2 after.tif --output change.tif
   hsi-cd detect --method irmad --dataset taizhou --output change.tif --score score.tif
   hsi-cd detect --method cva --set threshold=otsu --t1 a.tif --t2 b.tif --output change.tif
+  hsi-cd detect --t1 a.tif --t2 b.tif --save auto.pt      # then predict --checkpoint auto.pt --shard 1/8
 """
 
 
@@ -29,10 +32,14 @@ Examples:
 @contract_options
 @drop_option
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
-)
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Change map (GeoTIFF).")
 @click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Scores (GeoTIFF, float32).")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep what was measured as a checkpoint for hsi-cd predict; without --output, nothing is mapped now.",
+)
 @click.option(
     "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
 )
@@ -59,8 +66,9 @@ def detect(
     contract: Contract,
     dropped: tuple[str, ...],
     assignments: tuple[str, ...],
-    output: Path,
+    output: Path | None,
     score: Path | None,
+    save: Path | None,
     like: Path | None,
     seed: int,
     extras: Extras,
@@ -73,14 +81,14 @@ def detect(
     change map like predict does.
     """
     check_scene_options(dataset, t1, t2)
-    if score is not None and score.absolute() == output.absolute():
-        raise click.UsageError(f"--output and --score are both {output}: give each map a file of its own")
+    if output is None and (save is None or score is not None or extras != Extras()):
+        raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
     from hsi_cd.config import parse_assignment
     from hsi_cd.io import check_output
 
-    for target in (output, score):
-        if target is not None:
-            check_output(target, overwrite=overwrite)
+    asked_maps(output, score, overwrite=overwrite)
+    if save is not None:
+        check_output(save, overwrite=overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
     pair = open_scene(
         dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
@@ -98,37 +106,53 @@ def detect(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
     pair = choose_bands(pair, **drop_settings(dropped))
-    detector = chosen.fit(pair, options=options, seed=seed) if chosen.fit else _train(pair, method, options, seed)
-    write_maps(
-        detector,
-        pair,
-        change=output,
-        score=score,
-        grid=grid,
-        cog=extras.cog,
-        vector=extras.vector,
-        min_area=extras.min_area,
-        memory=memory,
-        overwrite=overwrite,
+    fit = chosen.fit
+    detector = (
+        fit(pair, options=options, seed=seed) if fit else _train(pair, _configuration(chosen, options, seed))
     )
-    click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
+    if save is not None:
+        from hsi_cd.training.checkpoint import save_checkpoint
+
+        config = _configuration(chosen, options, seed)
+        save_checkpoint(save, detector, method=chosen.name, config=config.model_dump())
+        click.echo(f"checkpoint: {save}")
+    if output is not None:
+        write_maps(
+            detector,
+            pair,
+            change=output,
+            score=score,
+            grid=grid,
+            cog=extras.cog,
+            vector=extras.vector,
+            min_area=extras.min_area,
+            memory=memory,
+            overwrite=overwrite,
+        )
+        click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
     if extras.vector is not None:
         click.echo(f"changed regions: {extras.vector}")
     click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
 
 
-def _train(pair: ScenePair, method: str, options: dict[str, Any], seed: int) -> Detector:
+def _configuration(method: Method, options: dict[str, Any], seed: int) -> RunConfig:
+    """The configuration with which hsi-cd train would come by the same detector."""
+    from hsi_cd.config import resolve
+
+    settings = options if method.fit is None else {"options": options}
+    return resolve([("--set", settings), ("options", {"method": method.name, "seed": seed})])
+
+
+def _train(pair: ScenePair, config: RunConfig) -> Detector:
     """A network that teaches itself; what a run folder would hold is dropped."""
     import tempfile
 
     import numpy as np
 
-    from hsi_cd.config import resolve
     from hsi_cd.training.learn import learn
     from hsi_cd.training.seeding import choose_device, seed_everything
 
-    config = resolve([("--set", options), ("options", {"method": method, "seed": seed})])
-    generator = seed_everything(seed, deterministic=config.deterministic)
+    generator = seed_everything(config.seed, deterministic=config.deterministic)
     none = np.empty(0, dtype=np.int64)
     with tempfile.TemporaryDirectory() as folder:
         device = choose_device(config.device)

@@ -14,12 +14,14 @@ import click
 
 from hsi_cd import __version__
 from hsi_cd.errors import HsiCdError, unknown_name
+from hsi_cd.training.distributed import first_to_speak, launched
 
 COMMANDS = {
     "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",
     "train": "Learn from a scene's labels, map the scene, and score the map.",
     "schedule": "Show the learning rate over a training: a table, and the curve.",
     "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
+    "mosaic": "Join the parts that predict --shard wrote to one map.",
     "evaluate": "Score a change map against a truth map.",
     "detect": "Map a scene pair without any label or training.",
     "benchmark": "Run methods x scenes x seeds, and print the table.",
@@ -70,6 +72,12 @@ class LazyGroup(click.Group):
         """Find the command; for an unknown name, the error says the nearest."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise unknown_name("command", args[0], COMMANDS)
+        team = launched()
+        if team is not None and args[0] != "train":
+            raise click.UsageError(
+                f"torchrun started {team.size} processes, but {args[0]} runs in one: start it without torchrun; "
+                "predict --shard maps a scene in several"
+            )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -172,5 +180,6 @@ def _one_line(error: BaseException) -> str:
 
 
 def _complain(message: str, *, code: int) -> int:
-    click.echo(f"hsi-cd: error: {message}", err=True)
+    if first_to_speak():
+        click.echo(f"hsi-cd: error: {message}", err=True)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +44,36 @@ class Extras:
         if self.vector is not None:
             check_output(self.vector, overwrite=overwrite)
             check_vector(self.vector, grid)
+
+
+def asked_maps(
+    output: Path | None, score: Path | None, uncertainty: Path | None = None, *, overwrite: bool
+) -> dict[str, Path]:
+    """The maps that are asked for, by their options, if each could be written to a file of its own.
+
+    Raises:
+        click.UsageError: two of them are one file.
+        OutputError: a file exists or cannot be written.
+    """
+    from hsi_cd.io import check_output
+
+    maps = {"--output": output, "--score": score, "--uncertainty": uncertainty}
+    asked = {option: path for option, path in maps.items() if path is not None}
+    for (first, path), (second, other) in combinations(asked.items(), 2):
+        if path.absolute() == other.absolute():
+            raise click.UsageError(f"{first} and {second} are both {path}: give each map a file of its own")
+    for target in asked.values():
+        check_output(target, overwrite=overwrite)
+    return asked
+
+
+def tell_written(maps: dict[str, Path], extras: Extras) -> None:
+    """Say where the maps of :func:`asked_maps` are, and the polygons."""
+    words = {"--output": "change map", "--score": "change probabilities", "--uncertainty": "uncertainty"}
+    for option, path in maps.items():
+        click.echo(f"{words[option]}: {path}")
+    if extras.vector is not None:
+        click.echo(f"changed regions: {extras.vector}")
 
 
 def extra_options(command: Command) -> Command:

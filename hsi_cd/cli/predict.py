@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 
 from hsi_cd.cli.contract import Contract, contract_options, like_checkpoint
 from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
-from hsi_cd.cli.outputs import Extras, extra_options
+from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, tell_written
 
 if TYPE_CHECKING:
     from hsi_cd.detectors.base import Detector
@@ -23,6 +22,7 @@ Examples:
       --score score.tif --like georeferenced.tif
   hsi-cd predict --checkpoint runs/mine/best.pt --t1 other/a.tif --t2 other/b.tif \\
       --refit-statistics --output other/change.tif
+  hsi-cd predict --checkpoint runs/mine/best.pt --t1 a.tif --t2 b.tif --shard 3/8 --output part-3.tif
 """
 
 
@@ -62,6 +62,11 @@ Examples:
     help="Of a network's products. bfloat16, for GPUs that are fast in it, moves probabilities by about 0.01.",
 )
 @memory_option
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Map only part I of N, some whole rows of the scene; hsi-cd mosaic joins the parts.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def predict(
     checkpoint: Path,
@@ -84,25 +89,24 @@ def predict(
     extras: Extras,
     precision: str,
     memory: int | None,
+    shard: str | None,
     overwrite: bool,
 ) -> None:
     """Map a scene pair with a trained checkpoint. No labels are read.
 
     The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
-    of any height are read, scored and written in bounded memory.
+    of any height are read, scored and written in bounded memory; with --shard, by several processes or nodes.
     """
     check_scene_options(dataset, t1, t2)
     if threshold is not None and math.isnan(threshold):
         raise click.UsageError("--threshold is not a number: give a score, for the network a probability, 0 to 1")
-    maps = {"--output": output, "--score": score, "--uncertainty": uncertainty}
-    asked = {option: path for option, path in maps.items() if path is not None}
-    for (first, path), (second, other) in combinations(asked.items(), 2):
-        if path.absolute() == other.absolute():
-            raise click.UsageError(f"{first} and {second} are both {path}: give each map a file of its own")
-    from hsi_cd.io import check_output
+    if shard is not None and (extras.cog or extras.vector is not None):
+        option = "--cog" if extras.cog else "--vector"
+        raise click.UsageError(f"{option} is for the whole map: give it to hsi-cd mosaic, which joins the shards")
+    from hsi_cd.scene import parse_shard
 
-    for target in asked.values():
-        check_output(target, overwrite=overwrite)
+    part = parse_shard(shard) if shard is not None else None
+    maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
     pair = open_scene(
         dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
     )
@@ -132,13 +136,13 @@ def predict(
         vector=extras.vector,
         min_area=extras.min_area,
         memory=memory,
+        shard=part,
         overwrite=overwrite,
     )
-    words = {"--output": "change map", "--score": "change probabilities", "--uncertainty": "uncertainty"}
-    for option, path in asked.items():
-        click.echo(f"{words[option]}: {path}")
-    if extras.vector is not None:
-        click.echo(f"changed regions: {extras.vector}")
+    if part is not None:
+        rows = part.rows(pair.shape[0])
+        click.echo(f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
+    tell_written(maps, extras)
 
 
 def _lower_precision(detector: Detector, precision: str) -> None:

@@ -20,6 +20,7 @@ Examples:
   hsi-cd train --t1 before.tif --t2 after.tif --truth truth.tif --run runs/mine
   hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
   hsi-cd train --dataset taizhou --run runs/mine --resume
+  torchrun --nproc-per-node 4 -m hsi_cd train --dataset barbara --run-dir runs/mine
 
 configs/default.yaml lists every setting that --set and --config can change.
 """
@@ -36,8 +37,13 @@ configs/default.yaml lists every setting that --set and --config can change.
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
 )
-@click.option(
-    "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/...]."
+@click.option(  # torchrun takes --run, wherever it stands, for the beginning of an option of its own
+    "--run",
+    "--run-dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Run folder [default: runs/...]. With torchrun, write --run-dir.",
 )
 @click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
 @click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
@@ -95,6 +101,11 @@ def train(
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 
+    from hsi_cd.training.distributed import join_team
+    from hsi_cd.training.seeding import choose_device
+
+    gpu = choose_device(config.device).type == "cuda"
+    team = click.get_current_context().with_resource(join_team(gpu=gpu))
     pair = open_scene(
         config.dataset,
         t1,
@@ -115,7 +126,9 @@ def train(
     from hsi_cd.evaluation import score_table
     from hsi_cd.training.run import run_training
 
-    result = run_training(pair, labels, config, folder, resume=resume)
+    result = run_training(pair, labels, config, folder, resume=resume, team=team)
+    if result is None:
+        return
     click.echo(score_table(result))
     click.echo(f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt")
     click.echo(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
 from hsi_cd.detectors.refit import refit_statistics
+from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.inference.scoring import change_map, score_rows
-from hsi_cd.io import atomic_path, check_vector, map_writers, write_regions
-from hsi_cd.scene import CHANGED, Grid, ScenePair
+from hsi_cd.io import MapRows, shard_tags, write_prediction
+from hsi_cd.scene import Grid, ScenePair, Shard
 
 
 def write_maps(
@@ -31,6 +31,7 @@ def write_maps(
     vector: str | os.PathLike[str] | None = None,
     min_area: float = 0.0,
     memory: int | None = None,
+    shard: Shard | None = None,
     overwrite: bool = False,
 ) -> None:
     """Score a scene and write its change map, and its scores and their uncertainty if asked for.
@@ -55,14 +56,18 @@ def write_maps(
         min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
         memory: bytes for the parts of the scene that are on their way at once, see
             :func:`hsi_cd.inference.scoring.rows_per_band`.
+        shard: write this part of the scene alone, for :func:`hsi_cd.io.mosaic.join_shards`; COGs and polygons
+            are for the whole.
         overwrite: whether existing files may be replaced.
 
     Raises:
+        ShardError: there are more shards than rows.
         BandError: the scene's bands are not the detector's.
         GridError: regions of a scene without CRS and transform are asked for.
         CheckpointError: uncertainty is asked of a detector that is no ensemble, or a refit of one that cannot.
         OutputError: an output exists or cannot be written.
     """
+    rows = shard.rows(pair.shape[0]) if shard is not None else slice(0, pair.shape[0])
     check_bands(detector, pair)
     spread = uncertainty is not None
     if spread:
@@ -79,27 +84,30 @@ def write_maps(
         "STATISTICS": "refitted on the scene" if refit else "of the detector",
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
+    if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:
+        tags["PRECISION"] = str(detector.precision).removeprefix("torch.")
     grid = grid or pair.grid
-    if vector is not None:
-        check_vector(vector, grid)
-    changes: list[NDArray[np.uint8]] = []
-    probabilities: list[NDArray[np.float32]] = []
-    with ExitStack() as files:
-        draft = None if vector is None else files.enter_context(atomic_path(vector, overwrite=overwrite))
-        writers = files.enter_context(
-            map_writers(change, score, uncertainty, grid=grid, tags=tags, cog=cog, overwrite=overwrite)
-        )
-        for row, found in score_rows(detector, pair, uncertainty=spread, memory=memory):
-            scores = found[0] if spread else found
-            called = change_map(scores, limit)
-            writers.change.write(row, called)
-            if writers.score is not None:
-                writers.score.write(row, scores)
-            if writers.uncertainty is not None:
-                writers.uncertainty.write(row, found[1])
-            if draft is not None:
-                changes.append(called)
-                probabilities.append(detector.probability(scores)[called == CHANGED])
-        if draft is not None:
-            whole = np.concatenate(changes)
-            write_regions(draft, whole, np.concatenate(probabilities), grid=grid, min_area=min_area)
+    if shard is not None:
+        tags |= shard_tags(shard, pair, grid)
+    write_prediction(
+        _map_rows(detector, pair, rows, limit=limit, spread=spread, memory=memory),
+        change=change,
+        score=score,
+        uncertainty=uncertainty,
+        grid=grid if shard is None else grid.part(rows),
+        tags=tags,
+        cog=cog,
+        vector=vector,
+        probability=detector.probability,
+        min_area=min_area,
+        overwrite=overwrite,
+    )
+
+
+def _map_rows(
+    detector: Detector, pair: ScenePair, rows: slice, *, limit: float, spread: bool, memory: int | None
+) -> Iterator[MapRows]:
+    """The bands of some rows of a scene as they are scored, counted from the first of these rows."""
+    for row, found in score_rows(detector, pair, within=rows, uncertainty=spread, memory=memory):
+        scores = found[0] if spread else found
+        yield MapRows(row - rows.start, change_map(scores, limit), scores, found[1] if spread else None)

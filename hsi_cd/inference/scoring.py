@@ -49,6 +49,7 @@ def score_rows(
     pair: ScenePair,
     *,
     rows: int | None = None,
+    within: slice | None = None,
     uncertainty: bool = False,
     memory: int | None = None,
     progress: bool = True,
@@ -63,6 +64,8 @@ def score_rows(
         detector: a fitted detector.
         pair: the scene.
         rows: height of a band; chosen by :func:`rows_per_band` by default. It changes no score.
+        within: the rows that are wanted, with plain bounds; all by default. Bands are cut as for the whole scene
+            and then to these rows, so that each score has the same bits as in the whole.
         uncertainty: ask the detector how far its members differ, too.
         memory: see :func:`rows_per_band`.
         progress: show a progress bar, if the terminal can.
@@ -77,9 +80,18 @@ def score_rows(
     score = uncertain(detector).score_and_uncertainty if uncertainty else detector.score
     height, width = pair.shape
     step = rows or rows_per_band(pair, detector.radius, memory=memory)
+    wanted = within or slice(0, height)
     starts = tqdm(
-        range(0, height, step), desc="scoring", unit="band", leave=False, disable=None if progress else True
+        range(wanted.start // step * step, wanted.stop, step),
+        desc="scoring",
+        unit="band",
+        leave=False,
+        disable=None if progress else True,
     )
+
+    def cut(start: int, scored: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
+        first = max(wanted.start - start, 0)
+        return start + first, scored[..., first : wanted.stop - start, :]
 
     def read(start: int) -> tuple[int, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         window = slice(start, min(start + step, height))
@@ -94,9 +106,9 @@ def score_rows(
                 waiting.append((start, pool.submit(score, *values)))
                 if len(waiting) > threads:
                     first, scored = waiting.popleft()
-                    yield first, scored.result()
+                    yield cut(first, scored.result())
             for first, scored in waiting:
-                yield first, scored.result()
+                yield cut(first, scored.result())
     finally:
         torch.set_num_threads(threads)
 

@@ -12,7 +12,10 @@ from hsi_cd.io.atomic import (
 from hsi_cd.io.axes import Axes, Expected, parse_axes
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
+from hsi_cd.io.mosaic import join_shards
+from hsi_cd.io.prediction import MapRows, write_prediction
 from hsi_cd.io.regions import check_vector, write_regions
+from hsi_cd.io.shards import ShardSet, read_shards, shard_tags
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
 __all__ = [
@@ -20,14 +23,17 @@ __all__ = [
     "Axes",
     "CubeSource",
     "Expected",
+    "MapRows",
     "MapWriters",
     "MaskPair",
     "RasterWriter",
+    "ShardSet",
     "atomic_path",
     "atomic_paths",
     "check_output",
     "check_vector",
     "infer_scheme",
+    "join_shards",
     "map_shape",
     "map_writers",
     "open_cube",
@@ -36,9 +42,12 @@ __all__ = [
     "read_labels",
     "read_map",
     "read_scores",
+    "read_shards",
     "remove_drafts",
+    "shard_tags",
     "write_json",
     "write_npz",
+    "write_prediction",
     "write_regions",
     "write_text",
 ]

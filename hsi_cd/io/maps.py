@@ -38,6 +38,14 @@ _RASTERS: Mapping[str, tuple[type[np.generic], float, str]] = {
 """Type, no-data value and description of each raster."""
 
 
+def raster_named(description: str | None, dtype: str) -> str | None:
+    """Which raster (``change map``, ``score``, ``uncertainty``) a band's description and type tell, or None."""
+    return next(
+        (name for name, (kind, _, text) in _RASTERS.items() if text == description and np.dtype(kind) == dtype),
+        None,
+    )
+
+
 class RasterWriter:
     """Writes one band from top to bottom.
 

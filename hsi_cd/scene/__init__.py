@@ -7,6 +7,7 @@ from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
 from hsi_cd.scene.matching import check_same_bands
 from hsi_cd.scene.pair import ScenePair
+from hsi_cd.scene.shard import Shard, parse_shard
 from hsi_cd.scene.split import Split
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "LabelScheme",
     "Labels",
     "ScenePair",
+    "Shard",
     "Split",
     "check_same_bands",
     "check_same_grid",
     "cube_from_array",
+    "parse_shard",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from affine import Affine
@@ -52,3 +52,22 @@ class Grid:
         if self.gcps:
             return {"crs": self.gcp_crs, "gcps": list(self.gcps), **sensor}
         return sensor
+
+    def part(self, rows: slice) -> Grid:
+        """The grid of some of its rows, which lie where they lie in the whole.
+
+        Args:
+            rows: the rows, with plain bounds inside the grid.
+        """
+        rpcs = self.rpcs
+        if rpcs is not None:
+            rpcs = RPC(**rpcs.to_dict() | {"line_off": rpcs.line_off - rows.start})
+        return replace(
+            self,
+            rows=rows.stop - rows.start,
+            transform=None if self.transform is None else self.transform @ Affine.translation(0, rows.start),
+            gcps=tuple(
+                GroundControlPoint(p.row - rows.start, p.col, p.x, p.y, p.z, p.id, p.info) for p in self.gcps
+            ),
+            rpcs=rpcs,
+        )

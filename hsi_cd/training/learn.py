@@ -19,6 +19,7 @@ from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_
 from hsi_cd.errors import CheckpointError, ConfigError, LabelError
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
+from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.loop import train
 from hsi_cd.training.self_training import (
@@ -29,7 +30,7 @@ from hsi_cd.training.self_training import (
     trusted_pixels,
     worth_asking,
 )
-from hsi_cd.training.tracking import Tracker
+from hsi_cd.training.tracking import NoTracker, Tracker
 from hsi_cd.training.weight_files import load_resnet_weights
 
 
@@ -71,6 +72,7 @@ def learn(
     generator: np.random.Generator,
     device: torch.device,
     resume: bool = False,
+    team: Team = ALONE,
 ) -> Learned:
     """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
 
@@ -83,8 +85,10 @@ def learn(
         generator: source of the training loop's draws.
         device: where a network computes.
         resume: go on with a network's ``last.pt``, if there is one.
+        team: the processes that train a network together; the first leaves the checkpoints.
 
     Raises:
+        ConfigError: the method does not learn in several processes.
         LabelError: the method needs labels and there is none.
         CheckpointError: the network's checkpoint is of another scene.
     """
@@ -92,6 +96,10 @@ def learn(
     check_taught(config.method, config.split.protocol, pixels)
     started = time.perf_counter()
     if method.fit is not None:
+        if team.size > 1:
+            raise ConfigError(
+                f"{method.name} learns in one process, not in {team.size}: start it without torchrun"
+            )
         taught = (pixels, target) if method.needs_labels else ()
         fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
         save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
@@ -107,7 +115,7 @@ def learn(
         pixels, target = certain_pixels(pair, seed=config.seed)
         beside = Beside()
     detector, facts = _train_network(
-        pair, pixels, target, beside, config, folder, generator=generator, device=device, resume=resume
+        pair, pixels, target, beside, config, folder, generator=generator, device=device, resume=resume, team=team
     )
     return Learned(detector, time.perf_counter() - started, facts)
 
@@ -155,6 +163,7 @@ def _train_network(
     generator: np.random.Generator,
     device: torch.device,
     resume: bool,
+    team: Team,
 ) -> tuple[SiameseDetector, dict[str, Any]]:
     earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
     detector, _ = fit_siamese(pair, config)
@@ -167,14 +176,20 @@ def _train_network(
     detector.network.to(device)
 
     def save(name: str, state: SiameseDetector, training: dict[str, Any]) -> None:
-        save_checkpoint(
-            folder / f"{name}.pt", state, method=config.method, config=config.model_dump(), training=training
-        )
+        if team.leads:
+            save_checkpoint(
+                folder / f"{name}.pt",
+                state,
+                method=config.method,
+                config=config.model_dump(),
+                training=training,
+            )
 
     threads = torch.get_num_threads()
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
-    tracker = Tracker(folder, resume_at=earlier["training"]["progress"]["epoch"] if earlier else 0)
+    passed = earlier["training"]["progress"]["epoch"] if earlier else 0
+    tracker = Tracker(folder, resume_at=passed) if team.leads else NoTracker()
     try:
         progress = train(
             detector,
@@ -188,6 +203,7 @@ def _train_network(
             resume=earlier["training"] if earlier else None,
             certain=beside.certain,
             share=beside.share,
+            team=team,
         )
         tracker.hyperparameters(
             config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from hsi_cd.config import TrainConfig
+from hsi_cd.config import FreezeConfig, TrainConfig
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.errors import CheckpointError
 from hsi_cd.nn.losses import smooth_labels
@@ -30,6 +30,7 @@ from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import stratified_folds
 from hsi_cd.scene import UNLABELLED
 from hsi_cd.training.batches import Batches, make_batches
+from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.seeding import random_state, restore_random_state
@@ -71,6 +72,7 @@ def train(
     resume: dict[str, Any] | None = None,
     certain: CertainPixels | None = None,
     share: float | None = None,
+    team: Team = ALONE,
 ) -> Progress:
     """Train a detector's network; it ends with the best weights, calibrated.
 
@@ -86,11 +88,12 @@ def train(
         resume: what an interrupted training saved, to go on from there to the same weights, bit for bit.
         certain: pixels that teach beside the labels. They judge nothing: validation is by labels alone.
         share: of the scene that changed, if the labels were drawn so many a class; by default theirs.
+        team: the processes that train together; all are given the same.
 
     Returns:
         How it ended.
     """
-    network, device, vary = detector.network, detector.device, config.augment
+    network, device = detector.network, detector.device
     folds = (
         stratified_folds(target, folds=config.folds, seed=int(generator.integers(2**31))) if config.folds else None
     )
@@ -100,7 +103,8 @@ def train(
     plan = batches.plan
     stepper = Stepper(network, config, plan.length, device=device)
     loss_of = build_loss(config, changed=int((target == 1).sum()), unchanged=int((target == 0).sum()))
-    on_distance = config.loss == "contrastive"
+    on_distance, seed = config.loss == "contrastive", torch.initial_seed()
+    forward = team.parallel(network, distance=on_distance, idle=on_distance or config.freeze != FreezeConfig())
     truth = np.full(source.shape, UNLABELLED, dtype=np.uint8)  # what the pictures of errors may know
     truth.ravel()[pixels] = target
     progress = Progress()
@@ -122,31 +126,20 @@ def train(
             break
         network.train()
         freeze(network, config.freeze, epoch=epoch)
+        team.vary_noise(seed, epoch)
         losses = []
         for step in batches.steps(batches.orders(generator)):
             taught = 0.0
             for batch in step:
+                samples = [_sample(batches, positions, source, config, generator) for positions in batch]
+                with stepper.autocast():
+                    outputs = forward([patches for patches, _ in samples])
                 loss = torch.zeros((), device=device)
-                for member, (module, positions) in enumerate(zip(network.members, batch, strict=True)):
-                    varied = draw_variation(
-                        len(positions),
-                        flips=vary.flips,
-                        turns=vary.turns,
-                        date_swap=vary.date_swap,
-                        mixup=vary.mixup,
-                        random=generator,
-                    )
-                    patches = source.cut(torch.from_numpy(batches.pixels[positions]).to(device), varied)
-                    patches = disturb(*patches, config=vary, random=generator)
-                    wanted = varied.blend(torch.from_numpy(batches.target[positions]).float().to(device))
-                    if config.label_smoothing:
-                        wanted = smooth_labels(wanted, smoothing=config.label_smoothing)
-                    with stepper.autocast():
-                        output = module(*patches, distance=on_distance)[:, 0, 0, 0].float()
-                    loss = loss + loss_of(output, wanted)
+                for member, (output, (_, wanted)) in enumerate(zip(outputs, samples, strict=True)):
+                    loss = loss + loss_of(output.float(), wanted)
                     if config.sampler == "hard":
-                        batches.last_loss[member, positions] = each_loss(loss_of, output, wanted)
-                stepper.backward(loss / len(step))
+                        batches.last_loss[member, batch[member]] = each_loss(loss_of, output.float(), wanted)
+                stepper.backward(loss / len(step) * team.size)
                 taught += loss.item() / len(step)
             stepper.step()
             losses.append(taught / len(network.members))
@@ -156,7 +149,14 @@ def train(
         last = progress.epoch == plan.epochs
         if last or progress.epoch % config.validate_every == 0:
             found = validate(
-                stepper.judged, source, pixels, target, folds, share=share, threshold=detector.model.threshold
+                stepper.judged,
+                source,
+                pixels,
+                target,
+                folds,
+                share=share,
+                threshold=detector.model.threshold,
+                team=team,
             )
             curves |= {"loss/val": found.loss, "kappa/val": found.kappa}
             stepper.schedule.validated(found.loss)
@@ -174,7 +174,7 @@ def train(
                 progress.best_calibration = detector.calibration = found.calibration
                 judged = replace(detector, network=stepper.judged)
                 save("best", judged, _training_state(progress, stepper, batches, generator))
-        if config.map_every and (last or progress.epoch % config.map_every == 0):
+        if team.leads and config.map_every and (last or progress.epoch % config.map_every == 0):
             probability = dense_probability(stepper.judged, source)
             tracker.map(progress.epoch, probability, progress.best_calibration.threshold, truth)
             tracker.weights(progress.epoch, stepper.judged)
@@ -191,6 +191,31 @@ def train(
         "best epoch %d of %d, validation Kappa %.4f", progress.best_epoch, progress.epoch, progress.best_kappa
     )
     return progress
+
+
+def _sample(
+    batches: Batches,
+    positions: NDArray[np.int64],
+    source: PatchSource,
+    config: TrainConfig,
+    generator: np.random.Generator,
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Patches of a batch of one member, varied as configured, and their targets ``(N,)``."""
+    vary, device = config.augment, source.valid.device
+    varied = draw_variation(
+        len(positions),
+        flips=vary.flips,
+        turns=vary.turns,
+        date_swap=vary.date_swap,
+        mixup=vary.mixup,
+        random=generator,
+    )
+    patches = source.cut(torch.from_numpy(batches.pixels[positions]).to(device), varied)
+    patches = disturb(*patches, config=vary, random=generator)
+    wanted = varied.blend(torch.from_numpy(batches.target[positions]).float().to(device))
+    if config.label_smoothing:
+        wanted = smooth_labels(wanted, smoothing=config.label_smoothing)
+    return patches, wanted
 
 
 def _is_stale(progress: Progress, config: TrainConfig) -> bool:

@@ -30,6 +30,7 @@ from hsi_cd.prepare.splits import leak_share, make_split, near_training
 from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.checkpoint import file_hash
+from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.learn import check_taught, learn
 from hsi_cd.training.seeding import choose_device, seed_everything
 
@@ -37,8 +38,14 @@ log = logging.getLogger(__name__)
 
 
 def run_training(
-    pair: ScenePair, labels: Labels, config: RunConfig, folder: Path, *, resume: bool = False
-) -> RunResult:
+    pair: ScenePair,
+    labels: Labels,
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    team: Team = ALONE,
+) -> RunResult | None:
     """Split, train, map and judge one scene.
 
     The folder ends with ``config.yaml`` (resolved), ``split.npz``, ``last.pt`` and ``best.pt``, TensorBoard's
@@ -51,9 +58,10 @@ def run_training(
         config: the resolved configuration.
         folder: the run folder; made if it is not there.
         resume: go on with what an interrupted run of the same configuration left in the folder.
+        team: the processes that train together, each given the same; the first alone writes, maps and judges.
 
     Returns:
-        The result, as in ``result.json``.
+        The result, as in ``result.json``; None in the other processes of a team.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -65,8 +73,9 @@ def run_training(
     """
     find_method(config.method)
     pair.check_labels(labels)
-    device = choose_device(config.device)
-    _check_folder(folder, config, resume=resume)
+    device = team.device(choose_device(config.device))
+    if team.leads:
+        _check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
     valid = valid_pixels(pair, usable_bands(pair))
@@ -77,21 +86,32 @@ def run_training(
     split = make_split(labels, seed=config.seed, **config.split.model_dump())
     check_taught(config.method, split.protocol, split.train)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
-    if resume:
-        remove_drafts(folder)
-    else:
-        _make_folder(folder, config)
-    _keep_split(folder / "split.npz", split, resume=resume)
+    if team.leads:
+        if resume:
+            remove_drafts(folder)
+        else:
+            _make_folder(folder, config)
+        _keep_split(folder / "split.npz", split, resume=resume)
 
     target = labels.values.ravel()[split.train].astype(np.int64)
     try:
         learned = learn(
-            pair, split.train, target, config, folder, generator=generator, device=device, resume=resume
+            pair,
+            split.train,
+            target,
+            config,
+            folder,
+            generator=generator,
+            device=device,
+            resume=resume,
+            team=team,
         )
     except HsiCdError:
-        if not resume:
+        if team.leads and not resume:
             _unmake_folder(folder)
         raise
+    if not team.leads:
+        return None
     detector = learned.detector
 
     started = time.perf_counter()

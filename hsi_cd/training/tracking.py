@@ -123,6 +123,18 @@ class Tracker:
         return " ".join([f"{day:<10} {clock:<8} {epoch:>6}", *columns])
 
 
+class NoTracker(Tracker):
+    """Takes curves and keeps none: for the processes of a training that write nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _nothing(self, *_: object, **__: object) -> None:
+        pass
+
+    scalars = map = weights = graph = hyperparameters = flush = close = _nothing
+
+
 def _rows_until(path: Path, epoch: int, *, fields: int) -> list[list[str]]:
     """The rows that an interrupted run wrote up to an epoch."""
     if not epoch or not path.is_file():

@@ -14,6 +14,7 @@ from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.siamese import Ensemble
 from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
+from hsi_cd.training.distributed import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def validate(
     *,
     share: float | None = None,
     threshold: str | float = "validation",
+    team: Team = ALONE,
 ) -> Validation:
     """Calibrate on the pixels that each member held out, and score them.
 
@@ -53,18 +55,21 @@ def validate(
         folds: the fold that each is held out in, ``(N,)``; None holds nothing out, and nothing is said.
         share: of the scene that changed, where the labels do not tell it.
         threshold: see :func:`~hsi_cd.training.calibration.calibrate`.
+        team: the processes that do this together, each its own part of the held-out pixels.
     """
     if folds is None:
         return Validation(uncalibrated(threshold))
     network.eval()
-    total, votes = np.zeros(len(folds)), np.zeros(len(folds))
+    total, votes = np.zeros(len(folds)), np.zeros(len(folds), dtype=np.int64)
     with torch.inference_mode():
         for member, module in enumerate(network.members):
             held = np.flatnonzero(folds == member % (folds.max() + 1))
+            held = held[team.part(len(held))]
             for chunk in np.array_split(held, -(-len(held) // 4096)) if held.size else []:
                 logits = module(*source.cut(torch.from_numpy(pixels[chunk]).to(source.valid.device)))
                 total[chunk] += logits[:, 0, 0, 0].cpu().numpy()
                 votes[chunk] += 1
+    total, votes = team.sum(total), team.sum(votes)
     seen = votes > 0
     logits, truth = total[seen] / votes[seen], target[seen].astype(np.float64)
     calibration = calibrate(logits, truth, threshold=threshold)

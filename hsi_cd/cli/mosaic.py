@@ -1,0 +1,75 @@
+"""``hsi-cd mosaic``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, tell_written
+
+EPILOG = """\b
+Examples:
+  hsi-cd mosaic part-*.tif --output change.tif
+  hsi-cd mosaic part-*.tif part-score-*.tif --output change.tif --score score.tif --cog
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", metavar="SHARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
+)
+@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Change probabilities (GeoTIFF).")
+@click.option(
+    "--uncertainty", type=click.Path(path_type=Path), metavar="FILE", help="Uncertainty of both (GeoTIFF)."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The shards' checkpoint: needed for --vector where a method's scores are no probabilities.",
+)
+@extra_options
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+def mosaic(
+    files: tuple[Path, ...],
+    output: Path,
+    score: Path | None,
+    uncertainty: Path | None,
+    checkpoint: Path | None,
+    extras: Extras,
+    overwrite: bool,
+) -> None:
+    """Join the parts that predict --shard wrote: the same file, byte for byte, as of a single process.
+
+    Shards of change map, scores and uncertainty may be named in any order. Those that are missing, there twice, or
+    not of one prediction (another checkpoint, threshold, scene, grid or number of shards) are refused.
+    """
+    maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
+    from hsi_cd.io import join_shards, read_shards
+
+    shards = read_shards(files)
+    extras.check(shards.grid, overwrite=overwrite)
+    probability = None
+    if checkpoint is not None:
+        import torch
+
+        from hsi_cd.errors import CheckpointError
+        from hsi_cd.training.checkpoint import file_hash, load_detector
+
+        probability = load_detector(checkpoint, device=torch.device("cpu")).probability
+        if file_hash(checkpoint) != shards.tags.get("CHECKPOINT_SHA256"):
+            raise CheckpointError(f"checkpoint {checkpoint} did not make these shards: give the one that did")
+    join_shards(
+        shards,
+        change=output,
+        score=score,
+        uncertainty=uncertainty,
+        cog=extras.cog,
+        vector=extras.vector,
+        probability=probability,
+        min_area=extras.min_area,
+        overwrite=overwrite,
+    )
+    tell_written(maps, extras)

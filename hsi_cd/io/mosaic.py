@@ -1,0 +1,95 @@
+"""The shards of a map joined to the map that a single process would have written, byte for byte."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from hsi_cd.errors import ShardError
+from hsi_cd.io.prediction import MapRows, write_prediction
+from hsi_cd.io.shards import ShardSet
+
+Probability = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From scores to change probabilities."""
+
+
+def join_shards(
+    shards: ShardSet,
+    *,
+    change: str | os.PathLike[str],
+    score: str | os.PathLike[str] | None = None,
+    uncertainty: str | os.PathLike[str] | None = None,
+    cog: bool = False,
+    vector: str | os.PathLike[str] | None = None,
+    probability: Probability | None = None,
+    min_area: float = 0.0,
+    overwrite: bool = False,
+) -> None:
+    """Write the maps of the whole scene, block of rows by block of rows.
+
+    Args:
+        shards: what :func:`hsi_cd.io.shards.read_shards` found.
+        change: file of the change map.
+        score: file of the score raster, or None.
+        uncertainty: file of the uncertainty raster, or None.
+        cog: write Cloud Optimized GeoTIFFs, with overviews.
+        vector: file of the changed regions as polygons, or None. The map is then held in memory.
+        probability: from scores to change probabilities, for polygons of scores that are none themselves.
+        min_area: smallest region kept; see :func:`hsi_cd.io.regions.write_regions`.
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        ShardError: a raster is asked for of which there are no shards, or the other way round.
+        FormatError: a shard is damaged, or the polygons' name tells no format.
+        GridError: polygons are asked for of a scene without CRS and transform.
+        OutputError: a file exists or cannot be written.
+    """
+    asked = {
+        name
+        for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
+        if path is not None
+    }
+    if vector is not None:
+        asked.add("score")  # for the regions' mean probability
+        if shards.tags.get("SCORE_UNIT") != "probability" and probability is None:
+            raise ShardError(
+                "polygons tell the probability of change, which the scores of this method are not: give its "
+                "checkpoint with --checkpoint, or leave --vector out"
+            )
+    for name in sorted(asked - shards.files.keys()):
+        raise ShardError(
+            f"none of the files is a shard of the {name}: name these, too, or do not ask for what needs them"
+        )
+    for name in sorted(shards.files.keys() - asked):
+        raise ShardError(
+            f"{shards.files[name][0].path} is a shard of the {name}, which is not asked for: "
+            f"give --{name} FILE, or leave these shards out"
+        )
+    write_prediction(
+        _rows(shards),
+        change=change,
+        score=score,
+        uncertainty=uncertainty,
+        grid=shards.grid,
+        tags=shards.tags,
+        cog=cog,
+        vector=vector,
+        probability=probability or (lambda scores: scores),
+        min_area=min_area,
+        overwrite=overwrite,
+    )
+
+
+def _rows(shards: ShardSet) -> Iterator[MapRows]:
+    """All rasters side by side; their shards have the same rows, being of one prediction."""
+    names = list(shards.files)
+    bar = tqdm(total=shards.grid.rows, desc="joining", unit="row", leave=False, disable=None)
+    with bar:
+        for blocks in zip(*(shards.blocks(name) for name in names), strict=True):
+            values = {name: block for name, (_, block) in zip(names, blocks, strict=True)}
+            yield MapRows(blocks[0][0], values["change map"], values.get("score"), values.get("uncertainty"))
+            bar.update(len(values["change map"]))

@@ -1,0 +1,91 @@
+"""All files of one prediction, written together from bands of rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.io.atomic import atomic_path
+from hsi_cd.io.maps import map_writers
+from hsi_cd.io.regions import check_vector, write_regions
+from hsi_cd.scene import CHANGED, Grid
+
+
+@dataclass(frozen=True)
+class MapRows:
+    """A band of rows of a prediction.
+
+    Attributes:
+        row: its first row.
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        score: float32 ``(rows, cols)``, NaN for no data; needed for a score raster and for polygons.
+        uncertainty: float32 ``(rows, cols)``, NaN for no data; needed for its raster.
+    """
+
+    row: int
+    change: NDArray[np.uint8]
+    score: NDArray[np.float32] | None = None
+    uncertainty: NDArray[np.float32] | None = None
+
+
+def write_prediction(
+    parts: Iterable[MapRows],
+    *,
+    change: str | os.PathLike[str],
+    score: str | os.PathLike[str] | None = None,
+    uncertainty: str | os.PathLike[str] | None = None,
+    grid: Grid,
+    tags: Mapping[str, str],
+    cog: bool = False,
+    vector: str | os.PathLike[str] | None = None,
+    probability: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    min_area: float = 0.0,
+    overwrite: bool = False,
+) -> None:
+    """Write a change map, and what is asked for beside it. All files appear together, or none.
+
+    Args:
+        parts: the bands of rows, from top to bottom and without gaps.
+        change: file of the change map.
+        score: file of the score raster, or None.
+        uncertainty: file of the uncertainty raster, or None.
+        grid: shape and georeference.
+        tags: text to store in each raster.
+        cog: write Cloud Optimized GeoTIFFs, with overviews.
+        vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
+            since a region may reach over all bands of rows.
+        probability: from scores to change probabilities, for the polygons.
+        min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        FormatError: the polygons' name tells no format.
+        GridError: polygons are asked for on a grid without CRS and transform.
+        OutputError: a file exists or cannot be written.
+    """
+    if vector is not None:
+        check_vector(vector, grid)
+    changes: list[NDArray[np.uint8]] = []
+    probabilities: list[NDArray[np.float32]] = []
+    with ExitStack() as files:
+        draft = None if vector is None else files.enter_context(atomic_path(vector, overwrite=overwrite))
+        writers = files.enter_context(
+            map_writers(change, score, uncertainty, grid=grid, tags=tags, cog=cog, overwrite=overwrite)
+        )
+        for part in parts:
+            writers.change.write(part.row, part.change)
+            if writers.score is not None and part.score is not None:
+                writers.score.write(part.row, part.score)
+            if writers.uncertainty is not None and part.uncertainty is not None:
+                writers.uncertainty.write(part.row, part.uncertainty)
+            if draft is not None and part.score is not None:
+                changes.append(part.change)
+                probabilities.append(probability(part.score)[part.change == CHANGED])
+        if draft is not None:
+            whole = np.concatenate(changes)
+            write_regions(draft, whole, np.concatenate(probabilities), grid=grid, min_area=min_area)

@@ -15,10 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
-from hsi_cd.errors import CheckpointError, ConfigError, LabelError
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.errors import ConfigError, LabelError
 from hsi_cd.scene import ScenePair
-from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
+from hsi_cd.training.checkpoint import load_checkpoint, resumed, save_checkpoint
+from hsi_cd.training.encoders import use_encoders
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.loop import train
 from hsi_cd.training.self_training import (
@@ -86,7 +87,7 @@ def learn(
 
     Raises:
         LabelError: the method needs labels and there is none.
-        CheckpointError: the network's checkpoint is of another scene.
+        CheckpointError: the network's checkpoint, or the encoder it is to start from, is of another scene.
     """
     method = find_method(config.method)
     check_taught(config.method, config.split.protocol, pixels)
@@ -161,9 +162,11 @@ def _train_network(
     frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
     backbone = config.model.backbone
     if earlier is not None:
-        detector = _with_state(detector, earlier, config)
+        detector = resumed(detector, earlier["detector"], config)
     elif backbone.weights is not None:
         load_resnet_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
+    elif config.train.pretrained is not None:
+        use_encoders(Path(config.train.pretrained), detector)
     detector.network.to(device)
 
     def save(name: str, state: SiameseDetector, training: dict[str, Any]) -> None:
@@ -228,14 +231,3 @@ def _decided(detector: Detector) -> dict[str, Any]:
         return {}
     found = {f"threshold_{name}": value for name, value in decision.threshold.found.items()}
     return {"threshold_method": decision.threshold.method, **found}
-
-
-def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:
-    """The detector of a checkpoint, ready to be trained on as it was."""
-    saved = siamese_from_state(checkpoint["detector"], augment=config.train.augment)
-    then, now = saved.transform.weight, detector.transform.weight
-    if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
-        raise CheckpointError(
-            "the run folder's checkpoint is of another scene than this one: resume with the same files"
-        )
-    return saved

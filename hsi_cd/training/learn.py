@@ -198,7 +198,7 @@ def _train_network(
     finally:
         tracker.close()
         torch.set_num_threads(threads)
-    facts = {
+    facts: dict[str, Any] = {
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "validation_kappa": progress.best_kappa,
@@ -206,6 +206,8 @@ def _train_network(
         "certain_pixels": 2 * beside.certain.each_epoch if beside.certain else 0,
         "flops": scene_flops(detector, pair),
     }
+    if config.train.pretrained is not None:
+        facts["pretrained"] = config.train.pretrained
     return detector, facts
 
 

@@ -99,9 +99,7 @@ def test_the_masked_error_is_that_of_a_loop_and_ignores_the_rest() -> None:
     values = torch.from_numpy(random.normal(size=(3, 4, 2, 2))).requires_grad_()
     target, judged = torch.from_numpy(random.normal(size=(3, 4, 2, 2))), torch.rand(3, 4, 2, 2) < 0.4
     error = masked_error(values, target, judged)
-    squares = [
-        (values[at].item() - target[at].item()) ** 2 for at in np.ndindex(3, 4, 2, 2) if judged[at].item()
-    ]
+    squares = [(values[at].item() - target[at].item()) ** 2 for at in np.ndindex(3, 4, 2, 2) if judged[at].item()]
     assert error.item() == pytest.approx(sum(squares) / len(squares), abs=1e-12)
     error.backward()
     assert values.grad is not None

@@ -60,9 +60,7 @@ def test_every_member_starts_from_its_own_encoder_and_the_rest_as_ever(tmp_path:
             torch.testing.assert_close(value, ever.network.state_dict()[name], rtol=0, atol=0)
 
 
-def test_fewer_encoders_than_members_go_round_and_say_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_fewer_encoders_than_members_go_round_and_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = encoders(tmp_path / "encoder.pt", scene())
     started = detector(scene(), {"model": {"members": 3}})
     with caplog.at_level(logging.WARNING):
@@ -82,8 +80,16 @@ def test_without_a_projection_an_encoder_serves_other_scenes_of_its_bands(tmp_pa
 REFUSED: dict[str, tuple[ScenePair, dict[str, Any], str]] = {
     "another scene's components": (scene(seed=1), {}, "components of scene0, which mix the bands in another way"),
     "other channels": (scene(), {"prepare": {"components": 5}}, "takes 6 channels, but the scene has 5"),
-    "other scaling": (scene(), {"prepare": {"scaling": "minmax"}}, "prepare.scaling zscore, but here it is minmax"),
-    "other projection": (scene(), {"prepare": {"projection": "pca"}}, "prepare.projection mnf, but here it is pca"),
+    "other scaling": (
+        scene(),
+        {"prepare": {"scaling": "minmax"}},
+        "scaling zscore, but here it is minmax",
+    ),
+    "other projection": (
+        scene(),
+        {"prepare": {"projection": "pca"}},
+        "projection mnf, but here it is pca",
+    ),
     "another backbone": (
         scene(),
         {"model": {"backbone": {"kind": "spectral_spatial"}}},

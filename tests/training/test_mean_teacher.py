@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import cohen_kappa_score
 from torch import nn
 
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
-from hsi_cd.inference.scoring import score_scene
+from hsi_cd.nn.attention import crop
 from hsi_cd.scene import ScenePair, cube_from_array
-from hsi_cd.training.learn import learn
+from hsi_cd.training.checkpoint import load_checkpoint
 from hsi_cd.training.mean_teacher import MeanTeacher, consistency, pseudo_labels, ramp_up
-from hsi_cd.training.seeding import seed_everything
 from tests.training.test_resume import assert_same_end, resume, saved_times, tensors, wait_for
 
 KINDS = ("mean_teacher", "pseudo_label")
@@ -64,11 +62,8 @@ def scene() -> ScenePair:
 
 
 def configuration(**teacher: Any) -> RunConfig:
-    quick = {
-        "model": {"members": 2},
-        "train": {"teacher": teacher, "certain": 0, "folds": 2, "min_steps": 8, "max_steps": 8, "map_every": 0},
-    }
-    return resolve([("test", quick)])
+    model = {"members": 2, "attention": {"kind": "none"}}
+    return resolve([("test", {"model": model, "train": {"teacher": teacher}})])
 
 
 def network(scene: ScenePair, config: RunConfig) -> SiameseDetector:
@@ -77,7 +72,7 @@ def network(scene: ScenePair, config: RunConfig) -> SiameseDetector:
 
 
 def test_teachers_follow_their_members_by_a_running_mean(scene: ScenePair) -> None:
-    """``teacher = decay teacher + (1 - decay) member``, from the member itself at the start; a loop is the oracle."""
+    """``teacher = decay teacher + (1 - decay) member``, from the member at the start; a loop is the oracle."""
     config = configuration(kind="mean_teacher", decay=0.8)
     detector = network(scene, config)
     teacher = teach(detector, scene, config)
@@ -155,11 +150,10 @@ def test_labelled_pixels_and_pixels_without_data_are_not_drawn(scene: ScenePair)
         detector.network, source, labelled, config.train, steps=10, generator=np.random.default_rng(0)
     )
     teacher(detector.network)
-    r = source.radius
-    inside = source.t1[:, r:-r, r:-r].permute(1, 2, 0)
+    inside = crop(source.t1, source.radius).permute(1, 2, 0)
     shown = {tuple(row) for row in torch.cat(seen).tolist()}
     may = {tuple(pixel) for row in [*range(4, 10), *range(14, 48)] for pixel in inside[row].tolist()}
-    swapped = {tuple(pixel) for pixel in source.t2[:, r:-r, r:-r].flatten(1).T.tolist()}
+    swapped = {tuple(pixel) for pixel in crop(source.t2, source.radius).flatten(1).T.tolist()}
     may_not = {tuple(pixel) for row in [*range(4), *range(10, 14)] for pixel in inside[row].tolist()}
     assert len(shown & may) > 0.8 * len(may) and shown <= may | swapped and not shown & may_not
 
@@ -217,39 +211,4 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     assert not (folder / "result.json").exists()
     resume(cli, words, folder)
     assert_same_end(folder, whole)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_training_with_a_teacher_maps_the_scene(scene: ScenePair, tmp_path: Path, kind: str) -> None:
-    truth = simulate_pair(SimulationOptions(rows=48, cols=40, bands=16)).truth
-    random = np.random.default_rng(0)
-    pixels = np.concatenate([random.choice(np.flatnonzero(truth.ravel() == c), 20, False) for c in (0, 1)])
-    config = resolve(
-        [
-            (
-                "test",
-                {
-                    "model": {"members": 2},
-                    "train": {
-                        "teacher": {"kind": kind},
-                        "certain": 0,
-                        "folds": 2,
-                        "min_steps": 150,
-                        "max_steps": 150,
-                        "map_every": 0,
-                    },
-                },
-            )
-        ]
-    )
-    learned = learn(
-        scene,
-        pixels,
-        truth.ravel()[pixels].astype(np.int64),
-        config,
-        tmp_path,
-        generator=seed_everything(0, deterministic=True),
-        device=torch.device("cpu"),
-    )
-    change = score_scene(learned.detector, scene) >= learned.detector.threshold
-    assert cohen_kappa_score(truth.ravel(), change.ravel()) > 0.5
+    assert len(tensors(load_checkpoint(folder / "last.pt")["training"]["teacher"])) > 20

@@ -53,7 +53,14 @@ def test_a_run_leaves_these_files_and_reads_no_labels(
     names = {path.name for path in folder.iterdir()}
     events = {name for name in names if name.startswith("events.out.tfevents.")}
     assert len(events) == 1
-    assert names - events == {"config.yaml", "curves.csv", "encoder.pt", "last.pt", "pretrain.json"}
+    assert names - events == {
+        "config.yaml",
+        "curves.csv",
+        "encoder.pt",
+        "last.pt",
+        "pretrain.json",
+        "train.log",
+    }
     facts = json.loads((folder / "pretrain.json").read_text())
     assert (facts["task"], facts["encoders"], facts["channels"]) == ("vae", 2, 16)
     assert facts["pixels"]["held_out"] > 0 and set(facts["held_out"]) == {

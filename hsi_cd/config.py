@@ -281,8 +281,7 @@ class PretrainConfig(Section):
 
     @model_validator(mode="after")
     def _has_a_centre(self) -> PretrainConfig:
-        if self.patch % 2 == 0:
-            raise ValueError(f"patch is {self.patch}: it must be odd, with the pixel at its centre")
+        _check_odd(patch=self.patch)
         return self
 
 

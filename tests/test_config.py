@@ -88,6 +88,12 @@ def test_settings_are_judged_together_once_all_are_there() -> None:
         resolve(parts[:1])
 
 
+def test_an_encoder_starts_from_one_file() -> None:
+    weights = {"model": {"backbone": {"kind": "resnet18", "weights": "a.pth"}}}
+    with pytest.raises(ConfigError, match=r"weights and train\.pretrained both start the encoder: set one"):
+        resolve([("a", weights), ("b", {"train": {"pretrained": "encoder.pt"}})])
+
+
 def test_every_task_and_teacher_has_a_builder_and_an_example() -> None:
     examples = [resolve([("", read_config_file(path))]) for path in CONFIGS.glob("examples/*.yaml")]
     tasks = get_args(PretrainConfig.model_fields["task"].annotation)

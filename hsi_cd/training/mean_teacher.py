@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hsi_cd.config import TrainConfig
+from hsi_cd.errors import LabelError
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 from hsi_cd.prepare.augment import draw_variation
 from hsi_cd.prepare.disturbances import disturb
@@ -79,6 +80,9 @@ class MeanTeacher:
         config: the loop's configuration.
         steps: of the whole training.
         generator: its draws are left as they are: the unlabelled pixels are drawn by a generator spawned from it.
+
+    Raises:
+        LabelError: there is no unlabelled pixel.
     """
 
     def __init__(
@@ -99,6 +103,11 @@ class MeanTeacher:
         self._random = generator.spawn(1)[0]
         self._step = 0
         self._unlabelled = np.setdiff1d(np.flatnonzero(source.inside), labelled)
+        if not len(self._unlabelled):
+            raise LabelError(
+                f"train.teacher.kind {config.teacher.kind} learns from unlabelled pixels, but all "
+                f"{len(labelled)} with data are training pixels: set it to none"
+            )
 
     def __call__(self, network: Ensemble) -> Tensor:
         """The loss that unlabelled pixels add to the next step, the sum over the members.
@@ -110,8 +119,6 @@ class MeanTeacher:
         weight = config.weight * ramp_up(self._step, steps=self._ramp)
         self._step += 1
         loss = torch.zeros((), device=self._source.both.device)
-        if not len(self._unlabelled):
-            return loss
         teachers: list[SiameseNetwork] = list(self.average.module.members)  # type: ignore[arg-type]
         for student, teacher in zip(network.members, teachers, strict=True):
             drawn = self._unlabelled[self._random.integers(len(self._unlabelled), size=config.batch_size)]

@@ -15,6 +15,7 @@ from torch import nn
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.errors import LabelError
 from hsi_cd.nn.attention import crop
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.checkpoint import load_checkpoint
@@ -156,6 +157,12 @@ def test_labelled_pixels_and_pixels_without_data_are_not_drawn(scene: ScenePair)
     swapped = {tuple(pixel) for pixel in crop(source.t2, source.radius).flatten(1).T.tolist()}
     may_not = {tuple(pixel) for row in [*range(4), *range(10, 14)] for pixel in inside[row].tolist()}
     assert len(shown & may) > 0.8 * len(may) and shown <= may | swapped and not shown & may_not
+
+
+def test_a_scene_of_labels_alone_has_nothing_to_add(scene: ScenePair) -> None:
+    config = configuration(kind="pseudo_label")
+    with pytest.raises(LabelError, match=r"all 1920 with data are training pixels: set it to none"):
+        teach(network(scene, config), scene, config, tuple(range(48 * 40)))
 
 
 def test_the_draws_of_the_labels_are_left_as_they_are(scene: ScenePair) -> None:

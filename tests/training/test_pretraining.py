@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from hsi_cd.config import RunConfig, resolve
+from hsi_cd.config import BackboneConfig, RunConfig, resolve
 from hsi_cd.detectors.siamese import fit_siamese
+from hsi_cd.nn.pretext import TASKS, Reconstruction
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.encoders import backbones
-from hsi_cd.training.pretraining import CURVES, judge, run_pretraining
+from hsi_cd.training.pretraining import CURVES, both_dates, build_tasks, judge, run_pretraining
 from tests.training.test_resume import saved_times, tensors, wait_for
 
 QUICK = {
@@ -60,7 +61,7 @@ def test_what_is_told_of_held_out_pixels_beats_the_mean(task: str, tmp_path: Pat
         model__members=1,
         pretrain__task=task,
         pretrain__patch=1,
-        pretrain__epochs=30,
+        pretrain__epochs=20,
         pretrain__pixels=1024,
     )
     facts = run_pretraining(low_rank_scene(), config, tmp_path / "run")
@@ -69,7 +70,7 @@ def test_what_is_told_of_held_out_pixels_beats_the_mean(task: str, tmp_path: Pat
     rows = [line.split(",") for line in (tmp_path / "run" / "curves.csv").read_text().splitlines()]
     assert tuple(rows[0]) == ("epoch", *CURVES)
     explained = [float(row[3]) for row in rows[1:] if row[3]]
-    assert len(explained) == 10 and explained[-1] > explained[0] and explained[-1] > 0.8
+    assert len(explained) == 7 and explained[-1] > explained[0] and explained[-1] > 0.8
 
 
 class Mean(torch.nn.Module):
@@ -80,8 +81,6 @@ class Mean(torch.nn.Module):
         self.mean = mean
 
     def forward(self, x: torch.Tensor, valid: torch.Tensor, *, generator: torch.Generator) -> Any:
-        from hsi_cd.nn.pretext import Reconstruction
-
         values, judged = self.mean.expand(x.shape), valid.expand(x.shape)
         return Reconstruction((values - x).square().mean(), {}, x, values, judged)
 
@@ -96,6 +95,24 @@ def test_telling_the_mean_explains_nothing_and_telling_all_explains_all() -> Non
     shifted = judge(torch.nn.ModuleList([Mean(mean + 1)]), source, pixels)
     assert shifted["explained/val"] < 0
     assert shifted["loss/val"] == pytest.approx(found["loss/val"] + 1, rel=1e-4)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", get_args(BackboneConfig.model_fields["kind"].annotation))
+def test_every_backbone_can_be_taught(kind: str, task: str) -> None:
+    """Patches are as wide as the backbone eats, and gradients reach all of it."""
+    small = {"kind": kind, "width": 8, "depth": 2, "until": "layer1"} if "resnet" in kind else {"kind": kind}
+    config = configuration(model__members=1, model__backbone=small, prepare__components=4, pretrain__task=task)
+    detector, _ = fit_siamese(low_rank_scene(rows=20, cols=20), config)
+    tasks = build_tasks(detector, config.pretrain)
+    (encoder,) = backbones(detector)
+    half = tasks[0].patch // 2 + int(encoder.radius)  # type: ignore[arg-type, operator]
+    source = detector.patches(low_rank_scene(rows=20, cols=20), radius=half)
+    told = tasks[0](*both_dates(source, torch.arange(6)), generator=torch.Generator())
+    told.loss.backward()
+    assert torch.isfinite(told.loss)
+    for name, parameter in tasks[0].get_submodule("backbone").named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
 
 
 def test_each_member_learns_from_its_own_start(tmp_path: Path) -> None:

@@ -186,6 +186,17 @@ class FreezeConfig(Section):
     until: Number = 0
 
 
+class TeacherConfig(Section):
+    """What unlabelled pixels teach beside the labels, through a running mean of the network itself."""
+
+    kind: Literal["none", "mean_teacher", "pseudo_label"] = "none"
+    weight: Positive = 1.0
+    ramp: Share = 0.4
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    batch_size: Count = 128
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
 class TrainConfig(Section):
     """The training loop."""
 
@@ -232,6 +243,8 @@ class TrainConfig(Section):
     graph: bool = False
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
+    pretrained: str | None = None
+    teacher: TeacherConfig = TeacherConfig()
 
     @model_validator(mode="after")
     def _fits_together(self) -> TrainConfig:
@@ -245,6 +258,30 @@ class TrainConfig(Section):
         if self.loss == "contrastive" and (self.augment.mixup or self.label_smoothing):
             name = "augment.mixup" if self.augment.mixup else "label_smoothing"
             raise ValueError(f"loss contrastive knows no soft targets, which {name} makes: set train.{name}=0")
+        return self
+
+
+class PretrainConfig(Section):
+    """What encoders learn from a scene without labels, before a training."""
+
+    task: Literal["masked", "vae"] = "masked"
+    epochs: Count = 40
+    pixels: Count = 5000
+    batch_size: Count = 128
+    lr: Positive = 3e-3
+    weight_decay: NotNegative = 1e-2
+    patch: Annotated[int, Field(ge=1, le=31)] = 3
+    hidden: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    contiguous: bool = False
+    latent: Count = 16
+    beta: NotNegative = 1.0
+    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    validate_every: Count = 5
+    save_every: Count = 5
+
+    @model_validator(mode="after")
+    def _has_a_centre(self) -> PretrainConfig:
+        _check_odd(patch=self.patch)
         return self
 
 
@@ -263,6 +300,7 @@ class RunConfig(Section):
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    pretrain: PretrainConfig = PretrainConfig()
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
@@ -271,6 +309,8 @@ class RunConfig(Section):
                 "benchmark takes the algorithm that is fastest at the moment, which does not repeat: "
                 "set deterministic to false with it"
             )
+        if self.model.backbone.weights is not None and self.train.pretrained is not None:
+            raise ValueError("model.backbone.weights and train.pretrained both start the encoder: set one of them")
         if self.train.loss == "contrastive" and self.model.head not in HEADS_WITH_DISTANCE:
             raise ValueError(
                 f"train.loss contrastive learns a distance, which model.head {self.model.head} does not end in: "

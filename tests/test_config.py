@@ -6,7 +6,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hsi_cd.config import (
+    PretrainConfig,
     RunConfig,
+    TeacherConfig,
     TrainConfig,
     dataset_config,
     parse_assignment,
@@ -17,6 +19,7 @@ from hsi_cd.config import (
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import ConfigError, MissingInputError
 from hsi_cd.nn.losses import LOSSES
+from hsi_cd.nn.pretext import TASKS
 from hsi_cd.nn.schedules import SCHEDULES
 from hsi_cd.training.samplers import SAMPLERS
 
@@ -83,6 +86,20 @@ def test_settings_are_judged_together_once_all_are_there() -> None:
     assert resolve(parts).model.backbone.until == "layer2"
     with pytest.raises(ConfigError, match=r"^configuration: model\.backbone: until is 'layer2'"):
         resolve(parts[:1])
+
+
+def test_an_encoder_starts_from_one_file() -> None:
+    weights = {"model": {"backbone": {"kind": "resnet18", "weights": "a.pth"}}}
+    with pytest.raises(ConfigError, match=r"weights and train\.pretrained both start the encoder: set one"):
+        resolve([("a", weights), ("b", {"train": {"pretrained": "encoder.pt"}})])
+
+
+def test_every_task_and_teacher_has_a_builder_and_an_example() -> None:
+    examples = [resolve([("", read_config_file(path))]) for path in CONFIGS.glob("examples/*.yaml")]
+    tasks = get_args(PretrainConfig.model_fields["task"].annotation)
+    assert set(tasks) == TASKS.keys() == {config.pretrain.task for config in examples}
+    teachers = get_args(TeacherConfig.model_fields["kind"].annotation)
+    assert set(teachers) == {config.train.teacher.kind for config in examples}
 
 
 def test_a_scene_without_a_file_needs_no_settings() -> None:
@@ -153,6 +170,13 @@ def test_an_unknown_key_names_the_nearest(layer: dict[Any, Any], message: str) -
         ("model.threshold", "valid", r"model\.threshold: 'valid' is no threshold"),
         ("train.freeze.groups", -1, r"train\.freeze\.groups is -1: .*greater than or equal to 0"),
         ("train.freeze.names", [3], r"train\.freeze\.names\.0 is 3: .*string"),
+        ("pretrain.patch", 4, r"pretrain: patch is 4: it must be odd"),
+        ("pretrain.task", "mask", r"pretrain\.task is 'mask': .*'masked' or 'vae'"),
+        ("pretrain.held_out", 0, r"pretrain\.held_out is 0: .*greater than 0"),
+        ("train.teacher.kind", "mean", r"train\.teacher\.kind is 'mean': .*'mean_teacher'"),
+        ("train.teacher.decay", 1, r"train\.teacher\.decay is 1: .*less than 1"),
+        ("train.teacher.confidence", 0.5, r"confidence is 0\.5: .*greater than 0\.5"),
+        ("train.pretrained", 3, r"train\.pretrained is 3: .*string"),
         ("train", 5, r"train is 5: .*dictionary"),
         ("train", None, r"train is None: .*dictionary"),
         ("split.fraction", 1, r"split\.fraction is 1: .*less than 1"),

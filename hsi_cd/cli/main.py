@@ -19,6 +19,7 @@ from hsi_cd.training.distributed import first_to_speak, launched
 COMMANDS = {
     "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",
     "train": "Learn from a scene's labels, map the scene, and score the map.",
+    "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
     "schedule": "Show the learning rate over a training: a table, and the curve.",
     "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
     "mosaic": "Join the parts that predict --shard wrote to one map.",

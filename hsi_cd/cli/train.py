@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
-from hsi_cd.cli.options import check_scene_options, open_scene, read_truth, scene_options, truth_options
+from hsi_cd.cli.options import open_scene, read_truth, scene_options, truth_options
+from hsi_cd.cli.settings import Layers, run_config
 
 if TYPE_CHECKING:
     from hsi_cd.scene import LabelScheme
@@ -78,26 +79,13 @@ def train(
     Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. The run folder ends with
     the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
     """
-    from hsi_cd import config as configuration
-
-    layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
     options = {"dataset": dataset, "method": method, "seed": seed, "device": device}
-    layers.append(("options", {name: value for name, value in options.items() if value is not None}))
+    layers: Layers = [("options", {name: value for name, value in options.items() if value is not None})]
     if protocol is not None:
         layers.append(("--protocol", {"split": {"protocol": protocol}}))
     if dropped:
         layers.append(("--drop", {"bands": drop_settings(dropped)}))
-    if config_file is not None:
-        layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
-    config = configuration.resolve(layers)
-    check_scene_options(config.dataset, t1, t2)
-    if config.dataset is not None:
-        from hsi_cd.datasets import find_entry
-
-        name = find_entry(config.dataset).name
-        layers.insert(0, (f"configs/{name}.yaml", configuration.dataset_config(name)))
-        layers.append(("options", {"dataset": name}))
-        config = configuration.resolve(layers)
+    config = run_config(config_file, assignments, layers, t1=t1, t2=t2)
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 

@@ -178,10 +178,15 @@ class SiameseDetector:
         """The score is a probability already."""
         return score
 
-    def patches(self, pair: ScenePair) -> PatchSource:
-        """The components of a whole scene, mirror-padded for the network, ready to be cut into patches."""
+    def patches(self, pair: ScenePair, *, radius: int | None = None) -> PatchSource:
+        """The components of a whole scene, mirror-padded, ready to be cut into patches.
+
+        Args:
+            pair: the scene.
+            radius: half a patch; the network's own by default.
+        """
         rows, cols = pair.shape
-        r, s = self.network.radius, shift_radius(self.shift)
+        r, s = self.network.radius if radius is None else radius, shift_radius(self.shift)
         parts = []
         for block in tqdm(list(row_blocks(rows + 2 * r, cols)), desc="components", leave=False, disable=None):
             window = slice(block.start - r, block.stop - r)

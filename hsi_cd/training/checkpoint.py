@@ -7,11 +7,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hsi_cd import __version__
+from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.registry import detector_from_state
+from hsi_cd.detectors.siamese import SiameseDetector, siamese_from_state
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.io.atomic import atomic_path
 
@@ -30,16 +33,9 @@ def save_checkpoint(
         config: the resolved configuration.
         training: what a resumed training needs: optimiser, schedule, epoch, random states.
     """
-    content = {
-        "format": _FORMAT,
-        "software": f"hsi-cd {__version__}",
-        "method": method,
-        "config": config,
-        "detector": detector.state(),
-        "training": training or {},
-    }
-    with atomic_path(path, overwrite=True) as temporary:
-        torch.save(content, temporary)
+    write_saved(
+        path, {"method": method, "config": config, "detector": detector.state(), "training": training or {}}
+    )
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -49,8 +45,38 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         MissingInputError: there is no such file.
         CheckpointError: the file is truncated, is no checkpoint of this project, or is of a later format.
     """
+    return read_saved(
+        path,
+        {"method", "detector", "config"},
+        kind="checkpoint",
+        by="hsi-cd train",
+        wanted="the best.pt of a run folder",
+    )
+
+
+def write_saved(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values, whole or not at all, over an earlier file of the same run."""
+    content = {"format": _FORMAT, "software": f"hsi-cd {__version__}", **content}
+    with atomic_path(path, overwrite=True) as temporary:
+        torch.save(content, temporary)
+
+
+def read_saved(path: Path, keys: set[str], *, kind: str, by: str, wanted: str) -> dict[str, Any]:
+    """Read back what :func:`write_saved` wrote, on the CPU.
+
+    Args:
+        path: the file.
+        keys: what it holds.
+        kind: what a message calls it.
+        by: the command that writes such files.
+        wanted: what to give instead.
+
+    Raises:
+        MissingInputError: there is no such file.
+        CheckpointError: the file is truncated, of another kind, or of a later format.
+    """
     if not path.is_file():
-        raise MissingInputError(f"checkpoint {path} is not a file: give the best.pt of a run folder")
+        raise MissingInputError(f"{kind} {path} is not a file: give {wanted}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on how other programs pickle; the error says enough
@@ -58,16 +84,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     # A damaged file fails in more ways than can be listed: whatever the reader stumbles over is its damage.
     except Exception:
         raise CheckpointError(
-            f"checkpoint {path} cannot be read: it is truncated, or not written by hsi-cd; train again, "
+            f"{kind} {path} cannot be read: it is truncated, or not written by {by}; run that again, "
             "or copy the file again"
         ) from None
-    if not isinstance(content, dict) or not {"format", "method", "detector", "config"} <= content.keys():
-        raise CheckpointError(
-            f"checkpoint {path} was not written by hsi-cd train: give the best.pt of a run folder"
-        )
+    if not isinstance(content, dict) or not keys | {"format"} <= content.keys():
+        raise CheckpointError(f"{kind} {path} was not written by {by}: give {wanted}")
     if content["format"] != _FORMAT:
         raise CheckpointError(
-            f"checkpoint {path} has format {content['format']} but this version reads format {_FORMAT}: "
+            f"{kind} {path} has format {content['format']} but this version reads format {_FORMAT}: "
             f"it was written by {content.get('software', 'another version')}"
         )
     return content
@@ -82,6 +106,26 @@ def load_detector(path: Path, *, device: torch.device) -> Detector:
     """
     content = load_checkpoint(path)
     return detector_from_state(content["method"], content["detector"], device=device)
+
+
+def resumed(detector: SiameseDetector, state: dict[str, Any], config: RunConfig) -> SiameseDetector:
+    """The detector of an interrupted run, ready to be trained on as it was.
+
+    Args:
+        detector: fitted anew on the scene.
+        state: what the interrupted run saved of its own.
+        config: the run's configuration.
+
+    Raises:
+        CheckpointError: the state is damaged, or of another scene.
+    """
+    saved = siamese_from_state(state, augment=config.train.augment)
+    then, now = saved.transform.weight, detector.transform.weight
+    if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
+        raise CheckpointError(
+            "the run folder's checkpoint is of another scene than this one: resume with the same files"
+        )
+    return saved
 
 
 def file_hash(path: Path) -> str:

@@ -15,11 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
-from hsi_cd.errors import CheckpointError, ConfigError, LabelError
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.errors import ConfigError, LabelError
 from hsi_cd.scene import ScenePair
-from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
+from hsi_cd.training.checkpoint import load_checkpoint, resumed, save_checkpoint
 from hsi_cd.training.distributed import ALONE, Team
+from hsi_cd.training.encoders import use_encoders
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.loop import train
 from hsi_cd.training.self_training import (
@@ -90,7 +91,7 @@ def learn(
     Raises:
         ConfigError: the method does not learn in several processes.
         LabelError: the method needs labels and there is none.
-        CheckpointError: the network's checkpoint is of another scene.
+        CheckpointError: the network's checkpoint, or the encoder it is to start from, is of another scene.
     """
     method = find_method(config.method)
     check_taught(config.method, config.split.protocol, pixels)
@@ -104,6 +105,11 @@ def learn(
         fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
         save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
+    if team.size > 1 and config.train.teacher.kind != "none":
+        raise ConfigError(
+            f"train.teacher.kind is {config.train.teacher.kind}: a teacher teaches in one process, not in {team.size}; "
+            "start it without torchrun, or set train.teacher.kind=none"
+        )
     if config.options:
         raise ConfigError(
             f"options.{next(iter(config.options))} is set, but {method.name} has no options: the settings of a "
@@ -170,9 +176,11 @@ def _train_network(
     frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
     backbone = config.model.backbone
     if earlier is not None:
-        detector = _with_state(detector, earlier, config)
+        detector = resumed(detector, earlier["detector"], config)
     elif backbone.weights is not None:
         load_resnet_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
+    elif config.train.pretrained is not None:
+        use_encoders(Path(config.train.pretrained), detector)
     detector.network.to(device)
 
     def save(name: str, state: SiameseDetector, training: dict[str, Any]) -> None:
@@ -211,7 +219,7 @@ def _train_network(
     finally:
         tracker.close()
         torch.set_num_threads(threads)
-    facts = {
+    facts: dict[str, Any] = {
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "validation_kappa": progress.best_kappa,
@@ -219,6 +227,8 @@ def _train_network(
         "certain_pixels": 2 * beside.certain.each_epoch if beside.certain else 0,
         "flops": scene_flops(detector, pair),
     }
+    if config.train.pretrained is not None:
+        facts["pretrained"] = config.train.pretrained
     return detector, facts
 
 
@@ -244,14 +254,3 @@ def _decided(detector: Detector) -> dict[str, Any]:
         return {}
     found = {f"threshold_{name}": value for name, value in decision.threshold.found.items()}
     return {"threshold_method": decision.threshold.method, **found}
-
-
-def _with_state(detector: SiameseDetector, checkpoint: dict[str, Any], config: RunConfig) -> SiameseDetector:
-    """The detector of a checkpoint, ready to be trained on as it was."""
-    saved = siamese_from_state(checkpoint["detector"], augment=config.train.augment)
-    then, now = saved.transform.weight, detector.transform.weight
-    if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
-        raise CheckpointError(
-            "the run folder's checkpoint is of another scene than this one: resume with the same files"
-        )
-    return saved

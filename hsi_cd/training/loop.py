@@ -32,6 +32,7 @@ from hsi_cd.scene import UNLABELLED
 from hsi_cd.training.batches import Batches, make_batches
 from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.freezing import freeze
+from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.seeding import random_state, restore_random_state
 from hsi_cd.training.self_training import CertainPixels
@@ -107,9 +108,12 @@ def train(
     forward = team.parallel(network, distance=on_distance, idle=on_distance or config.freeze != FreezeConfig())
     truth = np.full(source.shape, UNLABELLED, dtype=np.uint8)  # what the pictures of errors may know
     truth.ravel()[pixels] = target
+    teacher = None
+    if config.teacher.kind != "none":
+        teacher = MeanTeacher(network, source, pixels, config, steps=plan.length.steps, generator=generator)
     progress = Progress()
     if resume is not None:
-        progress = _restore(resume, stepper, batches, generator)
+        progress = _restore(resume, stepper, batches, teacher, generator)
     elif config.graph:
         tracker.graph(network.members[0], source.window(2))
 
@@ -141,6 +145,11 @@ def train(
                         batches.last_loss[member, batch[member]] = each_loss(loss_of, output.float(), wanted)
                 stepper.backward(loss / len(step) * team.size)
                 taught += loss.item() / len(step)
+            if teacher is not None:
+                with stepper.autocast():
+                    beside = teacher(network)
+                stepper.backward(beside)
+                taught += beside.item()
             stepper.step()
             losses.append(taught / len(network.members))
         progress.epoch = epoch + 1
@@ -173,7 +182,7 @@ def train(
                 progress.best_weights = copy.deepcopy(stepper.judged.state_dict())
                 progress.best_calibration = detector.calibration = found.calibration
                 judged = replace(detector, network=stepper.judged)
-                save("best", judged, _training_state(progress, stepper, batches, generator))
+                save("best", judged, _training_state(progress, stepper, batches, teacher, generator))
         if team.leads and config.map_every and (last or progress.epoch % config.map_every == 0):
             probability = dense_probability(stepper.judged, source)
             tracker.map(progress.epoch, probability, progress.best_calibration.threshold, truth)
@@ -181,7 +190,7 @@ def train(
         tracker.scalars(progress.epoch, curves)
         if last or progress.epoch % config.save_every == 0:
             tracker.flush()  # before the checkpoint: a resumed run does not draw the curve up to here again
-            save("last", detector, _training_state(progress, stepper, batches, generator))
+            save("last", detector, _training_state(progress, stepper, batches, teacher, generator))
         bar.set_postfix({name: f"{value:.3g}" for name, value in curves.items() if name != "lr"})
 
     network.load_state_dict(progress.best_weights)
@@ -224,23 +233,34 @@ def _is_stale(progress: Progress, config: TrainConfig) -> bool:
 
 
 def _training_state(
-    progress: Progress, stepper: Stepper, batches: Batches, generator: np.random.Generator
+    progress: Progress,
+    stepper: Stepper,
+    batches: Batches,
+    teacher: MeanTeacher | None,
+    generator: np.random.Generator,
 ) -> dict[str, Any]:
     plain = {name: value for name, value in vars(progress).items() if name != "best_calibration"}
     return {
         "progress": plain | {"best_calibration": asdict(progress.best_calibration)},
         "steps": stepper.state_dict(),
         "last_loss": torch.from_numpy(batches.last_loss),
+        "teacher": teacher.state_dict() if teacher is not None else None,
         "random": random_state(generator),
     }
 
 
 def _restore(
-    state: dict[str, Any], stepper: Stepper, batches: Batches, generator: np.random.Generator
+    state: dict[str, Any],
+    stepper: Stepper,
+    batches: Batches,
+    teacher: MeanTeacher | None,
+    generator: np.random.Generator,
 ) -> Progress:
     try:
         stepper.load_state_dict(state["steps"])
         batches.last_loss[:] = state["last_loss"].numpy()
+        if teacher is not None:
+            teacher.load_state_dict(state["teacher"])
         restore_random_state(state["random"], generator)
         saved = state["progress"]
         progress = Progress(**saved | {"best_calibration": Calibration(**saved["best_calibration"])})

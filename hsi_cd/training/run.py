@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
-import scipy
-import sklearn
-import torch
 from numpy.typing import NDArray
 
-from hsi_cd import __version__
-from hsi_cd.config import RunConfig, to_yaml
+from hsi_cd.config import RunConfig
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
+from hsi_cd.errors import CheckpointError, HsiCdError
 from hsi_cd.evaluation import RunResult, false_colour, judge_map, scores_elsewhere, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
 from hsi_cd.inference.predict import write_maps
-from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz, write_text
+from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.splits import read_split, write_split
 from hsi_cd.prepare.bands import choose_bands
 from hsi_cd.prepare.splits import leak_share, make_split, near_training
@@ -32,6 +25,7 @@ from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.checkpoint import file_hash
 from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.learn import check_taught, learn
+from hsi_cd.training.run_folder import check_folder, hardware, make_folder, unmake_folder, versions
 from hsi_cd.training.seeding import choose_device, seed_everything
 
 log = logging.getLogger(__name__)
@@ -75,7 +69,7 @@ def run_training(
     pair.check_labels(labels)
     device = team.device(choose_device(config.device))
     if team.leads:
-        _check_folder(folder, config, resume=resume)
+        check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
     valid = valid_pixels(pair, usable_bands(pair))
@@ -90,7 +84,7 @@ def run_training(
         if resume:
             remove_drafts(folder)
         else:
-            _make_folder(folder, config)
+            make_folder(folder, config)
         _keep_split(folder / "split.npz", split, resume=resume)
 
     target = labels.values.ravel()[split.train].astype(np.int64)
@@ -108,7 +102,7 @@ def run_training(
         )
     except HsiCdError:
         if team.leads and not resume:
-            _unmake_folder(folder)
+            unmake_folder(folder)
         raise
     if not team.leads:
         return None
@@ -140,8 +134,8 @@ def run_training(
         parameters=detector.parameters(),
         train_seconds=learned.seconds,
         map_seconds=map_seconds,
-        hardware=_hardware(device),
-        versions=_versions(),
+        hardware=hardware(device),
+        versions=versions(),
         config="config.yaml",
         checkpoint="best.pt",
         details={
@@ -157,58 +151,6 @@ def run_training(
     _draw(folder, pair, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
-
-
-def _check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
-    """Refuse a run folder that is taken or cannot be made, or that holds no run of this very configuration."""
-    if resume:
-        _check_same_configuration(folder, config)
-        return
-    if folder.is_dir() and not (folder / "config.yaml").exists():
-        remove_drafts(folder)  # killed before its first file was whole: there is nothing to go on with
-    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(
-            f"run folder {folder} exists and is not empty: go on with it by --resume, or name another with --run"
-        )
-    ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
-        why = "no right to write in" if ground.is_dir() else "not a folder:"
-        raise OutputError(f"run folder {folder} cannot be made ({why} {ground}): name another with --run")
-
-
-def _check_same_configuration(folder: Path, config: RunConfig) -> None:
-    """Refuse to go on with a run that was started otherwise."""
-    written = folder / "config.yaml"
-    if not written.is_file():
-        raise CheckpointError(f"run folder {folder} holds no run: --resume goes on with one that was interrupted")
-    before, now = written.read_text(encoding="utf-8").splitlines(), to_yaml(config).splitlines()
-    differs = next(
-        (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
-    )
-    if differs or len(before) != len(now):
-        raise CheckpointError(
-            f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
-            f"resume with the same options, or start anew in another folder"
-        )
-
-
-def _make_folder(folder: Path, config: RunConfig) -> None:
-    """Make the run folder with the resolved configuration in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"run folder {folder} cannot be made ({error.strerror}): name another with --run"
-        ) from None
-    write_text(folder / "config.yaml", to_yaml(config))
-
-
-def _unmake_folder(folder: Path) -> None:
-    """Take back the folder of a run that was refused before it learned anything, as for a wrong option."""
-    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz"}:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
 
 
 def _keep_split(path: Path, split: Split, *, resume: bool) -> None:
@@ -263,22 +205,3 @@ def _draw(
         note=f"{result.protocol}, seed {result.seed}, {result.scope} pixels",
     )
     save_figure(figure, folder / "figure.png", overwrite=True)
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, {torch.get_num_threads()} CPU threads"
-    return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "hsi-cd": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-        "rasterio": rasterio.__version__,
-        "gdal": rasterio.__gdal_version__,
-    }

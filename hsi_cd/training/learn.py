@@ -107,7 +107,7 @@ def learn(
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     if team.size > 1 and config.train.teacher.kind != "none":
         raise ConfigError(
-            f"train.teacher.kind is {config.train.teacher.kind}: a teacher teaches in one process, not in {team.size}; "
+            f"train.teacher.kind is {config.train.teacher.kind}: one process teaches so, not {team.size}; "
             "start it without torchrun, or set train.teacher.kind=none"
         )
     if config.options:

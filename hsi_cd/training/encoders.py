@@ -20,10 +20,7 @@ from hsi_cd.training.checkpoint import read_saved, write_saved
 
 log = logging.getLogger(__name__)
 
-_INPUT = (
-    "scaling",
-    "projection",
-)  # what decides what a channel is; the rest is compared itself
+_INPUT = ("scaling", "projection")  # settings that decide what a channel is; what they lead to is compared, too
 
 
 def save_encoders(

@@ -32,6 +32,7 @@ from hsi_cd.training.encoders import backbones, save_encoders
 from hsi_cd.training.run_folder import check_folder, hardware, make_folder, versions
 from hsi_cd.training.seeding import choose_device, random_state, restore_random_state, seed_everything
 from hsi_cd.training.tracking import Tracker
+from hsi_cd.training.weight_files import load_resnet_weights
 
 CURVES = ("loss/train", "loss/val", "explained/val", "reconstruction/val", "kl/val", "lr")
 """The columns of ``curves.csv`` beside the epoch."""
@@ -72,6 +73,9 @@ def run_pretraining(pair: ScenePair, config: RunConfig, folder: Path, *, resume:
     earlier = _earlier(folder / "last.pt") if resume else None
     if earlier is not None:
         detector = resumed(detector, earlier["detector"], config)
+    elif config.model.backbone.weights is not None:
+        weights = Path(config.model.backbone.weights)
+        load_resnet_weights(detector.network, weights, adapt=config.model.backbone.adapt)
     detector.network.to(device)
     tasks = build_tasks(detector, config.pretrain).to(device)
     half = tasks[0].patch // 2 + int(backbones(detector)[0].radius)  # type: ignore[arg-type, operator]

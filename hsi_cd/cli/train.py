@@ -90,10 +90,8 @@ def train(
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 
     from hsi_cd.training.distributed import join_team
-    from hsi_cd.training.seeding import choose_device
 
-    gpu = choose_device(config.device).type == "cuda"
-    team = click.get_current_context().with_resource(join_team(gpu=gpu))
+    team = click.get_current_context().with_resource(join_team(device=config.device))
     pair = open_scene(
         config.dataset,
         t1,

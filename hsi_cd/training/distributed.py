@@ -179,20 +179,25 @@ def launched() -> Team | None:
 
 
 @contextlib.contextmanager
-def join_team(*, gpu: bool) -> Iterator[Team]:
+def join_team(*, device: str) -> Iterator[Team]:
     """The processes that torchrun started, connected; or this one alone.
 
     Args:
-        gpu: whether the training computes on GPUs, which are connected otherwise than CPUs.
+        device: ``auto``, ``cpu`` or ``cuda``: GPUs are connected otherwise than CPUs.
 
     Yields:
         The team. While the block runs, all of its processes but the first are silent.
+
+    Raises:
+        DeviceError: ``cuda`` is asked for and there is none.
     """
     team = launched()
     if team is None:
         yield ALONE
         return
     import torch.distributed as dist
+
+    from hsi_cd.training.seeding import choose_device
 
     with contextlib.ExitStack() as quiet:
         if not team.leads:
@@ -201,7 +206,7 @@ def join_team(*, gpu: bool) -> Iterator[Team]:
             quiet.enter_context(contextlib.redirect_stderr(nothing))
             quiet.callback(logging.disable, logging.root.manager.disable)
             logging.disable(logging.WARNING)
-        dist.init_process_group("nccl" if gpu else "gloo")
+        dist.init_process_group("nccl" if choose_device(device).type == "cuda" else "gloo")
         try:
             yield team
         finally:

@@ -45,7 +45,8 @@ def random_state(generator: np.random.Generator) -> dict[str, Any]:
         "numpy": json.dumps(legacy),
         "generator": json.dumps(generator.bit_generator.state),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        # Of this process's GPU alone: a resumed run may find another number of them.
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
     }
 
 
@@ -59,7 +60,7 @@ def restore_random_state(state: dict[str, Any], generator: np.random.Generator) 
     generator.bit_generator.state = json.loads(state["generator"])
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state(state["cuda"][0])
 
 
 def choose_device(name: str) -> torch.device:

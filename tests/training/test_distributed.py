@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.errors import ConfigError, DeviceError
 from hsi_cd.io import read_map, read_scores
 from hsi_cd.training import loop
 from hsi_cd.training.checkpoint import load_checkpoint
@@ -177,7 +179,7 @@ def assert_same(team, network, forward, count):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
 
 def check():
-    with join_team(gpu=False) as team:
+    with join_team(device="cpu") as team:
         assert (team.size, team.leads) == (3, os.environ["RANK"] == "0")
         torch.manual_seed(team.rank)  # the first one's weights count
         first, second = Ensemble(), Ensemble()
@@ -327,6 +329,12 @@ def test_one_process_is_a_team_of_its_own() -> None:
     assert [(part.start, part.stop) for part in parts] == [(0, 2), (2, 5), (5, 7), (7, 10)]
 
 
+def test_normalising_over_batches_needs_gpus() -> None:
+    """On CPUs each process would see its own part of the batch alone."""
+    with pytest.raises(ConfigError, match="several processes do together on GPUs alone"):
+        Team(0, 2).parallel(nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)))
+
+
 def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -334,7 +342,7 @@ def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
     assert Team(5, 8, 1).device(cuda) == torch.device("cuda", 1) and taken == [1]
     assert (Team(5, 8, 1).device(cpu), ALONE.device(cuda)) == (cpu, cuda)
-    with pytest.raises(Exception, match="torch finds 2 GPUs: give --nproc-per-node 2"):
+    with pytest.raises(DeviceError, match="torch finds 2 GPUs: give --nproc-per-node 2"):
         Team(2, 4, 2).device(cuda)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from hsi_cd import __version__
-from hsi_cd.errors import HsiCdError, unknown_name
+from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
 
 COMMANDS = {
     "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",
@@ -126,7 +126,7 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
-        code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False)
+        code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False, obj=["hsi-cd", *arguments])
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
@@ -143,6 +143,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return _complain(_one_line(error), code=2)
     except (KeyboardInterrupt, click.Abort):
         return _complain(_INTERRUPTED, code=130)
+    except Preempted as error:
+        return _complain(f"asked to leave by {error}; --resume goes on with it", code=EXIT_REQUEUE)
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains a second time when it leaves
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ configs/default.yaml lists every setting that --set and --config can change.
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/...]."
 )
+@click.option("--name", metavar="NAME", help="What tables call a scene of your own [default: from its files].")
 @click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
 @click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
 @click.option("--seed", type=int, help="Seed of the split, the weights and the batches [default: 0].")
@@ -61,6 +63,7 @@ def train(
     config_file: Path | None,
     assignments: tuple[str, ...],
     folder: Path | None,
+    name: str | None,
     method: str | None,
     protocol: str | None,
     seed: int | None,
@@ -71,8 +74,15 @@ def train(
 
     Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. The run folder ends with
     the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
+
+    Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
+    --resume.
     """
     from hsi_cd import config as configuration
+    from hsi_cd.training.preemption import heed_signals
+
+    context = click.get_current_context()
+    stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
 
     layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
     options = {"dataset": dataset, "method": method, "seed": seed, "device": device}
@@ -88,9 +98,11 @@ def train(
     if config.dataset is not None:
         from hsi_cd.datasets import find_entry
 
-        name = find_entry(config.dataset).name
-        layers.insert(0, (f"configs/{name}.yaml", configuration.dataset_config(name)))
-        layers.append(("options", {"dataset": name}))
+        if name is not None:
+            raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
+        entry = find_entry(config.dataset).name
+        layers.insert(0, (f"configs/{entry}.yaml", configuration.dataset_config(entry)))
+        layers.append(("options", {"dataset": entry}))
         config = configuration.resolve(layers)
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
@@ -107,6 +119,7 @@ def train(
         truth_key=truth_key,
         contract=contract,
     )
+    pair = replace(pair, name=name) if name is not None else pair
     labels = read_truth(config.dataset, truth, truth_key, data_root, scheme=scheme)
     if folder is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -115,7 +128,7 @@ def train(
     from hsi_cd.evaluation import score_table
     from hsi_cd.training.run import run_training
 
-    result = run_training(pair, labels, config, folder, resume=resume)
+    result = run_training(pair, labels, config, folder, resume=resume, stop=stop, command=context.obj)
     click.echo(score_table(result))
     click.echo(f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt")
     click.echo(

@@ -21,6 +21,7 @@ from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import load_checkpoint, save_checkpoint
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.loop import train
+from hsi_cd.training.preemption import Stop
 from hsi_cd.training.self_training import (
     CertainPixels,
     certain_pixels,
@@ -71,6 +72,7 @@ def learn(
     generator: np.random.Generator,
     device: torch.device,
     resume: bool = False,
+    stop: Stop | None = None,
 ) -> Learned:
     """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
 
@@ -83,8 +85,10 @@ def learn(
         generator: source of the training loop's draws.
         device: where a network computes.
         resume: go on with a network's ``last.pt``, if there is one.
+        stop: says when to save and leave; by default nothing does.
 
     Raises:
+        Preempted: it was asked to leave.
         LabelError: the method needs labels and there is none.
         CheckpointError: the network's checkpoint is of another scene.
     """
@@ -107,7 +111,16 @@ def learn(
         pixels, target = certain_pixels(pair, seed=config.seed)
         beside = Beside()
     detector, facts = _train_network(
-        pair, pixels, target, beside, config, folder, generator=generator, device=device, resume=resume
+        pair,
+        pixels,
+        target,
+        beside,
+        config,
+        folder,
+        generator=generator,
+        device=device,
+        resume=resume,
+        stop=stop or Stop(),
     )
     return Learned(detector, time.perf_counter() - started, facts)
 
@@ -155,6 +168,7 @@ def _train_network(
     generator: np.random.Generator,
     device: torch.device,
     resume: bool,
+    stop: Stop,
 ) -> tuple[SiameseDetector, dict[str, Any]]:
     earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
     detector, _ = fit_siamese(pair, config)
@@ -176,19 +190,22 @@ def _train_network(
         torch.set_num_threads(config.train.threads)
     tracker = Tracker(folder, resume_at=earlier["training"]["progress"]["epoch"] if earlier else 0)
     try:
-        progress = train(
-            detector,
-            detector.patches(pair),
-            pixels,
-            target,
-            config.train,
-            generator=generator,
-            tracker=tracker,
-            save=save,
-            resume=earlier["training"] if earlier else None,
-            certain=beside.certain,
-            share=beside.share,
-        )
+        patches = detector.patches(pair)
+        with stop.postponed():
+            progress = train(
+                detector,
+                patches,
+                pixels,
+                target,
+                config.train,
+                generator=generator,
+                tracker=tracker,
+                save=save,
+                resume=earlier["training"] if earlier else None,
+                certain=beside.certain,
+                share=beside.share,
+                stop=stop,
+            )
         tracker.hyperparameters(
             config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}
         )

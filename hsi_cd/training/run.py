@@ -6,22 +6,20 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
-import scipy
-import sklearn
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd import __version__
 from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
 from hsi_cd.evaluation import RunResult, false_colour, judge_map, scores_elsewhere, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
+from hsi_cd.evaluation.runs import PROVENANCE
 from hsi_cd.inference.predict import write_maps
 from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz, write_text
 from hsi_cd.io.splits import read_split, write_split
@@ -31,19 +29,28 @@ from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.checkpoint import file_hash
 from hsi_cd.training.learn import check_taught, learn
+from hsi_cd.training.preemption import Stop
+from hsi_cd.training.provenance import recording, versions
 from hsi_cd.training.seeding import choose_device, seed_everything
 
 log = logging.getLogger(__name__)
 
 
 def run_training(
-    pair: ScenePair, labels: Labels, config: RunConfig, folder: Path, *, resume: bool = False
+    pair: ScenePair,
+    labels: Labels,
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    stop: Stop | None = None,
+    command: Sequence[str] = (),
 ) -> RunResult:
     """Split, train, map and judge one scene.
 
     The folder ends with ``config.yaml`` (resolved), ``split.npz``, ``last.pt`` and ``best.pt``, TensorBoard's
     event files and ``curves.csv``, ``change.tif``, ``score.tif``, ``figure.png`` and ``overview.npz`` (its
-    pictures), and, last of all, ``result.json``.
+    pictures), ``provenance.json`` and, last of all, ``result.json``.
 
     Args:
         pair: the scene.
@@ -51,6 +58,8 @@ def run_training(
         config: the resolved configuration.
         folder: the run folder; made if it is not there.
         resume: go on with what an interrupted run of the same configuration left in the folder.
+        stop: says when to save and leave; by default nothing does.
+        command: what was typed, for the record.
 
     Returns:
         The result, as in ``result.json``.
@@ -62,6 +71,7 @@ def run_training(
         LabelError: a class has too few labelled pixels.
         OutputError: the folder holds another run, or cannot be written.
         CheckpointError: the run cannot be resumed.
+        Preempted: it was asked to leave.
     """
     find_method(config.method)
     pair.check_labels(labels)
@@ -81,12 +91,30 @@ def run_training(
         remove_drafts(folder)
     else:
         _make_folder(folder, config)
-    _keep_split(folder / "split.npz", split, resume=resume)
+    with recording(folder / PROVENANCE, command):
+        _keep_split(folder / "split.npz", split, resume=resume)
+        return _learn_map_judge(
+            pair, labels, split, config, folder, generator=generator, device=device, resume=resume, stop=stop
+        )
 
+
+def _learn_map_judge(
+    pair: ScenePair,
+    labels: Labels,
+    split: Split,
+    config: RunConfig,
+    folder: Path,
+    *,
+    generator: np.random.Generator,
+    device: torch.device,
+    resume: bool,
+    stop: Stop | None,
+) -> RunResult:
+    """The work of a run, once all of its input has proved good."""
     target = labels.values.ravel()[split.train].astype(np.int64)
     try:
         learned = learn(
-            pair, split.train, target, config, folder, generator=generator, device=device, resume=resume
+            pair, split.train, target, config, folder, generator=generator, device=device, resume=resume, stop=stop
         )
     except HsiCdError:
         if not resume:
@@ -121,7 +149,7 @@ def run_training(
         train_seconds=learned.seconds,
         map_seconds=map_seconds,
         hardware=_hardware(device),
-        versions=_versions(),
+        versions=versions(),
         config="config.yaml",
         checkpoint="best.pt",
         details={
@@ -185,7 +213,7 @@ def _make_folder(folder: Path, config: RunConfig) -> None:
 
 def _unmake_folder(folder: Path) -> None:
     """Take back the folder of a run that was refused before it learned anything, as for a wrong option."""
-    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz"}:
+    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz", PROVENANCE}:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
@@ -249,16 +277,3 @@ def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {torch.get_num_threads()} CPU threads"
     return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "hsi-cd": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-        "rasterio": rasterio.__version__,
-        "gdal": rasterio.__gdal_version__,
-    }

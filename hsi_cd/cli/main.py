@@ -23,7 +23,9 @@ COMMANDS = {
     "evaluate": "Score a change map against a truth map.",
     "detect": "Map a scene pair without any label or training.",
     "benchmark": "Run methods x scenes x seeds, and print the table.",
+    "batch": "Do a matrix of runs, or map many scene pairs, on GPUs, cores or a SLURM cluster.",
     "curve": "Scores against the number of labels, with bands over seeds.",
+    "runs": "List runs, find the best, and say what differs between two.",
     "table": "The table of a paper from run folders.",
     "figure": "The panel of a paper from run folders.",
     "report": "One HTML file to look at runs: maps, curves, table.",
@@ -144,7 +146,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _complain(_INTERRUPTED, code=130)
     except Preempted as error:
-        return _complain(f"asked to leave by {error}; --resume goes on with it", code=EXIT_REQUEUE)
+        return _complain(f"asked to leave by {error}", code=EXIT_REQUEUE)
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains a second time when it leaves
         return 0

@@ -151,7 +151,7 @@ def make_executor(folder: Path, request: Request, *, cluster: str = "slurm") -> 
     return executor
 
 
-def submit(jobs: Sequence[Job], executor: AutoExecutor, *, table: Sequence[str], name: str) -> list[str]:
+def submit(jobs: Sequence[Job], executor: AutoExecutor, *, table: Sequence[str], name: str) -> list[Any]:
     """Put a batch into the queue.
 
     Args:
@@ -161,7 +161,7 @@ def submit(jobs: Sequence[Job], executor: AutoExecutor, *, table: Sequence[str],
         name: what the queue calls it.
 
     Returns:
-        The ids of the arrays, then that of the table.
+        The jobs of submitit: one for each of ours, then that of the table. They tell their ``job_id``.
 
     Raises:
         OutputError: the cluster refuses it.
@@ -173,15 +173,19 @@ def submit(jobs: Sequence[Job], executor: AutoExecutor, *, table: Sequence[str],
     try:
         for start in range(0, len(jobs), LARGEST_ARRAY):
             tasks += executor.map_array(Task(), list(jobs[start : start + LARGEST_ARRAY]))
-        first = list(dict.fromkeys(task.job_id.split("_")[0] for task in tasks))
-        executor.update_parameters(slurm_dependency=f"afterany:{':'.join(first)}")
+        executor.update_parameters(slurm_dependency=f"afterany:{':'.join(array_ids(tasks))}")
         last = executor.submit(run_command, list(table))
     except (FailedJobError, FailedSubmissionError) as error:
         said = [line for line in str(error).splitlines() if line.strip()]
         raise OutputError(
             f"SLURM refuses the batch: {said[-1].strip() if said else 'it does not say why'}"
         ) from None
-    return [*first, last.job_id]
+    return [*tasks, last]
+
+
+def array_ids(tasks: Sequence[Any]) -> list[str]:
+    """The ids of the arrays that some tasks are of, each once."""
+    return list(dict.fromkeys(task.job_id.split("_")[0] for task in tasks))
 
 
 def queue_name(folder: Path) -> str:

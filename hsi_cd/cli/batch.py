@@ -171,7 +171,7 @@ def _show_plan(matrix: Matrix, missing: Sequence[Job], history: Sequence[Path], 
 def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_file: Path, data_root: Path) -> int:
     """Put what is missing into the queue of the cluster."""
     from hsi_cd.batch.jobs import PROGRAM
-    from hsi_cd.batch.slurm import make_executor, queue_name, queued, submit
+    from hsi_cd.batch.slurm import array_ids, make_executor, queue_name, queued, submit
     from hsi_cd.errors import OutputError
 
     if not missing:
@@ -186,8 +186,8 @@ def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_fil
     table = matrix.folder / "table.txt"
     words = [*PROGRAM, "batch", str(matrix_file.absolute()), "--data-root", str(data_root.absolute()), "--collect"]
     executor = make_executor(logs, request)
-    *arrays, last = submit(missing, executor, table=[*words, "--output", str(table), "--overwrite"], name=name)
-    click.echo(f"submitted {len(missing)} jobs as {', '.join(arrays)}, then the table as {last}")
+    *tasks, last = submit(missing, executor, table=[*words, "--output", str(table), "--overwrite"], name=name)
+    click.echo(f"submitted {len(missing)} jobs as {', '.join(array_ids(tasks))}, then the table as {last.job_id}")
     click.echo(f"watch: squeue --name={name}; logs: {logs}; table: {table}")
     return 0
 

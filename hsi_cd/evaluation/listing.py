@@ -116,7 +116,8 @@ def read_run(folder: Path) -> Run:
         settings = {}
     if not (folder / RESULT).is_file():
         last = provenance.sessions[-1].outcome if provenance.sessions else None
-        return Run(folder, last or "unfinished", None, provenance, settings)
+        left = last if last is not None and last != "finished" else "unfinished"  # the result was taken away
+        return Run(folder, left, None, provenance, settings)
     try:
         return Run(folder, "finished", read_result(folder), provenance, settings)
     except HsiCdError:

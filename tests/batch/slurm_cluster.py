@@ -99,7 +99,9 @@ def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         with suppress(OSError, subprocess.SubprocessError):
             subprocess.run(["scancel", "--full", "--user=root"], env=environment, timeout=30, check=False)
-            time.sleep(1)
+            deadline = time.monotonic() + 60
+            while _queued(environment) and time.monotonic() < deadline:  # its steps end before the daemons do
+                time.sleep(0.5)
         for process in reversed(processes):
             process.send_signal(signal.SIGTERM)
         for process in reversed(processes):
@@ -122,6 +124,12 @@ def _free_ports(count: int) -> list[int]:
     for opened in sockets:
         opened.close()
     return ports
+
+
+def _queued(environment: dict[str, str]) -> bool:
+    asked = ["squeue", "-h", "--states=all", "--format=%T"]
+    said = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return any(state in said.stdout for state in ("RUNNING", "COMPLETING", "PENDING"))
 
 
 def _idle(environment: dict[str, str]) -> int:

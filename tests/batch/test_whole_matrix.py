@@ -178,17 +178,16 @@ def test_slurm_gives_the_same_scores(cli: Any, slurm: dict[str, str], scenes: Pa
 def test_pre_empted_on_slurm_it_goes_on(slurm: dict[str, str], scenes: Path, cli: Any) -> None:
     """A job with priority takes the nodes; the training saves, waits in the queue, and ends the same."""
     settings = {"split.fraction": 0.05, "model.members": 2, "train.folds": 2, "train.batch_size": 16}
-    settings |= {"train.min_steps": 400, "train.max_steps": 400, "train.save_every": 10_000, "train.map_every": 0}
+    settings |= {"train.min_steps": 600, "train.max_steps": 600, "train.save_every": 5, "train.map_every": 0}
     own = [{"name": "hill", "t1": "hill/t1.tif", "t2": "hill/t2.tif", "truth": "hill/truth.tif"}]
     fields = {"datasets": own, "methods": ["siamese"], "seeds": 0, "settings": settings}
     path = matrix(scenes, "preempted", **fields)
     assert hsi_cd(slurm, "batch", path, "--slurm", "--partition", "main", "--time", "30").returncode == 0
     run = scenes / "runs-preempted" / "hill" / "siamese-P1-seed0"
     deadline = time.monotonic() + 300
-    while not (run / "curves.csv").exists():
+    while not (run / "last.pt").exists():
         assert time.monotonic() < deadline, queue(slurm)
         time.sleep(0.2)
-    time.sleep(1)
     urgent = ["sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"]
     subprocess.run(urgent, env=slurm, check=True, capture_output=True)
     wait_for_queue(slurm, 1200)

@@ -12,6 +12,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+EXIT_REQUEUE = 75
+"""Exit code of a process that was asked to leave and can go on later: EX_TEMPFAIL of sysexits.h."""
+
+
+class Preempted(BaseException):
+    """The process was asked to leave (SIGTERM, SIGUSR1), and what it had is saved.
+
+    No Exception, as KeyboardInterrupt is none: what handles errors must not swallow it.
+    """
+
 
 class HsiCdError(Exception):
     """Root of all errors of this package."""

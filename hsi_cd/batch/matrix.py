@@ -1,201 +1,308 @@
-"""A matrix of runs: what is to be done, what is done already, and the doing of the rest.
-
-Each run is a ``hsi-cd train`` in a process and a folder of its own. A run that fails, or is killed, takes no other
-with it; started again, the matrix goes on where it stopped. A run that outlives a killed matrix is waited for.
-"""
+"""``MATRIX.yaml``: the runs, or the predictions, that a batch is to do, read strictly."""
 
 from __future__ import annotations
 
+import difflib
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
-from hsi_cd.errors import HsiCdError
-from hsi_cd.evaluation import RunResult
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from hsi_cd.batch.jobs import Job, PredictJob, TrainJob, run_folder
+from hsi_cd.batch.lines import Document, Place, read_document
+from hsi_cd.batch.pairs import NAME, find_pairs, read_pairs
+from hsi_cd.config import parse_assignment, resolve
+from hsi_cd.errors import ConfigError, HsiCdError
+
+Names = Callable[[str], str]
+"""Turns a name, or an alias, into the right name; raises UnknownNameError."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Part = TypeVar("Part", bound=_Part)
+
+
+class OwnScene(_Part):
+    """A scene that is not in the catalogue: its name, its files, and further arguments of ``train`` for them."""
+
+    name: str
+    t1: Texts
+    t2: Texts
+    truth: Texts
+    arguments: Texts = []
+
+
+class Predictions(_Part):
+    """Scene pairs to map: a table of them, or a pattern of file names with dates."""
+
+    checkpoint: str
+    pairs: str | None = None
+    pattern: str | None = None
+    dates: Literal["consecutive", "ends"] = "consecutive"
+    arguments: Texts = []
+
+
+class MatrixFile(_Part):
+    """The fields of a matrix."""
+
+    folder: str | None = None
+    data_root: str | None = None
+    datasets: Annotated[list[Any], BeforeValidator(_listed)] = []  # names, and scenes of one's own
+    methods: Texts = []
+    seeds: Annotated[list[Any], BeforeValidator(_listed), Field(min_length=1)] = ["0-4"]  # numbers and ranges
+    protocols: Annotated[Texts, Field(min_length=1)] = ["P1"]
+    settings: dict[str, Any] = {}
+    variants: dict[str, dict[str, Any]] = {}
+    arguments: Texts = []
+    predict: Predictions | None = None
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of a matrix.
+class Matrix:
+    """What a batch is to do.
 
     Attributes:
-        dataset: name of the scene.
-        method: name of the method.
-        seed: seed of the split and the training.
-        protocol: id of the protocol.
-        folder: its run folder.
-        settings: settings that it changes, as ``train.epochs=50``.
-        arguments: further arguments of ``hsi-cd train``, which change no result.
+        folder: the folder of all runs.
+        jobs: the jobs, in the order in which they are started.
+        places: where in the file each job's further arguments stand, for the one who checks them.
     """
 
-    dataset: str
-    method: str
-    seed: int
-    protocol: str
     folder: Path
-    settings: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The run in words."""
-        return f"{self.dataset} {self.method} seed {self.seed}"
-
-    def config(self) -> RunConfig:
-        """The configuration that ``hsi-cd train`` resolves for it.
-
-        Raises:
-            ConfigError: a setting, the seed or the protocol is not allowed.
-        """
-        named = {"dataset": self.dataset, "method": self.method, "seed": self.seed}
-        return resolve(
-            [
-                (f"configs/{self.dataset}.yaml", dataset_config(self.dataset)),
-                *((f"--set {text}", parse_assignment(text)) for text in self.settings),
-                ("options", named),
-                ("--protocol", {"split": {"protocol": self.protocol}}),
-            ]
-        )
-
-    def command(self) -> list[str]:
-        """The command that does it, going on with what an earlier one left."""
-        words = [sys.executable, "-m", "hsi_cd", "train", "--dataset", self.dataset, "--method", self.method]
-        words += [
-            "--seed",
-            str(self.seed),
-            "--protocol",
-            self.protocol,
-            "--run",
-            str(self.folder),
-            *(word for text in self.settings for word in ("--set", text)),
-            *self.arguments,
-        ]
-        return [*words, "--resume"] if (self.folder / "config.yaml").is_file() else words
+    jobs: tuple[Job, ...]
+    places: Mapping[Job, str]
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not end well.
-
-    Attributes:
-        job: the run.
-        reason: why, in one line.
-    """
-
-    job: Job
-    reason: str
-
-
-def expand(
-    datasets: Sequence[str],
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    protocol: str,
-    folder: Path,
-    settings: Sequence[str] = (),
-    arguments: Sequence[str] = (),
-) -> list[Job]:
-    """All runs of a matrix, seed by seed, so that a matrix stopped half-way has something of every method.
-
-    Raises:
-        ConfigError: a setting, a seed or the protocol is not allowed.
-    """
-    jobs = [
-        Job(
-            dataset,
-            method,
-            seed,
-            protocol,
-            folder / dataset / f"{method}-{protocol}-seed{seed}",
-            tuple(settings),
-            tuple(arguments),
-        )
-        for seed in seeds
-        for dataset in datasets
-        for method in methods
-    ]
-    for job in jobs:
-        job.config()
-    return jobs
-
-
-def finished(job: Job) -> RunResult | None:
-    """The result of a run that is done; None if it is not, or if its result is damaged or of another run.
-
-    A result made with other settings is one of another run. One without its ``config.yaml`` is believed.
-    """
-    kept = job.folder / "config.yaml"
-    try:
-        text = (job.folder / "result.json").read_text(encoding="utf-8")
-        result = RunResult.from_dict(json.loads(text))
-        if kept.is_file() and resolve([(str(kept), read_config_file(kept))]) != job.config():
-            return None
-    except (OSError, ValueError, HsiCdError):
-        return None
-    same = (result.dataset, result.method, result.seed, result.protocol) == (
-        job.dataset,
-        job.method,
-        job.seed,
-        job.protocol,
-    )
-    return result if same else None
-
-
-def run_missing(
-    jobs: Sequence[Job], *, started: Callable[[Job], None] = lambda job: None
-) -> Iterator[tuple[Job, Failure | None]]:
-    """Do what is missing of a matrix, one run after the other.
+def read_matrix(path: Path, *, find_dataset: Names, find_method: Names, data_root: Path) -> Matrix:
+    """Read and expand a matrix; paths in it are relative to its own folder.
 
     Args:
-        jobs: the runs.
-        started: called before each run that is not done yet.
+        path: the YAML file.
+        find_dataset: tells a scene's right name.
+        find_method: tells a method's right name.
+        data_root: folder of the catalogue's scenes, where the matrix names none.
 
-    Yields:
-        Each run that is done by now, in order, and how it failed, or None.
+    Raises:
+        MissingInputError: there is no such file.
+        ConfigError: a field is unknown, missing or wrong; with its line.
     """
-    for job in jobs:
-        if finished(job) is not None:
-            yield job, None
-            continue
-        started(job)
-        with _alone(job) as held:
-            failure = None if finished(job) is not None else _run(job, held)
-        yield job, failure
+    document = read_document(path)
+    file = _parse(MatrixFile, document.values, document, ())
+    here = path.absolute().parent
+    folder = here / (file.folder if file.folder is not None else Path("runs") / path.stem)
+    if file.predict is not None:
+        if file.datasets or file.methods:
+            other = "datasets" if file.datasets else "methods"
+            raise ConfigError(f"{document.where('predict')} and {other} are both given: make two files of them")
+        return _predictions(file.predict, document, folder)
+    for field in ("datasets", "methods"):
+        if not getattr(file, field):
+            raise ConfigError(
+                f"{document.where(field)} names nothing: give a list, as {field}: [{_EXAMPLES[field]}]; "
+                "or predict: for scene pairs to map"
+            )
+    root = here / file.data_root if file.data_root is not None else data_root
+    return _runs(file, document, folder, root, find_dataset=find_dataset, find_method=find_method)
 
 
-def _run(job: Job, held: Sequence[int]) -> Failure | None:
-    ended = subprocess.run(
-        job.command(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, pass_fds=held
+_EXAMPLES = {"datasets": "taizhou, rennes", "methods": "siamese, svm"}
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``0-4`` or ``0,3,7`` or both, as numbers, each once.
+
+    Raises:
+        ConfigError: a part is neither a number nor a range, or there is none.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        try:
+            seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+        except (ValueError, OverflowError, MemoryError):
+            raise ConfigError(f"{part!r} is neither a number nor a range, as 0-4") from None
+    if not seeds:
+        raise ConfigError(f"{text!r} names no seed: give 0-4 or 0,3,7")
+    return tuple(dict.fromkeys(seeds))
+
+
+def _runs(
+    file: MatrixFile, document: Document, folder: Path, root: Path, *, find_dataset: Names, find_method: Names
+) -> Matrix:
+    scenes = _scenes(file, document, find_dataset)
+    methods = _right_names("methods", file.methods, document, find_method)
+    seeds = _seeds(file, document)
+    for i, protocol in enumerate(file.protocols):
+        resolve([(document.where("protocols", i), {"split": {"protocol": protocol}})])
+    shared = _assignments(file.settings, document, ("settings",))
+    variants = (
+        {"": ()}
+        if not file.variants
+        else {
+            _path_safe(name, document, ("variants", name)): _assignments(values, document, ("variants", name))
+            for name, values in file.variants.items()
+        }
     )
-    if ended.returncode == 130:
-        raise KeyboardInterrupt
-    if ended.returncode == 0 and finished(job) is not None:
-        return None
-    if ended.returncode < 0:
-        return Failure(job, f"killed by signal {-ended.returncode}")
-    said = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
-    last = said[-1].removeprefix("hsi-cd: error: ") if said and ended.returncode else ""
-    return Failure(job, last or f"ended with code {ended.returncode}, without a result of this run")
+    jobs: dict[Job, str] = {}
+    # Seed by seed, so that a matrix stopped half-way has something of everything.
+    for seed in dict.fromkeys(seeds):
+        for protocol in dict.fromkeys(file.protocols):
+            for variant, changes in variants.items():
+                for name, (files, where, arguments) in scenes.items():
+                    for method in methods:
+                        catalogue = () if files else ("--data-root", str(root))
+                        job = TrainJob(
+                            name,
+                            method,
+                            seed,
+                            protocol,
+                            run_folder(folder / variant, name, method, protocol, seed),
+                            settings=(*shared, *changes),
+                            arguments=(*catalogue, *file.arguments, *arguments),
+                            files=files,
+                            variant=variant,
+                        )
+                        job.config()
+                        jobs[job] = where
+    return Matrix(folder, tuple(jobs), jobs)
 
 
-@contextmanager
-def _alone(job: Job) -> Iterator[list[int]]:
-    """Wait until no other process works on a run; yields what its process must hold to keep others waiting.
+def _scenes(
+    file: MatrixFile, document: Document, find_dataset: Names
+) -> dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]]:
+    """By name: the arguments that name its files, where it stands, and its further arguments."""
+    scenes: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {}
+    here = document.path.absolute().parent
+    for i, entry in enumerate(file.datasets):
+        place: Place = ("datasets", i)
+        if isinstance(entry, str):
+            (name,) = _right_names("datasets", [entry], document, find_dataset, at=i)
+            found: tuple[tuple[str, ...], str, tuple[str, ...]] = ((), document.where("arguments"), ())
+        elif not isinstance(entry, dict):
+            raise ConfigError(
+                f"{document.where(*place)} is {entry!r}: give a name, or name, t1, t2 and truth of your own scene"
+            )
+        else:
+            own = _parse(OwnScene, entry, document, place)
+            name = _path_safe(own.name, document, (*place, "name"))
+            words = [
+                word
+                for option in ("t1", "t2", "truth")
+                for path in getattr(own, option)
+                for word in (f"--{option}", str(here / path))
+            ]
+            found = (tuple(words), document.where(*place, "arguments"), tuple(own.arguments))
+        if name in scenes and scenes[name] != found:
+            raise ConfigError(f"{document.where(*place)}: there are two scenes called {name}: rename one")
+        scenes[name] = found
+    return scenes
 
-    The lock goes with the last process that holds it, so a run whose matrix was killed keeps it to its own end.
-    """
-    job.folder.parent.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":  # where nothing keeps two matrices out of one folder
-        yield []
-        return
-    import fcntl
 
-    with (job.folder.parent / f".{job.folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield [lock.fileno()]
+def _predictions(section: Predictions, document: Document, folder: Path) -> Matrix:
+    here = document.path.absolute().parent
+    if (section.pairs is None) == (section.pattern is None):
+        raise ConfigError(
+            f"{document.where('predict')}: give either pairs (a CSV file with the columns t1 and t2) or pattern "
+            "(as scenes/{name}_{date:%Y%m%d}.tif)"
+        )
+    if section.pairs is not None:
+        pairs = read_pairs(here / section.pairs)
+    else:
+        where = document.where("predict", "pattern")
+        pairs = find_pairs(section.pattern or "", here, ends=section.dates == "ends", where=where)
+    jobs = [
+        PredictJob(
+            pair.name,
+            folder / pair.name,
+            here / section.checkpoint if pair.checkpoint is None else pair.checkpoint,
+            pair.t1,
+            pair.t2,
+            tuple(section.arguments),
+        )
+        for pair in pairs
+    ]
+    return Matrix(folder, tuple(jobs), dict.fromkeys(jobs, document.where("predict", "arguments")))
+
+
+def _right_names(
+    field: str, names: list[str], document: Document, find: Names, *, at: int | None = None
+) -> list[str]:
+    found = []
+    for i, name in enumerate(names):
+        try:
+            found.append(find(name))
+        except HsiCdError as error:
+            raise ConfigError(f"{document.where(field, i if at is None else at)}: {error}") from None
+    return list(dict.fromkeys(found))
+
+
+def _seeds(file: MatrixFile, document: Document) -> list[int]:
+    seeds: list[int] = []
+    for i, entry in enumerate(file.seeds):
+        where = document.where("seeds", i)
+        if not isinstance(entry, str | int) or isinstance(entry, bool):
+            raise ConfigError(f"{where} is {entry!r}: it is neither a number nor a range, as 0-4")
+        try:
+            found = (entry,) if isinstance(entry, int) else parse_seeds(entry)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        for seed in (min(found), max(found)):
+            resolve([(where, {"seed": seed})])
+        seeds += found
+    return seeds
+
+
+def _assignments(values: Mapping[str, Any], document: Document, place: Place) -> tuple[str, ...]:
+    """Settings, with dots or nested, as ``--set`` takes them; each is checked where it stands."""
+    found = []
+    for keys, value in _leaves(values, ()):
+        text = f"{'.'.join(keys)}={json.dumps(value, default=str)}"
+        resolve([(document.where(*place, *keys), parse_assignment(text))])
+        found.append(text)
+    return tuple(found)
+
+
+def _leaves(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, str(key)))
+        else:
+            yield (*above, str(key)), value
+
+
+def _path_safe(name: str, document: Document, place: Place) -> str:
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{document.where(*place)} is {name!r}: it names a folder; use letters, digits, '.', '_', '+' and '-'"
+        )
+    return name
+
+
+def _parse(kind: type[Part], values: Any, document: Document, place: Place) -> Part:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    *above, last = problem["loc"] or (place[-1],)
+    where = document.where(*place, *problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = list((Predictions if above else kind).model_fields)
+        near = difflib.get_close_matches(str(last), known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        raise ConfigError(f"{where} is no field of a matrix: {hint}")
+    if problem["type"] == "missing":
+        raise ConfigError(f"{document.where(*place, *above)}: {last} is missing: give it")
+    found = "" if isinstance(problem["input"], dict) else f" is {str(problem['input'])[:60]!r}"
+    raise ConfigError(f"{where}{found}: {problem['msg'][0].lower()}{problem['msg'][1:]}")

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from hsi_cd.cli.matrix_runs import find_names, matrix_options, names, run_with_bar, runs_option
+from hsi_cd.cli.matrix_runs import (
+    find_names,
+    find_slots,
+    matrix_options,
+    names,
+    place_options,
+    run_with_bar,
+    runs_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -14,7 +22,8 @@ Examples:
   hsi-cd benchmark --datasets farmland --methods siamese --seeds 0-9 --protocol P1-strict \\
       --format latex --output table.tex
 
-Stopped and started again, it goes on where it stopped. hsi-cd table makes other tables of the same runs.
+Stopped and started again, it goes on where it stopped. hsi-cd batch takes
+larger matrices from a file; hsi-cd table makes other tables of the same runs.
 """
 
 
@@ -22,6 +31,7 @@ Stopped and started again, it goes on where it stopped. hsi-cd table makes other
 @matrix_options
 @click.option("--protocol", default="P1", show_default=True, help="P1, P1-strict, P2, P3 or P4.")
 @runs_option("runs/benchmark")
+@place_options
 @click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas.")
 @click.option(
     "--format",
@@ -40,6 +50,8 @@ def benchmark(
     data_root: Path,
     assignments: tuple[str, ...],
     runs: Path,
+    workers: int | None,
+    gpus: tuple[int, ...] | str | None,
     scores: str,
     kind: str,
     output: Path | None,
@@ -49,7 +61,7 @@ def benchmark(
 
     Each run is a process and a folder of its own; one that fails is named at the end and stops no other.
     """
-    from hsi_cd.batch.matrix import expand, finished
+    from hsi_cd.batch.jobs import expand
     from hsi_cd.errors import unknown_name
     from hsi_cd.evaluation import results_table
     from hsi_cd.evaluation.tables import SCORE_TITLES
@@ -62,6 +74,7 @@ def benchmark(
     for name in shown:
         if name not in SCORE_TITLES:
             raise unknown_name("score", name, SCORE_TITLES)
+    slots = find_slots(workers, gpus)
     jobs = expand(
         scenes,
         chosen,
@@ -71,9 +84,9 @@ def benchmark(
         settings=assignments,
         arguments=["--data-root", str(data_root)],
     )
-    failed = run_with_bar({job: job.name for job in jobs})
+    failed = run_with_bar({job: job.name for job in jobs}, slots)
 
-    results = [result for result in map(finished, jobs) if result is not None]
+    results = [result for job in jobs if (result := job.result()) is not None]
     if results:
         words = results_table(results, format=kind, rows="method", columns="dataset", scores=shown)
         if output is not None:

@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 import click
 
-from hsi_cd.cli.matrix_runs import find_names, matrix_options, names, run_with_bar, runs_option
+from hsi_cd.cli.matrix_runs import (
+    find_names,
+    find_slots,
+    matrix_options,
+    names,
+    place_options,
+    run_with_bar,
+    runs_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -51,6 +59,7 @@ class Place(NamedTuple):
     help="Changed training pixels, with --imbalance  [default: 10]",
 )
 @runs_option("runs/curve")
+@place_options
 @click.option("--score", default="kappa", show_default=True, help="The score.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figure, .png or .pdf.")
 @click.option(
@@ -72,6 +81,8 @@ def curve(
     imbalance: str | None,
     changed: int | None,
     runs: Path,
+    workers: int | None,
+    gpus: tuple[int, ...] | str | None,
     score: str,
     output: Path | None,
     table_file: Path | None,
@@ -83,7 +94,7 @@ def curve(
     give is named at the end and leaves a gap. Whatever teaches, all other labelled pixels of the scene judge, in
     the scene's own proportion of change.
     """
-    from hsi_cd.batch.matrix import expand, finished
+    from hsi_cd.batch.jobs import expand
     from hsi_cd.errors import unknown_name
     from hsi_cd.evaluation.figures import figure_kind, save_figure
     from hsi_cd.evaluation.formats import FORMATS
@@ -106,6 +117,7 @@ def curve(
         if text.partition("=")[0].strip() in varied:
             raise click.UsageError(f"--set {text}: the curve sets {' and '.join(varied)} itself; leave it out")
 
+    slots = find_slots(workers, gpus)
     jobs = {
         job: place
         for place in places
@@ -121,10 +133,10 @@ def curve(
     }
     # Seed by seed, so that a curve stopped half-way has something of every point.
     in_turn = sorted(jobs, key=lambda job: seeds.index(job.seed))
-    failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn})
+    failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
     points = [
-        Point(place.x, place.label, tuple(r for job, at in jobs.items() if at is place and (r := finished(job))))
+        Point(place.x, place.label, tuple(r for job, at in jobs.items() if at is place and (r := job.result())))
         for place in places
     ]
     if any(point.results for point in points):

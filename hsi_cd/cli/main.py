@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from hsi_cd import __version__
-from hsi_cd.errors import HsiCdError, unknown_name
+from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
 from hsi_cd.training.distributed import first_to_speak, launched
 
 COMMANDS = {
@@ -26,7 +26,9 @@ COMMANDS = {
     "evaluate": "Score a change map against a truth map.",
     "detect": "Map a scene pair without any label or training.",
     "benchmark": "Run methods x scenes x seeds, and print the table.",
+    "batch": "Do a matrix of runs, or map many scene pairs, on GPUs, cores or a SLURM cluster.",
     "curve": "Scores against the number of labels, with bands over seeds.",
+    "runs": "List runs, find the best, and say what differs between two.",
     "table": "The table of a paper from run folders.",
     "figure": "The panel of a paper from run folders.",
     "report": "One HTML file to look at runs: maps, curves, table.",
@@ -135,7 +137,7 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
-        code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False)
+        code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False, obj=["hsi-cd", *arguments])
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
@@ -152,6 +154,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return _complain(_one_line(error), code=2)
     except (KeyboardInterrupt, click.Abort):
         return _complain(_INTERRUPTED, code=130)
+    except Preempted as error:
+        return _complain(f"asked to leave by {error}", code=EXIT_REQUEUE)
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains a second time when it leaves
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,13 @@ Examples:
     metavar="I/N",
     help="Map only part I of N, some whole rows of the scene; hsi-cd mosaic joins the parts.",
 )
+@click.option(
+    "--provenance",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep a record (JSON) of command, files, versions, machine and time. Its folder must be this prediction's"
+    " alone: what a killed one left half-written in it is removed.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def predict(
     checkpoint: Path,
@@ -90,6 +98,7 @@ def predict(
     precision: str,
     memory: int | None,
     shard: str | None,
+    provenance: Path | None,
     overwrite: bool,
 ) -> None:
     """Map a scene pair with a trained checkpoint. No labels are read.
@@ -97,6 +106,10 @@ def predict(
     The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
     of any height are read, scored and written in bounded memory; with --shard, by several processes or nodes.
     """
+    from hsi_cd.training.preemption import heed_signals
+
+    context = click.get_current_context()
+    context.with_resource(heed_signals())
     check_scene_options(dataset, t1, t2)
     if threshold is not None and math.isnan(threshold):
         raise click.UsageError("--threshold is not a number: give a score, for the network a probability, 0 to 1")
@@ -122,23 +135,32 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     if precision != "float32":
         _lower_precision(detector, precision)
-    write_maps(
-        detector,
-        like_checkpoint(pair, detector.bands, contract=contract),
-        change=output,
-        score=score,
-        uncertainty=uncertainty,
-        threshold=threshold,
-        refit=refit_statistics,
-        grid=grid,
-        checkpoint_hash=file_hash(checkpoint),
-        cog=extras.cog,
-        vector=extras.vector,
-        min_area=extras.min_area,
-        memory=memory,
-        shard=part,
-        overwrite=overwrite,
-    )
+    record: AbstractContextManager[None] = nullcontext()
+    if provenance is not None:
+        from hsi_cd.io import check_output, remove_drafts
+        from hsi_cd.training.provenance import recording
+
+        check_output(provenance, overwrite=True)
+        remove_drafts(provenance.parent)
+        record = recording(provenance, context.obj, inputs=[*t1, *t2, checkpoint])
+    with record:
+        write_maps(
+            detector,
+            like_checkpoint(pair, detector.bands, contract=contract),
+            change=output,
+            score=score,
+            uncertainty=uncertainty,
+            threshold=threshold,
+            refit=refit_statistics,
+            grid=grid,
+            checkpoint_hash=file_hash(checkpoint),
+            cog=extras.cog,
+            vector=extras.vector,
+            min_area=extras.min_area,
+            memory=memory,
+            shard=part,
+            overwrite=overwrite,
+        )
     if part is not None:
         rows = part.rows(pair.shape[0])
         click.echo(f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")

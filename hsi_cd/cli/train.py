@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ configs/default.yaml lists every setting that --set and --config can change.
     metavar="DIR",
     help="Run folder [default: runs/...]. With torchrun, write --run-dir.",
 )
+@click.option("--name", metavar="NAME", help="What tables call a scene of your own [default: from its files].")
 @click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
 @click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
 @click.option("--seed", type=int, help="Seed of the split, the weights and the batches [default: 0].")
@@ -68,6 +70,7 @@ def train(
     config_file: Path | None,
     assignments: tuple[str, ...],
     folder: Path | None,
+    name: str | None,
     method: str | None,
     protocol: str | None,
     seed: int | None,
@@ -78,7 +81,14 @@ def train(
 
     Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. The run folder ends with
     the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
+
+    Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
+    --resume.
     """
+    from hsi_cd.training.preemption import heed_signals
+
+    context = click.get_current_context()
+    stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
     options = {"dataset": dataset, "method": method, "seed": seed, "device": device}
     layers: Layers = [("options", {name: value for name, value in options.items() if value is not None})]
     if protocol is not None:
@@ -86,12 +96,14 @@ def train(
     if dropped:
         layers.append(("--drop", {"bands": drop_settings(dropped)}))
     config = run_config(config_file, assignments, layers, t1=t1, t2=t2)
+    if name is not None and config.dataset is not None:
+        raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 
     from hsi_cd.training.distributed import join_team
 
-    team = click.get_current_context().with_resource(join_team(device=config.device))
+    team = context.with_resource(join_team(device=config.device))
     pair = open_scene(
         config.dataset,
         t1,
@@ -104,6 +116,7 @@ def train(
         truth_key=truth_key,
         contract=contract,
     )
+    pair = replace(pair, name=name) if name is not None else pair
     labels = read_truth(config.dataset, truth, truth_key, data_root, scheme=scheme)
     if folder is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -112,7 +125,7 @@ def train(
     from hsi_cd.evaluation import score_table
     from hsi_cd.training.run import run_training
 
-    result = run_training(pair, labels, config, folder, resume=resume, team=team)
+    result = run_training(pair, labels, config, folder, resume=resume, team=team, stop=stop, command=context.obj)
     if result is None:
         return
     click.echo(score_table(result))

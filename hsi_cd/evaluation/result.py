@@ -5,111 +5,46 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
-from hsi_cd.errors import FormatError, unknown_name
+from hsi_cd.errors import FormatError
 from hsi_cd.evaluation.baselines import Baselines
 from hsi_cd.evaluation.counts import ConfusionCounts
+from hsi_cd.evaluation.records import (
+    Fact,
+    as_count,
+    as_fact,
+    as_mapping,
+    as_number,
+    as_score,
+    as_text,
+    each,
+    or_none,
+    plain,
+    read_record,
+)
 
 RESULT_VERSION = 1
 """Version of the layout of ``result.json``; raised when a reader of the old layout would misread the new one."""
 
-Fact = str | int | float | bool | None
-
-
-def _plain(value: Any) -> Any:
-    """Values as JSON has them: dataclasses as objects, numpy's numbers as Python's, NaN as null."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
-
-
-def _record(cls: type, data: Any, where: str, **readers: Any) -> Any:
-    """A dataclass from a JSON object that must have exactly its keys; ``readers`` turn one value each."""
-    data = _mapping(data, where)
-    for key in data:
-        if key not in readers:
-            raise FormatError(f"{where}: {unknown_name('key', str(key), readers)}")
-    missing = [key for key in readers if key not in data]
-    if missing:
-        raise FormatError(f"{where}: {', '.join(missing)} missing: expected {', '.join(readers)}")
-    return cls(**{key: read(data[key], f"{where}.{key}") for key, read in readers.items()})
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(where, value, "an object")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong(where, value, "a text")
-    return value
-
-
-def _count(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _wrong(where, value, "a whole number, 0 or more")
-    return value
-
-
-def _number(value: Any, where: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise _wrong(where, value, "a finite number")
-    return float(value)
-
-
-def _score(value: Any, where: str) -> float:
-    return math.nan if value is None else _number(value, where)
-
-
-def _fact(value: Any, where: str) -> Fact:
-    if value is not None and not isinstance(value, str | int | float | bool):
-        raise _wrong(where, value, "a text, a number, true, false or null")
-    return value
-
-
-def _or_none(read: Any) -> Any:
-    return lambda value, where: None if value is None else read(value, where)
-
-
-def _each(read: Any) -> Any:
-    return lambda value, where: {
-        _text(key, where): read(item, f"{where}.{key}") for key, item in _mapping(value, where).items()
-    }
-
 
 def _counts(value: Any, where: str) -> ConfusionCounts:
     names = (f.name for f in fields(ConfusionCounts))
-    counts: ConfusionCounts = _record(ConfusionCounts, value, where, **dict.fromkeys(names, _count))
+    counts: ConfusionCounts = read_record(ConfusionCounts, value, where, **dict.fromkeys(names, as_count))
     return counts
 
 
 def _class_counts(value: Any, where: str) -> ClassCounts:
-    counts: ClassCounts = _record(ClassCounts, value, where, unchanged=_count, changed=_count)
+    counts: ClassCounts = read_record(ClassCounts, value, where, unchanged=as_count, changed=as_count)
     return counts
 
 
 def _baselines(value: Any, where: str) -> Baselines:
     names = (f.name for f in fields(Baselines))
-    baselines: Baselines = _record(Baselines, value, where, **dict.fromkeys(names, _score))
+    baselines: Baselines = read_record(Baselines, value, where, **dict.fromkeys(names, as_score))
     return baselines
-
-
-def _wrong(where: str, value: Any, expected: str) -> FormatError:
-    return FormatError(f"{where} is {str(value)[:60]!r}: expected {expected}; give a result.json of this software")
 
 
 @dataclass(frozen=True)
@@ -185,7 +120,7 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``: strings, numbers, None (also for NaN), lists and dictionaries alone."""
-        return {"version": RESULT_VERSION, **_plain(self)}
+        return {"version": RESULT_VERSION, **plain(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunResult:
@@ -194,35 +129,35 @@ class RunResult:
         Raises:
             FormatError: another version, a key too many or missing, or a value of the wrong kind.
         """
-        data = dict(_mapping(data, "result"))
+        data = dict(as_mapping(data, "result"))
         version = data.pop("version", None)
         if version != RESULT_VERSION:
             raise FormatError(
                 f"result of version {version!r}: this software reads version {RESULT_VERSION}; update it"
             )
-        result: RunResult = _record(
+        result: RunResult = read_record(
             cls,
             data,
             "result",
-            dataset=_text,
-            method=_text,
-            protocol=_text,
-            scope=_text,
+            dataset=as_text,
+            method=as_text,
+            protocol=as_text,
+            scope=as_text,
             counts=_counts,
-            scores=_each(_score),
+            scores=each(as_score),
             test=_class_counts,
-            train=_or_none(_class_counts),
-            seed=_or_none(_count),
-            baselines=_or_none(_baselines),
-            threshold=_or_none(_number),
-            parameters=_or_none(_count),
-            train_seconds=_or_none(_number),
-            map_seconds=_or_none(_number),
-            hardware=_or_none(_text),
-            versions=_each(_text),
-            config=_or_none(_text),
-            checkpoint=_or_none(_text),
-            split=_or_none(_text),
-            details=_each(_fact),
+            train=or_none(_class_counts),
+            seed=or_none(as_count),
+            baselines=or_none(_baselines),
+            threshold=or_none(as_number),
+            parameters=or_none(as_count),
+            train_seconds=or_none(as_number),
+            map_seconds=or_none(as_number),
+            hardware=or_none(as_text),
+            versions=each(as_text),
+            config=or_none(as_text),
+            checkpoint=or_none(as_text),
+            split=or_none(as_text),
+            details=each(as_fact),
         )
         return result

@@ -8,18 +8,21 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.evaluation.provenance import Provenance
 from hsi_cd.evaluation.result import RunResult
 
+T = TypeVar("T")
 RESULT = "result.json"
+PROVENANCE = "provenance.json"
 
 
 def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -61,14 +64,33 @@ def read_result(folder: str | os.PathLike[str]) -> RunResult:
     path = Path(folder) / RESULT
     if not path.is_file():
         raise MissingInputError(f"{path} is not there: the run has not ended, or this is no run folder")
+    return _read_json(path, RunResult.from_dict)
+
+
+def read_provenance(path: str | os.PathLike[str]) -> Provenance:
+    """Where a result comes from.
+
+    Args:
+        path: its ``provenance.json``, or the run folder that holds it.
+
+    Raises:
+        MissingInputError: there is none.
+        FormatError: it is damaged, or of another version.
+    """
+    path = Path(path)
+    path = path / PROVENANCE if path.is_dir() else path
+    if not path.is_file():
+        raise MissingInputError(f"{path} is not there: the run was made by an earlier version, or is no run")
+    return _read_json(path, Provenance.from_dict)
+
+
+def file_identity(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Size in bytes and time of change in ns, by which a file is known again; nothing if it is absent."""
     try:
-        data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise FormatError(f"{path} is damaged: it is not JSON; run again or take it from a backup") from None
-    try:
-        return RunResult.from_dict(data)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
+        found = Path(path).stat()
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns
 
 
 def read_curves(folder: str | os.PathLike[str]) -> Mapping[str, NDArray[np.float64]]:
@@ -123,6 +145,17 @@ def read_overview(folder: str | os.PathLike[str]) -> Overview | None:
             "twice and (rows, cols), all uint8"
         )
     return Overview(t1=t1, t2=t2, truth=truth)
+
+
+def _read_json(path: Path, read: Callable[[Any], T]) -> T:
+    try:
+        data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise FormatError(f"{path} is damaged: it is not JSON; run again or take it from a backup") from None
+    try:
+        return read(data)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -146,6 +146,12 @@ class Team:
         summed: NDArray[Number] = total.cpu().numpy()
         return summed
 
+    def any(self, flag: bool) -> bool:
+        """Whether it holds in any of the processes."""
+        import numpy as np
+
+        return bool(self.sum(np.array([flag], dtype=np.int64))[0]) if self.size > 1 else flag
+
     def vary_noise(self, seed: int, epoch: int) -> None:
         """Let each process but the first draw noise and dropout of its own in an epoch, the same when resumed."""
         import numpy as np

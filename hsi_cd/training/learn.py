@@ -23,6 +23,7 @@ from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.encoders import use_encoders
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.loop import train
+from hsi_cd.training.preemption import Stop
 from hsi_cd.training.self_training import (
     CertainPixels,
     certain_pixels,
@@ -74,6 +75,7 @@ def learn(
     device: torch.device,
     resume: bool = False,
     team: Team = ALONE,
+    stop: Stop | None = None,
 ) -> Learned:
     """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
 
@@ -87,9 +89,11 @@ def learn(
         device: where a network computes.
         resume: go on with a network's ``last.pt``, if there is one.
         team: the processes that train a network together; the first leaves the checkpoints.
+        stop: says when to save and leave; by default nothing does.
 
     Raises:
         ConfigError: the method does not learn in several processes.
+        Preempted: it was asked to leave.
         LabelError: the method needs labels and there is none.
         CheckpointError: the network's checkpoint, or the encoder it is to start from, is of another scene.
     """
@@ -121,7 +125,17 @@ def learn(
         pixels, target = certain_pixels(pair, seed=config.seed)
         beside = Beside()
     detector, facts = _train_network(
-        pair, pixels, target, beside, config, folder, generator=generator, device=device, resume=resume, team=team
+        pair,
+        pixels,
+        target,
+        beside,
+        config,
+        folder,
+        generator=generator,
+        device=device,
+        resume=resume,
+        team=team,
+        stop=stop or Stop(),
     )
     return Learned(detector, time.perf_counter() - started, facts)
 
@@ -170,6 +184,7 @@ def _train_network(
     device: torch.device,
     resume: bool,
     team: Team,
+    stop: Stop,
 ) -> tuple[SiameseDetector, dict[str, Any]]:
     earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
     detector, _ = fit_siamese(pair, config)
@@ -199,20 +214,23 @@ def _train_network(
     passed = earlier["training"]["progress"]["epoch"] if earlier else 0
     tracker = Tracker(folder, resume_at=passed) if team.leads else NoTracker()
     try:
-        progress = train(
-            detector,
-            detector.patches(pair),
-            pixels,
-            target,
-            config.train,
-            generator=generator,
-            tracker=tracker,
-            save=save,
-            resume=earlier["training"] if earlier else None,
-            certain=beside.certain,
-            share=beside.share,
-            team=team,
-        )
+        patches = detector.patches(pair)
+        with stop.postponed():
+            progress = train(
+                detector,
+                patches,
+                pixels,
+                target,
+                config.train,
+                generator=generator,
+                tracker=tracker,
+                save=save,
+                resume=earlier["training"] if earlier else None,
+                certain=beside.certain,
+                share=beside.share,
+                team=team,
+                stop=stop,
+            )
         tracker.hyperparameters(
             config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}
         )

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from hsi_cd.config import FreezeConfig, TrainConfig
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector
-from hsi_cd.errors import CheckpointError
+from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.losses import smooth_labels
 from hsi_cd.prepare.augment import draw_variation
 from hsi_cd.prepare.disturbances import disturb
@@ -34,6 +34,7 @@ from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
+from hsi_cd.training.preemption import Stop
 from hsi_cd.training.seeding import random_state, restore_random_state
 from hsi_cd.training.self_training import CertainPixels
 from hsi_cd.training.tracking import Tracker
@@ -58,6 +59,8 @@ class Progress:
     best_loss: float = math.nan
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_calibration: Calibration = field(default_factory=Calibration)
+    orders: list[Tensor] = field(default_factory=list)  # of the epoch under way, as drawn; empty between epochs
+    losses: list[float] = field(default_factory=list)  # of the epoch's steps so far
 
 
 def train(
@@ -74,6 +77,7 @@ def train(
     certain: CertainPixels | None = None,
     share: float | None = None,
     team: Team = ALONE,
+    stop: Stop | None = None,
 ) -> Progress:
     """Train a detector's network; it ends with the best weights, calibrated.
 
@@ -90,9 +94,13 @@ def train(
         certain: pixels that teach beside the labels. They judge nothing: validation is by labels alone.
         share: of the scene that changed, if the labels were drawn so many a class; by default theirs.
         team: the processes that train together; all are given the same.
+        stop: says when to save, after the step under way, and leave.
 
     Returns:
         How it ended.
+
+    Raises:
+        Preempted: it was asked to leave, and is saved.
     """
     network, device = detector.network, detector.device
     folds = (
@@ -131,8 +139,10 @@ def train(
         network.train()
         freeze(network, config.freeze, epoch=epoch)
         team.vary_noise(seed, epoch)
-        losses = []
-        for step in batches.steps(batches.orders(generator)):
+        if not progress.orders:  # an epoch that was left half-way goes on as it was drawn
+            progress.orders = [torch.from_numpy(order) for order in batches.orders(generator)]
+        steps = batches.steps([order.numpy() for order in progress.orders])
+        for step in steps[len(progress.losses) :]:
             taught = 0.0
             for batch in step:
                 samples = [_sample(batches, positions, source, config, generator) for positions in batch]
@@ -151,9 +161,14 @@ def train(
                 stepper.backward(beside)
                 taught += beside.item()
             stepper.step()
-            losses.append(taught / len(network.members))
-        progress.epoch = epoch + 1
-        curves = {"loss/train": float(np.mean(losses)), "lr": stepper.optimizer.param_groups[0]["lr"]}
+            progress.losses.append(taught / len(network.members))
+            if stop is not None and team.any(stop.asked is not None):
+                tracker.flush()
+                save("last", detector, _training_state(progress, stepper, batches, teacher, generator))
+                asked = stop.asked or "another process"
+                raise Preempted(f"{asked}: saved in epoch {epoch + 1} of {plan.epochs}; go on with --resume")
+        curves = {"loss/train": float(np.mean(progress.losses)), "lr": stepper.optimizer.param_groups[0]["lr"]}
+        progress.epoch, progress.orders, progress.losses = epoch + 1, [], []
 
         last = progress.epoch == plan.epochs
         if last or progress.epoch % config.validate_every == 0:

@@ -29,7 +29,8 @@ from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import read_saved, resumed, write_saved
 from hsi_cd.training.encoders import backbones, save_encoders
-from hsi_cd.training.run_folder import check_folder, hardware, make_folder, versions
+from hsi_cd.training.provenance import versions
+from hsi_cd.training.run_folder import check_folder, hardware, make_folder
 from hsi_cd.training.seeding import choose_device, random_state, restore_random_state, seed_everything
 from hsi_cd.training.tracking import Tracker
 from hsi_cd.training.weight_files import load_resnet_weights

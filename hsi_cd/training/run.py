@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hsi_cd.config import RunConfig
@@ -15,6 +18,7 @@ from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
 from hsi_cd.evaluation import RunResult, false_colour, judge_map, scores_elsewhere, stretch_limits
 from hsi_cd.evaluation.figures import panel_figure, save_figure
+from hsi_cd.evaluation.runs import PROVENANCE
 from hsi_cd.inference.predict import write_maps
 from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.splits import read_split, write_split
@@ -25,7 +29,9 @@ from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.checkpoint import file_hash
 from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.learn import check_taught, learn
-from hsi_cd.training.run_folder import check_folder, hardware, make_folder, unmake_folder, versions
+from hsi_cd.training.preemption import Stop
+from hsi_cd.training.provenance import recording, versions
+from hsi_cd.training.run_folder import check_folder, hardware, make_folder, unmake_folder
 from hsi_cd.training.seeding import choose_device, seed_everything
 
 log = logging.getLogger(__name__)
@@ -39,12 +45,14 @@ def run_training(
     *,
     resume: bool = False,
     team: Team = ALONE,
+    stop: Stop | None = None,
+    command: Sequence[str] = (),
 ) -> RunResult | None:
     """Split, train, map and judge one scene.
 
     The folder ends with ``config.yaml`` (resolved), ``split.npz``, ``last.pt`` and ``best.pt``, TensorBoard's
     event files and ``curves.csv``, ``change.tif``, ``score.tif``, ``figure.png`` and ``overview.npz`` (its
-    pictures), and, last of all, ``result.json``.
+    pictures), ``provenance.json`` and, last of all, ``result.json``.
 
     Args:
         pair: the scene.
@@ -53,6 +61,8 @@ def run_training(
         folder: the run folder; made if it is not there.
         resume: go on with what an interrupted run of the same configuration left in the folder.
         team: the processes that train together, each given the same; the first alone writes, maps and judges.
+        stop: says when to save and leave; by default nothing does.
+        command: what was typed, for the record.
 
     Returns:
         The result, as in ``result.json``; None in the other processes of a team.
@@ -64,6 +74,7 @@ def run_training(
         LabelError: a class has too few labelled pixels.
         OutputError: the folder holds another run, or cannot be written.
         CheckpointError: the run cannot be resumed.
+        Preempted: it was asked to leave.
     """
     find_method(config.method)
     pair.check_labels(labels)
@@ -85,8 +96,37 @@ def run_training(
             remove_drafts(folder)
         else:
             make_folder(folder, config)
-        _keep_split(folder / "split.npz", split, resume=resume)
+    with recording(folder / PROVENANCE, command) if team.leads else nullcontext():
+        if team.leads:
+            _keep_split(folder / "split.npz", split, resume=resume)
+        return _learn_map_judge(
+            pair,
+            labels,
+            split,
+            config,
+            folder,
+            generator=generator,
+            device=device,
+            resume=resume,
+            team=team,
+            stop=stop,
+        )
 
+
+def _learn_map_judge(
+    pair: ScenePair,
+    labels: Labels,
+    split: Split,
+    config: RunConfig,
+    folder: Path,
+    *,
+    generator: np.random.Generator,
+    device: torch.device,
+    resume: bool,
+    team: Team,
+    stop: Stop | None,
+) -> RunResult | None:
+    """The work of a run, once all of its input has proved good."""
     target = labels.values.ravel()[split.train].astype(np.int64)
     try:
         learned = learn(
@@ -99,6 +139,7 @@ def run_training(
             device=device,
             resume=resume,
             team=team,
+            stop=stop,
         )
     except HsiCdError:
         if team.leads and not resume:

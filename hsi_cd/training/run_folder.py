@@ -6,15 +6,11 @@ import os
 import platform
 from pathlib import Path
 
-import numpy as np
-import rasterio
-import scipy
-import sklearn
 import torch
 
-from hsi_cd import __version__
 from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.errors import CheckpointError, OutputError
+from hsi_cd.evaluation.runs import PROVENANCE
 from hsi_cd.io import remove_drafts, write_text
 
 
@@ -64,7 +60,7 @@ def make_folder(folder: Path, config: RunConfig) -> None:
 
 def unmake_folder(folder: Path) -> None:
     """Take back the folder of a run that was refused before it learned anything, as for a wrong option."""
-    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz"}:
+    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz", PROVENANCE}:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
@@ -75,17 +71,3 @@ def hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {torch.get_num_threads()} CPU threads"
     return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that a result may depend on."""
-    return {
-        "hsi-cd": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-        "rasterio": rasterio.__version__,
-        "gdal": rasterio.__gdal_version__,
-    }

@@ -1,180 +1,204 @@
-"""A matrix of runs, with a stand-in for the process of a run."""
+"""The matrix file: what it expands to, and what is refused with line and field."""
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
-import threading
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hsi_cd.batch import matrix
-from hsi_cd.batch.matrix import Job, expand, finished, run_missing
-from hsi_cd.config import to_yaml
-from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import ConfusionCounts, RunResult
-from hsi_cd.evaluation.result import ClassCounts
+from hsi_cd.batch.jobs import PredictJob, TrainJob
+from hsi_cd.batch.matrix import Matrix, parse_seeds, read_matrix
+from hsi_cd.errors import ConfigError, HsiCdError, unknown_name
 
-Done = subprocess.CompletedProcess
-
-
-def jobs_in(folder: Path, methods: tuple[str, ...] = ("cva", "svm"), **more: Any) -> list[Job]:
-    return expand(["taizhou"], methods, [0, 1], protocol="P1", folder=folder, **more)
+DATASETS, METHODS = ("taizhou", "rennes"), ("cva", "svm", "siamese")
 
 
-def leave(job: Job, **other: Any) -> Path:
-    """What a run that ends well leaves of a job."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    (job.folder / "config.yaml").write_text(to_yaml(job.config()))
-    named = {"dataset": job.dataset, "method": job.method, "seed": job.seed, "protocol": job.protocol} | other
-    counts = ConfusionCounts(tn=5, fp=1, fn=1, tp=3)
-    result = RunResult(scope="held-out", counts=counts, scores={"oa": 0.8}, test=ClassCounts(6, 4), **named)
-    (job.folder / "result.json").write_text(json.dumps(result.to_dict()))
-    return job.folder / "result.json"
+def find(kind: str, known: tuple[str, ...]) -> Any:
+    def right(name: str) -> str:
+        if name.lower() not in known:
+            raise unknown_name(kind, name, known)
+        return name.lower()
+
+    return right
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return jobs_in(tmp_path)[0]
+def read(folder: Path, text: str) -> Matrix:
+    path = folder / "m.yaml"
+    path.write_text(text)
+    finders = {"find_dataset": find("dataset", DATASETS), "find_method": find("method", METHODS)}
+    return read_matrix(path, **finders, data_root=Path("data"))
 
 
-def test_seeds_are_the_outer_loop(tmp_path: Path) -> None:
-    jobs = expand(["taizhou", "rennes"], ["cva", "svm"], [4, 2], protocol="P2", folder=tmp_path)
-    scenes = ["taizhou", "taizhou", "rennes", "rennes"] * 2
-    assert [j.dataset for j in jobs] == scenes
-    assert [j.method for j in jobs] == ["cva", "svm"] * 4
-    assert [j.seed for j in jobs] == [4] * 4 + [2] * 4
-    assert jobs[6].folder == tmp_path / "rennes" / "cva-P2-seed2"
-    assert len({j.folder for j in jobs}) == 8
-    assert jobs[0].name == "taizhou cva seed 4"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"protocol": "P9"}, "P1-strict"),
-        ({"settings": ["train.epohcs=3"]}, "did you mean train.epochs"),
-        ({"settings": ["train.epochs=0"]}, "train.epochs is 0"),
-        ({"seeds": [-1]}, "seed is -1"),
-    ],
-)
-def test_what_cannot_run_is_refused_at_once(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    words = {"seeds": [0], "protocol": "P1", "folder": tmp_path} | change
-    with pytest.raises(ConfigError, match=message):
-        expand(["taizhou"], ["cva"], **words)
-
-
-def test_the_command_is_what_a_user_would_type(tmp_path: Path) -> None:
-    job = jobs_in(tmp_path, settings=["split.fraction=0.05"], arguments=["--data-root", "d"])[1]
-    words = ["train", "--dataset", "taizhou", "--method", "svm", "--seed", "0", "--protocol", "P1"]
-    expected = [sys.executable, "-m", "hsi_cd", *words, "--run", str(job.folder)]
-    expected += ["--set", "split.fraction=0.05", "--data-root", "d"]
-    assert job.command() == expected
-    leave(job)
-    assert job.command() == [*expected, "--resume"]
-    assert job.config().split.fraction == 0.05
-
-
-def test_finished_runs(job: Job) -> None:
-    assert finished(job) is None
-    result = leave(job)
-    found = finished(job)
-    assert found is not None and found.scores["oa"] == 0.8
-    (job.folder / "config.yaml").unlink()
-    assert finished(job) == found
-    result.write_text(result.read_text()[:-20])
-    assert finished(job) is None
-    result.write_text("[]")
-    assert finished(job) is None
-
-
-@pytest.mark.parametrize(
-    "other", [{"dataset": "rennes"}, {"method": "sam"}, {"seed": 1}, {"seed": None}, {"protocol": "P2"}], ids=str
-)
-def test_the_result_of_another_run_does_not_count(job: Job, other: dict[str, Any]) -> None:
-    leave(job, **other)
-    assert finished(job) is None
-
-
-def test_a_result_of_other_settings_does_not_count(job: Job) -> None:
-    leave(replace(job, settings=("options.threshold=otsu",)))
-    assert finished(job) is None
-    assert finished(replace(job, settings=("options.threshold=otsu",))) is not None
-    (job.folder / "config.yaml").write_text("nonsense: [")
-    assert finished(job) is None
-
-
-def test_what_is_missing_is_run_and_a_failure_stops_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    jobs = jobs_in(tmp_path, ("cva", "sam", "svm"))
-    leave(jobs[0])
-    outcomes = {
-        jobs[1].folder: (2, "WARNING: odd\nhsi-cd: error: the scene is bad\n\n", False),
-        jobs[2].folder: (0, "", True),
-        jobs[3].folder: (-signal.SIGKILL, "half of the scene is no data\n", False),
-        jobs[4].folder: (1, "", False),
-        jobs[5].folder: (0, "WARNING: odd\n", False),
+def test_everything_at_once(tmp_path: Path) -> None:
+    text = """
+folder: out
+data_root: ../scenes
+datasets:
+  - Taizhou
+  - {name: mine, t1: a.tif, t2: [b1.tif, b2.tif], truth: c.tif, arguments: [--align]}
+methods: [svm, cva, SVM]
+seeds: [0-1, 4]
+protocols: [P1, P3]
+settings:
+  train.map_every: 0
+  model: {members: 2}
+variants:
+  plain: {}
+  small: {model.members: 1}
+arguments: [--band-tolerance, "7"]
+"""
+    matrix = read(tmp_path, text)
+    jobs = [job for job in matrix.jobs if isinstance(job, TrainJob)]
+    assert len(jobs) == len(matrix.jobs) == 2 * 2 * 3 * 2 * 2 == len({job.folder for job in jobs})
+    assert [job.seed for job in jobs] == [0] * 16 + [1] * 16 + [4] * 16
+    assert {(job.dataset, job.method, job.protocol, job.variant) for job in jobs[:16]} == {
+        (d, m, p, v)
+        for d in ("taizhou", "mine")
+        for m in ("svm", "cva")
+        for p in ("P1", "P3")
+        for v in ("plain", "small")
     }
-    ran = []
-
-    def run(command: list[str], **options: Any) -> Done[str]:
-        job = next(job for job in jobs if str(job.folder) in command)
-        ran.append(job)
-        code, said, leaves = outcomes[job.folder]
-        if leaves:
-            leave(job)
-        return Done(command, code, "", said)
-
-    monkeypatch.setattr(matrix.subprocess, "run", run)
-    announced: list[Job] = []
-    ended = list(run_missing(jobs, started=announced.append))
-    assert [job for job, _ in ended] == jobs
-    assert ran == announced == jobs[1:]
-    assert [failure and failure.reason for _, failure in ended] == [
-        None,
-        "the scene is bad",
-        None,
-        "killed by signal 9",
-        "ended with code 1, without a result of this run",
-        "ended with code 0, without a result of this run",
-    ]
-    ran.clear()
-    list(run_missing(jobs))
-    assert ran == [jobs[1], *jobs[3:]]
+    small = next(j for j in jobs if (j.dataset, j.method, j.protocol, j.variant) == ("mine", "svm", "P3", "small"))
+    assert small.folder == tmp_path / "out" / "small" / "mine" / "svm-P3-seed0"
+    assert small.settings == ("train.map_every=0", "model.members=2", "model.members=1")
+    config = small.config()
+    assert (config.model.members, config.train.map_every, config.split.protocol) == (1, 0, "P3")
+    assert small.arguments == ("--band-tolerance", "7", "--align")
+    files = ["--t1", "a.tif", "--t2", "b1.tif", "--t2", "b2.tif", "--truth", "c.tif"]
+    assert small.files == tuple(word if word.startswith("--") else str(tmp_path / word) for word in files)
+    catalogue = next(job for job in jobs if job.dataset == "taizhou")
+    assert catalogue.arguments == ("--data-root", str(tmp_path / "../scenes"), "--band-tolerance", "7")
+    assert catalogue.files == ()
 
 
-def test_an_interrupted_run_interrupts_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix.subprocess, "run", lambda command, **options: Done(command, 130, "", ""))
-    with pytest.raises(KeyboardInterrupt):
-        list(run_missing(jobs_in(tmp_path)))
+def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
+    matrix = read(tmp_path, "datasets: taizhou\nmethods: cva\n")
+    assert matrix.folder == tmp_path / "runs" / "m"
+    assert [(job.seed, job.protocol) for job in matrix.jobs] == [(seed, "P1") for seed in range(5)]  # type: ignore
+    assert matrix.jobs[0].arguments == ("--data-root", "data")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
-def test_a_run_that_outlives_its_matrix_is_waited_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The orphan holds the lock to its end; then its result is there, and nothing is run a second time."""
-    orphans: list[subprocess.Popen[bytes]] = []
+def test_predictions(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("t1,t2,checkpoint\na1.tif,a2.tif,\nb1.tif,b2.tif,other.pt\n")
+    text = "folder: maps\npredict:\n  checkpoint: best.pt\n  pairs: pairs.csv\n  arguments: [--cog]\n"
+    first, second = read(tmp_path, text).jobs
+    expected = PredictJob(
+        "a1_a2",
+        tmp_path / "maps" / "a1_a2",
+        tmp_path / "best.pt",
+        tmp_path / "a1.tif",
+        tmp_path / "a2.tif",
+        ("--cog",),
+    )
+    assert first == expected
+    assert isinstance(second, PredictJob) and second.checkpoint == tmp_path / "other.pt"
 
-    def start_only(command: list[str], *, pass_fds: list[int], **options: Any) -> Done[str]:
-        assert not orphans, "run a second time"
-        orphans.append(subprocess.Popen(["sleep", "60"], pass_fds=pass_fds))
-        return Done(command, -signal.SIGKILL, "", "")
 
-    monkeypatch.setattr(matrix.subprocess, "run", start_only)
-    list(run_missing([job]))
-    ended: list[Any] = []
-    second = threading.Thread(target=lambda: ended.extend(run_missing([job])))
-    second.start()
-    time.sleep(0.3)
-    assert not ended
-    leave(job)
-    orphans[0].kill()
-    orphans[0].wait()
-    second.join(timeout=10)
-    assert ended == [(job, None)]
+GOOD = "datasets: [taizhou]\nmethods: [cva]\n"
+REFUSED = {
+    "unknown field": (GOOD + "sedes: 0-4\n", "m.yaml, line 3: sedes is no field of a matrix: did you mean seeds?"),
+    "unknown dataset": (
+        "datasets:\n  - taizhou\n  - renes\nmethods: [cva]\n",
+        "m.yaml, line 3: datasets[2]: there is no dataset 'renes': did you mean 'rennes'?",
+    ),
+    "unknown method": (
+        "datasets: [taizhou]\n\nmethods: [svm, cvaa]\n",
+        "line 3: methods[2]: there is no method 'cvaa': did",
+    ),
+    "no datasets": ("methods: [cva]\n", "datasets names nothing"),
+    "no methods": ("datasets: [taizhou]\nmethods: []\n", "line 2: methods names nothing"),
+    "a number for methods": ("datasets: [taizhou]\nmethods: {cva: 1}\n", "line 2: methods"),
+    "a number as dataset": ("datasets: [3.5]\nmethods: [cva]\n", "line 1: datasets[1] is 3.5: give a name"),
+    "unknown protocol": (GOOD + "protocols:\n- P1\n- P9\n", "line 5: protocols[2]"),
+    "bad seeds": (GOOD + "seeds: [0, x-2]\n", "line 3: seeds[2]: 'x-2' is neither a number nor a range"),
+    "no seed": (GOOD + "seeds: 4-0\n", "line 3: seeds[1]: '4-0' names no seed"),
+    "half a seed": (GOOD + "seeds: [0.5]\n", "line 3: seeds[1] is 0.5: it is neither"),
+    "huge seed": (GOOD + "seeds: [4294967296]\n", "line 3: seeds[1]: seed is 4294967296"),
+    "unknown setting": (GOOD + "settings:\n  train.epohcs: 3\n", "line 4: settings.train.epohcs: unknown key"),
+    "bad value": (
+        GOOD + "variants:\n  a:\n    train:\n      epochs: 0\n",
+        "line 6: variants.a.train.epochs: train.epochs is 0",
+    ),
+    "variant that leaves": (
+        GOOD + "variants:\n  ../a: {}\n",
+        "line 4: variants.../a is '../a': it names a folder",
+    ),
+    "scene that leaves": (
+        "datasets:\n- {name: ../x, t1: a, t2: b, truth: c}\nmethods: [cva]\n",
+        "line 2: datasets[1].name is '../x'",
+    ),
+    "scene without truth": (
+        "datasets:\n- name: x\n  t1: a\n  t2: b\nmethods: [cva]\n",
+        "line 2: datasets[1]: truth is missing",
+    ),
+    "scene with more": (
+        "datasets:\n- name: x\n  t1: a\n  t2: b\n  truth: c\n  trut: d\nmethods: [cva]\n",
+        "line 6: datasets[1].trut is no field of a matrix: did you mean truth?",
+    ),
+    "two scenes of a name": (
+        "datasets:\n- taizhou\n- {name: taizhou, t1: a, t2: b, truth: c}\nmethods: [cva]\n",
+        "line 3: datasets[2]: there are two scenes called taizhou",
+    ),
+    "twice": (GOOD + "methods: [svm]\n", "line 3: methods is given twice, first in line 2"),
+    "twice inside": (GOOD + "settings:\n  seed: 1\n  seed: 1\n", "line 5: settings.seed is given twice"),
+    "both": (GOOD + "predict: {checkpoint: c, pairs: p}\n", "line 3: predict and datasets are both given"),
+    "no pairs": ("predict: {checkpoint: c}\n", "line 1: predict: give either pairs"),
+    "no checkpoint": ("predict:\n  pairs: p\n", "line 1: predict: checkpoint is missing"),
+    "unknown in predict": (
+        "predict:\n  checkpoint: c\n  pars: p\n",
+        "line 3: predict.pars is no field of a matrix: did you mean pairs?",
+    ),
+    "bad dates": ("predict:\n  checkpoint: c\n  pattern: p\n  dates: all\n", "line 4: predict.dates is 'all'"),
+    "no yaml": ("datasets: [taizhou\n", "is not valid YAML at line 2"),
+    "no mapping": ("- a\n", "holds a list"),
+    "nothing": ("", "datasets names nothing"),
+    "itself": ("datasets: &a [*a]\nmethods: [cva]\n", "datasets[1] is"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)
+def test_line_and_field(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(HsiCdError) as caught:
+        read(tmp_path, text)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert str(tmp_path / "m.yaml") in str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=5)
+        | st.sampled_from(["cva", "taizhou"]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["datasets", "methods", "seeds", "predict", "settings", "variants", "name", "t1", "x"]
+                )
+                | st.text(max_size=3),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_other_error_gets_out(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
+    try:
+        read(tmp_path_factory.mktemp("any"), yaml.safe_dump(content, allow_unicode=True))
+    except HsiCdError as error:
+        assert str(error)
+
+
+def test_seeds() -> None:
+    assert parse_seeds("0-2, 7,1") == (0, 1, 2, 7)
+    for wrong in ("", "a", "3-", "-3", "1-2-3"):
+        with pytest.raises(ConfigError, match="neither a number nor a range"):
+            parse_seeds(wrong)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
 import pytest
 
-from hsi_cd.batch import matrix
+from hsi_cd.batch import runner
 
 Capture = pytest.CaptureFixture[str]
 
@@ -18,14 +18,16 @@ def quick(cli: Any, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> list[li
     """The runs of a matrix in this process, without imports anew and without figures; the commands it gave."""
     commands = []
 
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    def start(command: list[str], *, log: IO[bytes], **options: Any) -> SimpleNamespace:
         commands.append(command)
         before = capsys.readouterr()
         code = cli(*command[3:])
         said = capsys.readouterr()
         sys.stdout.write(before.out)
-        return subprocess.CompletedProcess(command, code, said.out, said.err)
+        sys.stderr.write(before.err)
+        log.write((said.out + said.err).encode())
+        return SimpleNamespace(poll=lambda: code)
 
-    monkeypatch.setattr(matrix.subprocess, "run", run)
+    monkeypatch.setattr(runner, "start_process", start)
     monkeypatch.setattr("hsi_cd.training.run._draw", lambda *drawn: None)
     return commands

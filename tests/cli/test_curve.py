@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hsi_cd.batch import matrix
+from hsi_cd.batch import runner
 
 Capture = pytest.CaptureFixture[str]
 Curve = Callable[..., int]
@@ -108,7 +108,7 @@ def test_one_line_before_anything_starts(
     capsys: Capture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(matrix.subprocess, "run", None)
+    monkeypatch.setattr(runner, "start_process", None)
     assert cli("curve", "--datasets", "taizhou", "--methods", "cva", "--seeds", "0", *more) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1) and err.startswith("hsi-cd: error: ")

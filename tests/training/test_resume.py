@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,15 @@ import pytest
 import torch
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from threadpoolctl import threadpool_limits
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.errors import EXIT_REQUEUE
+from hsi_cd.evaluation.runs import read_provenance
 from hsi_cd.io import read_map
 from hsi_cd.training.checkpoint import load_checkpoint
+
+Capture = pytest.CaptureFixture[str]
 
 KILLED_WHILE_SAVING = """
 import os, signal, sys, torch
@@ -161,6 +168,83 @@ def test_stopped_by_ctrl_c(cli: Any, words: list[object], uninterrupted: Path, t
     assert (process.returncode, out) == (130, "")
     assert err.startswith("hsi-cd: error: interrupted") and err.count("\n") == 1
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+
+
+@contextmanager
+def asked_at_step(number: int, signum: signal.Signals) -> Iterator[None]:
+    """This process is sent a signal in the middle of its so many-th step of the optimiser."""
+    steps = 0
+
+    def hook(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == number:
+            os.kill(os.getpid(), signum)
+
+    handle = register_optimizer_step_post_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def test_asked_to_leave_it_saves_at_the_next_step(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Again and again, at every place in an epoch: nothing is lost, nothing is done twice."""
+    folder, more, taken = tmp_path / "run", [], []
+    before = signal.getsignal(signal.SIGTERM)
+    # Epochs of 7 steps: left in the first, at the end of an epoch, before a validation (every 5), in the middle.
+    for steps, signum in ((1, signal.SIGTERM), (6, signal.SIGUSR1), (28, signal.SIGTERM), (17, signal.SIGUSR1)):
+        with asked_at_step(steps, signum), threadpool_limits(1):
+            assert cli(*words, folder, *more) == EXIT_REQUEUE == 75
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith(f"hsi-cd: error: asked to leave by {signum.name}: saved in epoch ")
+        progress = load_checkpoint(folder / "last.pt")["training"]["progress"]
+        taken.append(7 * progress["epoch"] + len(progress["losses"]))
+        assert [len(order) for order in progress["orders"]] == [7 * 16] * 2  # batches of 16, two members
+        more = ["--resume"]
+    assert taken == [1, 7, 35, 52]
+    assert signal.getsignal(signal.SIGTERM) == before
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+    assert curve(folder, "loss/train") == curve(uninterrupted, "loss/train")
+    assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
+    sessions = read_provenance(folder).sessions
+    assert [session.outcome for session in sessions] == ["pre-empted"] * 4 + ["finished"]
+    assert sessions[1].command == ("hsi-cd", *map(str, words), str(folder), "--resume")
+
+
+def test_a_process_that_is_asked_to_leave(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = cli.start(*words, folder)
+    wait_for(process, saved_times(folder / "last.pt", 3))
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (EXIT_REQUEUE, "")
+    assert err.startswith("hsi-cd: error: asked to leave by SIGTERM") and err.count("\n") == 1
+    resume(cli, words, folder)
+    assert_same_end(folder, uninterrupted)
+
+
+def test_asked_to_leave_where_there_is_no_step(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the map is drawn it leaves at once; all of the training is kept."""
+    folder = tmp_path / "run"
+
+    def ask(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    with monkeypatch.context() as patched, threadpool_limits(1):
+        patched.setattr("hsi_cd.training.run.judge_map", ask)
+        assert cli(*words, folder) == EXIT_REQUEUE
+    assert not (folder / "result.json").exists()
     resume(cli, words, folder)
     assert_same_end(folder, uninterrupted)
 

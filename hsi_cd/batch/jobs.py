@@ -1,0 +1,215 @@
+"""What a batch is made of: runs of ``hsi-cd train`` and predictions, each a process with a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
+from hsi_cd.errors import HsiCdError
+from hsi_cd.evaluation import RunResult
+from hsi_cd.evaluation.runs import PROVENANCE, file_identity, read_provenance
+
+PROGRAM = (sys.executable, "-m", "hsi_cd")
+"""The words before the command, in whatever environment this process runs."""
+
+MAPS = ("change", "score")
+"""The maps that a prediction of a batch writes, each a GeoTIFF of its name."""
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One run of a matrix.
+
+    Attributes:
+        dataset: name of the scene.
+        method: name of the method.
+        seed: seed of the split and the training.
+        protocol: id of the protocol.
+        folder: its run folder.
+        settings: settings that it changes, as ``train.epochs=50``.
+        arguments: further arguments of ``hsi-cd train``, which change no setting.
+        files: for a scene that is not in the catalogue, the arguments that name its files.
+        variant: what its settings are called; empty where all runs share them.
+    """
+
+    dataset: str
+    method: str
+    seed: int
+    protocol: str
+    folder: Path
+    settings: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """The run in words."""
+        words = [self.variant, self.dataset, self.method, f"seed {self.seed}"]
+        return " ".join(word for word in words if word)
+
+    @property
+    def kinds(self) -> tuple[tuple[str, ...], ...]:
+        """What runs that take as long have in common with it: method and scene; else the method."""
+        return ("train", self.method, self.dataset), ("train", self.method)
+
+    def config(self) -> RunConfig:
+        """The configuration that ``hsi-cd train`` resolves for it.
+
+        Raises:
+            ConfigError: a setting, the seed or the protocol is not allowed.
+        """
+        named = {"method": self.method, "seed": self.seed}
+        scene = {} if self.files else {"dataset": self.dataset}
+        return resolve(
+            [
+                (f"configs/{self.dataset}.yaml", {} if self.files else dataset_config(self.dataset)),
+                *((f"--set {text}", parse_assignment(text)) for text in self.settings),
+                ("options", scene | named),
+                ("--protocol", {"split": {"protocol": self.protocol}}),
+            ]
+        )
+
+    def command(self) -> list[str]:
+        """The command that does it, going on with what an earlier one left."""
+        scene = [*self.files, "--name", self.dataset] if self.files else ["--dataset", self.dataset]
+        words = [*PROGRAM, "train", *scene, "--method", self.method]
+        words += [
+            "--seed",
+            str(self.seed),
+            "--protocol",
+            self.protocol,
+            "--run",
+            str(self.folder),
+            *(word for text in self.settings for word in ("--set", text)),
+            *self.arguments,
+        ]
+        return [*words, "--resume"] if (self.folder / "config.yaml").is_file() else words
+
+    def result(self) -> RunResult | None:
+        """The result, if the run is done; None if it is not, or if what is there is damaged or of another run.
+
+        A result made with other settings is one of another run. One without its ``config.yaml`` is believed.
+        """
+        kept = self.folder / "config.yaml"
+        try:
+            text = (self.folder / "result.json").read_text(encoding="utf-8")
+            result = RunResult.from_dict(json.loads(text))
+            if kept.is_file() and resolve([(str(kept), read_config_file(kept))]) != self.config():
+                return None
+        except (OSError, ValueError, HsiCdError):
+            return None
+        same = (result.dataset, result.method, result.seed, result.protocol) == (
+            self.dataset,
+            self.method,
+            self.seed,
+            self.protocol,
+        )
+        return result if same else None
+
+    def is_finished(self) -> bool:
+        """Whether its result is there."""
+        return self.result() is not None
+
+    def make_room(self) -> None:
+        """Make the folder around its run folder, which the run makes itself."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """One scene pair to map with a checkpoint.
+
+    Attributes:
+        name: what the pair is called.
+        folder: where its maps go.
+        checkpoint: the checkpoint.
+        t1: the earlier date.
+        t2: the later date.
+        arguments: further arguments of ``hsi-cd predict``.
+    """
+
+    name: str
+    folder: Path
+    checkpoint: Path
+    t1: Path
+    t2: Path
+    arguments: tuple[str, ...] = field(default=())
+
+    @property
+    def kinds(self) -> tuple[tuple[str, ...], ...]:
+        """What predictions that take as long have in common with it: the checkpoint."""
+        return (("predict", str(self.checkpoint)),)
+
+    def command(self) -> list[str]:
+        """The command that does it; what a killed one left is replaced."""
+        words = [*PROGRAM, "predict", "--checkpoint", str(self.checkpoint), "--t1", str(self.t1)]
+        words += ["--t2", str(self.t2), "--output", str(self.folder / f"{MAPS[0]}.tif")]
+        for name in MAPS[1:]:
+            words += [f"--{name}", str(self.folder / f"{name}.tif")]
+        return [*words, "--provenance", str(self.folder / PROVENANCE), "--overwrite", *self.arguments]
+
+    def is_finished(self) -> bool:
+        """Whether its maps are there, made by this command from these very files."""
+        try:
+            last = read_provenance(self.folder).sessions[-1]
+        except (HsiCdError, IndexError):
+            return False
+        inputs = {str(path): file_identity(path) for path in (self.t1, self.t2, self.checkpoint)}
+        return (
+            last.outcome == "finished"
+            and last.command[1:] == tuple(self.command()[len(PROGRAM) :])
+            and dict(last.inputs) == inputs
+            and all((self.folder / f"{name}.tif").is_file() for name in MAPS)
+        )
+
+    def make_room(self) -> None:
+        """Make the folder of its maps."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+
+Job = TrainJob | PredictJob
+"""One process of a batch."""
+
+
+def expand(
+    datasets: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    protocol: str,
+    folder: Path,
+    settings: Sequence[str] = (),
+    arguments: Sequence[str] = (),
+) -> list[TrainJob]:
+    """All runs of a matrix, seed by seed, so that a matrix stopped half-way has something of every method.
+
+    Raises:
+        ConfigError: a setting, a seed or the protocol is not allowed.
+    """
+    jobs = [
+        TrainJob(
+            dataset,
+            method,
+            seed,
+            protocol,
+            run_folder(folder, dataset, method, protocol, seed),
+            tuple(settings),
+            tuple(arguments),
+        )
+        for seed in seeds
+        for dataset in datasets
+        for method in methods
+    ]
+    for job in jobs:
+        job.config()
+    return jobs
+
+
+def run_folder(folder: Path, dataset: str, method: str, protocol: str, seed: int) -> Path:
+    """The folder of one run below the folder of a matrix."""
+    return folder / dataset / f"{method}-{protocol}-seed{seed}"

@@ -1,0 +1,180 @@
+"""Scene pairs to map: from a table, or from files whose names tell a place and a date."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from hsi_cd.errors import ConfigError, MissingInputError
+
+COLUMNS = ("name", "t1", "t2", "checkpoint")
+"""Columns of a table of pairs; only t1 and t2 must be there."""
+
+NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
+"""What may name a pair, a scene or a variant: it becomes a folder."""
+
+_DIGITS = {"%Y": r"\d{4}", "%y": r"\d{2}", "%j": r"\d{3}", "%b": r"[^\W\d_]+", "%B": r"[^\W\d_]+"}
+_DIGITS |= {f"%{letter}": r"\d{2}" for letter in "mdHMS"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two dates of one scene.
+
+    Attributes:
+        name: what the pair is called; a folder of this name takes its maps.
+        t1: the earlier date.
+        t2: the later date.
+        checkpoint: what maps it, if not the one of the matrix.
+    """
+
+    name: str
+    t1: Path
+    t2: Path
+    checkpoint: Path | None = None
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """The pairs of a CSV file; paths in it are relative to its own folder.
+
+    Whether the files are there is not looked at: a pair without files fails by itself.
+
+    Raises:
+        MissingInputError: there is no such file.
+        ConfigError: a column or a value is missing, unknown or given twice; with its line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise MissingInputError(
+            f"pairs {path} is not a file: give a CSV file with the columns t1 and t2"
+        ) from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"pairs {path} is no CSV file: {error}") from None
+    if not rows:
+        raise ConfigError(f"pairs {path} is empty: give the columns {', '.join(COLUMNS)} and a line a pair")
+    (first, header), *body = rows
+    _check_header(header, f"{path}, line {first}")
+    pairs: dict[str, Pair] = {}
+    for line, cells in body:
+        where = f"{path}, line {line}"
+        if len(cells) != len(header):
+            raise ConfigError(f"{where} has {len(cells)} cells, but there are {len(header)} columns: {header}")
+        row = dict(zip(header, cells, strict=True))
+        for column in ("t1", "t2"):
+            if not row[column]:
+                raise ConfigError(f"{where}: {column} is empty: give a file")
+        t1, t2 = path.absolute().parent / row["t1"], path.absolute().parent / row["t2"]
+        name = row.get("name") or f"{t1.stem}_{t2.stem}"
+        if not NAME.fullmatch(name):
+            raise ConfigError(
+                f"{where}: name is {name!r}: it names a folder; use letters, digits, '.', '_' and '-'"
+            )
+        if name in pairs:
+            raise ConfigError(f"{where}: there is a pair called {name} already: give each its own name")
+        checkpoint = row.get("checkpoint")
+        pairs[name] = Pair(name, t1, t2, path.absolute().parent / checkpoint if checkpoint else None)
+    if not pairs:
+        raise ConfigError(f"pairs {path} holds no pair: give a line for each below the header")
+    return list(pairs.values())
+
+
+def _check_header(header: list[str], where: str) -> None:
+    for column in header:
+        if column not in COLUMNS:
+            near = difflib.get_close_matches(column, COLUMNS, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(COLUMNS)}"
+            raise ConfigError(f"{where}: there is no column {column!r}: {hint}")
+    missing = [column for column in ("t1", "t2") if column not in header]
+    if missing or len(set(header)) < len(header):
+        said = f"column {missing[0]} is missing" if missing else "a column is there twice"
+        raise ConfigError(f"{where}: {said}: expected t1 and t2, and name and checkpoint if you like")
+
+
+def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair]:
+    """Pairs of files whose names tell what they show and when.
+
+    Args:
+        pattern: as ``scenes/{name}_{date:%Y%m%d}.tif``; ``*`` stands for anything within a name.
+        root: where a relative pattern starts.
+        ends: pair each place's first date with its last, rather than each date with the next.
+        where: file, line and field, for messages.
+
+    Raises:
+        ConfigError: the pattern has no date, or there are no two dates of anything.
+    """
+    expression, glob, dates = _expression(pattern, where)
+    found: dict[str, dict[datetime, Path]] = {}
+    for path in sorted(_matching(root, glob)):
+        match = expression.fullmatch(path.as_posix() if Path(pattern).is_absolute() else _below(path, root))
+        if match is None:
+            continue
+        try:
+            when = datetime.strptime(" ".join(match[f"date{i}"] for i in range(len(dates))), " ".join(dates))
+        except ValueError:
+            continue  # digits that are no date
+        name = match.groupdict().get("name") or "scene"
+        earlier = found.setdefault(name, {}).setdefault(when, path)
+        if earlier != path:
+            raise ConfigError(
+                f"{where}: {earlier.name} and {path.name} are both {name} at {when}: be more specific"
+            )
+    pairs = []
+    for name, files in found.items():
+        days = sorted(files)
+        couples = [(days[0], days[-1])] if ends else list(pairwise(days))
+        stamp = "%Y%m%d" if all(d.time() == datetime.min.time() for d in days) else "%Y%m%dT%H%M%S"
+        pairs += [
+            Pair(f"{name}_{a.strftime(stamp)}_{b.strftime(stamp)}", files[a], files[b])
+            for a, b in couples
+            if a < b
+        ]
+    if not pairs:
+        single = ", ".join(list(found)[:3])
+        said = f"only single dates are there, of {single}" if found else f"no file below {root} is called so"
+        raise ConfigError(f"{where} is {pattern!r}: {said}; two dates of one name make a pair")
+    return pairs
+
+
+def _matching(root: Path, glob: str) -> Iterable[Path]:
+    """Files by a pattern with ``*``, relative to a folder or absolute."""
+    path = Path(glob)
+    return Path(path.anchor).glob(str(path.relative_to(path.anchor))) if path.is_absolute() else root.glob(glob)
+
+
+def _below(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _expression(pattern: str, where: str) -> tuple[re.Pattern[str], str, list[str]]:
+    """The pattern as a regular expression and with ``*``, and the formats of its dates."""
+    expression, glob, dates, named = "", "", list[str](), False
+    for part in re.split(r"(\{[^{}]*\}|\*)", Path(pattern).as_posix()):
+        if part == "*":
+            expression, glob = expression + r"[^/]*", glob + "*"
+        elif part == "{name}":
+            expression += "(?P=name)" if named else r"(?P<name>[A-Za-z0-9][\w.+-]*?)"
+            glob, named = glob + "*", True
+        elif part.startswith("{date:"):
+            form = part[6:-1]
+            tokens = re.split(r"(%.)", form)
+            if unknown := [token for token in tokens if token.startswith("%") and token not in _DIGITS]:
+                raise ConfigError(f"{where} is {pattern!r}: {unknown[0]} is not known in a date; as %Y%m%d")
+            digits = "".join(_DIGITS.get(token, re.escape(token)) for token in tokens)
+            expression += f"(?P<date{len(dates)}>{digits})"
+            glob, dates = glob + "*", [*dates, form]
+        elif part.startswith("{"):
+            raise ConfigError(f"{where} is {pattern!r}: {part} is not known; use {{name}} and {{date:%Y%m%d}}")
+        else:
+            expression, glob = expression + re.escape(part), glob + part
+    if not dates:
+        raise ConfigError(f"{where} is {pattern!r}: it tells no date; as scenes/{{name}}_{{date:%Y%m%d}}.tif")
+    return re.compile(expression), re.sub(r"\*+", "*", glob), dates

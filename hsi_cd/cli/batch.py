@@ -1,0 +1,216 @@
+"""``hsi-cd batch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hsi_cd.cli.matrix_runs import find_slots, names, place_options, run_with_bar
+from hsi_cd.cli.options import data_root_option
+from hsi_cd.cli.slurm_options import slurm_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hsi_cd.batch.jobs import Job
+    from hsi_cd.batch.matrix import Matrix
+    from hsi_cd.batch.slurm import Request
+
+EPILOG = """\b
+Examples:
+  hsi-cd batch matrix.yaml --dry-run            # the plan, with an estimated time
+  hsi-cd batch matrix.yaml --gpus all           # one process a GPU
+  hsi-cd batch matrix.yaml --workers 4 --format latex --output table.tex
+  hsi-cd batch matrix.yaml --slurm --partition gpu --gpus-per-node 1 --time 4:00:00
+
+\b
+matrix.yaml (paths are relative to it):
+  folder: runs/paper
+  datasets:
+    - taizhou
+    - {name: mine, t1: mine/before.tif, t2: mine/after.tif, truth: mine/truth.tif}
+  methods: [siamese, svm]
+  seeds: 0-4
+  protocols: [P1, P3]
+  settings: {train.map_every: 0}
+  variants:
+    default: {}
+    no-attention: {model.attention.kind: none}
+
+\b
+or scene pairs to map, from a CSV file (t1, t2, name, checkpoint) or by a pattern:
+  folder: maps
+  predict:
+    checkpoint: runs/mine/best.pt
+    pattern: "scenes/{name}_{date:%Y%m%d}.tif"
+    arguments: [--cog]
+
+Stopped and started again, it goes on where it stopped: what is finished is skipped.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("matrix_file", metavar="MATRIX.yaml", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
+@place_options
+@slurm_options
+@data_root_option
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="Estimate times by the finished runs in this folder, too; may be repeated.",
+)
+@click.option("--collect", is_flag=True, help="Start nothing: make the table of what is finished.")
+@click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "markdown", "html", "csv", "latex"]),
+    default="text",
+    show_default=True,
+)
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def batch(
+    matrix_file: Path,
+    dry_run: bool,
+    workers: int | None,
+    gpus: tuple[int, ...] | str | None,
+    request: Request | None,
+    data_root: Path,
+    history: tuple[Path, ...],
+    collect: bool,
+    scores: str,
+    kind: str,
+    output: Path | None,
+    overwrite: bool,
+) -> int:
+    """Do a matrix of runs, or map many scene pairs: on GPUs, on cores, or on a SLURM cluster.
+
+    Each job is a process and a folder of its own, with what it says in a .log beside it. One that fails stops no
+    other and is named at the end; one that was pre-empted is put back. On Ctrl-C or SIGTERM what runs is saved.
+    """
+    from hsi_cd.batch.matrix import read_matrix
+    from hsi_cd.batch.slurm import check_cluster
+    from hsi_cd.cli.batch_check import check_commands
+    from hsi_cd.datasets import find_entry
+    from hsi_cd.detectors.registry import find_method
+    from hsi_cd.errors import unknown_name
+    from hsi_cd.evaluation.tables import SCORE_TITLES
+    from hsi_cd.io import check_output
+
+    if output is not None:
+        check_output(output, overwrite=overwrite)
+    shown = names("--scores", scores)
+    for name in shown:
+        if name not in SCORE_TITLES:
+            raise unknown_name("score", name, SCORE_TITLES)
+    if request is not None and (workers is not None or gpus is not None or collect):
+        raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
+    matrix = read_matrix(
+        matrix_file,
+        find_dataset=lambda name: find_entry(name).name,
+        find_method=lambda name: find_method(name).name,
+        data_root=data_root,
+    )
+    check_commands(matrix)
+    slots = find_slots(workers, gpus)
+    if request is not None:
+        check_cluster(request)
+    missing = [job for job in matrix.jobs if not job.is_finished()]
+    if not collect:
+        places = len(slots) if request is None else min(request.at_once, max(1, len(missing)))
+        _show_plan(matrix, missing, history, places=places)
+    if dry_run:
+        for job in missing:
+            click.echo(f"  {job.name}: {job.folder}")
+        return 0
+    if request is not None:
+        return _submit(matrix, missing, request, matrix_file, data_root)
+    if collect:
+        from hsi_cd.batch.runner import log_of, reason_in
+
+        failed = [f"failed: {job.name}: {reason_in(log_of(job)) or 'it never started'}" for job in missing]
+    else:
+        failed = run_with_bar({job: job.name for job in matrix.jobs}, slots, tell=True)
+    _show_end(matrix, shown, kind, output, overwrite=overwrite)
+    for line in failed:
+        click.echo(line, err=True)
+    return 2 if failed else 0
+
+
+def _show_plan(matrix: Matrix, missing: Sequence[Job], history: Sequence[Path], *, places: int) -> None:
+    """What is to be done, and how long it takes by what finished jobs took."""
+    from collections import Counter
+
+    from hsi_cd.batch.estimate import estimate, in_words, known_times, total_seconds
+    from hsi_cd.evaluation.tables import align
+
+    known = known_times([matrix.folder, *history])
+    jobs = Counter(job.kinds[0] for job in matrix.jobs)
+    left = Counter(job.kinds[0] for job in missing)
+    estimates = {job: estimate(job, known) for job in missing}
+    told = {job.kinds[0]: found for job, found in estimates.items() if found is not None}
+    rows = [["what", "jobs", "finished", "to do", "each takes", "by"]]
+    for kind, count in jobs.items():
+        found = told.get(kind)
+        about = [in_words(found.seconds), found.source] if found else ["unknown" if left[kind] else "-", "-"]
+        rows.append([" ".join(kind[1:]), f"{count}", f"{count - left[kind]}", f"{left[kind]}", *about])
+    click.echo(align(rows, rule_after=1), err=True)
+    seconds = total_seconds(list(estimates.values()), places=places)
+    unknown = sum(found is None for found in estimates.values())
+    time = "an unknown time" if seconds is None else f"about {in_words(seconds)}"
+    beside = f" and {unknown} jobs of unknown length" if unknown and seconds is not None else ""
+    click.echo(f"  {len(missing)} of {len(matrix.jobs)} to do, {places} at a time: {time}{beside}\n", err=True)
+
+
+def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_file: Path, data_root: Path) -> int:
+    """Put what is missing into the queue of the cluster."""
+    from hsi_cd.batch.jobs import PROGRAM
+    from hsi_cd.batch.slurm import array_ids, make_executor, queue_name, queued, submit
+    from hsi_cd.errors import OutputError
+
+    if not missing:
+        click.echo("nothing to do; hsi-cd batch MATRIX.yaml --collect makes the table")
+        return 0
+    logs, name = matrix.folder / "slurm", queue_name(matrix.folder)
+    if there := queued(name):
+        raise OutputError(
+            f"this batch is in the queue already, as {', '.join(there)}: wait for it (squeue --name={name}), "
+            f"or end it (scancel --name={name})"
+        )
+    table = matrix.folder / "table.txt"
+    words = [*PROGRAM, "batch", str(matrix_file.absolute()), "--data-root", str(data_root.absolute()), "--collect"]
+    executor = make_executor(logs, request)
+    *tasks, last = submit(missing, executor, table=[*words, "--output", str(table), "--overwrite"], name=name)
+    click.echo(f"submitted {len(missing)} jobs as {', '.join(array_ids(tasks))}, then the table as {last.job_id}")
+    click.echo(f"watch: squeue --name={name}; logs: {logs}; table: {table}")
+    return 0
+
+
+def _show_end(matrix: Matrix, scores: Sequence[str], kind: str, output: Path | None, *, overwrite: bool) -> None:
+    """The tables of what is finished: one for each protocol and variant, whose scores do not compare."""
+    from hsi_cd.batch.jobs import TrainJob
+    from hsi_cd.evaluation import RunResult, results_table
+    from hsi_cd.io import write_text
+
+    groups: dict[str, list[RunResult]] = {}
+    for job in matrix.jobs:
+        if isinstance(job, TrainJob) and (result := job.result()) is not None:
+            groups.setdefault(f"{job.protocol} {job.variant}".strip(), []).append(result)
+    tables = [
+        f"{title}\n\n" * (len(groups) > 1) + results_table(results, format=kind, columns="dataset", scores=scores)
+        for title, results in groups.items()
+    ]
+    maps = [job for job in matrix.jobs if not isinstance(job, TrainJob) and job.is_finished()]
+    tables += ["\n".join(f"mapped: {job.name}: {job.folder / 'change.tif'}" for job in maps)] if maps else []
+    if not tables:
+        return
+    text = "\n\n".join(tables)
+    if output is not None:
+        write_text(output, text + "\n", overwrite=overwrite)
+    click.echo(text if output is None else f"table: {output}")

@@ -1,0 +1,59 @@
+"""The commands of a batch, parsed before any starts: a wrong option ends the batch, not each of its jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hsi_cd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hsi_cd.batch.matrix import Matrix
+
+_DECIDED = {
+    "train": ("dataset", "t1", "t2", "truth", "folder", "name", "method", "seed", "protocol", "resume"),
+    "predict": ("dataset", "t1", "t2", "checkpoint", "output", "score", "provenance", "overwrite"),
+}
+"""Parameters that the matrix decides, by command."""
+
+_SETTINGS = ("assignments", "config_file", "dropped", "device")
+"""Parameters of ``train`` that change settings: a matrix says them where a finished run is known by them."""
+
+
+def check_commands(matrix: Matrix) -> None:
+    """Refuse arguments that the commands would refuse, or that would undo what the matrix says.
+
+    Raises:
+        ConfigError: with the line and the field.
+    """
+    from dataclasses import replace
+
+    from hsi_cd.batch.jobs import PROGRAM
+    from hsi_cd.cli.main import cli
+
+    seen = set()
+    for job, where in matrix.places.items():
+        bare = replace(job, arguments=())
+        command, *words = bare.command()[len(PROGRAM) :]
+        known = (command, job.arguments, where)
+        if known in seen:
+            continue
+        seen.add(known)
+        found = cli.get_command(click.Context(cli), command)
+        if found is None:
+            continue
+        try:
+            with_arguments = found.make_context(command, [*words, *job.arguments])
+        except click.ClickException as error:
+            raise ConfigError(f"{where}: {error.format_message()}") from None
+        without = found.make_context(command, list(words))
+        for name in (*_DECIDED[command], *(_SETTINGS if command == "train" else ())):
+            if with_arguments.params.get(name) != without.params.get(name):
+                say = "under settings" if name in _SETTINGS else "in its own field, or leave it out"
+                raise ConfigError(f"{where}: --{_option(found, name)} is not for here: say it {say}")
+
+
+def _option(command: click.Command, name: str) -> str:
+    options = next(p.opts for p in command.params if p.name == name)
+    return options[0].lstrip("-")

@@ -1,0 +1,107 @@
+"""Where a result comes from: the processes that worked on it, each with its command, code, machine and time.
+
+:meth:`Provenance.to_dict` is the content of ``provenance.json``; writing the file is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hsi_cd.errors import FormatError
+from hsi_cd.evaluation.records import (
+    Fact,
+    as_count,
+    as_fact,
+    as_mapping,
+    as_number,
+    as_text,
+    each,
+    listed,
+    or_none,
+    plain,
+    read_record,
+)
+
+PROVENANCE_VERSION = 1
+"""Version of the layout of ``provenance.json``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One process that worked on a run; a run that was stopped and resumed has several.
+
+    Attributes:
+        command: what was typed, word by word.
+        started: when, ISO 8601 in UTC.
+        host: name of the machine.
+        hardware: the machine: processor, cores, memory, GPU, system.
+        versions: versions by package, the software's own among them.
+        commits: git commits by what they are of: ``software`` (where it runs from a checkout) and ``folder`` (the
+            one that the command was given in), ending in ``+`` where files differ from it; empty without git.
+        inputs: size in bytes and time of change (ns) of the files that were read, by path, as far as named.
+        seconds: wall-clock time; None as long as it has not ended, or where it was killed.
+        outcome: ``finished``, ``pre-empted``, ``interrupted`` or ``failed``; None as for ``seconds``.
+    """
+
+    command: tuple[str, ...]
+    started: str
+    host: str
+    hardware: Mapping[str, Fact] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    commits: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    seconds: float | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All sessions of a run, in their order."""
+
+    sessions: tuple[Session, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock time of all sessions; None where one was killed, and its time is not known."""
+        times = [session.seconds for session in self.sessions if session.seconds is not None]
+        return sum(times) if times and len(times) == len(self.sessions) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``provenance.json``."""
+        return {"version": PROVENANCE_VERSION, **plain(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Provenance:
+        """What :meth:`to_dict` wrote.
+
+        Raises:
+            FormatError: another version, a key too many or missing, or a value of the wrong kind.
+        """
+        data = dict(as_mapping(data, "provenance"))
+        version = data.pop("version", None)
+        if version != PROVENANCE_VERSION:
+            raise FormatError(
+                f"provenance of version {version!r}: this software reads version {PROVENANCE_VERSION}; update it"
+            )
+        provenance: Provenance = read_record(cls, data, "provenance", sessions=listed(_session))
+        return provenance
+
+
+def _session(value: Any, where: str) -> Session:
+    session: Session = read_record(
+        Session,
+        value,
+        where,
+        command=listed(as_text),
+        started=as_text,
+        host=as_text,
+        hardware=each(as_fact),
+        versions=each(as_text),
+        commits=each(as_text),
+        inputs=each(listed(as_count)),
+        seconds=or_none(as_number),
+        outcome=or_none(as_text),
+    )
+    return session

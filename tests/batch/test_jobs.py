@@ -1,0 +1,153 @@
+"""The jobs of a batch: what is done, what was done already, and by which command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsi_cd.batch.jobs import PredictJob, TrainJob, expand
+from hsi_cd.config import to_yaml
+from hsi_cd.errors import ConfigError
+from hsi_cd.evaluation import ConfusionCounts, RunResult
+from hsi_cd.evaluation.provenance import Provenance, Session
+from hsi_cd.evaluation.result import ClassCounts
+from hsi_cd.evaluation.runs import file_identity
+
+
+def jobs_in(folder: Path, methods: tuple[str, ...] = ("cva", "svm"), **more: Any) -> list[TrainJob]:
+    return expand(["taizhou"], methods, [0, 1], protocol="P1", folder=folder, **more)
+
+
+def leave(job: TrainJob, **other: Any) -> Path:
+    """What a run that ends well leaves of a job."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    (job.folder / "config.yaml").write_text(to_yaml(job.config()))
+    named = {"dataset": job.dataset, "method": job.method, "seed": job.seed, "protocol": job.protocol} | other
+    counts = ConfusionCounts(tn=5, fp=1, fn=1, tp=3)
+    result = RunResult(scope="held-out", counts=counts, scores={"oa": 0.8}, test=ClassCounts(6, 4), **named)
+    (job.folder / "result.json").write_text(json.dumps(result.to_dict()))
+    return job.folder / "result.json"
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> TrainJob:
+    return jobs_in(tmp_path)[0]
+
+
+def test_seeds_are_the_outer_loop(tmp_path: Path) -> None:
+    jobs = expand(["taizhou", "rennes"], ["cva", "svm"], [4, 2], protocol="P2", folder=tmp_path)
+    scenes = ["taizhou", "taizhou", "rennes", "rennes"] * 2
+    assert [j.dataset for j in jobs] == scenes
+    assert [j.method for j in jobs] == ["cva", "svm"] * 4
+    assert [j.seed for j in jobs] == [4] * 4 + [2] * 4
+    assert jobs[6].folder == tmp_path / "rennes" / "cva-P2-seed2"
+    assert len({j.folder for j in jobs}) == 8
+    assert jobs[0].name == "taizhou cva seed 4"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"protocol": "P9"}, "P1-strict"),
+        ({"settings": ["train.epohcs=3"]}, "did you mean train.epochs"),
+        ({"settings": ["train.epochs=0"]}, "train.epochs is 0"),
+        ({"seeds": [-1]}, "seed is -1"),
+    ],
+)
+def test_what_cannot_run_is_refused_at_once(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    words = {"seeds": [0], "protocol": "P1", "folder": tmp_path} | change
+    with pytest.raises(ConfigError, match=message):
+        expand(["taizhou"], ["cva"], **words)
+
+
+def test_the_command_is_what_a_user_would_type(tmp_path: Path) -> None:
+    job = jobs_in(tmp_path, settings=["split.fraction=0.05"], arguments=["--data-root", "d"])[1]
+    words = ["train", "--dataset", "taizhou", "--method", "svm", "--seed", "0", "--protocol", "P1"]
+    expected = [sys.executable, "-m", "hsi_cd", *words, "--run", str(job.folder)]
+    expected += ["--set", "split.fraction=0.05", "--data-root", "d"]
+    assert job.command() == expected
+    leave(job)
+    assert job.command() == [*expected, "--resume"]
+    assert job.config().split.fraction == 0.05
+
+
+def test_finished_runs(job: TrainJob) -> None:
+    assert job.result() is None
+    result = leave(job)
+    found = job.result()
+    assert found is not None and found.scores["oa"] == 0.8
+    (job.folder / "config.yaml").unlink()
+    assert job.result() == found
+    result.write_text(result.read_text()[:-20])
+    assert job.result() is None
+    result.write_text("[]")
+    assert job.result() is None
+
+
+@pytest.mark.parametrize(
+    "other", [{"dataset": "rennes"}, {"method": "sam"}, {"seed": 1}, {"seed": None}, {"protocol": "P2"}], ids=str
+)
+def test_the_result_of_another_run_does_not_count(job: TrainJob, other: dict[str, Any]) -> None:
+    leave(job, **other)
+    assert job.result() is None
+
+
+def test_a_result_of_other_settings_does_not_count(job: TrainJob) -> None:
+    leave(replace(job, settings=("options.threshold=otsu",)))
+    assert job.result() is None
+    assert replace(job, settings=("options.threshold=otsu",)).result() is not None
+    (job.folder / "config.yaml").write_text("nonsense: [")
+    assert job.result() is None
+
+
+def test_a_scene_of_ones_own_is_named_by_its_files(tmp_path: Path) -> None:
+    files = ("--t1", "a.tif", "--t2", "b.tif", "--truth", "c.tif")
+    job = TrainJob("mine", "svm", 0, "P1", tmp_path / "run", files=files, variant="fast")
+    assert job.command()[3:13] == ["train", *files, "--name", "mine", "--method"]
+    assert job.config().dataset is None and job.name == "fast mine svm seed 0"
+    leave(job)
+    assert job.result() is not None
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> PredictJob:
+    for name in ("a.tif", "b.tif", "best.pt"):
+        (tmp_path / name).write_bytes(b"0123")
+    files = (tmp_path / "best.pt", tmp_path / "a.tif", tmp_path / "b.tif")
+    return PredictJob("p", tmp_path / "maps" / "p", *files, arguments=("--cog",))
+
+
+def predicted(job: PredictJob, **other: Any) -> None:
+    """What a prediction that ends well leaves."""
+    job.make_room()
+    inputs = {str(path): file_identity(path) for path in (job.t1, job.t2, job.checkpoint)}
+    named = {"command": ("hsi-cd", *job.command()[3:]), "outcome": "finished", "inputs": inputs} | other
+    session = Session(started="2026-01-01T00:00:00+00:00", host="h", seconds=1.0, **named)
+    (job.folder / "provenance.json").write_text(json.dumps(Provenance((session,)).to_dict()))
+    for name in ("change.tif", "score.tif"):
+        (job.folder / name).write_bytes(b"II")
+
+
+def test_a_prediction_is_known_by_its_command_and_its_files(pair: PredictJob) -> None:
+    expected = ["predict", "--checkpoint", str(pair.checkpoint), "--t1", str(pair.t1), "--t2", str(pair.t2)]
+    assert pair.command()[3:10] == expected and pair.command()[-2:] == ["--overwrite", "--cog"]
+    assert not pair.is_finished()
+    predicted(pair)
+    assert pair.is_finished()
+    assert not replace(pair, arguments=("--threshold", "0.3")).is_finished()
+    for outcome in ("failed", "pre-empted", None):
+        predicted(pair, outcome=outcome)
+        assert not pair.is_finished()
+    predicted(pair)
+    (pair.folder / "score.tif").unlink()
+    assert not pair.is_finished()
+    predicted(pair)
+    pair.t2.write_bytes(b"01234")  # another file under the same name
+    assert not pair.is_finished()
+    (pair.folder / "provenance.json").write_text('{"version": 1')
+    assert not pair.is_finished()

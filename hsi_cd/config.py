@@ -316,6 +316,11 @@ class RunConfig(Section):
                 f"train.loss contrastive learns a distance, which model.head {self.model.head} does not end in: "
                 f"set model.head to {' or '.join(HEADS_WITH_DISTANCE)}"
             )
+        if self.train.loss == "contrastive" and self.model.threshold == "learned":
+            raise ValueError(
+                "train.loss contrastive teaches a distance and no threshold of it: set model.threshold to "
+                "validation, or to a probability"
+            )
         return self
 
 

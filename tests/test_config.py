@@ -6,6 +6,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hsi_cd.config import (
+    HEADS_WITH_DISTANCE,
     PretrainConfig,
     RunConfig,
     TeacherConfig,
@@ -18,6 +19,7 @@ from hsi_cd.config import (
 )
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.nn.blocks import HEADS
 from hsi_cd.nn.losses import LOSSES
 from hsi_cd.nn.pretext import TASKS
 from hsi_cd.nn.schedules import SCHEDULES
@@ -70,6 +72,10 @@ def test_every_loss_schedule_and_sampler_has_an_example_and_a_builder() -> None:
         names = set(get_args(TrainConfig.model_fields[field].annotation))
         assert names == known.keys()
         assert names == {getattr(train, field) for train in examples}
+
+
+def test_the_heads_that_a_contrastive_loss_can_teach_have_a_distance() -> None:
+    assert {name for name, head in HEADS.items() if hasattr(head, "measure")} == set(HEADS_WITH_DISTANCE)
 
 
 def test_an_option_belongs_to_a_block_of_its_name() -> None:
@@ -199,12 +205,20 @@ def test_an_unknown_key_names_the_nearest(layer: dict[Any, Any], message: str) -
             {"loss": "contrastive", "augment": {"mixup": 0}},
             r"model\.head distance_mlp .* set model\.head",
         ),
+        (
+            "",
+            {
+                "model": {"head": "cosine", "threshold": "learned"},
+                "train": {"loss": "contrastive", "augment": {"mixup": 0}},
+            },
+            r"contrastive teaches .* no threshold of it: set model\.threshold",
+        ),
         ("benchmark", True, r"benchmark takes .* set deterministic to false"),
         ("seed", 2**32, r"seed is 4294967296: .*less than 4294967296"),
     ],
 )
 def test_a_wrong_value_says_what_is_allowed(key: str, value: Any, message: str) -> None:
-    for part in reversed(key.split(".")):
+    for part in reversed(key.split(".")) if key else ():
         value = {part: value}
     with pytest.raises(ConfigError, match=message) as caught:
         resolve([("--set", value)])

@@ -26,7 +26,7 @@ from hsi_cd.prepare.bands import choose_bands
 from hsi_cd.prepare.splits import leak_share, make_split, near_training
 from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.checkpoint import file_hash
+from hsi_cd.training.checkpoint import file_hash, load_checkpoint
 from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.learn import check_taught, learn
 from hsi_cd.training.preemption import Stop
@@ -91,6 +91,8 @@ def run_training(
     split = make_split(labels, seed=config.seed, **config.split.model_dump())
     check_taught(config.method, split.protocol, split.train)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
+    if resume and (folder / "last.pt").exists():
+        load_checkpoint(folder / "last.pt")
     if team.leads:
         if resume:
             remove_drafts(folder)

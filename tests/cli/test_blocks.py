@@ -117,10 +117,10 @@ def test_a_frozen_encoder_resumes_in_the_same_weights(
 
         monkeypatch.setattr(learn, "save_checkpoint", save_and_stop)
         assert train(cli, simulated, dates, stopped, *(["--resume"] if at > 1 else []), **settings) == 130
-        state = load_checkpoint(stopped / "last.pt")["training"]["optimizer"]["state"]
-        assert (len(state) == len(load_checkpoint(whole / "last.pt")["training"]["optimizer"]["state"])) == (
-            at > 2
-        )
+        state = load_checkpoint(stopped / "last.pt")["training"]["steps"]["optimizer"]["state"]
+        assert (
+            len(state) == len(load_checkpoint(whole / "last.pt")["training"]["steps"]["optimizer"]["state"])
+        ) == (at > 2)
     monkeypatch.undo()
     monkeypatch.setattr("hsi_cd.training.run._draw", lambda *drawn: None)
     assert train(cli, simulated, dates, stopped, "--resume", **settings) == 0

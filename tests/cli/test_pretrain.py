@@ -113,7 +113,10 @@ def test_other_scenes_and_backbones_are_refused_and_leave_no_folder(
 
 
 REFUSED: dict[str, tuple[list[object], str]] = {
-    "unknown task": (["--task", "mask"], "pretrain.task is 'mask': input should be 'masked' or 'vae'"),
+    "unknown task": (
+        ["--task", "mask"],
+        "pretrain.task is 'mask': did you mean masked? Input should be 'masked' or 'vae'",
+    ),
     "unknown key": (["--set", "pretrain.epoch=3"], "did you mean pretrain.epochs"),
     "even patch": (["--set", "pretrain.patch=2"], "pretrain: patch is 2: it must be odd"),
     "everything hidden": (["--set", "pretrain.hidden=1"], "pretrain.hidden is 1: input should be less than 1"),

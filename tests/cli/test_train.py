@@ -50,6 +50,7 @@ def test_a_run_leaves_these_files_and_no_others(trained: Path) -> None:
         "curves.csv",
         "figure.png",
         "last.pt",
+        "provenance.json",
         "overview.npz",
         "result.json",
         "score.tif",

@@ -202,7 +202,7 @@ class TrainConfig(Section):
 
     epochs: Count = 300
     min_steps: Count = 600
-    max_steps: Count = 1200
+    max_steps: Count = 900
     batch_size: Count = 128
     accumulate: Count = 1
     sampler: Literal["shuffle", "balanced", "hard", "block"] = "shuffle"

@@ -61,6 +61,25 @@ def write_saved(path: Path, content: dict[str, Any]) -> None:
         torch.save(content, temporary)
 
 
+def read_tensors(path: Path, *, refused: str) -> Any:
+    """What ``torch.save`` wrote, as tensors and plain values on the CPU; nothing is unpickled.
+
+    Args:
+        path: the file.
+        refused: the message for one that cannot be read.
+
+    Raises:
+        CheckpointError: the file is damaged, or holds more than that.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on how other programs pickle; the error says enough
+            return torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file fails in more ways than can be listed: whatever the reader stumbles over is its damage.
+    except Exception:
+        raise CheckpointError(refused) from None
+
+
 def read_saved(path: Path, keys: set[str], *, kind: str, by: str, wanted: str) -> dict[str, Any]:
     """Read back what :func:`write_saved` wrote, on the CPU.
 
@@ -77,16 +96,11 @@ def read_saved(path: Path, keys: set[str], *, kind: str, by: str, wanted: str) -
     """
     if not path.is_file():
         raise MissingInputError(f"{kind} {path} is not a file: give {wanted}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on how other programs pickle; the error says enough
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file fails in more ways than can be listed: whatever the reader stumbles over is its damage.
-    except Exception:
-        raise CheckpointError(
-            f"{kind} {path} cannot be read: it is truncated, or not written by {by}; run that again, "
-            "or copy the file again"
-        ) from None
+    content = read_tensors(
+        path,
+        refused=f"{kind} {path} cannot be read: it is truncated, or not written by {by}; run that again, "
+        "or copy the file again",
+    )
     if not isinstance(content, dict) or not keys | {"format"} <= content.keys():
         raise CheckpointError(f"{kind} {path} was not written by {by}: give {wanted}")
     if content["format"] != _FORMAT:

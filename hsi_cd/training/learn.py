@@ -18,7 +18,7 @@ from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import ConfigError, LabelError
 from hsi_cd.scene import ScenePair
-from hsi_cd.training.checkpoint import load_checkpoint, resumed, save_checkpoint
+from hsi_cd.training.checkpoint import resumed, save_checkpoint
 from hsi_cd.training.distributed import ALONE, Team
 from hsi_cd.training.encoders import use_encoders
 from hsi_cd.training.freezing import frozen_names
@@ -73,7 +73,7 @@ def learn(
     *,
     generator: np.random.Generator,
     device: torch.device,
-    resume: bool = False,
+    earlier: dict[str, Any] | None = None,
     team: Team = ALONE,
     stop: Stop | None = None,
 ) -> Learned:
@@ -87,7 +87,7 @@ def learn(
         folder: the run folder.
         generator: source of the training loop's draws.
         device: where a network computes.
-        resume: go on with a network's ``last.pt``, if there is one.
+        earlier: a network's ``last.pt``, loaded, to go on with.
         team: the processes that train a network together; the first leaves the checkpoints.
         stop: says when to save and leave; by default nothing does.
 
@@ -133,7 +133,7 @@ def learn(
         folder,
         generator=generator,
         device=device,
-        resume=resume,
+        earlier=earlier,
         team=team,
         stop=stop or Stop(),
     )
@@ -182,11 +182,10 @@ def _train_network(
     *,
     generator: np.random.Generator,
     device: torch.device,
-    resume: bool,
+    earlier: dict[str, Any] | None,
     team: Team,
     stop: Stop,
 ) -> tuple[SiameseDetector, dict[str, Any]]:
-    earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
     detector, _ = fit_siamese(pair, config)
     frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
     backbone = config.model.backbone

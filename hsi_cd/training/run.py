@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,8 +92,7 @@ def run_training(
     split = make_split(labels, seed=config.seed, **config.split.model_dump())
     check_taught(config.method, split.protocol, split.train)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
-    if resume and (folder / "last.pt").exists():
-        load_checkpoint(folder / "last.pt")
+    earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
     if team.leads:
         if resume:
             remove_drafts(folder)
@@ -110,6 +110,7 @@ def run_training(
             generator=generator,
             device=device,
             resume=resume,
+            earlier=earlier,
             team=team,
             stop=stop,
         )
@@ -125,6 +126,7 @@ def _learn_map_judge(
     generator: np.random.Generator,
     device: torch.device,
     resume: bool,
+    earlier: dict[str, Any] | None,
     team: Team,
     stop: Stop | None,
 ) -> RunResult | None:
@@ -139,7 +141,7 @@ def _learn_map_judge(
             folder,
             generator=generator,
             device=device,
-            resume=resume,
+            earlier=earlier,
             team=team,
             stop=stop,
         )

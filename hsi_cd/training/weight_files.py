@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.nn.resnet import STAGES, ResNet, adapt_bands
 from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.training.checkpoint import read_tensors
 
 log = logging.getLogger(__name__)
 
@@ -108,16 +107,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise MissingInputError(
             f"weights {path} is not a file: give one with torchvision's names, as resnet18.pth"
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on how other programs pickle; the error says enough
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file fails in more ways than can be listed.
-    except Exception:
-        raise CheckpointError(
-            f"weights {path} cannot be read: the file is damaged, or holds more than tensors; save it anew by "
-            "torch.save(model.state_dict(), path)"
-        ) from None
+    content = read_tensors(
+        path,
+        refused=f"weights {path} cannot be read: the file is damaged, or holds more than tensors; save it anew by "
+        "torch.save(model.state_dict(), path)",
+    )
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(
             f"weights {path} hold a {type(content).__name__} that is no state dictionary (names to tensors): save "

@@ -50,8 +50,9 @@ def main() -> None:
         pair = common.open_pair(files)
 
         def read() -> None:
+            fresh = common.open_pair(files)  # no block decoded before is still in memory
             for block in row_blocks(*pair.shape):
-                pair.read(block)
+                fresh.read(block)
 
         def mapped() -> None:
             write_maps(fit_cva(pair), pair, change=folder / "cva.tif", overwrite=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,8 @@ class Frontend:
             t2: the later date, the same shape.
 
         Returns:
-            float32 ``(components, h, w)`` of both dates; NaN in all components of both where either has no data.
+            float32 ``(components, h, w)`` of both dates, for the caller to write in; NaN in all components of both
+            where either has no data.
         """
         s = shift_radius(self.shift)
         first = self._project(t1, 0)[:, s : t1.shape[1] - s, s : t1.shape[2] - s]
@@ -118,15 +120,24 @@ class Frontend:
         flat = (values if len(t.bands) == len(values) else values[t.bands]).reshape(len(t.bands), -1)
         if np.isfinite(t.clip[date]).any():
             flat = np.clip(flat, t.clip[date, 0][:, None], t.clip[date, 1][:, None])
-        scale = diagonal_of(t.weight[date])
-        if scale is not None and scale.all():
-            flat = flat + (t.offset[date] / scale)[:, None]
-            flat *= scale[:, None]
+        scaling = self._scaling[date]
+        if scaling is not None:
+            flat = flat + scaling[0][:, None]
+            flat *= scaling[1][:, None]
         else:
             exact = t.weight[date].astype(np.float64) @ flat
             flat = (exact + t.offset[date][:, None]).astype(np.float32)
         components: NDArray[np.float32] = flat.reshape(-1, *values.shape[1:])
         return components
+
+    @cached_property
+    def _scaling(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]] | None]:
+        """What each date's bands are to be added and then multiplied by, if the transform does no more."""
+        found: list[tuple[NDArray[np.float32], NDArray[np.float32]] | None] = []
+        for weight, offset in zip(self.transform.weight, self.transform.offset, strict=True):
+            scale = diagonal_of(weight)
+            found.append(None if scale is None or not scale.all() else (offset / scale, scale))
+        return found
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`frontend_from_state` builds it again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -207,14 +208,23 @@ class LinearDetector:
         float64 if they are sums, float32 if each is the difference of one component.
         """
         first, second = self.frontend.apply(t1, t2)
-        a, b = (diagonal_of(weight) for weight in np.split(self.weight, 2, axis=1))
-        if a is not None and b is not None:
-            mapped = first * a[:, None, None]
-            mapped += second * b[:, None, None]
-            mapped += self.offset.astype(np.float32)[:, None, None]
+        if self._scaling is not None:
+            (a, b), offset = self._scaling, self.offset.astype(np.float32)
+            for component, factor in ((first, a), (second, b)):
+                if (factor != 1).any():
+                    component *= factor[:, None, None]
+            mapped = np.add(first, second, out=first)
+            if offset.any():
+                mapped += offset[:, None, None]
             return mapped
         joint = np.concatenate([first, second]).astype(np.float64)
         return (self.weight @ joint.reshape(len(joint), -1) + self.offset[:, None]).reshape(-1, *first.shape[1:])
+
+    @cached_property
+    def _scaling(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Factor of each component of either date, if every difference is of one component."""
+        a, b = (diagonal_of(weight) for weight in np.split(self.weight, 2, axis=1))
+        return None if a is None or b is None else (a, b)
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Magnitudes of change; see :meth:`hsi_cd.detectors.base.Detector.score`."""
@@ -225,7 +235,7 @@ class LinearDetector:
         for start in range(0, rows, step):
             window = slice(start, min(start + step, rows) + 2 * self.radius)
             features = self.features(t1[:, window], t2[:, window])
-            length[start : start + step] = np.sqrt(np.einsum("kij,kij->ij", features, features, dtype=np.float64))
+            length[start : start + step] = np.sqrt(np.square(features, out=features).sum(axis=0))
         return length
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -219,10 +219,12 @@ def _optimise(path: Path, resampling: str) -> None:
                 PREDICTOR="YES",
                 LEVEL=_LEVEL,
                 NUM_THREADS="ALL_CPUS",
+                BLOCKSIZE=_BLOCK,
                 BIGTIFF="IF_SAFER",
                 RESAMPLING=resampling,
             )
-        copy.replace(path)
+        path.unlink()  # replaced in place, the file system would wait for the disk (ext4's auto_da_alloc)
+        copy.rename(path)
     except RasterioError as error:
         raise _unwritable(path, error) from error
     finally:

@@ -207,8 +207,8 @@ class RasterReader:
     """Reads windows of one raster file.
 
     Opening costs up to some milliseconds for some hundred bands, and a fresh handle starts with an empty block
-    cache, so each thread of each process keeps one handle: rasterio's may not be shared, nor used after a fork.
-    Pickling keeps the path alone.
+    cache, so handles are kept for the next reading, in whatever thread: rasterio's may not be used by two at a
+    time, nor after a fork. Pickling keeps the path alone.
     """
 
     def __init__(self, path: Path, driver: str, onto: Grid | None = None) -> None:
@@ -216,7 +216,7 @@ class RasterReader:
         self._path = path.absolute()
         self._driver = driver
         self._onto = onto
-        self._local = threading.local()
+        self._idle: dict[int, list[Any]] = {}  # open handles that nobody reads from, by process
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
         """Stored values ``(bands, rows, cols)`` of a window.
@@ -224,41 +224,43 @@ class RasterReader:
         Raises:
             FormatError: the file is damaged or was removed.
         """
-        dataset = self._dataset()
-        height, width = max(0, rows.stop - rows.start), max(0, cols.stop - cols.start)
-        if not height or not width:
-            return np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
+        idle = self._idle.setdefault(os.getpid(), [])
         try:
-            with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
-                values: NDArray[np.generic] = dataset.read(window=Window(cols.start, rows.start, width, height))
-        except RasterioError as error:
-            raise _damaged(self._path, error) from error
+            dataset = idle.pop()
+        except IndexError:
+            dataset = self._open()
+        height, width = max(0, rows.stop - rows.start), max(0, cols.stop - cols.start)
+        if height and width:
+            try:
+                with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
+                    values: NDArray[np.generic] = dataset.read(
+                        window=Window(cols.start, rows.start, width, height)
+                    )
+            except RasterioError as error:
+                raise _damaged(self._path, error) from error
+        else:
+            values = np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
+        idle.append(dataset)
         return values
 
     def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str, Grid | None]]:
         return RasterReader, (self._path, self._driver, self._onto)
 
-    def _dataset(self) -> Any:
-        # By process too: a forked child shares the file position with its parent and must open its own. The
-        # parent's handle stays in the dictionary, because closing it there could wait on a lock for ever.
-        handles: dict[int, Any] = self._local.__dict__.setdefault("handles", {})
-        pid = os.getpid()
-        if pid not in handles:
-            dataset = _open(self._path, self._driver)
-            if self._onto is not None:
-                grid = self._onto
-                # Bilinear weighs neighbours by where a pixel lies, whatever the window: tiles fit together.
-                dataset = WarpedVRT(
-                    dataset,
-                    crs=grid.crs,
-                    transform=grid.transform,
-                    width=grid.cols,
-                    height=grid.rows,
-                    resampling=Resampling.bilinear,
-                    tolerance=1e-6,
-                )
-            handles[pid] = dataset
-        return handles[pid]
+    def _open(self) -> Any:
+        dataset = _open(self._path, self._driver)
+        if self._onto is None:
+            return dataset
+        grid = self._onto
+        # Bilinear weighs neighbours by where a pixel lies, whatever the window: tiles fit together.
+        return WarpedVRT(
+            dataset,
+            crs=grid.crs,
+            transform=grid.transform,
+            width=grid.cols,
+            height=grid.rows,
+            resampling=Resampling.bilinear,
+            tolerance=1e-6,
+        )
 
 
 def _open(path: Path, driver: str) -> Any:

@@ -43,16 +43,20 @@ class Moments:
         return cls(count, mean, deviation @ deviation.T)
 
     @classmethod
-    def of_each(cls, spectra: NDArray[np.floating]) -> Moments:
-        """Moments of each band of ``spectra (bands, count)`` for itself: the scatter is a diagonal."""
+    def of_each(cls, spectra: NDArray[np.floating], *, near: NDArray[np.float64]) -> Moments:
+        """Moments of each band of ``spectra (bands, count)`` for itself: the scatter is a diagonal.
+
+        Measured from ``near (bands,)``, which should be about the mean: that of the pixels before will do. For as
+        many spectra at a time as the processor's cache holds. Where a value is not finite, the mean is not.
+        """
         bands, count = spectra.shape
         if count == 0:
             return cls(0, np.zeros(bands), np.zeros(bands))
-        mean = spectra.mean(axis=1, dtype=np.float64)
-        near = mean.astype(spectra.dtype)  # in the spectra's own precision; what that leaves is taken off again
-        deviation = spectra - near[:, None]
-        squares = np.einsum("bp,bp->b", deviation, deviation, dtype=np.float64)
-        return cls(count, mean, np.maximum(squares - count * np.square(mean - near), 0))
+        deviation = spectra.astype(np.float64)
+        deviation -= near[:, None]
+        away = deviation.mean(axis=1)
+        squares = np.einsum("bp,bp->b", deviation, deviation)
+        return cls(count, near + away, np.maximum(squares - count * np.square(away), 0))
 
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count

@@ -86,7 +86,7 @@ def undo_shift(values: NDArray[np.float32], shift: tuple[float, float], *, radiu
         radius: rows and columns to lose on each side, at least ``shift_radius(shift)``.
 
     Returns:
-        ``(components, rows - 2 radius, cols - 2 radius)``.
+        ``(components, rows - 2 radius, cols - 2 radius)``; a view where there is no shift.
     """
     rows, cols = values.shape[1] - 2 * radius, values.shape[2] - 2 * radius
     down = _weighted(values, shift[0], radius, rows, axis=1)
@@ -102,7 +102,7 @@ def _weighted(
             continue
         window = [slice(None)] * 3
         window[axis] = slice(radius + tap, radius + tap + length)
-        term = values[tuple(window)] * np.float32(weight)
+        term = values[tuple(window)] if weight == 1 else values[tuple(window)] * np.float32(weight)
         out = term if out is None else out + term
     return values if out is None else out
 

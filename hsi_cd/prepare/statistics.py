@@ -129,12 +129,23 @@ def band_moments(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[Moments, Mom
             spectra = [values[bands] for values in spectra]
         for start in range(0, spectra[0].shape[1], PIXELS_IN_CACHE):
             parts = [values[:, start : start + PIXELS_IN_CACHE] for values in spectra]
-            usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in parts])
-            if not usable.all():
-                parts = [values[:, usable] for values in parts]
-            found = [total + Moments.of_each(values) for total, values in zip(found, parts, strict=True)]
+            measured = _each(parts, found)
+            if not all(np.isfinite(part.mean).all() for part in measured):
+                usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in parts])
+                measured = _each([values[:, usable] for values in parts], found)
+            found = [total + part for total, part in zip(found, measured, strict=True)]
     _check_overlap(found[0].count, len(bands))
     return found[0], found[1]
+
+
+def _each(parts: list[NDArray[np.float32]], found: list[Moments]) -> list[Moments]:
+    """Moments of each band of some pixels of both dates, about the mean of those before or, at first, of these."""
+    return [
+        Moments.of_each(
+            values, near=total.mean if total.count or not values.size else values.mean(axis=1, dtype=np.float64)
+        )
+        for values, total in zip(parts, found, strict=True)
+    ]
 
 
 def _check_overlap(pixels: float, bands: int) -> None:

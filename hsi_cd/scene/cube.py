@@ -13,6 +13,8 @@ from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.validity import empty_pixels
 
+_IN_CACHE = 1 << 17  # values that are converted at a time
+
 WindowReader = Callable[[slice, slice], NDArray[np.generic]]
 """Reads ``(rows, cols)`` slices, with plain non-negative bounds, as an array ``(bands, rows, cols)``."""
 
@@ -71,18 +73,30 @@ class Cube:
         row0, row1, _ = (rows or slice(None)).indices(self.grid.rows)
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
         stored = self.reader(slice(row0, row1), slice(col0, col1))
-        # astype copies, so the NaNs written below never reach an array that the reader keeps.
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and NaN below
-            values = stored.astype(np.float32)
-        if self.nodata is not None and not np.isnan(self.nodata):
-            values[stored == self.nodata] = np.nan
-        if np.issubdtype(stored.dtype, np.floating):
-            values[~np.isfinite(values)] = np.nan
+        values = np.empty(stored.shape, dtype=np.float32)
+        # Some bands at a time, which the processor's cache holds through all that is done to them.
+        step = max(1, _IN_CACHE // max(1, stored.shape[1] * stored.shape[2]))
+        for first in range(0, len(stored), step):
+            _to_float(stored[first : first + step], values[first : first + step], self.nodata)
         values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
         for factors, apply in ((self.scale, np.multiply), (self.offset, np.add)):
             if factors:
                 apply(values, np.asarray(factors, dtype=np.float32)[:, None, None], out=values)
         return values
+
+
+def _to_float(stored: NDArray[np.generic], values: NDArray[np.float32], nodata: float | None) -> None:
+    """Convert stored values into ``values``; NaN for no data and for what is not finite."""
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and NaN below
+        values[:] = stored
+    if nodata is not None and not np.isnan(nodata):
+        missing = stored == nodata
+        if missing.any():
+            values[missing] = np.nan
+    if np.issubdtype(stored.dtype, np.floating):
+        strange = ~np.isfinite(values)
+        if strange.any():
+            values[strange] = np.nan
 
 
 def derived_cube(

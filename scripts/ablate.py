@@ -2,9 +2,9 @@
 
     .venv/bin/python scripts/ablate.py --datasets taizhou,rennes --seeds 0-2
 
---constants varies single numbers instead, --blocks crosses attentions with losses. The second table says what
-an honest choice among the variants would have been, and what it scores: by the other scenes alone, or by the
-validation inside the scene's own labels. Each variant is a matrix of runs under protocol P1 in
+--constants varies single numbers instead; for every combination of some settings see hsi-cd benchmark --vary. The
+second table says what an honest choice among the variants would have been, and what it scores: by the other scenes
+alone, or by the validation inside the scene's own labels. Each variant is a matrix of runs under protocol P1 in
 ``runs/ablation/VARIANT``; what is done is not done again, so it may be stopped and started.
 """
 
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hsi_cd.batch.matrix import Job, expand, finished, run_missing
+from hsi_cd.batch.jobs import TrainJob, expand
+from hsi_cd.batch.runner import run_missing
 
 PARTS: dict[str, tuple[str, ...]] = {
     "no attention": ("model.attention.kind=none",),
@@ -66,18 +67,11 @@ CONSTANTS: dict[str, tuple[str, ...]] = {
     "gain 0.1": ("train.augment.gain_noise=0.1",),
 }
 
-BLOCKS: dict[str, tuple[str, ...]] = {
-    f"{attention}, {loss}": (f"model.attention.kind={attention}", f"train.loss={loss}")
-    for attention in ("bilateral", "bam", "none")
-    for loss in ("bce", "focal", "dice", "tversky", "hinge")
-    if (attention, loss) != ("bilateral", "bce")  # the default
-}
-
 NOT_VALIDATED = ("one member", "ten members")
 """Each member is validated alone, so the loss does not tell what their number is worth."""
 
 
-def matrix(variant: str, settings: tuple[str, ...], arguments: argparse.Namespace) -> list[Job]:
+def matrix(variant: str, settings: tuple[str, ...], arguments: argparse.Namespace) -> list[TrainJob]:
     first, _, last = arguments.seeds.partition("-")
     return expand(
         arguments.datasets.split(","),
@@ -105,8 +99,8 @@ class Outcome:
         return f"{statistics.mean(self.kappa):.4f}{spread} ({statistics.mean(self.loss):.3f})"
 
 
-def outcome(jobs: list[Job], dataset: str) -> Outcome | None:
-    results = [result for job in jobs if job.dataset == dataset and (result := finished(job)) is not None]
+def outcome(jobs: list[TrainJob], dataset: str) -> Outcome | None:
+    results = [result for job in jobs if job.dataset == dataset and (result := job.result()) is not None]
     if not results:
         return None
     losses = [result.details.get("validation_loss") for result in results]
@@ -145,19 +139,16 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-2", help="a range, as 0-2")
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
-    others = parser.add_mutually_exclusive_group()
-    others.add_argument("--constants", action="store_true", help="vary single numbers instead of whole parts")
-    others.add_argument("--blocks", action="store_true", help="cross attentions with losses instead")
+    parser.add_argument("--constants", action="store_true", help="vary single numbers instead of whole parts")
     arguments = parser.parse_args()
 
-    chosen = CONSTANTS if arguments.constants else BLOCKS if arguments.blocks else PARTS
-    variants = {"default": (), **chosen}
+    variants = {"default": (), **(CONSTANTS if arguments.constants else PARTS)}
     matrices = {variant: matrix(variant, settings, arguments) for variant, settings in variants.items()}
     failed = []
     with tqdm(total=sum(map(len, matrices.values())), unit="run", disable=None) as bar:
         for variant, jobs in matrices.items():
             for job, failure in run_missing(
-                jobs, started=lambda job, v=variant: bar.set_description(f"{v}: {job.name}")
+                jobs, started=lambda job, slot, v=variant: bar.set_description(f"{v}: {job.name}")
             ):
                 bar.update()
                 if failure is not None:

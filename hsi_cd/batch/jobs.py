@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
@@ -111,6 +111,11 @@ class TrainJob:
         )
         return result if same else None
 
+    def table_result(self) -> RunResult | None:
+        """The result as a row of a table: its method is called by the variant, too."""
+        found = self.result()
+        return found and replace(found, method=f"{found.method} {self.variant}".strip())
+
     def is_finished(self) -> bool:
         """Whether its result is there."""
         return self.result() is not None
@@ -185,8 +190,11 @@ def expand(
     folder: Path,
     settings: Sequence[str] = (),
     arguments: Sequence[str] = (),
+    variants: Mapping[str, Sequence[str]] = {"": ()},
 ) -> list[TrainJob]:
     """All runs of a matrix, seed by seed, so that a matrix stopped half-way has something of every method.
+
+    The runs of a variant have its settings besides, and a folder of its name around them.
 
     Raises:
         ConfigError: a setting, a seed or the protocol is not allowed.
@@ -197,11 +205,13 @@ def expand(
             method,
             seed,
             protocol,
-            run_folder(folder, dataset, method, protocol, seed),
-            tuple(settings),
+            run_folder(folder / variant, dataset, method, protocol, seed),
+            (*settings, *changes),
             tuple(arguments),
+            variant=variant,
         )
         for seed in seeds
+        for variant, changes in variants.items()
         for dataset in datasets
         for method in methods
     ]

@@ -193,15 +193,15 @@ def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_fil
 
 
 def _show_end(matrix: Matrix, scores: Sequence[str], kind: str, output: Path | None, *, overwrite: bool) -> None:
-    """The tables of what is finished: one for each protocol and variant, whose scores do not compare."""
+    """The tables of what is finished: one for each protocol, whose scores do not compare with another's."""
     from hsi_cd.batch.jobs import TrainJob
     from hsi_cd.evaluation import RunResult, results_table
     from hsi_cd.io import write_text
 
     groups: dict[str, list[RunResult]] = {}
     for job in matrix.jobs:
-        if isinstance(job, TrainJob) and (result := job.result()) is not None:
-            groups.setdefault(f"{job.protocol} {job.variant}".strip(), []).append(result)
+        if isinstance(job, TrainJob) and (result := job.table_result()) is not None:
+            groups.setdefault(job.protocol, []).append(result)
     tables = [
         f"{title}\n\n" * (len(groups) > 1) + results_table(results, format=kind, columns="dataset", scores=scores)
         for title, results in groups.items()

@@ -21,6 +21,8 @@ Examples:
   hsi-cd benchmark --datasets taizhou,rennes --methods siamese,svm,cva --seeds 0-4
   hsi-cd benchmark --datasets farmland --methods siamese --seeds 0-9 --protocol P1-strict \\
       --format latex --output table.tex
+  hsi-cd benchmark --datasets taizhou --methods siamese --seeds 0-2 \\
+      --vary attention.kind=bilateral,bam,none --vary train.loss=bce,focal   # an ablation
 
 Stopped and started again, it goes on where it stopped. hsi-cd batch takes
 larger matrices from a file; hsi-cd table makes other tables of the same runs.
@@ -30,6 +32,12 @@ larger matrices from a file; hsi-cd table makes other tables of the same runs.
 @click.command(epilog=EPILOG)
 @matrix_options
 @click.option("--protocol", default="P1", show_default=True, help="P1, P1-strict, P2, P3 or P4.")
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="KEY=A,B",
+    help="Do each run with each of these values of a setting; given again, with every combination.",
+)
 @runs_option("runs/benchmark")
 @place_options
 @click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas.")
@@ -49,6 +57,7 @@ def benchmark(
     protocol: str,
     data_root: Path,
     assignments: tuple[str, ...],
+    vary: tuple[str, ...],
     runs: Path,
     workers: int | None,
     gpus: tuple[int, ...] | str | None,
@@ -62,6 +71,7 @@ def benchmark(
     Each run is a process and a folder of its own; one that fails is named at the end and stops no other.
     """
     from hsi_cd.batch.jobs import expand
+    from hsi_cd.batch.variants import cross
     from hsi_cd.errors import unknown_name
     from hsi_cd.evaluation import results_table
     from hsi_cd.evaluation.tables import SCORE_TITLES
@@ -83,10 +93,11 @@ def benchmark(
         folder=runs,
         settings=assignments,
         arguments=["--data-root", str(data_root)],
+        variants=cross(vary),
     )
     failed = run_with_bar({job: job.name for job in jobs}, slots)
 
-    results = [result for job in jobs if (result := job.result()) is not None]
+    results = [result for job in jobs if (result := job.table_result()) is not None]
     if results:
         words = results_table(results, format=kind, rows="method", columns="dataset", scores=shown)
         if output is not None:

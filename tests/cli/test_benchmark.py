@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hsi_cd.batch import runner
 
@@ -73,6 +74,44 @@ def test_the_table_of_a_matrix(
     assert benchmark("--methods", "cva", "--seeds", "0", "--set", "options.threshold=otsu") == 2
     assert "was started with another configuration" in capsys.readouterr().err
     assert {name: made(tmp_path)[name] for name in before} == before
+
+
+def test_an_ablation_crosses_settings(
+    benchmark: Benchmark, quick: list[list[str]], tmp_path: Path, capsys: Capture
+) -> None:
+    """A run and a row for each combination, with its settings and no other's."""
+    vary = ["--vary", "options.threshold=otsu,auto", "--vary", "bands.drop_constant=true,false"]
+    assert benchmark("--methods", "cva", "--seeds", "0", *vary) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and len(quick) == 4
+    for threshold in ("otsu", "auto"):
+        for drop in ("true", "false"):
+            name = f"{threshold}+{drop}"
+            folder = tmp_path / "runs" / name / "taizhou" / "cva-P1-seed0"
+            config = yaml.safe_load((folder / "config.yaml").read_text())
+            assert config["options"] == {"threshold": threshold}
+            assert config["bands"]["drop_constant"] is (drop == "true")
+            kappa = json.loads((folder / "result.json").read_text())["scores"]["kappa"]
+            assert f"{kappa:.4f}" in next(line for line in out.splitlines() if f"cva {name} " in line)
+    assert benchmark("--methods", "cva", "--seeds", "0", *vary) == 0
+    assert len(quick) == 4 and capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize(
+    ("vary", "said"),
+    [
+        (["options.threshold"], "expected key=value,value"),
+        (["options.threshold="], "expected key=value,value"),
+        (["options.threshold=a/b"], "'a/b' would name a folder, and cannot"),
+        (["train.lr=1,2", "train.lr=3"], "--vary train.lr is given twice"),
+        (["train.losss=bce,focal"], "train.loss"),
+    ],
+)
+def test_what_cannot_be_varied(benchmark: Benchmark, vary: list[str], said: str, capsys: Capture) -> None:
+    words = [word for text in vary for word in ("--vary", text)]
+    assert benchmark("--methods", "cva", "--seeds", "0", *words) == 2
+    err = capsys.readouterr().err
+    assert said in err and len(err.splitlines()) == 1
 
 
 def test_failures_are_named_at_the_end(

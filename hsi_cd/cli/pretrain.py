@@ -67,7 +67,13 @@ def pretrain(
 
     Both dates' own pixels teach, but for a share of the scene in whole blocks, which says how well it went. The
     run folder ends with the encoders (encoder.pt), their curves and pretrain.json. No truth map is read.
+
+    Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
+    --resume.
     """
+    from hsi_cd.training.preemption import heed_signals
+
+    stop = click.get_current_context().with_resource(heed_signals())
     options = {"dataset": dataset, "seed": seed, "device": device}
     layers: Layers = [("options", {name: value for name, value in options.items() if value is not None})]
     if task is not None:
@@ -86,7 +92,7 @@ def pretrain(
 
     from hsi_cd.training.pretraining import run_pretraining
 
-    facts = run_pretraining(pair, config, folder, resume=resume)
+    facts = run_pretraining(pair, config, folder, resume=resume, stop=stop)
     pixels, judged = facts["pixels"], facts["held_out"]
     click.echo(
         f"{facts['task']}: {facts['encoders']} encoders, {pixels['taught']} pixels taught, both dates of each\n"

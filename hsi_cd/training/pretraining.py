@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from tqdm import tqdm
 
 from hsi_cd.config import PretrainConfig, RunConfig
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
-from hsi_cd.errors import CheckpointError, ConfigError
+from hsi_cd.errors import CheckpointError, ConfigError, Preempted
 from hsi_cd.io import remove_drafts, write_json
 from hsi_cd.nn.pretext import TASKS
 from hsi_cd.nn.schedules import Length, build_schedule
@@ -29,6 +31,7 @@ from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.checkpoint import read_saved, resumed, write_saved
 from hsi_cd.training.encoders import backbones, save_encoders
+from hsi_cd.training.preemption import Stop
 from hsi_cd.training.provenance import versions
 from hsi_cd.training.run_folder import check_folder, hardware, make_folder
 from hsi_cd.training.seeding import choose_device, random_state, restore_random_state, seed_everything
@@ -43,7 +46,9 @@ _CHUNK = 1024  # pixels judged at a time
 _WARMUP = 0.2  # share of the steps that rise
 
 
-def run_pretraining(pair: ScenePair, config: RunConfig, folder: Path, *, resume: bool = False) -> dict[str, Any]:
+def run_pretraining(
+    pair: ScenePair, config: RunConfig, folder: Path, *, resume: bool = False, stop: Stop | None = None
+) -> dict[str, Any]:
     """Pre-train one encoder for each member of the network, on one scene, without labels.
 
     The folder ends with ``config.yaml`` (resolved), ``last.pt`` (to go on from), the curves (event files and
@@ -55,6 +60,7 @@ def run_pretraining(pair: ScenePair, config: RunConfig, folder: Path, *, resume:
             that will use the encoders.
         folder: the run folder; made if it is not there.
         resume: go on with what an interrupted run of the same configuration left in the folder.
+        stop: says when to save, after the step under way, and leave.
 
     Returns:
         What ``pretrain.json`` holds.
@@ -64,7 +70,9 @@ def run_pretraining(pair: ScenePair, config: RunConfig, folder: Path, *, resume:
         ConfigError: the task cannot be set on so few channels or pixels.
         OutputError: the folder holds another run, or cannot be written.
         CheckpointError: the run cannot be resumed.
+        Preempted: it was asked to leave, and is saved.
     """
+    stop = stop or Stop()
     device = choose_device(config.device)
     check_folder(folder, config, resume=resume)
     started = time.perf_counter()
@@ -97,17 +105,19 @@ def run_pretraining(pair: ScenePair, config: RunConfig, folder: Path, *, resume:
         write_saved(folder / "last.pt", {"detector": detector.state(), "tasks": tasks.state_dict(), **training})
 
     try:
-        judged = pretrain(
-            tasks,
-            source,
-            taught,
-            held,
-            config.pretrain,
-            generator=generator,
-            tracker=tracker,
-            save=save,
-            resume=earlier,
-        )
+        with stop.postponed():
+            judged = pretrain(
+                tasks,
+                source,
+                taught,
+                held,
+                config.pretrain,
+                generator=generator,
+                tracker=tracker,
+                save=save,
+                stop=stop,
+                resume=earlier,
+            )
     finally:
         tracker.close()
         torch.set_num_threads(threads)
@@ -171,7 +181,8 @@ def pretrain(
     *,
     generator: np.random.Generator,
     tracker: Tracker,
-    save: Any,
+    save: Callable[[dict[str, Any]], None],
+    stop: Stop,
     resume: dict[str, Any] | None = None,
 ) -> dict[str, float]:
     """Train the tasks, each on draws of its own; they end as the last epoch leaves them.
@@ -185,10 +196,14 @@ def pretrain(
         generator: source of every draw.
         tracker: takes the curves.
         save: writes what a resumed run needs beside the tasks' own weights.
+        stop: says when to save, after the step under way, and leave.
         resume: what an interrupted run saved.
 
     Returns:
         How well the held-out pixels are told at the end, as in the curves.
+
+    Raises:
+        Preempted: it was asked to leave, and is saved.
     """
     taught_pixels, held_pixels = torch.from_numpy(taught), torch.from_numpy(held)
     if len(held) > _JUDGED:
@@ -199,9 +214,22 @@ def pretrain(
     device = source.both.device
     optimizer = torch.optim.AdamW(tasks.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     schedule = build_schedule("one_cycle", optimizer, Length(config.epochs * steps, steps), warmup=_WARMUP)
-    done, judged = 0, dict[str, float]()
+    done, judged, under_way = 0, dict[str, float](), None
     if resume is not None:
-        done, judged = _restore(resume, tasks, optimizer, schedule, generator)
+        done, judged, under_way = _restore(resume, tasks, optimizer, schedule, generator)
+
+    def keep(epochs: int, under_way: _Epoch | None) -> None:
+        tracker.flush()  # before the checkpoint: a resumed run does not draw the curve up to here again
+        save(
+            {
+                "epoch": epochs,
+                "under_way": under_way and under_way.state(),
+                "judged": judged,
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "random": random_state(generator),
+            }
+        )
 
     bar = tqdm(
         range(done, config.epochs),
@@ -213,20 +241,25 @@ def pretrain(
     )
     for epoch in bar:
         tasks.train()
-        losses = []
-        orders = [generator.permutation(len(taught))[:drawn] for _ in tasks]
-        draws = torch.Generator().manual_seed(int(generator.integers(2**63)))
-        for step in range(steps):
+        if under_way is None:
+            under_way = _Epoch.drawn(generator, len(taught), drawn, tasks=len(tasks))
+        for step in range(len(under_way.losses), steps):
             loss = torch.zeros((), device=device)
-            for task, order in zip(tasks, orders, strict=True):
+            for task, order in zip(tasks, under_way.orders, strict=True):
                 batch = taught_pixels[order[step * batch_size : (step + 1) * batch_size]]
-                loss = loss + task(*both_dates(source, batch.to(device)), generator=draws).loss
+                loss = loss + task(*both_dates(source, batch.to(device)), generator=under_way.draws).loss
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-            losses.append(loss.item() / len(tasks))
-        curves = {"loss/train": float(np.mean(losses)), "lr": optimizer.param_groups[0]["lr"]}
+            under_way.losses.append(loss.item() / len(tasks))
+            if stop.asked:
+                keep(epoch, under_way)
+                raise Preempted(
+                    f"{stop.asked}: saved in epoch {epoch + 1} of {config.epochs}; go on with --resume"
+                )
+        curves = {"loss/train": float(np.mean(under_way.losses)), "lr": optimizer.param_groups[0]["lr"]}
+        under_way = None
 
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.validate_every == 0:
@@ -234,18 +267,32 @@ def pretrain(
             curves |= judged
         tracker.scalars(epoch + 1, curves)
         if last or (epoch + 1) % config.save_every == 0:
-            tracker.flush()  # before the checkpoint: a resumed run does not draw the curve up to here again
-            save(
-                {
-                    "epoch": epoch + 1,
-                    "judged": judged,
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "random": random_state(generator),
-                }
-            )
+            keep(epoch + 1, None)
         bar.set_postfix({name: f"{value:.3g}" for name, value in curves.items() if name != "lr"})
     return judged
+
+
+@dataclass
+class _Epoch:
+    """An epoch that has begun: which pixels each task sees, in which order, and the losses of its steps so far."""
+
+    orders: list[Tensor]
+    draws: torch.Generator
+    losses: list[float]
+
+    @classmethod
+    def drawn(cls, generator: np.random.Generator, pixels: int, drawn: int, *, tasks: int) -> _Epoch:
+        orders = [torch.from_numpy(generator.permutation(pixels)[:drawn]) for _ in range(tasks)]
+        return cls(orders, torch.Generator().manual_seed(int(generator.integers(2**63))), [])
+
+    def state(self) -> dict[str, Any]:
+        return {"orders": self.orders, "draws": self.draws.get_state(), "losses": self.losses}
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> _Epoch:
+        draws = torch.Generator()
+        draws.set_state(state["draws"])
+        return cls(state["orders"], draws, list(state["losses"]))
 
 
 def both_dates(source: PatchSource, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -294,7 +341,7 @@ def _earlier(path: Path) -> dict[str, Any] | None:
         return None
     return read_saved(
         path,
-        {"detector", "tasks", "epoch", "judged", "optimizer", "schedule", "random"},
+        {"detector", "tasks", "epoch", "under_way", "judged", "optimizer", "schedule", "random"},
         kind="checkpoint",
         by="hsi-cd pretrain",
         wanted="the folder of a pre-training",
@@ -307,13 +354,14 @@ def _restore(
     optimizer: torch.optim.Optimizer,
     schedule: Any,
     generator: np.random.Generator,
-) -> tuple[int, dict[str, float]]:
+) -> tuple[int, dict[str, float], _Epoch | None]:
     try:
         tasks.load_state_dict(state["tasks"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         restore_random_state(state["random"], generator)
-        return int(state["epoch"]), dict(state["judged"])
+        under_way = None if state["under_way"] is None else _Epoch.restored(state["under_way"])
+        return int(state["epoch"]), dict(state["judged"]), under_way
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"the checkpoint holds no pre-training to go on with ({next(iter(str(error).splitlines()), '')}): "

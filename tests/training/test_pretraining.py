@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from hsi_cd.config import BackboneConfig, RunConfig, resolve
 from hsi_cd.detectors.siamese import fit_siamese
+from hsi_cd.errors import EXIT_REQUEUE
 from hsi_cd.nn.pretext import TASKS, Reconstruction
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.encoders import backbones
 from hsi_cd.training.pretraining import CURVES, both_dates, build_tasks, judge, run_pretraining
-from tests.training.test_resume import saved_times, tensors, wait_for
+from tests.training.test_resume import asked_at_step, saved_times, tensors, wait_for
 
 QUICK = {
     "model.members": 2,
@@ -174,6 +175,27 @@ def test_stopped_in_the_middle_it_ends_in_the_same_encoders(
     assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
     ours, theirs = (json.loads((run / "pretrain.json").read_text()) for run in (folder, uninterrupted))
     assert ours["held_out"] == theirs["held_out"]
+
+
+def test_asked_to_leave_it_saves_at_the_next_step(
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In an epoch, at its end, and in the first: nothing is lost, nothing is done twice."""
+    folder, more, taken = tmp_path / "run", [], []
+    for steps, signum in ((1, signal.SIGTERM), (5, signal.SIGUSR1), (2, signal.SIGTERM)):  # epochs of 2 steps
+        with asked_at_step(steps, signum), threadpool_limits(1):
+            assert cli(*words, folder, *more) == EXIT_REQUEUE
+        err = capsys.readouterr().err
+        assert err.startswith(f"hsi-cd: error: asked to leave by {signum.name}: saved in epoch ")
+        saved = torch.load(folder / "last.pt", weights_only=True)
+        taken.append(2 * saved["epoch"] + len(saved["under_way"]["losses"]))
+        more = ["--resume"]
+    assert taken == [1, 6, 8]
+    with threadpool_limits(1):
+        assert cli(*words, folder, "--resume") == 0
+    ours, theirs = (tensors(torch.load(run / "encoder.pt", weights_only=True)) for run in (folder, uninterrupted))
+    assert [path for path in theirs if not torch.equal(ours[path], theirs[path])] == []
+    assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
 
 
 def test_a_finished_run_may_be_resumed(cli: Any, words: list[object], uninterrupted: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_conda_environment_is_this_project_at_those_versions(project: dict[s
     (python,) = [line.partition("=")[2] for line in plain if line.startswith("python=")]
     assert SpecifierSet(project["requires-python"]).contains(f"{python}.0") and "pip" in plain
     (pip,) = [line["pip"] for line in told["dependencies"] if isinstance(line, dict)]
-    assert pip == ["--constraint constraints.txt", "--editable ."]
+    assert pip == ["--constraint constraints.txt", "--editable .[slurm]"]
 
 
 def test_the_container_copies_all_that_is_installed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsi_cd.batch.jobs import Job
+from hsi_cd.batch.jobs import JOIN_KIND, Job, predict_kind
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation.runs import PROVENANCE, read_provenance, read_result
 
@@ -40,7 +40,12 @@ def known_times(folders: Iterable[Path]) -> Known:
                 if last.outcome != "finished" or seconds is None:
                     continue
                 if last.command[1:2] == ("predict",):
-                    kinds: tuple[tuple[str, ...], ...] = (("predict", _after("--checkpoint", last.command)),)
+                    shard = _after("--shard", last.command)
+                    kinds: tuple[tuple[str, ...], ...] = (
+                        predict_kind(_after("--checkpoint", last.command), shard),
+                    )
+                elif last.command[1:2] == ("mosaic",):
+                    kinds = (JOIN_KIND,)
                 else:
                     result = read_result(path.parent)
                     kinds = ("train", result.method, result.dataset), ("train", result.method)
@@ -55,7 +60,9 @@ def estimate(job: Job, known: Known) -> Estimate | None:
     """How long a job will take, by the most alike of the finished ones; None where there is none."""
     for kind in job.kinds:
         if times := known.get(kind):
-            what = {"predict": "with this checkpoint"}.get(kind[0], f"of {' on '.join(kind[1:])}")
+            what = {"predict": "with this checkpoint", "mosaic": "joinings"}.get(
+                kind[0], f"of {' on '.join(kind[1:])}"
+            )
             return Estimate(statistics.median(times), f"{len(times)} finished {what}")
     return None
 

@@ -1,4 +1,7 @@
-"""What a batch is made of: runs of ``hsi-cd train`` and predictions, each a process with a folder of its own."""
+"""What a batch is made of: runs of ``hsi-cd train``, predictions, and the joining of their shards.
+
+Each is a process with a folder of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
 from hsi_cd.errors import HsiCdError
@@ -18,6 +22,9 @@ PROGRAM = (sys.executable, "-m", "hsi_cd")
 
 MAPS = ("change", "score")
 """The maps that a prediction of a batch writes, each a GeoTIFF of its name."""
+
+JOIN_KIND = ("mosaic", "shards, joined")
+"""What the joinings of shards have in common."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class TrainJob:
     arguments: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variant: str = ""
+
+    needs: ClassVar[tuple[Path, ...]] = ()
 
     @property
     def name(self) -> str:
@@ -127,57 +136,119 @@ class TrainJob:
 
 @dataclass(frozen=True)
 class PredictJob:
-    """One scene pair to map with a checkpoint.
+    """One scene pair to map with a checkpoint, or a shard of one.
 
     Attributes:
-        name: what the pair is called.
+        pair: what the pair is called.
         folder: where its maps go.
         checkpoint: the checkpoint.
         t1: the earlier date.
         t2: the later date.
         arguments: further arguments of ``hsi-cd predict``.
+        shard: which part of the pair, as ``3/8``; empty for all of it.
     """
 
-    name: str
+    pair: str
     folder: Path
     checkpoint: Path
     t1: Path
     t2: Path
     arguments: tuple[str, ...] = field(default=())
+    shard: str = ""
+
+    needs: ClassVar[tuple[Path, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """The prediction in words."""
+        return f"{self.pair} shard {self.shard}" if self.shard else self.pair
 
     @property
     def kinds(self) -> tuple[tuple[str, ...], ...]:
-        """What predictions that take as long have in common with it: the checkpoint."""
-        return (("predict", str(self.checkpoint)),)
+        """What predictions that take as long have in common with it: the checkpoint, and the number of shards."""
+        return (predict_kind(str(self.checkpoint), self.shard),)
 
     def command(self) -> list[str]:
         """The command that does it; what a killed one left is replaced."""
         words = [*PROGRAM, "predict", "--checkpoint", str(self.checkpoint), "--t1", str(self.t1)]
-        words += ["--t2", str(self.t2), "--output", str(self.folder / f"{MAPS[0]}.tif")]
-        for name in MAPS[1:]:
-            words += [f"--{name}", str(self.folder / f"{name}.tif")]
-        return [*words, "--provenance", str(self.folder / PROVENANCE), "--overwrite", *self.arguments]
+        words += ["--t2", str(self.t2), *_map_options(self.folder)]
+        return [*words, *(["--shard", self.shard] if self.shard else ()), *self.arguments]
 
     def is_finished(self) -> bool:
         """Whether its maps are there, made by this command from these very files."""
-        try:
-            last = read_provenance(self.folder).sessions[-1]
-        except (HsiCdError, IndexError):
-            return False
-        inputs = {str(path): file_identity(path) for path in (self.t1, self.t2, self.checkpoint)}
-        return (
-            last.outcome == "finished"
-            and last.command[1:] == tuple(self.command()[len(PROGRAM) :])
-            and dict(last.inputs) == inputs
-            and all((self.folder / f"{name}.tif").is_file() for name in MAPS)
-        )
+        return _has_maps(self.folder, self.command(), (self.t1, self.t2, self.checkpoint))
 
     def make_room(self) -> None:
         """Make the folder of its maps."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
 
-Job = TrainJob | PredictJob
+@dataclass(frozen=True)
+class JoinJob:
+    """The shards of one scene pair to join.
+
+    Attributes:
+        name: what the pair is called.
+        folder: where its maps go.
+        shards: the jobs that make the shards.
+        arguments: further arguments of ``hsi-cd mosaic``.
+    """
+
+    name: str
+    folder: Path
+    shards: tuple[PredictJob, ...]
+    arguments: tuple[str, ...] = ()
+
+    kinds: ClassVar[tuple[tuple[str, ...], ...]] = (JOIN_KIND,)
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """The folders of the jobs that must have ended well before it."""
+        return tuple(shard.folder for shard in self.shards)
+
+    def _parts(self) -> list[Path]:
+        return [shard.folder / f"{name}.tif" for shard in self.shards for name in MAPS]
+
+    def command(self) -> list[str]:
+        """The command that does it; what a killed one left is replaced."""
+        return [*PROGRAM, "mosaic", *map(str, self._parts()), *_map_options(self.folder), *self.arguments]
+
+    def is_finished(self) -> bool:
+        """Whether its maps are there, made by this command from these very shards."""
+        return _has_maps(self.folder, self.command(), self._parts())
+
+    def make_room(self) -> None:
+        """Make the folder of its maps."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+
+def predict_kind(checkpoint: str, shard: str) -> tuple[str, ...]:
+    """What predictions have in common that take as long as one with this checkpoint, of this shard."""
+    return ("predict", checkpoint, f"in {shard.partition('/')[2]} shards") if shard else ("predict", checkpoint)
+
+
+def _map_options(folder: Path) -> list[str]:
+    words = ["--output", str(folder / f"{MAPS[0]}.tif")]
+    for name in MAPS[1:]:
+        words += [f"--{name}", str(folder / f"{name}.tif")]
+    return [*words, "--provenance", str(folder / PROVENANCE), "--overwrite"]
+
+
+def _has_maps(folder: Path, command: Sequence[str], inputs: Sequence[Path]) -> bool:
+    """Whether the maps in a folder are there, made by this command from these very files."""
+    try:
+        last = read_provenance(folder).sessions[-1]
+    except (HsiCdError, IndexError):
+        return False
+    return (
+        last.outcome == "finished"
+        and last.command[1:] == tuple(command[len(PROGRAM) :])
+        and dict(last.inputs) == {str(path): file_identity(path) for path in inputs}
+        and all((folder / f"{name}.tif").is_file() for name in MAPS)
+    )
+
+
+Job = TrainJob | PredictJob | JoinJob
 """One process of a batch."""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hsi_cd.batch.jobs import Job, PredictJob, TrainJob, run_folder
+from hsi_cd.batch.jobs import Job, JoinJob, PredictJob, TrainJob, run_folder
 from hsi_cd.batch.lines import Document, Place, read_document
 from hsi_cd.batch.pairs import NAME, find_pairs, read_pairs
 from hsi_cd.config import parse_assignment, resolve
@@ -46,13 +46,15 @@ class OwnScene(_Part):
 
 
 class Predictions(_Part):
-    """Scene pairs to map: a table of them, or a pattern of file names with dates."""
+    """Scene pairs to map, each whole or in shards: a table of them, or a pattern of file names with dates."""
 
     checkpoint: str
     pairs: str | None = None
     pattern: str | None = None
     dates: Literal["consecutive", "ends"] = "consecutive"
     arguments: Texts = []
+    shards: Annotated[int, Field(ge=1)] = 1  # processes that map parts of one pair
+    join: Texts = []  # arguments of mosaic, which joins the parts
 
 
 class MatrixFile(_Part):
@@ -222,8 +224,13 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
     else:
         where = document.where("predict", "pattern")
         pairs = find_pairs(section.pattern or "", here, ends=section.dates == "ends", where=where)
-    jobs = [
-        PredictJob(
+    if section.join and section.shards == 1:
+        raise ConfigError(
+            f"{document.where('predict', 'join')} is for shards: say shards, or take it to arguments"
+        )
+    places: dict[Job, str] = {}
+    for pair in pairs:
+        whole = PredictJob(
             pair.name,
             folder / pair.name,
             here / section.checkpoint if pair.checkpoint is None else pair.checkpoint,
@@ -231,9 +238,18 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
             pair.t2,
             tuple(section.arguments),
         )
-        for pair in pairs
-    ]
-    return Matrix(folder, tuple(jobs), dict.fromkeys(jobs, document.where("predict", "arguments")))
+        arguments = document.where("predict", "arguments")
+        if section.shards == 1:
+            places[whole] = arguments
+            continue
+        count = section.shards
+        parts = tuple(
+            replace(whole, folder=whole.folder / "shards" / f"{i}-of-{count}", shard=f"{i}/{count}")
+            for i in range(1, count + 1)
+        )
+        places |= dict.fromkeys(parts, arguments)
+        places[JoinJob(pair.name, whole.folder, parts, tuple(section.join))] = document.where("predict", "join")
+    return Matrix(folder, tuple(places), places)
 
 
 def _right_names(

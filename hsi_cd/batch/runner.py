@@ -67,6 +67,7 @@ def run_missing(
 ) -> Iterator[tuple[Job, Failure | None]]:
     """Do what is missing of a batch, in its order as far as there are free places.
 
+    A job that needs others of the batch waits until they have ended, and fails if one of them did not end well.
     When the caller stops, or is interrupted, what runs is asked to save and leave.
 
     Args:
@@ -80,6 +81,8 @@ def run_missing(
     """
     waiting, running = list(jobs), list[_Running]()
     starts: Counter[Path] = Counter()
+    ended: dict[Path, bool] = {}  # by folder: whether well
+    own = {job.folder for job in jobs}
     free = list(slots)
     places = Path(os.path.commonpath([job.folder.absolute().parent for job in jobs])) if jobs else Path()
     try:
@@ -87,7 +90,13 @@ def run_missing(
             for job in list(waiting) if free else ():
                 if job.is_finished():
                     waiting.remove(job)
+                    ended[job.folder] = True
                     yield job, None
+                elif needed := [folder for folder in job.needs if folder in own and not ended.get(folder)]:
+                    if all(folder in ended for folder in needed):
+                        waiting.remove(job)
+                        ended[job.folder] = False
+                        yield job, Failure(job, f"{len(needed)} of the {len(job.needs)} parts it needs failed")
                 elif free and (now := _start(job, free, places)):
                     waiting.remove(job)
                     free.remove(now.slot)
@@ -107,6 +116,7 @@ def run_missing(
                 if failure and failure.preempted and starts[run.job.folder] < attempts:
                     waiting.append(run.job)
                 else:
+                    ended[run.job.folder] = failure is None
                     yield run.job, failure
             if running or waiting:
                 time.sleep(0.1)

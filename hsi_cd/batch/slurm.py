@@ -161,7 +161,8 @@ def submit(jobs: Sequence[Job], executor: AutoExecutor, *, table: Sequence[str],
         name: what the queue calls it.
 
     Returns:
-        The jobs of submitit: one for each of ours, then that of the table. They tell their ``job_id``.
+        The jobs of submitit: one for each of ours, those that need others last, then that of the table. They tell
+        their ``job_id``.
 
     Raises:
         OutputError: the cluster refuses it.
@@ -170,10 +171,14 @@ def submit(jobs: Sequence[Job], executor: AutoExecutor, *, table: Sequence[str],
 
     executor.update_parameters(name=name)
     tasks: list[Any] = []
+    # What needs other jobs is queued after all of those that need none.
+    first, second = ([job for job in jobs if bool(job.needs) == later] for later in (False, True))
     try:
-        for start in range(0, len(jobs), LARGEST_ARRAY):
-            tasks += executor.map_array(Task(), list(jobs[start : start + LARGEST_ARRAY]))
-        executor.update_parameters(slurm_dependency=f"afterany:{':'.join(array_ids(tasks))}")
+        for wave in (first, second):
+            for start in range(0, len(wave), LARGEST_ARRAY):
+                tasks += executor.map_array(Task(), wave[start : start + LARGEST_ARRAY])
+            if tasks:
+                executor.update_parameters(slurm_dependency=f"afterany:{':'.join(array_ids(tasks))}")
         last = executor.submit(run_command, list(table))
     except (FailedJobError, FailedSubmissionError) as error:
         said = [line for line in str(error).splitlines() if line.strip()]

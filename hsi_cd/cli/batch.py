@@ -46,6 +46,8 @@ or scene pairs to map, from a CSV file (t1, t2, name, checkpoint) or by a patter
     checkpoint: runs/mine/best.pt
     pattern: "scenes/{name}_{date:%Y%m%d}.tif"
     arguments: [--cog]
+    # shards: 8           # of each pair, mapped by as many processes and joined;
+    # join: [--cog]       # then --cog and --vector are for the joining
 
 Stopped and started again, it goes on where it stopped: what is finished is skipped.
 """
@@ -206,7 +208,12 @@ def _show_end(matrix: Matrix, scores: Sequence[str], kind: str, output: Path | N
         f"{title}\n\n" * (len(groups) > 1) + results_table(results, format=kind, columns="dataset", scores=scores)
         for title, results in groups.items()
     ]
-    maps = [job for job in matrix.jobs if not isinstance(job, TrainJob) and job.is_finished()]
+    parts = {folder for job in matrix.jobs for folder in job.needs}
+    maps = [
+        job
+        for job in matrix.jobs
+        if not isinstance(job, TrainJob) and job.folder not in parts and job.is_finished()
+    ]
     tables += ["\n".join(f"mapped: {job.name}: {job.folder / 'change.tif'}" for job in maps)] if maps else []
     if not tables:
         return

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 _DECIDED = {
     "train": ("dataset", "t1", "t2", "truth", "folder", "name", "method", "seed", "protocol", "resume"),
-    "predict": ("dataset", "t1", "t2", "checkpoint", "output", "score", "provenance", "overwrite"),
+    "predict": ("dataset", "t1", "t2", "checkpoint", "output", "score", "shard", "provenance", "overwrite"),
+    "mosaic": ("files", "output", "score", "uncertainty", "provenance", "overwrite"),
 }
 """Parameters that the matrix decides, by command."""
+
+_WHOLE = ("cog", "vector", "min_area")
+"""Parameters of ``predict`` that a shard has no use for."""
 
 _SETTINGS = ("assignments", "config_file", "dropped", "device")
 """Parameters of ``train`` that change settings: a matrix says them where a finished run is known by them."""
@@ -52,6 +56,10 @@ def check_commands(matrix: Matrix) -> None:
             if with_arguments.params.get(name) != without.params.get(name):
                 say = "under settings" if name in _SETTINGS else "in its own field, or leave it out"
                 raise ConfigError(f"{where}: --{_option(found, name)} is not for here: say it {say}")
+        if with_arguments.params.get("shard") and any(with_arguments.params[name] for name in _WHOLE):
+            raise ConfigError(
+                f"{where}: --cog, --vector and --min-area are for the whole map: say them under join"
+            )
 
 
 def _option(command: click.Command, name: str) -> str:

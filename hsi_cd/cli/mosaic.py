@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, tell_written
+from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, provenance_option, recorded, tell_written
 
 EPILOG = """\b
 Examples:
@@ -31,6 +31,7 @@ Examples:
     help="The shards' checkpoint: needed for --vector where a method's scores are no probabilities.",
 )
 @extra_options
+@provenance_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def mosaic(
     files: tuple[Path, ...],
@@ -39,6 +40,7 @@ def mosaic(
     uncertainty: Path | None,
     checkpoint: Path | None,
     extras: Extras,
+    provenance: Path | None,
     overwrite: bool,
 ) -> None:
     """Join the parts that predict --shard wrote: the same file, byte for byte, as of a single process.
@@ -46,6 +48,9 @@ def mosaic(
     Shards of change map, scores and uncertainty may be named in any order. Those that are missing, there twice, or
     not of one prediction (another checkpoint, threshold, scene, grid or number of shards) are refused.
     """
+    from hsi_cd.training.preemption import heed_signals
+
+    click.get_current_context().with_resource(heed_signals())
     maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
     from hsi_cd.io import join_shards, read_shards
 
@@ -61,15 +66,16 @@ def mosaic(
         probability = load_detector(checkpoint, device=torch.device("cpu")).probability
         if file_hash(checkpoint) != shards.tags.get("CHECKPOINT_SHA256"):
             raise CheckpointError(f"checkpoint {checkpoint} did not make these shards: give the one that did")
-    join_shards(
-        shards,
-        change=output,
-        score=score,
-        uncertainty=uncertainty,
-        cog=extras.cog,
-        vector=extras.vector,
-        probability=probability,
-        min_area=extras.min_area,
-        overwrite=overwrite,
-    )
+    with recorded(provenance, inputs=files):
+        join_shards(
+            shards,
+            change=output,
+            score=score,
+            uncertainty=uncertainty,
+            cog=extras.cog,
+            vector=extras.vector,
+            probability=probability,
+            min_area=extras.min_area,
+            overwrite=overwrite,
+        )
     tell_written(maps, extras)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -103,3 +104,32 @@ def extra_options(command: Command) -> Command:
     ):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+provenance_option = click.option(
+    "--provenance",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep a record (JSON) of command, files, versions, machine and time. Its folder must be these maps' "
+    "alone: what a killed command left half-written in it is removed.",
+)
+
+
+def recorded(provenance: Path | None, *, inputs: Iterable[Path]) -> AbstractContextManager[None]:
+    """Keep a record of this command while the block runs, if one is asked for by :data:`provenance_option`.
+
+    Args:
+        provenance: the file, or None.
+        inputs: files that are read.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if provenance is None:
+        return nullcontext()
+    from hsi_cd.io import check_output, remove_drafts
+    from hsi_cd.training.provenance import recording
+
+    check_output(provenance, overwrite=True)
+    remove_drafts(provenance.parent)
+    return recording(provenance, click.get_current_context().obj, inputs=inputs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 
 from hsi_cd.cli.contract import Contract, contract_options, like_checkpoint
 from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
-from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, tell_written
+from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, provenance_option, recorded, tell_written
 
 if TYPE_CHECKING:
     from hsi_cd.detectors.base import Detector
@@ -68,13 +67,7 @@ Examples:
     metavar="I/N",
     help="Map only part I of N, some whole rows of the scene; hsi-cd mosaic joins the parts.",
 )
-@click.option(
-    "--provenance",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Keep a record (JSON) of command, files, versions, machine and time. Its folder must be this prediction's"
-    " alone: what a killed one left half-written in it is removed.",
-)
+@provenance_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def predict(
     checkpoint: Path,
@@ -135,15 +128,7 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     if precision != "float32":
         _lower_precision(detector, precision)
-    record: AbstractContextManager[None] = nullcontext()
-    if provenance is not None:
-        from hsi_cd.io import check_output, remove_drafts
-        from hsi_cd.training.provenance import recording
-
-        check_output(provenance, overwrite=True)
-        remove_drafts(provenance.parent)
-        record = recording(provenance, context.obj, inputs=[*t1, *t2, checkpoint])
-    with record:
+    with recorded(provenance, inputs=[*t1, *t2, checkpoint]):
         write_maps(
             detector,
             like_checkpoint(pair, detector.bands, contract=contract),

@@ -29,6 +29,7 @@ class Script:
     folder: Path
     code: str = ""
     ends: bool = True
+    needs: tuple[Path, ...] = ()
 
     def command(self) -> list[str]:
         lines = [
@@ -60,6 +61,32 @@ def job(tmp_path: Path) -> Callable[..., Any]:
 
 def reasons(jobs: list[Any], **more: Any) -> dict[str, str | None]:
     return {job.name: failure and failure.reason for job, failure in run_missing(jobs, **more)}
+
+
+def test_a_job_waits_for_what_it_needs(job: Any, tmp_path: Path) -> None:
+    """For all of it, whatever the order; it is never started where a part failed, or if it is finished already."""
+    parts = [job("a"), job("b", "time.sleep(1)"), job("bad", "sys.exit(1)")]
+    a, b, bad = (part.folder for part in parts)
+    there = f"assert os.path.exists({str(a / 'done')!r}) and os.path.exists({str(b / 'done')!r})"
+    whole = job("whole", there, needs=(a, b))
+    never = job("never", needs=(a, bad))
+    last = job("last", there, needs=(whole.folder, never.folder))
+    alone = job("alone", needs=(tmp_path / "of another batch",))
+    before = job("before", needs=(bad,))
+    before.folder.mkdir(parents=True)
+    (before.folder / "done").touch()
+    found = reasons([last, whole, never, alone, before, *parts], slots=cpu_slots(2))
+    assert found == {
+        "a": None,
+        "b": None,
+        "whole": None,
+        "alone": None,
+        "before": None,
+        "bad": "ended with code 1, without a result of this run",
+        "never": "1 of the 2 parts it needs failed",
+        "last": "1 of the 2 parts it needs failed",
+    }
+    assert not never.starts and not last.starts and whole.starts == ["None"]
 
 
 def test_what_is_missing_is_run_and_a_failure_stops_no_other(job: Any) -> None:

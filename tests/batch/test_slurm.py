@@ -23,6 +23,7 @@ class Quick:
     folder: Path
     starts: int = 1
     code: int | str = 75
+    needs: tuple[Path, ...] = ()
 
     def command(self) -> list[str]:
         lines = [
@@ -115,6 +116,13 @@ def test_what_sbatch_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(slurm, "LARGEST_ARRAY", 2)
     submit(jobs, make_executor(tmp_path / "slurm", request), table=["true"], name="hsi-cd-x")
     assert (tmp_path / "asked").read_text().count("#!/bin/bash") == 2 + 4
+
+    (tmp_path / "asked").unlink()
+    whole: Any = Quick("whole", tmp_path / "runs" / "whole", needs=(jobs[0].folder, jobs[1].folder))
+    submit([whole, *jobs[:2]], make_executor(tmp_path / "slurm", request), table=["true"], name="hsi-cd-x")
+    parts, joined, after = (tmp_path / "asked").read_text().split("#!/bin/bash")[1:]
+    assert "--array=0-1%" in parts and "dependency" not in parts
+    assert all("#SBATCH --dependency=afterany:17\n" in wave for wave in (joined, after))
 
     stand_in(
         tmp_path,

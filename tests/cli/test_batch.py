@@ -109,7 +109,9 @@ def pairs(matrix: Write, trained: Path, simulated: PairFiles, tmp_path: Path) ->
     (tmp_path / "bog_20200101.tif").write_bytes(simulated.t1.read_bytes())
     (tmp_path / "bog_20200601.tif").write_text("no image")
     section = {"checkpoint": str(trained / "best.pt"), "pattern": "{name}_{date:%Y%m%d}.tif"}
-    return lambda **more: matrix(datasets=None, methods=None, seeds=None, predict=section | more)
+    return lambda folder="runs", **more: matrix(
+        folder=folder, datasets=None, methods=None, seeds=None, predict=section | more
+    )
 
 
 def test_pairs_to_map(
@@ -147,6 +149,51 @@ def test_pairs_to_map(
     assert cli("batch", pairs()) == 0 and not quick
     assert cli("batch", pairs(arguments=["--threshold", "0.9"]), "--dry-run") == 0
     assert "3 of 3 to do" in capsys.readouterr().err
+
+
+def test_pairs_in_shards(
+    cli: Any, pairs: Write, quick: list[list[str]], trained: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """The joined maps are those of one process, byte for byte; a pair whose shards fail is never joined."""
+    again = ["--memory", "64M"]
+    assert cli("batch", pairs(folder="whole", arguments=again)) == 2
+    capsys.readouterr()
+    quick.clear()
+    in_shards = {"folder": "parts", "shards": 3, "arguments": again}
+    assert cli("batch", pairs(**in_shards)) == 2
+    out, err = capsys.readouterr()
+    names = ["hill_20200101_20200601", "hill_20200601_20210101"]
+    assert out.splitlines() == [f"mapped: {name}: {tmp_path}/parts/{name}/change.tif" for name in names]
+    failed = [line for line in err.splitlines() if line.startswith("failed: ")]
+    assert [line.split(": ")[1] for line in failed] == [
+        *(f"bog_20200101_20200601 shard {i}/3" for i in (1, 2, 3)),
+        "bog_20200101_20200601",
+    ]
+    assert "bog_20200601.tif" in failed[0] and failed[3].endswith(": 3 of the 3 parts it needs failed")
+    assert [command[3] for command in quick].count("mosaic") == 2 and len(quick) == 3 * 3 + 2
+    for name in names:
+        for kind in ("change", "score"):
+            parts, whole = (tmp_path / folder / name / f"{kind}.tif" for folder in ("parts", "whole"))
+            assert parts.read_bytes() == whole.read_bytes()
+
+    quick.clear()
+    (tmp_path / "parts" / names[0] / "shards" / "2-of-3" / "score.tif").unlink()
+    assert cli("batch", pairs(**in_shards), "--dry-run") == 0
+    err = capsys.readouterr().err
+    assert f"{trained}/best.pt in 3 shards" in err and "shards, joined" in err and "finished joinings" in err
+    assert cli("batch", pairs(**in_shards)) == 2
+    assert [command[3] for command in quick if "bog" not in " ".join(command)] == ["predict", "mosaic"]
+    quick.clear()
+    assert cli("batch", pairs(**in_shards, join=["--cog"])) == 2
+    assert [command[3] for command in quick if "bog" not in " ".join(command)] == ["mosaic", "mosaic"]
+    assert cli("batch", pairs(folder="other", shards=3, arguments=["--cog"])) == 2
+    assert (
+        "predict.arguments: --cog, --vector and --min-area are for the whole map: say" in capsys.readouterr().err
+    )
+    assert cli("batch", pairs(folder="other", join=["--cog"])) == 2
+    assert "predict.join is for shards: say shards, or" in capsys.readouterr().err
+    assert cli("batch", pairs(folder="other", shards=0)) == 2
+    assert "predict.shards is '0': " in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 def test_asked_to_leave_it_lets_its_runs_save(cli: Any, matrix: Write, tmp_path: Path) -> None:

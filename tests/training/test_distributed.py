@@ -22,6 +22,7 @@ from torch import nn
 
 from hsi_cd.datasets.simulation_files import PairFiles
 from hsi_cd.errors import ConfigError, DeviceError
+from hsi_cd.evaluation.runs import read_provenance
 from hsi_cd.io import read_map, read_scores
 from hsi_cd.training import loop
 from hsi_cd.training.checkpoint import load_checkpoint
@@ -297,6 +298,28 @@ def test_ctrl_c_ends_all_and_the_run_goes_on(long_words: list[object], tmp_path:
     done = torchrun(2, *long_words, tmp_path / "run", "--resume")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_asked_to_leave_all_save_at_the_same_step(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
+) -> None:
+    """torchrun hands SIGTERM on; in the middle of an epoch, nothing is lost and nothing is done twice."""
+    settings = cli.settings(**SAME | LONG)
+    words = ["train", *dates, "--truth", simulated.truth, "--device", "cpu", *settings, "--run-dir"]
+    process = start(2, *words, tmp_path / "run")
+    wait_for(process, (tmp_path / "run" / "last.pt").exists)
+    process.terminate()
+    _, err = process.communicate(timeout=90)
+    assert process.returncode != 0
+    assert [line.partition(": saved in epoch ")[0] for line in ours(err)] == [
+        "hsi-cd: error: asked to leave by SIGTERM"
+    ]
+    assert read_provenance(tmp_path / "run").sessions[-1].outcome == "pre-empted"
+    with threadpool_limits(1):
+        assert cli(*words, tmp_path / "run", "--resume") == 0
+        assert cli(*words, tmp_path / "whole") == 0
+    assert_same_up_to_float_order(tmp_path / "run", tmp_path / "whole")
 
 
 def wait_for(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:

@@ -91,6 +91,36 @@ def test_a_training_starts_from_the_encoders(
     assert json.loads((tmp_path / "run" / "result.json").read_text())["details"]["pretrained"]
 
 
+@pytest.mark.slow
+def test_weights_then_pretraining_then_training(
+    cli: Any, simulated: PairFiles, scene: list[object], tmp_path: Path
+) -> None:
+    """Pre-training starts from a resnet's file, and training from what that made of it."""
+    file, kept = tmp_path / "resnet18.pth", "layer1.0.conv1.weight"
+    drawn = torch.rand((64, 64, 3, 3), generator=torch.Generator().manual_seed(1)) / 24
+    torch.save({kept: drawn}, file)
+    backbone = {"kind": "resnet18", "until": "layer1", "patch": 3, "width": 8}
+    model = [word for key, value in backbone.items() for word in ("--set", f"model.backbone.{key}={value}")]
+    start = ["--set", f"model.backbone.weights={file}"]
+    model += ["--set", "pretrain.epochs=1", "--set", "pretrain.pixels=128"]
+    still = ["--set", "pretrain.lr=1e-9", "--set", "pretrain.weight_decay=0"]
+    fast = ["--set", "pretrain.lr=1"]
+    assert cli("pretrain", *scene, *QUICK, *still, *model, *start, "--run", tmp_path / "still") == 0
+    first, second = torch.load(tmp_path / "still" / "encoder.pt", weights_only=True)["encoders"]
+    for encoder in (first, second):
+        torch.testing.assert_close(encoder[kept], drawn, rtol=0, atol=1e-6)
+    assert cli("pretrain", *scene, *QUICK, *model, *start, *fast, "--run", tmp_path / "taught") == 0
+    encoder = tmp_path / "taught" / "encoder.pt"
+    taught = [each[kept] for each in torch.load(encoder, weights_only=True)["encoders"]]
+    assert not torch.allclose(taught[0], drawn, atol=1e-3)
+    settings = cli.settings(train__lr=1e-9, train__weight_decay=0, train__map_every=0, train__pretrained=encoder)
+    train = ["train", *scene, "--truth", simulated.truth, *settings, *model, "--run", tmp_path / "run"]
+    assert cli(*train) == 0
+    network = load_checkpoint(tmp_path / "run" / "last.pt")["detector"]["network"]
+    for number, weights in enumerate(taught):
+        torch.testing.assert_close(network[f"members.{number}.backbone.{kept}"], weights, rtol=0, atol=1e-6)
+
+
 def test_other_scenes_and_backbones_are_refused_and_leave_no_folder(
     cli: Any, simulated: PairFiles, scene: list[object], encoder: Path, tmp_path: Path, capsys: Capture
 ) -> None:

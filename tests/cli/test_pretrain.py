@@ -102,9 +102,9 @@ def test_weights_then_pretraining_then_training(
     backbone = {"kind": "resnet18", "until": "layer1", "patch": 3, "width": 8}
     model = [word for key, value in backbone.items() for word in ("--set", f"model.backbone.{key}={value}")]
     start = ["--set", f"model.backbone.weights={file}"]
-    model += ["--set", "pretrain.epochs=1", "--set", "pretrain.pixels=128"]
+    model += ["--set", "pretrain.epochs=1", "--set", "pretrain.pixels=512"]
     still = ["--set", "pretrain.lr=1e-9", "--set", "pretrain.weight_decay=0"]
-    fast = ["--set", "pretrain.lr=1"]
+    fast = ["--set", "pretrain.lr=0.1"]
     assert cli("pretrain", *scene, *QUICK, *still, *model, *start, "--run", tmp_path / "still") == 0
     first, second = torch.load(tmp_path / "still" / "encoder.pt", weights_only=True)["encoders"]
     for encoder in (first, second):

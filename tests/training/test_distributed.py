@@ -338,7 +338,9 @@ def test_resumed_by_as_many_the_noise_is_the_same(long_words: list[object], tmp_
     assert torchrun(2, *long_words, tmp_path / "whole").returncode == 0
     process = start(2, *long_words, tmp_path / "stopped")
     wait_for(process, (tmp_path / "stopped" / "last.pt").exists)
-    os.killpg(process.pid, signal.SIGKILL)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for pid in (process.pid, *map(int, workers)):  # torchrun's workers are no members of its group
+        os.kill(pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "stopped" / "result.json").exists()
     assert torchrun(2, *long_words, tmp_path / "stopped", "--resume").returncode == 0

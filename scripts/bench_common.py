@@ -24,7 +24,7 @@ from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.io import open_cube
 from hsi_cd.scene import ScenePair
 
-os.environ.setdefault("GDAL_CACHEMAX", "64")  # as the command line sets it: MB of decoded blocks, of all files
+os.environ.setdefault("GDAL_CACHEMAX", "32")  # as the command line sets it: MB of decoded blocks, of all files
 
 ROWS, COLS, BANDS = 450, 140, 155
 """The farmland scene's size."""

@@ -124,8 +124,8 @@ def run(arguments: list[str]) -> int:
     """
     debug = "--debug" in arguments
     # GDAL keeps what it has read in a cache of 5 % of the memory, in which a scene read once, from top to bottom,
-    # only piles up: 64 MB are enough, and leave a tall scene no larger in memory than a short one.
-    os.environ.setdefault("GDAL_CACHEMAX", "64")
+    # only piles up: 32 MB are enough, and leave a tall scene no larger in memory than a short one.
+    os.environ.setdefault("GDAL_CACHEMAX", "32")
     arguments = [a for a in arguments if a != "--debug"]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here

@@ -196,6 +196,7 @@ def test_pairs_in_shards(
     assert "predict.shards is '0': " in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_asked_to_leave_it_lets_its_runs_save(cli: Any, matrix: Write, tmp_path: Path) -> None:
     """The real processes: SIGTERM, then on to the same result."""
     settings = {word.split("=")[0]: json.loads(word.split("=")[1]) for word in cli.settings()[1::2]}

@@ -148,6 +148,7 @@ def test_a_damaged_result_is_made_again(
     assert len(quick) == 2 and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_kill_loses_nothing_that_was_finished(cli: Any, shared: Path, tmp_path: Path) -> None:
     """The real processes: killed after its first run, the benchmark goes on with the second."""
     command = ["benchmark", *words(shared, tmp_path), "--methods", "cva,pca-cva", "--seeds", "0"]

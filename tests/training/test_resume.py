@@ -132,6 +132,7 @@ def test_killed_in_the_middle(cli: Any, words: list[object], uninterrupted: Path
     assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
 
 
+@pytest.mark.slow
 def test_killed_while_a_checkpoint_is_written(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ def test_killed_while_a_checkpoint_is_written(
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_checkpoint(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,6 @@ the module's ``radius``.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
 from hsi_cd.nn.patch_attention import mean_of_alike
@@ -64,7 +63,11 @@ def local_attention(
     def blocks(x: Tensor, side: int) -> Tensor:  # (N, D, H, W) -> (N * rows * cols, side * side, D)
         if rows * cols == 1 and not (down or right):  # a patch: nothing to cut, nothing to add up going backward
             return x.flatten(2).transpose(1, 2)
-        x = F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+        # The last row and column, repeated. (Of F.pad's gradient, torch.compile mistakes the layout: torch 2.13.)
+        if down:
+            x = torch.cat([x, x[:, :, -1:].expand(-1, -1, down, -1)], dim=2)
+        if right:
+            x = torch.cat([x, x[..., -1:].expand(-1, -1, -1, right)], dim=3)
         x = x.unfold(2, side, block).unfold(3, side, block)
         return x.permute(0, 2, 3, 4, 5, 1).reshape(len(x) * rows * cols, side * side, -1)
 

@@ -9,10 +9,12 @@ scenes, windows and single patches then agree, for any stride and any padding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hsi_cd.nn.attention import crop
 from hsi_cd.nn.pointwise import PointwiseConv
@@ -177,6 +179,21 @@ def _shortcut(channels: int, out_channels: int, stride: int) -> nn.Sequential | 
     return nn.Sequential(
         nn.Conv2d(channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
     )
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Take every batch norm of a network that only evaluates into the convolution before it, in place.
+
+    The outputs stay the same up to rounding; the network can neither learn on nor be saved as it was.
+
+    Args:
+        network: in evaluation mode; each of its batch norms was registered right after its convolution.
+    """
+    for module in list(network.modules()):
+        for (before, convolution), (name, norm) in pairwise(list(module.named_children())):
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(convolution, nn.Conv2d):
+                setattr(module, before, fuse_conv_bn_eval(convolution, norm))
+                setattr(module, name, nn.Identity())
 
 
 def doubling(channels: int) -> nn.ConvTranspose2d:

@@ -17,6 +17,7 @@ from hsi_cd.detectors.registry import detector_from_state
 from hsi_cd.detectors.siamese import SiameseDetector, siamese_from_state
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.io.atomic import atomic_path
+from hsi_cd.nn.resnet import fold_batch_norm
 
 _FORMAT = 1
 
@@ -112,14 +113,17 @@ def read_saved(path: Path, keys: set[str], *, kind: str, by: str, wanted: str) -
 
 
 def load_detector(path: Path, *, device: torch.device) -> Detector:
-    """The detector in a checkpoint, ready to score on ``device``.
+    """The detector in a checkpoint, ready to score on ``device``, and for nothing else: its network is folded.
 
     Raises:
         MissingInputError: there is no such file.
         CheckpointError: the checkpoint is damaged or of another kind.
     """
     content = load_checkpoint(path)
-    return detector_from_state(content["method"], content["detector"], device=device)
+    detector = detector_from_state(content["method"], content["detector"], device=device)
+    if isinstance(detector, SiameseDetector):
+        fold_batch_norm(detector.network.eval())
+    return detector
 
 
 def resumed(detector: SiameseDetector, state: dict[str, Any], config: RunConfig) -> SiameseDetector:

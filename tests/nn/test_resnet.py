@@ -5,9 +5,18 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
-from hsi_cd.nn.resnet import STAGES, BasicBlock, Bottleneck, ResNet, adapt_bands, doubling, per_patch
+from hsi_cd.nn.resnet import (
+    STAGES,
+    BasicBlock,
+    Bottleneck,
+    ResNet,
+    adapt_bands,
+    doubling,
+    fold_batch_norm,
+    per_patch,
+)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -136,3 +145,22 @@ def test_filters_for_other_bands_answer_grey_images_alike(bands: int) -> None:
             torch.testing.assert_close(adapted[out, band], plain * 3 / bands)
         if how == "mean" or bands % 3 == 0:
             torch.testing.assert_close(adapted.sum(dim=1), filters.sum(dim=1))
+
+
+@pytest.mark.parametrize("bottleneck", [False, True])
+def test_folded_it_gives_the_same(bottleneck: bool) -> None:
+    """With norms as a training leaves them: no mean is 0, no deviation 1."""
+    torch.manual_seed(0)
+    network = ResNet(5, width=8, blocks=(2, 1, 1, 1), bottleneck=bottleneck, until="layer2", patch=7).eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        for values in (norm.running_mean, norm.running_var, norm.weight.data, norm.bias.data):
+            assert values is not None
+            values.uniform_(0.5, 1.5)
+    patches = torch.randn(3, 5, 9, 8)
+    with torch.no_grad():
+        before = network(patches)
+        fold_batch_norm(network)
+        torch.testing.assert_close(network(patches), before, rtol=1e-4, atol=1e-4 * float(before.abs().max()))
+    assert len(norms) == (12 if bottleneck else 8)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())

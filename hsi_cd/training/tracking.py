@@ -35,7 +35,10 @@ class Tracker:
 
     def __init__(self, folder: Path, *, resume_at: int = 0, curves: tuple[str, ...] = CURVES) -> None:
         self._curves = curves
-        self._writer = SummaryWriter(str(folder), purge_step=resume_at + 1)
+        # The name tells only the second: a session that begins in the same one must not replace the one before.
+        earlier = len(list(folder.glob("events.out.tfevents.*")))
+        suffix = f".{earlier}" if earlier else ""
+        self._writer = SummaryWriter(str(folder), purge_step=resume_at + 1, filename_suffix=suffix)
         path = folder / "curves.csv"
         rows = [["epoch", *curves], *_rows_until(path, resume_at, fields=1 + len(curves))]
         write_text(path, "".join(",".join(row) + "\n" for row in rows), overwrite=True)

@@ -104,7 +104,7 @@ def test_what_goes_to_a_closed_pipe_is_no_fault(cli: Any) -> None:
     assert "Traceback" not in err and "Error" not in err
 
 
-@pytest.mark.parametrize(("given", "kept"), [(None, "64"), ("512", "512")])
+@pytest.mark.parametrize(("given", "kept"), [(None, "32"), ("512", "512")])
 def test_gdal_does_not_pile_up_what_is_read_once(
     cli: Any, monkeypatch: pytest.MonkeyPatch, given: str | None, kept: str
 ) -> None:

@@ -57,3 +57,10 @@ def test_other_curves_have_other_columns(tmp_path: Path) -> None:
     assert lines[1].split()[2:] == ["1", "-", "1"] and len({len(line) for line in lines}) == 1
     write(tmp_path, range(3, 4), resume_at=2, curves=("a name of some length", "loss/train"))
     assert len((tmp_path / "train.log").read_text().splitlines()) == 4
+
+
+def test_sessions_of_the_same_second_keep_their_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    for start in range(3):
+        write(tmp_path, range(start + 1, start + 2), resume_at=start)
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 3

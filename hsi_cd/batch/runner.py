@@ -88,15 +88,17 @@ def run_missing(
     try:
         while waiting or running:
             for job in list(waiting) if free else ():
+                needed = [folder for folder in job.needs if folder in own and not ended.get(folder)]
+                if not all(folder in ended for folder in needed):
+                    continue  # and no look at its files yet: this comes round ten times a second
                 if job.is_finished():
                     waiting.remove(job)
                     ended[job.folder] = True
                     yield job, None
-                elif needed := [folder for folder in job.needs if folder in own and not ended.get(folder)]:
-                    if all(folder in ended for folder in needed):
-                        waiting.remove(job)
-                        ended[job.folder] = False
-                        yield job, Failure(job, f"{len(needed)} of the {len(job.needs)} parts it needs failed")
+                elif needed:
+                    waiting.remove(job)
+                    ended[job.folder] = False
+                    yield job, Failure(job, f"{len(needed)} of the {len(job.needs)} parts it needs failed")
                 elif free and (now := _start(job, free, places)):
                     waiting.remove(job)
                     free.remove(now.slot)

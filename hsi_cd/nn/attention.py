@@ -11,7 +11,10 @@ the module's ``radius``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
 from hsi_cd.nn.patch_attention import mean_of_alike
@@ -20,16 +23,25 @@ from hsi_cd.nn.pointwise import PointwiseConv
 MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
 _OUTSIDE = -torch.inf  # of keys outside the window: even beside a window without data no softmax may see them
 _BLOCK = 4  # queries are answered in blocks of 4 x 4, which share the keys around them
+_BLOCKS_AT_ONCE = 96  # of all heads, on a CPU: some 2 MB
 
 
 def local_attention(
-    query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor, *, radius: int, distance: bool = False
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    key_bias: Tensor,
+    *,
+    radius: int,
+    distance: bool = False,
+    heads: int = 1,
 ) -> Tensor:
     """Softmax attention of each pixel over the window around it.
 
     ``out_i = sum_j softmax_j(logit_ij + key_bias_j) value_j`` for all ``j`` no farther than ``radius`` rows and
     columns from ``i``, with ``logit_ij = query_i . key_j``, or ``-|query_i - key_j|^2 / 2`` for ``distance``. A
     query may look into several maps at once (T of them, as two dates): one softmax over the windows of all.
+    Several heads, each with channels of its own in query and key, may share one value.
 
     Queries are taken in blocks of up to 4 x 4, whose keys are one matrix, and a single patch (one query) is the
     same code with a block of one. Measured on one CPU core (AVX-512, torch 2.13), 32 x 64 queries, a window of
@@ -39,56 +51,98 @@ def local_attention(
     16 1,055 (1,100). All agree to 2e-6.
 
     Args:
-        query: ``(N, D, h, w)``.
-        key: ``(T N, D, h + 2 radius, w + 2 radius)``, the first of the T maps of every query first.
+        query: ``(N, heads D, h, w)``, the channels of the first head first.
+        key: ``(T N, heads D, h + 2 radius, w + 2 radius)``, the first of the T maps of every query first.
         value: ``(T N, V, h + 2 radius, w + 2 radius)``.
         key_bias: ``(T N, 1, h + 2 radius, w + 2 radius)``, added to the logits of each key.
         radius: half the window.
         distance: take distances instead of products.
+        heads: number of heads.
 
     Returns:
-        ``(N, V, h, w)``.
+        ``(N, heads V, h, w)``.
     """
     if torch.is_autocast_enabled(query.device.type):
         # Distances are differences of large numbers, and need all their digits.
         with torch.autocast(query.device.type, enabled=False):
             full = (x.float() for x in (query, key, value, key_bias))
-            return local_attention(*full, radius=radius, distance=distance)
+            return local_attention(*full, radius=radius, distance=distance, heads=heads)
     n, _, h, w = query.shape
     block = min(_BLOCK, max(h, w))
-    span = block + 2 * radius
     down, right = -h % block, -w % block
-    rows, cols = (h + down) // block, (w + right) // block
+    maps = [_repeat_edge(x, down, right) for x in (query, key, value, key_bias)]
+    # Where no gradient needs all of it at once, as many rows of blocks as stay in a core's cache.
+    step = h + down
+    if not (query.is_cuda or torch.is_grad_enabled()):
+        step = block * max(1, _BLOCKS_AT_ONCE // (n * heads * ((w + right) // block)))
+    parts = [
+        _attend(maps[0][:, :, at : at + step], *(x[:, :, at : at + step + 2 * radius] for x in maps[1:]),
+                block=block, radius=radius, distance=distance, heads=heads)
+        for at in range(0, h + down, step)
+    ]  # fmt: skip
+    out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    return out[:, :h, :w].permute(0, 3, 1, 2)
 
-    def blocks(x: Tensor, side: int) -> Tensor:  # (N, D, H, W) -> (N * rows * cols, side * side, D)
-        if rows * cols == 1 and not (down or right):  # a patch: nothing to cut, nothing to add up going backward
-            return x.flatten(2).transpose(1, 2)
-        # The last row and column, repeated. (Of F.pad's gradient, torch.compile mistakes the layout: torch 2.13.)
-        if down:
-            x = torch.cat([x, x[:, :, -1:].expand(-1, -1, down, -1)], dim=2)
-        if right:
-            x = torch.cat([x, x[..., -1:].expand(-1, -1, -1, right)], dim=3)
-        x = x.unfold(2, side, block).unfold(3, side, block)
-        return x.permute(0, 2, 3, 4, 5, 1).reshape(len(x) * rows * cols, side * side, -1)
 
-    def keys(x: Tensor) -> Tensor:  # (T N, D, H, W) -> (N * rows * cols, T * span * span, D)
-        x = blocks(x, span)
-        return x if maps == 1 else x.reshape(maps, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    key_bias: Tensor,
+    *,
+    block: int,
+    radius: int,
+    distance: bool,
+    heads: int,
+) -> Tensor:
+    """:func:`local_attention` of whole blocks, ``(N, h, w, heads V)``."""
+    n, _, h, w = query.shape
+    rows, cols, maps = h // block, w // block, len(key) // n
 
-    maps = len(key) // n
-    outside = _outside_window(block, radius, like=query).repeat(1, maps)
-    q, k, bias = blocks(query, block), keys(key), keys(key_bias)
+    def blocks(x: Tensor, side: int, heads: int = 1, *, minus: Tensor | None = None) -> Tensor:
+        # (T N, heads D, H, W) -> (N', heads, T * side * side, D), with N' = N * rows * cols
+        x = x.view(-1, n, heads, x.shape[1] // heads, *x.shape[2:]).movedim(3, -1)
+        if rows * cols == 1:  # a patch: nothing to cut, nothing to add up going backward
+            x = x[:, :, None, None]
+        else:
+            x = x.unfold(3, side, block).unfold(4, side, block).permute(0, 1, 3, 4, 2, 6, 7, 5)
+        if minus is not None:
+            # Into the order it is needed in, which saves a copy, where no gradient forbids it.
+            out = None if torch.is_grad_enabled() else x.new_empty(x.shape)
+            x = torch.sub(x, minus.view(n, rows, cols, heads, 1, 1, -1), out=out)
+        x = x.reshape(len(x), n * rows * cols, heads, side * side, -1)
+        return x[0] if len(x) == 1 else x.movedim(0, 2).flatten(2, 3)
+
+    span = block + 2 * radius
+    q, bias = blocks(query, block, heads), blocks(key_bias, span)[..., 0]
+    centre = None
     if distance:
-        # |q - k|^2 = |q|^2 - 2 q . k + |k|^2, and the softmax over keys cancels |q|^2. Measured from the block's
-        # own mean, since far from the origin the terms would cancel in most of their digits.
-        centre = k.mean(dim=1, keepdim=True)
-        q, k = q - centre, k - centre
-        bias = bias - k.square().sum(dim=-1, keepdim=True) / 2
+        # |q - k|^2 = |q|^2 - 2 q . k + |k|^2, and the softmax over keys cancels |q|^2. Measured from one of the
+        # block's queries, since far from the origin the terms would cancel in most of their digits.
+        centre = q[:, :, block**2 // 2, None]
+        q = q - centre
+    k = blocks(key, span, heads, minus=centre)
+    if distance:
+        bias = bias - k.square().matmul(k.new_full((k.shape[-1], 1), 0.5))[..., 0]
     # The product is added to bias and mask in place: one pass less over the largest array here.
-    logits = (bias.transpose(1, 2) + outside).baddbmm_(q, k.transpose(1, 2))
-    out = torch.bmm(logits.softmax(dim=-1), keys(value))
-    out = out.reshape(n, rows, cols, block, block, -1).permute(0, 1, 3, 2, 4, 5)
-    return out.reshape(n, h + down, w + right, -1)[:, :h, :w].permute(0, 3, 1, 2)
+    outside = _outside_window(block, radius, like=query).repeat(1, maps)
+    logits = (bias[:, :, None] + outside).expand(-1, heads, -1, -1).flatten(0, 1)
+    logits = logits.baddbmm_(q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2))
+    out = torch.bmm(logits.softmax(dim=-1).view(len(q), heads * block**2, -1), blocks(value, span)[:, 0])
+    out = out.view(n, rows, cols, heads, block, block, -1).permute(0, 1, 4, 2, 5, 3, 6)
+    return out.reshape(n, h, w, -1)
+
+
+def _repeat_edge(x: Tensor, down: int, right: int) -> Tensor:
+    """``x`` with its last row repeated ``down`` times and its last column ``right`` times.
+
+    (Of ``F.pad``'s gradient, torch.compile mistakes the layout: torch 2.13.)
+    """
+    if down:
+        x = torch.cat([x, x[:, :, -1:].expand(-1, -1, down, -1)], dim=2)
+    if right:
+        x = torch.cat([x, x[..., -1:].expand(-1, -1, -1, right)], dim=3)
+    return x
 
 
 def _outside_window(block: int, radius: int, *, like: Tensor) -> Tensor:
@@ -210,25 +264,55 @@ class BilateralBAM(nn.Module):
             Both dates' features, ``(N, C, H - 2 radius, W - 2 radius)``.
         """
         bias = (~valid) * MASKED
-        one_patch = x1.shape[-2:] == (2 * self.radius + 1,) * 2
-        if one_patch and not (x1.requires_grad or x2.requires_grad):
+        if self._one_patch(x1, x2):
             filtered = mean_of_alike(x1, x2, self.query.weight.flatten(1), bias)
         else:
-            filtered = self._dense(x1, x2, bias)
-        inner = torch.cat([crop(x1, self.radius), crop(x2, self.radius)])
-        y1, y2 = self._mix(inner, torch.cat(filtered.chunk(2, dim=1))).chunk(2)
-        return y1, y2
+            (filtered,) = _filtered([self], x1, x2, bias)
+        return self._mix(x1, x2, filtered)
 
-    def _dense(self, x1: Tensor, x2: Tensor, bias: Tensor) -> Tensor:
-        # The mean of both dates' squared distances is one squared distance over the channels of both.
-        key = torch.cat(self.query(torch.cat([x1, x2])).chunk(2), dim=1) / 2**0.5
-        both = torch.cat([x1, x2], dim=1)
-        return local_attention(crop(key, self.radius), key, both, bias, radius=self.radius, distance=True)
+    def _one_patch(self, x1: Tensor, x2: Tensor) -> bool:
+        """Whether these are patches of one query each that need no gradient, as in training."""
+        return x1.shape[-2:] == (2 * self.radius + 1,) * 2 and not (x1.requires_grad or x2.requires_grad)
 
-    def _mix(self, x: Tensor, filtered: Tensor) -> Tensor:
-        filtered = self.value(filtered)
+    def _mix(self, x1: Tensor, x2: Tensor, filtered: Tensor) -> tuple[Tensor, Tensor]:
+        """Both dates' features from what the filter makes of them, ``(N, 2 C, H - 2 radius, W - 2 radius)``."""
+        x = torch.cat([crop(x1, self.radius), crop(x2, self.radius)])
+        filtered = self.value(torch.cat(filtered.chunk(2, dim=1)))
         if self.training and self.noise_gain > 0:
             x = x + self.noise_gain * self.noise * torch.randn_like(x)
             filtered = filtered + 0.5 * self.noise_gain * self.noise * torch.randn_like(filtered)
-        mixed: Tensor = (x + self.gamma * filtered) / (1 + self.gamma.abs())
-        return mixed
+        y1, y2 = ((x + self.gamma * filtered) / (1 + self.gamma.abs())).chunk(2)
+        return y1, y2
+
+
+def _filtered(modules: Sequence[BilateralBAM], x1: Tensor, x2: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    """What filters of one size make of the same maps, each ``(N, 2 C, h, w)``: heads of one attention."""
+    both = torch.cat([x1, x2], dim=1)
+    # The mean of both dates' squared distances is one squared distance over the channels of both.
+    weights = [module.query.weight.flatten(1) / 2**0.5 for module in modules]
+    weight = torch.cat([torch.block_diag(each, each) for each in weights])  # type: ignore[no-untyped-call]
+    key = F.conv2d(both, weight[:, :, None, None])
+    r, heads = modules[0].radius, len(modules)
+    means = local_attention(crop(key, r), key, both, bias, radius=r, distance=True, heads=heads)
+    return means.chunk(heads, dim=1)
+
+
+def attend_each(
+    modules: Sequence[nn.Module], x1: Tensor, x2: Tensor, valid: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What each of several attention modules gives for the same maps, one after the other.
+
+    Bilateral filters share their work: the neighbours of a pixel are gathered once for all.
+
+    Args:
+        modules: of one kind and size.
+        x1: features of the earlier date, ``(N, C, H, W)``.
+        x2: features of the later date, ``(N, C, H, W)``.
+        valid: where both dates have data, bool ``(N, 1, H, W)``.
+    """
+    filters = [module for module in modules if isinstance(module, BilateralBAM)]
+    if not filters or filters[0]._one_patch(x1, x2):
+        yield from (module(x1, x2, valid) for module in modules)
+        return
+    for module, filtered in zip(filters, _filtered(filters, x1, x2, (~valid) * MASKED), strict=True):
+        yield module._mix(x1, x2, filtered)

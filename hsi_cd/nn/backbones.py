@@ -11,7 +11,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from hsi_cd.nn.pointwise import PointwiseConv
+from hsi_cd.nn.pointwise import GELU, PointwiseConv
 
 
 class Pointwise(nn.Module):
@@ -26,7 +26,7 @@ class Pointwise(nn.Module):
         super().__init__()
         widths = [channels] + [width] * depth
         self.layers = nn.ModuleList(PointwiseConv(inner, outer) for inner, outer in itertools.pairwise(widths))
-        self.activation = nn.GELU()
+        self.activation = GELU()
         self.out_channels = width
         initialise(self, gain=0.8)
 
@@ -44,7 +44,7 @@ class SpectralSpatial(nn.Module):
         super().__init__()
         self.stem = PointwiseConv(channels, width)
         self.layers = nn.ModuleList(nn.Conv2d(width, width, 3) for _ in range(depth - 1))
-        self.activation = nn.GELU()
+        self.activation = GELU()
         self.radius = depth - 1
         self.out_channels = width
         initialise(self)
@@ -68,7 +68,7 @@ class Inception(nn.Module):
         super().__init__()
         self.stem = PointwiseConv(channels, width)
         self.layers = nn.ModuleList(InceptionBlock(width) for _ in range(depth - 1))
-        self.activation = nn.GELU()
+        self.activation = GELU()
         self.radius = 2 * (depth - 1)
         self.out_channels = width
         initialise(self)
@@ -88,10 +88,10 @@ class InceptionBlock(nn.Module):
         super().__init__()
         quarter = width // 4
         self.one = PointwiseConv(width, width - 3 * quarter)
-        self.three = nn.Sequential(PointwiseConv(width, quarter), nn.GELU(), nn.Conv2d(quarter, quarter, 3))
-        self.five = nn.Sequential(PointwiseConv(width, quarter), nn.GELU(), nn.Conv2d(quarter, quarter, 5))
+        self.three = nn.Sequential(PointwiseConv(width, quarter), GELU(), nn.Conv2d(quarter, quarter, 3))
+        self.five = nn.Sequential(PointwiseConv(width, quarter), GELU(), nn.Conv2d(quarter, quarter, 5))
         self.pool = nn.Sequential(nn.MaxPool2d(3, stride=1), PointwiseConv(width, quarter))
-        self.activation = nn.GELU()
+        self.activation = GELU()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, width, H, W)`` to ``(N, width, H - 4, W - 4)``."""

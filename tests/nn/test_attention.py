@@ -60,11 +60,26 @@ def inputs(
     channels=st.integers(1, 4),
     distance=st.booleans(),
     maps=st.integers(1, 3),
+    heads=st.integers(1, 3),
+    grad=st.booleans(),
 )
-def test_blocks_of_queries_equal_one_query_at_a_time(h, w, radius, channels, distance, maps) -> None:
-    tensors = inputs(h, w, radius, channels, seed=h * w, maps=maps)
-    found = local_attention(*tensors, radius=radius, distance=distance)
-    torch.testing.assert_close(found, naively(*tensors, radius=radius, distance=distance))
+def test_blocks_of_queries_equal_one_query_at_a_time(h, w, radius, channels, distance, maps, heads, grad) -> None:
+    query, key, value, bias = inputs(h, w, radius, channels * heads, seed=h * w, maps=maps)
+    with torch.set_grad_enabled(grad):
+        found = local_attention(query, key, value, bias, radius=radius, distance=distance, heads=heads)
+    each = zip(query.chunk(heads, dim=1), key.chunk(heads, dim=1), strict=True)
+    wanted = [naively(q, k, value, bias, radius=radius, distance=distance) for q, k in each]
+    torch.testing.assert_close(found, torch.cat(wanted, dim=1))
+
+
+def test_scenes_are_attended_to_in_strips_that_change_nothing_and_take_little_memory() -> None:
+    query, key, value, bias = inputs(64, 64, 2, 12, seed=0)
+    with PeakMemory([query, key, value, bias]) as whole:
+        wanted = local_attention(query, key, value, bias, radius=2, distance=True, heads=3)
+    with torch.no_grad(), PeakMemory([query, key, value, bias]) as strips:
+        found = local_attention(query, key, value, bias, radius=2, distance=True, heads=3)
+    torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0)
+    assert strips.peak < whole.peak / 2
 
 
 @settings(max_examples=30)

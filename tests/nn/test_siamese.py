@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hsi_cd.nn.attention import NoAttention, crop
 from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
+from hsi_cd.nn.pointwise import GELU
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 
 CHANNELS, WIDTH = 6, 8
@@ -314,12 +315,38 @@ def test_a_random_gain_is_one_number_a_sample_and_date() -> None:
     assert float(gain.std()) == pytest.approx(0.1, rel=0.1)
 
 
-def test_an_ensemble_is_the_mean_of_its_members() -> None:
-    members = [build("bilateral", True, "pointwise", "distance_mlp") for _ in range(2)]
+@pytest.mark.parametrize(("attention", "attend_first"), PLACES)
+def test_an_ensemble_is_the_mean_of_its_members(attention: str, attend_first: bool) -> None:
+    members = [build(attention, attend_first, "pointwise", "distance_mlp") for _ in range(3)]
     with torch.no_grad():
-        for parameter in members[1].backbone.parameters():
-            parameter.mul_(1.5)
-    ensemble = Ensemble(members)
-    inputs = dates(2, 6, 9, 8)
-    torch.testing.assert_close(ensemble(*inputs), (members[0](*inputs) + members[1](*inputs)) / 2)
-    assert ensemble.radius == members[0].radius == 2
+        for factor, member in enumerate(members, start=1):
+            for parameter in member.parameters():
+                parameter.mul_(factor / 2)
+    ensemble, radius = Ensemble(members), members[0].radius
+    assert ensemble.radius == radius
+    for rows, cols in ((7, 10), (1, 1)):  # a window, and one patch
+        t1, t2 = dates(2, CHANNELS, rows + 2 * radius, cols + 2 * radius)
+        valid = holes(2, *t1.shape[2:])
+        wanted = torch.stack([member(t1, t2, valid) for member in members])
+        torch.testing.assert_close(ensemble(t1, t2, valid), wanted.mean(dim=0))
+        torch.testing.assert_close(ensemble.each(t1, t2, valid), wanted[:, :, 0].transpose(0, 1))
+        torch.testing.assert_close(ensemble(t1, t2), torch.stack([m(t1, t2) for m in members]).mean(dim=0))
+
+
+def test_members_disturb_themselves_in_the_same_order_alone_and_together() -> None:
+    members = [build("bilateral", True, "pointwise", "distance_mlp").train() for _ in range(2)]
+    inputs, valid = dates(2, CHANNELS, 9, 8), torch.ones(2, 1, 9, 8, dtype=torch.bool)
+    torch.manual_seed(3)
+    wanted = torch.cat([member(*inputs, valid) for member in members], dim=1)
+    torch.manual_seed(3)
+    torch.testing.assert_close(Ensemble(members).each(*inputs, valid), wanted)
+
+
+def test_gelu_is_the_same_wherever_the_channels_lie() -> None:
+    x = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(0))
+    last = x.to(memory_format=torch.channels_last)
+    wanted = x * (1 + torch.erf(x / 2**0.5)) / 2
+    for each in (x, last, last[:, :, 1:, 1:]):
+        found = GELU()(each)
+        torch.testing.assert_close(found, wanted[:, :, -found.shape[2] :, -found.shape[3] :])
+    assert GELU()(last).is_contiguous(memory_format=torch.channels_last)

@@ -32,8 +32,7 @@ def canonical_products(spectra: NDArray[np.float64], *, iterations: int) -> None
     weight = np.ones((half, len(spectra)))
     spectra @ spectra.T
     for _ in range(iterations - 1):
-        for _ in ("quantile", "weights"):
-            weight @ spectra
+        weight @ spectra
         spectra @ spectra.T
     weight @ spectra  # the quantile of the last map
 

@@ -19,8 +19,8 @@ from hsi_cd.detectors.linear import (
     LinearDetector,
     decide,
     decision_from_state,
-    joint_moments,
 )
+from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.errors import CheckpointError
 from hsi_cd.prepare.statistics import usable_bands
 from hsi_cd.scene import Bands, ScenePair

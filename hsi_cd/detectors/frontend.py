@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hsi_cd.detectors.context import joint_bilateral
 from hsi_cd.errors import CheckpointError, ConfigError, unknown_name
 from hsi_cd.prepare.registration import measure_shift, shift_radius, undo_shift
-from hsi_cd.prepare.statistics import band_moments, row_blocks, scene_statistics, usable_bands
+from hsi_cd.prepare.statistics import PIXELS_IN_CACHE, band_moments, row_blocks, scene_statistics, usable_bands
 from hsi_cd.prepare.transform import SceneTransform, fit_transform, standardise
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
@@ -224,16 +224,18 @@ def frontend_from_state(state: Mapping[str, Any]) -> Frontend:
 
 
 class JointSpectra:
-    """Both dates' components of all valid pixels, as often as they are asked for, in blocks of rows.
+    """Both dates' components of all valid pixels, as often as they are asked for.
 
-    A scene that fits into 256 MiB is kept from the first pass on; a larger one is read anew in each.
+    In blocks of as many pixels as the processor's cache holds, so that what is done to them costs little. A scene
+    that fits into 256 MiB is kept from the first pass on; a larger one is read anew in each.
     """
 
     def __init__(self, frontend: Frontend, pair: ScenePair) -> None:
         """Nothing is read yet."""
         self.components = frontend.transform.components
+        self.pixels = pair.shape[0] * pair.shape[1]  # valid or not
         self._frontend, self._pair = frontend, pair
-        size = 2 * self.components * pair.shape[0] * pair.shape[1] * 4
+        size = 2 * self.components * self.pixels * 4
         self._kept: list[NDArray[np.float32]] | None = [] if size <= _CACHE_BYTES else None
         self._complete = False
 
@@ -244,13 +246,32 @@ class JointSpectra:
                 yield values.astype(np.float64)
             return
         kept: list[NDArray[np.float32]] = []
-        rows, cols = self._pair.shape
-        for block in tqdm(list(row_blocks(rows, cols)), desc="spectra", leave=False, disable=None):
-            window = read_window(self._pair, block, slice(0, cols), radius=self._frontend.radius)
-            values = np.concatenate(self._frontend.apply(*window)).reshape(2 * self.components, -1)
-            values = values[:, np.isfinite(values[0])]
+        for values in self._read():
             if self._kept is not None:
                 kept.append(values)
             yield values.astype(np.float64)
         if self._kept is not None:
             self._kept, self._complete = kept, True
+
+    def _read(self) -> Iterator[NDArray[np.float32]]:
+        rows, cols = self._pair.shape
+        for block in tqdm(list(row_blocks(rows, cols)), desc="spectra", leave=False, disable=None):
+            t1, t2 = read_window(self._pair, block, slice(0, cols), radius=self._frontend.radius)
+            if self._frontend.radius == 0:
+                flat = t1.reshape(len(t1), 1, -1), t2.reshape(len(t2), 1, -1)
+                for part in _in_cache(flat[0].shape[2]):
+                    yield _known(*self._frontend.apply(flat[0][:, :, part], flat[1][:, :, part]))
+            else:  # with surroundings, smaller windows would do much twice
+                known = _known(*self._frontend.apply(t1, t2))
+                yield from (known[:, part] for part in _in_cache(known.shape[1]))
+
+
+def _in_cache(pixels: int) -> Iterator[slice]:
+    return (slice(start, start + PIXELS_IN_CACHE) for start in range(0, pixels, PIXELS_IN_CACHE))
+
+
+def _known(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Both dates' components of the pixels that have any, ``(2 components, pixels)``."""
+    values = np.concatenate([first, second]).reshape(len(first) + len(second), -1)
+    known = np.isfinite(values[0])
+    return values if known.all() else values[:, known]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
-from hsi_cd.detectors.linear import (
-    THRESHOLD_OPTIONS,
-    LinearDetector,
+from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
+from hsi_cd.detectors.reweighting import (
+    DifferenceMap,
     chi_square_weight,
-    decide,
     joint_moments,
     spread_scale,
+    squared_differences,
 )
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.scene import ScenePair
@@ -37,32 +37,18 @@ anchors the reweighting, 0 for the method as published (which shrinks to a few p
 
 
 @dataclass(frozen=True)
-class CanonicalMap:
+class CanonicalMap(DifferenceMap):
     """Differences of canonical variates of both dates, each scaled to the deviation it has where nothing changed.
 
     Attributes:
-        weight: float64 ``(components, 2 components)``.
-        offset: float64 ``(components,)``.
         correlation: canonical correlations, float64 ``(components,)``, the largest first.
         iterations: passes that were needed.
         change: largest change of a correlation in the last iteration.
     """
 
-    weight: NDArray[np.float64]
-    offset: NDArray[np.float64]
     correlation: NDArray[np.float64]
     iterations: int = 1
     change: float = 1.0
-
-    def scaled(self, factor: float) -> CanonicalMap:
-        """The map whose squared differences are ``factor`` times as large."""
-        root = float(np.sqrt(factor))
-        return replace(self, weight=self.weight * root, offset=self.offset * root)
-
-    def squared(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Squared length of the scaled differences of ``spectra (2 components, pixels)``, ``(pixels,)``."""
-        squared: NDArray[np.float64] = np.square(self.weight @ spectra + self.offset[:, None]).sum(axis=0)
-        return squared
 
 
 def canonical_map(moments: Moments, *, ridge: float) -> CanonicalMap:
@@ -119,14 +105,10 @@ def iterate_canonical(
     with threadpool_limits(1, user_api="blas"):
         current = canonical_map(joint_moments(spectra), ridge=ridge)
         for done in range(2, iterations + 1):
-            if quiet:
-                current = current.scaled(spread_scale(spectra, current.squared, share=quiet, degrees=count))
-            last = current
-
-            def weigh(values: NDArray[np.float64], last: CanonicalMap = last) -> NDArray[np.float64]:
-                return chi_square_weight(last.squared(values), count)
-
-            moments = joint_moments(spectra, weighting=weigh)
+            squared = squared_differences(spectra, current)
+            factor = spread_scale(squared, share=quiet, degrees=count)
+            current = current.scaled(factor)
+            moments = joint_moments(spectra, weights=(chi_square_weight(factor * part, count) for part in squared))
             if moments.count < 4 * count:  # as many pixels as numbers: what is left tells nothing
                 log.warning("IR-MAD: reweighting left %.0f pixels; the fit before is kept", moments.count)
                 return current
@@ -138,7 +120,8 @@ def iterate_canonical(
         else:
             log.info("IR-MAD: correlations still move by %.2g after %d iterations", current.change, iterations)
         if quiet:
-            current = current.scaled(spread_scale(spectra, current.squared, share=quiet, degrees=count))
+            squared = squared_differences(spectra, current)
+            current = current.scaled(spread_scale(squared, share=quiet, degrees=count))
     return current
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from hsi_cd.detectors.frontend import Frontend, JointSpectra, choose_options, fit_frontend
 from hsi_cd.detectors.irmad import iterate_canonical
-from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide, joint_moments
+from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
+from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.scene import ScenePair
 
 log = logging.getLogger(__name__)

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import scipy
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from hsi_cd.detectors.frontend import Frontend, diagonal_of, frontend_from_state
+from hsi_cd.detectors.reweighting import chi_square_weight
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
 from hsi_cd.errors import BandError, CheckpointError
-from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.statistics import PIXELS_IN_CACHE, row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
 
 THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
 """Options that every method without labels has."""
-
-Weighting = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From joint spectra ``(2 components, pixels)`` to weights ``(pixels,)``."""
 
 
 class Scoring(Protocol):
@@ -109,53 +105,6 @@ def score_histogram(detector: Scoring, pair: ScenePair) -> ScoreHistogram:
         for block in tqdm(list(row_blocks(rows, cols)), desc="threshold", leave=False, disable=None):
             histogram.add(detector.score(*read_window(pair, block, slice(0, cols), radius=detector.radius)))
     return histogram
-
-
-def joint_moments(spectra: Iterable[NDArray[np.float64]], *, weighting: Weighting | None = None) -> Moments:
-    """Moments of both dates together, in one pass.
-
-    Args:
-        spectra: blocks ``(2 components, pixels)``.
-        weighting: weight of each pixel; all 1 by default.
-
-    Raises:
-        BandError: no pixel has any weight.
-    """
-    total: Moments | None = None
-    # One thread: see prepare/statistics.py.
-    with threadpool_limits(1, user_api="blas"):
-        for values in spectra:
-            part = Moments.of(values, weight=None if weighting is None else weighting(values))
-            total = part if total is None else total + part
-    if total is None or total.count <= 0:
-        raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
-    return total
-
-
-def chi_square_weight(squared: NDArray[np.float64], degrees: int) -> NDArray[np.float64]:
-    """Probability that an unchanged pixel's squared score is larger still."""
-    return np.asarray(scipy.stats.chi2.sf(squared, degrees), dtype=np.float64)
-
-
-def spread_scale(
-    spectra: Iterable[NDArray[np.float64]], squared: Weighting, *, share: float, degrees: int
-) -> float:
-    """Factor that brings the ``share`` quantile of squared differences to that of the chi-square distribution.
-
-    Reweighted methods measure the spread of what the last iteration kept, which shrinks with every iteration if
-    the differences have heavier tails than normal ones: at last a handful of pixels is left that agree by chance.
-    Anchored to a quantile of all pixels, the weights cannot shrink. One pass over the scene.
-
-    Args:
-        spectra: blocks ``(2 components, pixels)``.
-        squared: gives the squared differences of a block, ``(pixels,)``.
-        share: of all pixels, taken to be unchanged.
-        degrees: degrees of freedom.
-    """
-    histogram = ScoreHistogram()
-    for values in spectra:
-        histogram.add(squared(values))
-    return float(scipy.stats.chi2.ppf(share, degrees)) / max(histogram.quantile(share), 1e-12)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
-from hsi_cd.detectors.linear import (
-    THRESHOLD_OPTIONS,
-    LinearDetector,
+from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
+from hsi_cd.detectors.reweighting import (
+    DifferenceMap,
     chi_square_weight,
-    decide,
     joint_moments,
     spread_scale,
+    squared_differences,
 )
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.scene import ScenePair
@@ -33,31 +33,17 @@ ISFA_OPTIONS: dict[str, Any] = SFA_OPTIONS | {"iterations": 50, "tolerance": 1e-
 
 
 @dataclass(frozen=True)
-class SlowMap:
+class SlowMap(DifferenceMap):
     """Slow features' differences, each divided by its own deviation.
 
     Attributes:
-        weight: float64 ``(components, 2 components)``.
-        offset: float64 ``(components,)``.
         slowness: mean squared difference of each feature, whose variance is 1: float64 ``(components,)``, the
             slowest first.
         vectors: the features, float64 ``(components, components)``, one a row, on standardised values.
     """
 
-    weight: NDArray[np.float64]
-    offset: NDArray[np.float64]
     slowness: NDArray[np.float64]
     vectors: NDArray[np.float64]
-
-    def scaled(self, factor: float) -> SlowMap:
-        """The map whose squared differences are ``factor`` times as large."""
-        root = float(np.sqrt(factor))
-        return replace(self, weight=self.weight * root, offset=self.offset * root)
-
-    def squared(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Squared length of the scaled differences of ``spectra (2 components, pixels)``, ``(pixels,)``."""
-        squared: NDArray[np.float64] = np.square(self.weight @ spectra + self.offset[:, None]).sum(axis=0)
-        return squared
 
 
 def slow_eigenproblem(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -130,29 +116,23 @@ def fit_isfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed:
     chosen = choose_options(options, ISFA_OPTIONS, method="isfa")
     frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
     spectra = JointSpectra(frontend, pair)
-
-    def anchor(fitted: SlowMap) -> float:
-        return spread_scale(spectra, fitted.squared, share=chosen["quiet"], degrees=spectra.components)
-
+    count, quiet = spectra.components, chosen["quiet"]
     with threadpool_limits(1, user_api="blas"):
         current, iterations = slow_map(joint_moments(spectra), ridge=chosen["ridge"]), 1
         while iterations < chosen["iterations"]:
-            if chosen["quiet"]:
-                current = current.scaled(anchor(current))
-            last = current
-
-            def weigh(values: NDArray[np.float64], last: SlowMap = last) -> NDArray[np.float64]:
-                return chi_square_weight(last.squared(values), len(last.offset))
-
-            moments = joint_moments(spectra, weighting=weigh)
-            if moments.count < 4 * spectra.components:  # as many pixels as numbers: what is left tells nothing
+            squared = squared_differences(spectra, current)
+            factor = spread_scale(squared, share=quiet, degrees=count)
+            last = current = current.scaled(factor)
+            moments = joint_moments(spectra, weights=(chi_square_weight(factor * part, count) for part in squared))
+            if moments.count < 4 * count:  # as many pixels as numbers: what is left tells nothing
                 log.warning("ISFA: reweighting left %.0f pixels; the fit before is kept", moments.count)
                 break
             current, iterations = slow_map(moments, ridge=chosen["ridge"]), iterations + 1
             if float(np.abs(current.slowness - last.slowness).max()) < chosen["tolerance"]:
                 break
-        if chosen["quiet"]:
-            current = current.scaled(anchor(current))
+        if quiet:
+            squared = squared_differences(spectra, current)
+            current = current.scaled(spread_scale(squared, share=quiet, degrees=count))
     found = (("iterations", float(iterations)),)
     detector = LinearDetector("isfa", frontend, current.weight, current.offset, True, found=found)
     return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])

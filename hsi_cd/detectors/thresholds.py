@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy
+import scipy.special
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.mixture import STEEPEST, crossing_of, fit_mixture, has_valley, slope_of
@@ -141,7 +141,7 @@ def chi_square(degrees: int, *, level: float = 0.999) -> Threshold:
     """
     if not 0 < level < 1:
         raise ConfigError(f"level {level!r} of the chi-square threshold: expected between 0 and 1, as 0.999")
-    value = float(np.sqrt(scipy.stats.chi2.ppf(level, degrees)))
+    value = float(np.sqrt(scipy.special.chdtri(degrees, 1 - level)))
     return Threshold("chi2", value, {"level": level, "degrees": float(degrees)})
 
 

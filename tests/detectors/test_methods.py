@@ -247,6 +247,7 @@ def test_a_scene_too_large_to_keep_gives_the_same_fit(name: str, monkeypatch: py
     assert fit is not None
     kept = fit(scene()[0], seed=1)
     monkeypatch.setattr("hsi_cd.detectors.frontend._CACHE_BYTES", 0)
+    monkeypatch.setattr("hsi_cd.detectors.reweighting._IN_MEMORY", 0)
     read_again = fit(scene()[0], seed=1)
     assert read_again.threshold == kept.threshold
     everything = slice(0, ROWS), slice(0, COLS)

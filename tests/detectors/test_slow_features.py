@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hsi_cd.detectors.frontend import JointSpectra, fit_frontend
-from hsi_cd.detectors.linear import joint_moments
+from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.detectors.slow_features import fit_isfa, fit_sfa, slow_eigenproblem, slow_map
 from hsi_cd.scene import ScenePair, cube_from_array
 

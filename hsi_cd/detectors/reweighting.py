@@ -1,0 +1,118 @@
+"""Moments of both dates together, with each pixel weighted by its probability of no change.
+
+What IR-MAD and iterated SFA share: passes over a scene whose spectra may not fit into memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from hsi_cd.detectors.frontend import JointSpectra
+from hsi_cd.detectors.thresholds import ScoreHistogram
+from hsi_cd.errors import BandError
+from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.windows import read_ahead
+
+_IN_MEMORY = 8 << 20  # pixels whose squared differences are kept there, 8 bytes each; of more, in a file
+
+
+@dataclass(frozen=True)
+class DifferenceMap:
+    """Differences of combinations of both dates' components, each scaled to the deviation it has without change.
+
+    Attributes:
+        weight: float64 ``(features, 2 components)``.
+        offset: float64 ``(features,)``.
+    """
+
+    weight: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def scaled(self, factor: float) -> Self:
+        """The map whose squared differences are ``factor`` times as large."""
+        root = float(np.sqrt(factor))
+        return replace(self, weight=self.weight * root, offset=self.offset * root)
+
+    def squared(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared length of the scaled differences of ``spectra (2 components, pixels)``, ``(pixels,)``."""
+        difference = self.weight @ spectra
+        difference += self.offset[:, None]
+        squared: NDArray[np.float64] = np.einsum("fp,fp->p", difference, difference)
+        return squared
+
+
+def joint_moments(
+    spectra: Iterable[NDArray[np.float64]], *, weights: Iterable[NDArray[np.float64]] | None = None
+) -> Moments:
+    """Moments of both dates together, in one pass.
+
+    Args:
+        spectra: blocks ``(2 components, pixels)``.
+        weights: of the pixels of each block, ``(pixels,)``; all 1 by default.
+
+    Raises:
+        BandError: no pixel has any weight.
+    """
+    total: Moments | None = None
+    weigh = iter(weights) if weights is not None else None
+    # One thread: see prepare/statistics.py.
+    with threadpool_limits(1, user_api="blas"):
+        for values in read_ahead(spectra):
+            part = Moments.of(values, weight=None if weigh is None else next(weigh))
+            total = part if total is None else total + part
+    if total is None or total.count <= 0:
+        raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
+    return total
+
+
+def squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[NDArray[np.float64]]:
+    """Squared differences of all valid pixels, ``(pixels,)`` for each block of ``spectra``; one pass.
+
+    Of a scene of more than 8 million pixels they lie in a temporary file without a name.
+    """
+    kept: NDArray[np.float64]
+    if spectra.pixels <= _IN_MEMORY:
+        kept = np.empty(spectra.pixels)
+    else:
+        with tempfile.TemporaryFile() as file:  # stays as long as the array looks into it
+            kept = np.memmap(file, dtype=np.float64, mode="w+", shape=(spectra.pixels,))
+    parts, start = [], 0
+    with threadpool_limits(1, user_api="blas"):
+        for values in read_ahead(spectra):
+            parts.append(kept[start : start + values.shape[1]])
+            parts[-1][:] = fitted.squared(values)
+            start += values.shape[1]
+    return parts
+
+
+def chi_square_weight(squared: NDArray[np.float64], degrees: int) -> NDArray[np.float64]:
+    """Probability that an unchanged pixel's squared score is larger still."""
+    return np.asarray(scipy.special.chdtrc(degrees, squared), dtype=np.float64)
+
+
+def spread_scale(squared: Iterable[NDArray[np.float64]], *, share: float, degrees: int) -> float:
+    """Factor that brings the ``share`` quantile of squared differences to that of the chi-square distribution.
+
+    Reweighted methods measure the spread of what the last iteration kept, which shrinks with every iteration if
+    the differences have heavier tails than normal ones: at last a handful of pixels is left that agree by chance.
+    Anchored to a quantile of all pixels, the weights cannot shrink.
+
+    Args:
+        squared: differences, any shapes.
+        share: of all pixels, taken to be unchanged; 0 leaves the spread as it is.
+        degrees: degrees of freedom.
+    """
+    if not share:
+        return 1.0
+    histogram = ScoreHistogram()
+    for values in squared:
+        histogram.add(values)
+    return float(scipy.special.chdtri(degrees, 1 - share)) / max(histogram.quantile(share), 1e-12)

@@ -32,7 +32,7 @@ def read_window(
     height, width = pair.shape
     row = mirror_index(rows.start - radius, rows.stop + radius, height)
     col = mirror_index(cols.start - radius, cols.stop + radius, width)
-    return _mirrored(pair.t1, row, col), _mirrored(pair.t2, row, col)
+    return pair.of_both(lambda cube: _mirrored(cube, row, col))
 
 
 def _mirrored(cube: Cube, row: NDArray[np.intp], col: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,8 @@ from hsi_cd.scene.cube import Cube
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import Labels
 from hsi_cd.scene.matching import BAND_TOLERANCE, check_same_bands
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,13 @@ class ScenePair:
         self, rows: slice | None = None, cols: slice | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A window of both dates, each float32 ``(bands, rows, cols)``, NaN where there is no data."""
-        return self.t1.read(rows, cols), self.t2.read(rows, cols)
+        return self.of_both(lambda cube: cube.read(rows, cols))
+
+    def of_both(self, read: Callable[[Cube], Value]) -> tuple[Value, Value]:
+        """What ``read`` makes of each date, side by side: most of reading is decoding and converting."""
+        with ThreadPoolExecutor(1, thread_name_prefix="later date") as beside:
+            later = beside.submit(read, self.t2)
+            return read(self.t1), later.result()
 
     def check_labels(self, labels: Labels) -> None:
         """Refuse a truth map that lies elsewhere: of another shape or, where both are georeferenced, another grid.

@@ -11,6 +11,7 @@ the module's ``radius``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -70,16 +71,17 @@ def local_attention(
     n, _, h, w = query.shape
     block = min(_BLOCK, max(h, w))
     down, right = -h % block, -w % block
-    maps = [_repeat_edge(x, down, right) for x in (query, key, value, key_bias)]
+    query, key, value, key_bias = (_repeat_edge(x, down, right) for x in (query, key, value, key_bias))
+    outside = _outside_window(block, radius, like=query).repeat(1, len(key) // n)
     # Where no gradient needs all of it at once, as many rows of blocks as stay in a core's cache.
     step = h + down
     if not (query.is_cuda or torch.is_grad_enabled()):
         step = block * max(1, _BLOCKS_AT_ONCE // (n * heads * ((w + right) // block)))
-    parts = [
-        _attend(maps[0][:, :, at : at + step], *(x[:, :, at : at + step + 2 * radius] for x in maps[1:]),
-                block=block, radius=radius, distance=distance, heads=heads)
-        for at in range(0, h + down, step)
-    ]  # fmt: skip
+    parts = []
+    for at in range(0, h + down, step):
+        around = (slice(None), slice(None), slice(at, at + step + 2 * radius))
+        seen = key[around], value[around], key_bias[around], outside
+        parts.append(_attend(query[:, :, at : at + step], *seen, radius=radius, distance=distance, heads=heads))
     out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     return out[:, :h, :w].permute(0, 3, 1, 2)
 
@@ -89,15 +91,16 @@ def _attend(
     key: Tensor,
     value: Tensor,
     key_bias: Tensor,
+    outside: Tensor,
     *,
-    block: int,
     radius: int,
     distance: bool,
     heads: int,
 ) -> Tensor:
-    """:func:`local_attention` of whole blocks, ``(N, h, w, heads V)``."""
+    """:func:`local_attention` of whole blocks, ``(N, h, w, heads V)``; ``outside`` as :func:`_outside_window`."""
     n, _, h, w = query.shape
-    rows, cols, maps = h // block, w // block, len(key) // n
+    block = math.isqrt(len(outside))
+    rows, cols = h // block, w // block
 
     def blocks(x: Tensor, side: int, heads: int = 1, *, minus: Tensor | None = None) -> Tensor:
         # (T N, heads D, H, W) -> (N', heads, T * side * side, D), with N' = N * rows * cols
@@ -125,7 +128,6 @@ def _attend(
     if distance:
         bias = bias - k.square().matmul(k.new_full((k.shape[-1], 1), 0.5))[..., 0]
     # The product is added to bias and mask in place: one pass less over the largest array here.
-    outside = _outside_window(block, radius, like=query).repeat(1, maps)
     logits = (bias[:, :, None] + outside).expand(-1, heads, -1, -1).flatten(0, 1)
     logits = logits.baddbmm_(q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2))
     out = torch.bmm(logits.softmax(dim=-1).view(len(q), heads * block**2, -1), blocks(value, span)[:, 0])

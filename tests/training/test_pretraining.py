@@ -18,7 +18,8 @@ from hsi_cd.errors import EXIT_REQUEUE
 from hsi_cd.nn.pretext import TASKS, Reconstruction
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.encoders import backbones
-from hsi_cd.training.pretraining import CURVES, both_dates, build_tasks, judge, run_pretraining
+from hsi_cd.training.pretraining import CURVES, build_tasks, run_pretraining
+from hsi_cd.training.pretraining_loop import both_dates, judge
 from tests.training.test_resume import asked_at_step, saved_times, tensors, wait_for
 
 QUICK = {

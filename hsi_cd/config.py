@@ -392,12 +392,13 @@ def parse_assignment(text: str) -> dict[str, Any]:
         nested = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
-    for part in reversed(_whole_key(key.strip()).split(".")):
+    for part in reversed(whole_key(key.strip()).split(".")):
         nested = {part: nested}
     return dict(nested)
 
 
-def _whole_key(key: str) -> str:
+def whole_key(key: str) -> str:
+    """A key with its first part, where that was left out and the rest says which it is; others as given."""
     if "." not in key or key.split(".")[0] in RunConfig.model_fields:
         return key
     ending = [full for full in _all_keys() if full.endswith(f".{key}")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from hsi_cd.batch.pairs import NAME
-from hsi_cd.config import parse_assignment
+from hsi_cd.config import parse_assignment, whole_key
 from hsi_cd.errors import ConfigError
 
 
@@ -36,6 +36,7 @@ def cross(varied: Sequence[str]) -> dict[str, tuple[str, ...]]:
                     "(hsi-cd batch)"
                 )
             parse_assignment(f"{key}={value}")
+        key = whole_key(key)
         if key in lists:
             raise ConfigError(f"--vary {key} is given twice: list all its values in one")
         lists[key] = listed

@@ -104,6 +104,7 @@ def test_an_ablation_crosses_settings(
         (["options.threshold="], "expected key=value,value"),
         (["options.threshold=a/b"], "'a/b' would name a folder, and cannot"),
         (["train.lr=1,2", "train.lr=3"], "--vary train.lr is given twice"),
+        (["backbone.depth=1,2", "model.backbone.depth=3"], "--vary model.backbone.depth is given twice"),
         (["train.losss=bce,focal"], "train.loss"),
     ],
 )

@@ -293,7 +293,7 @@ def _filtered(modules: Sequence[BilateralBAM], x1: Tensor, x2: Tensor, bias: Ten
     # The mean of both dates' squared distances is one squared distance over the channels of both.
     weights = [module.query.weight.flatten(1) / 2**0.5 for module in modules]
     weight = torch.cat([torch.block_diag(each, each) for each in weights])  # type: ignore[no-untyped-call]
-    key = F.conv2d(both, weight[:, :, None, None])
+    key = F.linear(both.movedim(1, -1), weight).movedim(-1, 1)
     r, heads = modules[0].radius, len(modules)
     means = local_attention(crop(key, r), key, both, bias, radius=r, distance=True, heads=heads)
     return means.chunk(heads, dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hsi_cd.nn.attention import NoAttention, crop
 from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
-from hsi_cd.nn.pointwise import GELU
+from hsi_cd.nn.pointwise import GELU, PointwiseConv
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 
 CHANNELS, WIDTH = 6, 8
@@ -342,11 +342,20 @@ def test_members_disturb_themselves_in_the_same_order_alone_and_together() -> No
     torch.testing.assert_close(Ensemble(members).each(*inputs, valid), wanted)
 
 
-def test_gelu_is_the_same_wherever_the_channels_lie() -> None:
-    x = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("grad", [True, False])
+def test_pointwise_layers_are_the_same_wherever_the_channels_lie(grad: bool) -> None:
+    torch.manual_seed(0)
+    layer = PointwiseConv(8, 5)
+    x = torch.randn(2, 8, 5, 7)
     last = x.to(memory_format=torch.channels_last)
-    wanted = x * (1 + torch.erf(x / 2**0.5)) / 2
-    for each in (x, last, last[:, :, 1:, 1:]):
-        found = GELU()(each)
-        torch.testing.assert_close(found, wanted[:, :, -found.shape[2] :, -found.shape[3] :])
-    assert GELU()(last).is_contiguous(memory_format=torch.channels_last)
+    wanted = torch.einsum("oc,nchw->nohw", layer.weight[:, :, 0, 0], x) + layer.bias[:, None, None]
+    gelu = wanted * (1 + torch.erf(wanted / 2**0.5)) / 2
+    for each in (x, last, last[:, :, 1:, 1:], x[:, :, 2:3, 3:4]):
+        place = (..., slice(-each.shape[2], None), slice(-each.shape[3], None))
+        if each.shape[2:] == (1, 1):
+            place = (..., slice(2, 3), slice(3, 4))
+        with torch.set_grad_enabled(grad):
+            found = layer(each)
+            torch.testing.assert_close(found, wanted[place])
+            torch.testing.assert_close(GELU()(found), gelu[place])
+    assert GELU()(layer(last)).is_contiguous(memory_format=torch.channels_last)

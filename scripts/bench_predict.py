@@ -10,6 +10,7 @@ from pathlib import Path
 import bench_common as common
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.siamese import SiameseDetector
@@ -170,7 +171,8 @@ def main() -> None:
         save_checkpoint(checkpoint, detector, method="siamese", config=RunConfig().model_dump())
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # processor seconds of one core: other work on the machine disturbs them least
-        rows = network_rows(detector, pair, args.repeat, args.patches)
+        with threadpool_limits(1, user_api="blas"):
+            rows = network_rows(detector, pair, args.repeat, args.patches)
         torch.set_num_threads(threads)
         passed = common.medians({"scene": lambda: score_scene(detector, pair)}, args.repeat)
         rows.append((f"scene read and scored, {threads} threads", f"{passed['scene']:.3f} s", ""))

@@ -2,10 +2,10 @@
 
 What a network computes on the way is a hundred times its input. In one piece that travels through main memory
 after every step; in tiles of some 2,000 pixels it stays in a core's second-level cache. Measured on one core with
-the default network, a window of 128 x 136 pixels: 13-16 us a pixel in one piece, 8.2 in tiles, 7.1 in tiles whose
-channels lie last (of which 3.2 are its products at the rate of a large one). Members stacked into one batched
-product, with the mixing of the attention folded into the first layer, took 7.0: not worth a second form of each
-module.
+AVX-512 with the default network, a window of 128 x 136 pixels: 13-16 us a pixel in one piece, 8.2 in tiles, 7.1 in
+tiles whose channels lie last (of which 3.2 are its products at the rate of a large one). Encoders of all members
+stacked into one batched product, with the mixing of the attention folded into the first layer, took 7.0: not worth
+a second form of each module. (The members' filters do share their work: see nn/attention.py.)
 """
 
 from __future__ import annotations

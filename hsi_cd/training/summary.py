@@ -105,9 +105,9 @@ def summarise(config: RunConfig, *, channels: int) -> ModelSummary:
     kept = kept_for_backward(member.train(), few, few)
     tile = tile_size(torch.device("cpu"))
     window = torch.zeros(1, channels, *(length + side - 1 for length in tile))
-    known = [*member.parameters(), *member.buffers(), window]
+    known = [*network.parameters(), *network.buffers(), window]
     with torch.inference_mode(), PeakMemory(known) as memory, FlopCounterMode(display=False) as counter:
-        member.eval()(window, window)
+        network.eval().each(window, window)
     members = config.model.members
     state = [x.numel() * x.element_size() for x in member.state_dict().values()]
     return ModelSummary(
@@ -118,7 +118,7 @@ def summarise(config: RunConfig, *, channels: int) -> ModelSummary:
         learned=learned,
         side=side,
         patch_flops=sum(cost.flops for cost in costs),
-        pixel_flops=round(members * counter.get_total_flops() / (tile[0] * tile[1])),
+        pixel_flops=round(counter.get_total_flops() / (tile[0] * tile[1])),
         weight_bytes=members * sum(state),
         optimiser_bytes=members * 3 * 4 * learned,
         batch_bytes=round(members * kept * config.train.batch_size / _FEW),

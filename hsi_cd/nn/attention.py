@@ -104,11 +104,9 @@ def _attend(
 
     def blocks(x: Tensor, side: int, heads: int = 1, *, minus: Tensor | None = None) -> Tensor:
         # (T N, heads D, H, W) -> (N', heads, T * side * side, D), with N' = N * rows * cols
-        x = x.view(-1, n, heads, x.shape[1] // heads, *x.shape[2:]).movedim(3, -1)
-        if rows * cols == 1:  # a patch: nothing to cut, nothing to add up going backward
-            x = x[:, :, None, None]
-        else:
-            x = x.unfold(3, side, block).unfold(4, side, block).permute(0, 1, 3, 4, 2, 6, 7, 5)
+        # A patch is left alone: nothing to cut, nothing to add up going backward.
+        x = x[:, :, None, None] if rows * cols == 1 else _windows(x, side, block)
+        x = x.view(-1, n, heads, x.shape[1] // heads, *x.shape[2:]).permute(0, 1, 4, 5, 2, 6, 7, 3)
         if minus is not None:
             # Into the order it is needed in, which saves a copy, where no gradient forbids it.
             out = None if torch.is_grad_enabled() else x.new_empty(x.shape)
@@ -128,7 +126,7 @@ def _attend(
     if distance:
         bias = bias - k.square().matmul(k.new_full((k.shape[-1], 1), 0.5))[..., 0]
     # The product is added to bias and mask in place: one pass less over the largest array here.
-    logits = (bias[:, :, None] + outside).expand(-1, heads, -1, -1).flatten(0, 1)
+    logits = (bias[:, :, None] + outside.expand(heads, -1, -1)).flatten(0, 1)
     logits = logits.baddbmm_(q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2))
     out = torch.bmm(logits.softmax(dim=-1).view(len(q), heads * block**2, -1), blocks(value, span)[:, 0])
     out = out.view(n, rows, cols, heads, block, block, -1).permute(0, 1, 4, 2, 5, 3, 6)
@@ -136,15 +134,24 @@ def _attend(
 
 
 def _repeat_edge(x: Tensor, down: int, right: int) -> Tensor:
-    """``x`` with its last row repeated ``down`` times and its last column ``right`` times.
-
-    (Of ``F.pad``'s gradient, torch.compile mistakes the layout: torch 2.13.)
-    """
+    """``x`` with its last row repeated ``down`` times and its last column ``right`` times."""
     if down:
         x = torch.cat([x, x[:, :, -1:].expand(-1, -1, down, -1)], dim=2)
     if right:
         x = torch.cat([x, x[..., -1:].expand(-1, -1, -1, right)], dim=3)
     return x
+
+
+def _windows(x: Tensor, side: int, step: int) -> Tensor:
+    """Windows of ``x (N, C, H, W)``, ``side`` to a side and ``step`` apart: ``(N, C, rows, cols, side, side)``."""
+    if not torch.compiler.is_compiling():
+        return x.unfold(2, side, step).unfold(3, side, step)
+    # The gradient of windows that overlap comes out wrong, and writes where it must not (inductor of torch 2.13).
+    for dim in (2, 4):
+        starts = torch.arange(0, x.shape[dim] - side + 1, step, device=x.device)
+        index = starts[:, None] + torch.arange(side, device=x.device)
+        x = x.index_select(dim, index.flatten()).view(*x.shape[:dim], *index.shape, *x.shape[dim + 1 :])
+    return x.movedim(3, 4)
 
 
 def _outside_window(block: int, radius: int, *, like: Tensor) -> Tensor:

@@ -82,6 +82,19 @@ def test_scenes_are_attended_to_in_strips_that_change_nothing_and_take_little_me
     assert strips.peak < whole.peak / 2
 
 
+@pytest.mark.parametrize(("h", "maps", "heads"), [(6, 1, 1), (9, 2, 2)])
+def test_a_traced_attention_is_the_same(h: int, maps: int, heads: int) -> None:
+    """Windows that overlap are cut in another way for ``torch.compile``."""
+    torch.compiler.reset()
+    query, key, value, bias = inputs(h, h, 2, 2 * heads, seed=1, maps=maps)
+    leaves = [x.requires_grad_() for x in (query, key, value)]
+    found = [
+        torch.autograd.grad(attend(*leaves, bias, radius=2, distance=True, heads=heads).square().sum(), leaves)
+        for attend in (local_attention, torch.compile(local_attention, backend="aot_eager"))
+    ]
+    torch.testing.assert_close(found[1], found[0])
+
+
 @settings(max_examples=30)
 @given(h=size, w=size, reach=st.integers(0, 2), dilation=st.integers(1, 4), maps=st.integers(1, 2))
 def test_lattices_equal_keys_that_stand_apart(h: int, w: int, reach: int, dilation: int, maps: int) -> None:

@@ -25,17 +25,10 @@ def feature_distance(f1: Tensor, f2: Tensor, weight: Tensor | None = None, *, ep
     Returns:
         ``(N, 1, H, W)``.
     """
-    return _length(f1 - f2, weight, eps=eps)
-
-
-def _length(difference: Tensor, weight: Tensor | None = None, *, eps: float = 1e-6) -> Tensor:
-    """:func:`feature_distance` of a difference ``(N, C, H, W)``."""
-    squared = difference.square()
-    if weight is None:
-        mean = squared.mean(dim=1, keepdim=True)
-    else:
-        mean = (squared.movedim(1, -1) @ (weight / len(weight)))[:, None]
-    return (mean + eps).sqrt()
+    squared = (f1 - f2).square()
+    if weight is not None:
+        squared = squared * weight[:, None, None]
+    return (squared.mean(dim=1, keepdim=True) + eps).sqrt()
 
 
 class DistanceHead(nn.Module):
@@ -56,13 +49,9 @@ class DistanceHead(nn.Module):
         """The distance itself, ``(N, 1, H, W)``."""
         return feature_distance(f1, f2, F.softplus(self.weight))
 
-    def logits(self, difference: Tensor) -> Tensor:
-        """Change logits ``(N, 1, H, W)`` from the difference of two feature maps, ``(N, C, H, W)``."""
-        return self.bias + self.alpha * _length(difference, F.softplus(self.weight))
-
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        return self.logits(f1 - f2)
+        return self.bias + self.alpha * self.measure(f1, f2)
 
 
 class _ScaledDistance(nn.Module):
@@ -126,10 +115,9 @@ class DistanceMLPHead(nn.Module):
 
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        difference = f1 - f2
-        features = torch.cat([difference.abs(), f1 + f2], dim=1)
+        features = torch.cat([(f1 - f2).abs(), f1 + f2], dim=1)
         hidden = self.activation(self.hidden(self.dropout(features)))
-        logits: Tensor = self.distance.logits(difference) + self.out(self.dropout(hidden))
+        logits: Tensor = self.distance(f1, f2) + self.out(self.dropout(hidden))
         return logits
 
 

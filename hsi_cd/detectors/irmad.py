@@ -14,13 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
 from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
-from hsi_cd.detectors.reweighting import (
-    DifferenceMap,
-    chi_square_weight,
-    joint_moments,
-    spread_scale,
-    squared_differences,
-)
+from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.scene import ScenePair
 
@@ -95,8 +89,7 @@ def iterate_canonical(
         iterations: at most so many.
         tolerance: largest change of a canonical correlation that ends them.
         ridge: see :func:`canonical_map`.
-        quiet: share of the pixels that anchors the spread, see :func:`spread_scale`; 0 for the method as
-            published.
+        quiet: share of the pixels that anchors the spread, see :func:`anchored`; 0 for the method as published.
 
     Returns:
         The last map.
@@ -105,10 +98,7 @@ def iterate_canonical(
     with threadpool_limits(1, user_api="blas"):
         current = canonical_map(joint_moments(spectra), ridge=ridge)
         for done in range(2, iterations + 1):
-            squared = squared_differences(spectra, current)
-            factor = spread_scale(squared, share=quiet, degrees=count)
-            current = current.scaled(factor)
-            moments = joint_moments(spectra, weights=(chi_square_weight(factor * part, count) for part in squared))
+            current, moments = reweighted(spectra, current, quiet=quiet)
             if moments.count < 4 * count:  # as many pixels as numbers: what is left tells nothing
                 log.warning("IR-MAD: reweighting left %.0f pixels; the fit before is kept", moments.count)
                 return current
@@ -119,10 +109,7 @@ def iterate_canonical(
                 break
         else:
             log.info("IR-MAD: correlations still move by %.2g after %d iterations", current.change, iterations)
-        if quiet:
-            squared = squared_differences(spectra, current)
-            current = current.scaled(spread_scale(squared, share=quiet, degrees=count))
-    return current
+        return anchored(spectra, current, quiet=quiet)
 
 
 def fit_irmad(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import scipy.special
@@ -20,6 +20,8 @@ from hsi_cd.detectors.thresholds import ScoreHistogram
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.windows import read_ahead
+
+Map = TypeVar("Map", bound="DifferenceMap")
 
 _IN_MEMORY = 8 << 20  # pixels whose squared differences are kept there, 8 bytes each; of more, in a file
 
@@ -73,7 +75,7 @@ def joint_moments(
     return total
 
 
-def squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[NDArray[np.float64]]:
+def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[NDArray[np.float64]]:
     """Squared differences of all valid pixels, ``(pixels,)`` for each block of ``spectra``; one pass.
 
     Of a scene of more than 8 million pixels they lie in a temporary file without a name.
@@ -98,7 +100,7 @@ def chi_square_weight(squared: NDArray[np.float64], degrees: int) -> NDArray[np.
     return np.asarray(scipy.special.chdtrc(degrees, squared), dtype=np.float64)
 
 
-def spread_scale(squared: Iterable[NDArray[np.float64]], *, share: float, degrees: int) -> float:
+def _spread_scale(squared: Iterable[NDArray[np.float64]], *, share: float, degrees: int) -> float:
     """Factor that brings the ``share`` quantile of squared differences to that of the chi-square distribution.
 
     Reweighted methods measure the spread of what the last iteration kept, which shrinks with every iteration if
@@ -116,3 +118,25 @@ def spread_scale(squared: Iterable[NDArray[np.float64]], *, share: float, degree
     for values in squared:
         histogram.add(values)
     return float(scipy.special.chdtri(degrees, 1 - share)) / max(histogram.quantile(share), 1e-12)
+
+
+def anchored(spectra: JointSpectra, fitted: Map, *, quiet: float) -> Map:
+    """``fitted`` with the spread of its differences anchored to all pixels; one pass, none for ``quiet`` 0.
+
+    Args:
+        spectra: of both dates.
+        fitted: the map.
+        quiet: share of the pixels taken to be unchanged, see :func:`_spread_scale`.
+    """
+    if not quiet:
+        return fitted
+    squared = _squared_differences(spectra, fitted)
+    return fitted.scaled(_spread_scale(squared, share=quiet, degrees=spectra.components))
+
+
+def reweighted(spectra: JointSpectra, fitted: Map, *, quiet: float) -> tuple[Map, Moments]:
+    """:func:`anchored`, and the moments with each pixel weighted by its probability of no change; two passes."""
+    squared = _squared_differences(spectra, fitted)
+    factor = _spread_scale(squared, share=quiet, degrees=spectra.components)
+    weights = (chi_square_weight(factor * part, spectra.components) for part in squared)
+    return fitted.scaled(factor), joint_moments(spectra, weights=weights)

@@ -14,13 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
 from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
-from hsi_cd.detectors.reweighting import (
-    DifferenceMap,
-    chi_square_weight,
-    joint_moments,
-    spread_scale,
-    squared_differences,
-)
+from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.scene import ScenePair
 
@@ -120,19 +114,15 @@ def fit_isfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed:
     with threadpool_limits(1, user_api="blas"):
         current, iterations = slow_map(joint_moments(spectra), ridge=chosen["ridge"]), 1
         while iterations < chosen["iterations"]:
-            squared = squared_differences(spectra, current)
-            factor = spread_scale(squared, share=quiet, degrees=count)
-            last = current = current.scaled(factor)
-            moments = joint_moments(spectra, weights=(chi_square_weight(factor * part, count) for part in squared))
+            last, moments = reweighted(spectra, current, quiet=quiet)
+            current = last
             if moments.count < 4 * count:  # as many pixels as numbers: what is left tells nothing
                 log.warning("ISFA: reweighting left %.0f pixels; the fit before is kept", moments.count)
                 break
             current, iterations = slow_map(moments, ridge=chosen["ridge"]), iterations + 1
             if float(np.abs(current.slowness - last.slowness).max()) < chosen["tolerance"]:
                 break
-        if quiet:
-            squared = squared_differences(spectra, current)
-            current = current.scaled(spread_scale(squared, share=quiet, degrees=count))
+        current = anchored(spectra, current, quiet=quiet)
     found = (("iterations", float(iterations)),)
     detector = LinearDetector("isfa", frontend, current.weight, current.offset, True, found=found)
     return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])

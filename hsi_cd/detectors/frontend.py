@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hsi_cd.detectors.context import joint_bilateral
 from hsi_cd.errors import CheckpointError, ConfigError, unknown_name
 from hsi_cd.prepare.registration import measure_shift, shift_radius, undo_shift
-from hsi_cd.prepare.statistics import PIXELS_IN_CACHE, band_moments, row_blocks, scene_statistics, usable_bands
+from hsi_cd.prepare.statistics import band_moments, cache_blocks, row_blocks, scene_statistics, usable_bands
 from hsi_cd.prepare.transform import SceneTransform, fit_transform, standardise
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
@@ -259,15 +259,11 @@ class JointSpectra:
             t1, t2 = read_window(self._pair, block, slice(0, cols), radius=self._frontend.radius)
             if self._frontend.radius == 0:
                 flat = t1.reshape(len(t1), 1, -1), t2.reshape(len(t2), 1, -1)
-                for part in _in_cache(flat[0].shape[2]):
+                for part in cache_blocks(flat[0].shape[2]):
                     yield _known(*self._frontend.apply(flat[0][:, :, part], flat[1][:, :, part]))
             else:  # with surroundings, smaller windows would do much twice
                 known = _known(*self._frontend.apply(t1, t2))
-                yield from (known[:, part] for part in _in_cache(known.shape[1]))
-
-
-def _in_cache(pixels: int) -> Iterator[slice]:
-    return (slice(start, start + PIXELS_IN_CACHE) for start in range(0, pixels, PIXELS_IN_CACHE))
+                yield from (known[:, part] for part in cache_blocks(known.shape[1]))
 
 
 def _known(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -72,6 +72,11 @@ def row_blocks(rows: int, cols: int) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
+def cache_blocks(pixels: int) -> Iterator[slice]:
+    """Blocks that together cover so many pixels, each of as many as the processor's cache holds."""
+    return (slice(start, start + PIXELS_IN_CACHE) for start in range(0, pixels, PIXELS_IN_CACHE))
+
+
 def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.intp]:
     """Bands that carry something in both dates, of those that the scene shows (:attr:`ScenePair.used`).
 
@@ -127,8 +132,8 @@ def band_moments(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[Moments, Mom
         spectra = [values.reshape(len(values), -1) for values in dates]
         if len(bands) != len(spectra[0]):
             spectra = [values[bands] for values in spectra]
-        for start in range(0, spectra[0].shape[1], PIXELS_IN_CACHE):
-            parts = [values[:, start : start + PIXELS_IN_CACHE] for values in spectra]
+        for block in cache_blocks(spectra[0].shape[1]):
+            parts = [values[:, block] for values in spectra]
             measured = _each(parts, found)
             if not all(np.isfinite(part.mean).all() for part in measured):
                 usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in parts])

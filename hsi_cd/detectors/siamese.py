@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.errors import CheckpointError
-from hsi_cd.nn.attention import crop
 from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
 from hsi_cd.nn.resnet import STAGES
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
 from hsi_cd.nn.tiles import in_tiles
+from hsi_cd.nn.windows import crop
 from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.registration import LARGEST_SHIFT, measure_shift, shift_radius, undo_shift
 from hsi_cd.prepare.statistics import (

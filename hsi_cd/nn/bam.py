@@ -13,9 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hsi_cd.nn.attention import MASKED, crop, dilated_attention
+from hsi_cd.nn.attention import MASKED
+from hsi_cd.nn.local_attention import dilated_attention
 from hsi_cd.nn.pointwise import PointwiseConv
 from hsi_cd.nn.pooling import local_mean
+from hsi_cd.nn.windows import crop
 
 
 class SpatialAttention(nn.Module):

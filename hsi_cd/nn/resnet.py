@@ -16,8 +16,8 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hsi_cd.nn.attention import crop
 from hsi_cd.nn.pointwise import PointwiseConv
+from hsi_cd.nn.windows import crop, windows
 
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
 """Where a ResNet may end; each stage halves the resolution once more (conv1 to 1/2, layer4 to 1/32)."""
@@ -45,7 +45,7 @@ def per_patch(encode: Callable[[Tensor], Tensor], x: Tensor, *, side: int, at_mo
     rows, cols = height - side + 1, width - side + 1
     if rows == cols == 1:
         return encode(x)
-    patches = x.unfold(2, side, 1).unfold(3, side, 1)  # (N, C, rows, cols, side, side), a view
+    patches = windows(x, side, 1)  # (N, C, rows, cols, side, side), a view
     step = rows if at_most is None else max(1, at_most // (n * cols))
     parts = []
     for row in range(0, rows, step):

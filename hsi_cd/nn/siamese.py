@@ -7,7 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hsi_cd.nn.attention import attend_each, crop
+from hsi_cd.nn.attention import attend_each
+from hsi_cd.nn.windows import crop
 
 
 class SiameseNetwork(nn.Module):

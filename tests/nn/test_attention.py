@@ -4,11 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hsi_cd.nn.attention import BilateralBAM, NoAttention, crop, dilated_attention, local_attention
+from hsi_cd.nn.attention import BilateralBAM, NoAttention
 from hsi_cd.nn.bam import BAM, PAM, SpatialAttention
 from hsi_cd.nn.blocks import ATTENTIONS, AttentionOptions
 from hsi_cd.nn.channel_attention import CBAM, ChannelAttention
 from hsi_cd.nn.cost import PeakMemory
+from hsi_cd.nn.local_attention import dilated_attention, local_attention
+from hsi_cd.nn.windows import crop
 
 size = st.integers(1, 19)
 

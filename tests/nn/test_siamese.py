@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hsi_cd.nn.attention import NoAttention, crop
+from hsi_cd.nn.attention import NoAttention
 from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
 from hsi_cd.nn.pointwise import GELU, PointwiseConv
 from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
+from hsi_cd.nn.windows import crop
 
 CHANNELS, WIDTH = 6, 8
 # The bilateral filter starts from the noise of the input: it cannot stand behind the encoder.

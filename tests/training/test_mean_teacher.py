@@ -16,7 +16,7 @@ from hsi_cd.config import RunConfig, resolve
 from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import LabelError
-from hsi_cd.nn.attention import crop
+from hsi_cd.nn.windows import crop
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.checkpoint import load_checkpoint
 from hsi_cd.training.mean_teacher import MeanTeacher, consistency, pseudo_labels, ramp_up

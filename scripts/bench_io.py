@@ -72,9 +72,9 @@ def main() -> None:
         found = common.medians(jobs, args.repeat, clock=time.process_time)
         found["products"] *= share
         maps: dict[str, float] = {}
-        for jobs in writers(folder, files, pair):
-            maps |= common.medians(jobs, args.repeat)
-        per_pass = 2 * args.iterations + 2  # statistics; moments and a quantile each; the threshold
+        for turns in writers(folder, files, pair):
+            maps |= common.medians(turns, args.repeat)
+        per_pass = 2 * args.iterations + 2  # statistics; moments and squared differences each; the threshold
         rows = [
             ("both cubes read once (cached by the system)", f"{found['read']:.3f} s", ""),
             ("CVA, fit and map", f"{found['cva']:.3f} s", ""),

@@ -59,8 +59,7 @@ class SiameseNetwork(nn.Module):
         Returns:
             Logits ``(N, 1, h, w)``; higher is more change.
         """
-        if valid is None:
-            valid = torch.ones_like(t1[:, :1], dtype=torch.bool)
+        valid = _all(t1) if valid is None else valid
         if self.attend_first:
             t1, t2 = self.attention(t1, t2, valid)
         return self.compare(t1, t2, valid, distance=distance)
@@ -93,8 +92,7 @@ class Ensemble(nn.Module):
 
     def each(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits of every member, ``(N, members, h, w)``; arguments as for :class:`SiameseNetwork`."""
-        if valid is None:
-            valid = torch.ones_like(t1[:, :1], dtype=torch.bool)
+        valid = _all(t1) if valid is None else valid
         members = cast("list[SiameseNetwork]", list(self.members))
         if not members[0].attend_first:
             return torch.cat([member(t1, t2, valid) for member in members], dim=1)
@@ -105,3 +103,8 @@ class Ensemble(nn.Module):
     def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Mean logits ``(N, 1, h, w)``; arguments as for :class:`SiameseNetwork`."""
         return self.each(t1, t2, valid).mean(dim=1, keepdim=True)
+
+
+def _all(t1: Tensor) -> Tensor:
+    """That every pixel has data, bool ``(N, 1, H, W)``."""
+    return torch.ones_like(t1[:, :1], dtype=torch.bool)

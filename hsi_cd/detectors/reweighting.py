@@ -5,6 +5,7 @@ What IR-MAD and iterated SFA share: passes over a scene whose spectra may not fi
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import JointSpectra
 from hsi_cd.detectors.thresholds import ScoreHistogram
-from hsi_cd.errors import BandError
+from hsi_cd.errors import BandError, OutputError
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.windows import read_ahead
 
@@ -79,13 +80,11 @@ def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[N
     """Squared differences of all valid pixels, ``(pixels,)`` for each block of ``spectra``; one pass.
 
     Of a scene of more than 8 million pixels they lie in a temporary file without a name.
+
+    Raises:
+        OutputError: there is no room for that file.
     """
-    kept: NDArray[np.float64]
-    if spectra.pixels <= _IN_MEMORY:
-        kept = np.empty(spectra.pixels)
-    else:
-        with tempfile.TemporaryFile() as file:  # stays as long as the array looks into it
-            kept = np.memmap(file, dtype=np.float64, mode="w+", shape=(spectra.pixels,))
+    kept = np.empty(spectra.pixels) if spectra.pixels <= _IN_MEMORY else _in_a_file(spectra.pixels)
     parts, start = [], 0
     with threadpool_limits(1, user_api="blas"):
         for values in read_ahead(spectra):
@@ -93,6 +92,20 @@ def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[N
             parts[-1][:] = fitted.squared(values)
             start += values.shape[1]
     return parts
+
+
+def _in_a_file(count: int) -> NDArray[np.float64]:
+    """So many numbers in a temporary file, which stays as long as the array looks into it."""
+    with tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):  # a disk that is full only when a number is written ends the process
+            try:
+                os.posix_fallocate(file.fileno(), 0, 8 * count)
+            except OSError as error:
+                raise OutputError(
+                    f"{8 * count / 1e9:.1f} GB for squared differences do not fit into {tempfile.gettempdir()} "
+                    f"({error.strerror}): make room there, or name another folder by TMPDIR"
+                ) from error
+        return np.memmap(file, dtype=np.float64, mode="w+", shape=(count,))
 
 
 def chi_square_weight(squared: NDArray[np.float64], degrees: int) -> NDArray[np.float64]:

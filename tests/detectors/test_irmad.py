@@ -1,3 +1,5 @@
+import errno
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -7,6 +9,7 @@ from sklearn.cross_decomposition import CCA
 from hsi_cd.detectors.frontend import JointSpectra, fit_frontend
 from hsi_cd.detectors.irmad import canonical_map, fit_irmad, iterate_canonical
 from hsi_cd.detectors.reweighting import joint_moments
+from hsi_cd.errors import OutputError
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.scene import ScenePair, cube_from_array
 
@@ -102,6 +105,16 @@ def test_it_converges_on_242_correlated_bands(quiet: float) -> None:
     if quiet:
         assert fitted.change < 1e-3
         assert fitted.iterations < 50
+
+
+def test_a_full_disk_is_told_before_anything_is_written_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*asked: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hsi_cd.detectors.reweighting._IN_MEMORY", 0)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OutputError, match=r"0\.0 GB .* \(No space left on device\): make room there, or .*TMPDIR"):
+        fit_irmad(pair(*dates()))
 
 
 def test_weights_anchored_to_half_of_the_pixels_keep_their_spread() -> None:

@@ -18,8 +18,8 @@ import torch
 
 import hsi_cd
 from hsi_cd.config import RunConfig
-from hsi_cd.datasets.simulate import SimulationOptions
-from hsi_cd.datasets.simulation_files import PairFiles, write_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions
+from hsi_cd.datasets.simulated.simulation_files import PairFiles, write_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.io import open_cube
 from hsi_cd.scene import ScenePair

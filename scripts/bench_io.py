@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.difference import fit_cva
 from hsi_cd.detectors.irmad import fit_irmad
-from hsi_cd.inference.predict import write_maps
+from hsi_cd.inference.mapping import write_maps
 from hsi_cd.io.maps import map_writers
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_ahead

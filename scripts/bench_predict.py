@@ -13,14 +13,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from hsi_cd.config import RunConfig
+from hsi_cd.detectors.checkpoint import save_checkpoint
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.inference import score_scene
 from hsi_cd.nn.tiles import in_tiles
-from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.registration import undo_shift
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import ScenePair
-from hsi_cd.training.checkpoint import save_checkpoint
+from hsi_cd.training.patches import PatchSource, scene_patches
 
 BATCH = 1024
 
@@ -72,7 +72,7 @@ def from_stored(detector: SiameseDetector, source: PatchSource, pixels: torch.Te
 
 
 def network_rows(detector: SiameseDetector, pair: ScenePair, repeat: int, patches: int) -> list:
-    source = detector.patches(pair)
+    source = scene_patches(detector, pair)
     rows, cols = source.shape
     count = rows * cols
     pixels = torch.from_numpy(np.random.default_rng(0).choice(count, patches, replace=False))

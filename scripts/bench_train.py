@@ -15,11 +15,11 @@ from torch import Tensor
 from hsi_cd.config import resolve
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.io import read_labels
-from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.training.learn import learn
+from hsi_cd.runtime.seeding import seed_everything
+from hsi_cd.training.fitting import learn
 from hsi_cd.training.loop import train
-from hsi_cd.training.seeding import seed_everything
+from hsi_cd.training.patches import PatchSource, scene_patches
 
 STEPS = 100
 
@@ -88,7 +88,7 @@ def main() -> None:
         few = {"epochs": 1, "min_steps": STEPS, "max_steps": STEPS}
         config = resolve([("bench", {"train": quiet | few})])
         detector = common.untrained(pair)
-        source = detector.patches(pair)
+        source = scene_patches(detector, pair)
         sizes = [size for _ in detector.network.members for size in products(detector, config.train.batch_size)]
 
         def loop() -> None:

@@ -13,8 +13,8 @@ import torch
 from hypothesis import settings
 
 from hsi_cd.cli.main import run
-from hsi_cd.datasets.simulate import SimulationOptions
-from hsi_cd.datasets.simulation_files import PairFiles, write_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions
+from hsi_cd.datasets.simulated.simulation_files import PairFiles, write_pair
 
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

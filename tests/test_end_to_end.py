@@ -14,7 +14,7 @@ import sklearn.metrics
 
 from hsi_cd.io import COLOURS
 from hsi_cd.io.raster import quiet_georeference
-from hsi_cd.io.splits import read_split
+from hsi_cd.io.split_files import read_split
 
 
 def read_band(path: Path) -> np.ndarray:

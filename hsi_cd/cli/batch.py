@@ -102,8 +102,8 @@ def batch(
     from hsi_cd.datasets import find_entry
     from hsi_cd.detectors.registry import find_method
     from hsi_cd.errors import unknown_name
-    from hsi_cd.evaluation.tables import SCORE_TITLES
     from hsi_cd.io import check_output
+    from hsi_cd.reporting.tables import SCORE_TITLES
 
     if output is not None:
         check_output(output, overwrite=overwrite)
@@ -150,7 +150,7 @@ def _show_plan(matrix: Matrix, missing: Sequence[Job], history: Sequence[Path], 
     from collections import Counter
 
     from hsi_cd.batch.estimate import estimate, in_words, known_times, total_seconds
-    from hsi_cd.evaluation.tables import align
+    from hsi_cd.reporting.tables import align
 
     known = known_times([matrix.folder, *history])
     jobs = Counter(job.kinds[0] for job in matrix.jobs)
@@ -197,8 +197,9 @@ def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_fil
 def _show_end(matrix: Matrix, scores: Sequence[str], kind: str, output: Path | None, *, overwrite: bool) -> None:
     """The tables of what is finished: one for each protocol, whose scores do not compare with another's."""
     from hsi_cd.batch.jobs import TrainJob
-    from hsi_cd.evaluation import RunResult, results_table
+    from hsi_cd.evaluation import RunResult
     from hsi_cd.io import write_text
+    from hsi_cd.reporting.formats import results_table
 
     groups: dict[str, list[RunResult]] = {}
     for job in matrix.jobs:

@@ -73,9 +73,9 @@ def benchmark(
     from hsi_cd.batch.jobs import expand
     from hsi_cd.batch.variants import cross
     from hsi_cd.errors import unknown_name
-    from hsi_cd.evaluation import results_table
-    from hsi_cd.evaluation.tables import SCORE_TITLES
     from hsi_cd.io import check_output, write_text
+    from hsi_cd.reporting.formats import results_table
+    from hsi_cd.reporting.tables import SCORE_TITLES
 
     if output is not None:
         check_output(output, overwrite=overwrite)

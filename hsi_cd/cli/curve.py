@@ -96,11 +96,11 @@ def curve(
     """
     from hsi_cd.batch.jobs import expand
     from hsi_cd.errors import unknown_name
-    from hsi_cd.evaluation.figures import figure_kind, save_figure
-    from hsi_cd.evaluation.formats import FORMATS
-    from hsi_cd.evaluation.label_curves import Point, curve_figure, curve_tables
-    from hsi_cd.evaluation.tables import SCORE_TITLES
     from hsi_cd.io import check_output, write_text
+    from hsi_cd.reporting.figures import figure_kind, save_figure
+    from hsi_cd.reporting.formats import FORMATS
+    from hsi_cd.reporting.label_curves import Point, curve_figure, curve_tables
+    from hsi_cd.reporting.tables import SCORE_TITLES
 
     axis, protocol, places = _axis(labels, fractions, imbalance, changed)
     kind = _table_format(table_file)

@@ -97,8 +97,8 @@ def detect(
     extras.check(grid or pair.grid, overwrite=overwrite)
 
     from hsi_cd.detectors.registry import find_method
-    from hsi_cd.inference.predict import write_maps
-    from hsi_cd.prepare.bands import choose_bands
+    from hsi_cd.inference.mapping import write_maps
+    from hsi_cd.prepare.band_choice import choose_bands
 
     chosen = find_method(method)
     if chosen.needs_labels:
@@ -111,7 +111,7 @@ def detect(
         fit(pair, options=options, seed=seed) if fit else _train(pair, _configuration(chosen, options, seed))
     )
     if save is not None:
-        from hsi_cd.training.checkpoint import save_checkpoint
+        from hsi_cd.detectors.checkpoint import save_checkpoint
 
         config = _configuration(chosen, options, seed)
         save_checkpoint(save, detector, method=chosen.name, config=config.model_dump())
@@ -149,8 +149,9 @@ def _train(pair: ScenePair, config: RunConfig) -> Detector:
 
     import numpy as np
 
-    from hsi_cd.training.learn import learn
-    from hsi_cd.training.seeding import choose_device, seed_everything
+    from hsi_cd.runtime.device import choose_device
+    from hsi_cd.runtime.seeding import seed_everything
+    from hsi_cd.training.fitting import learn
 
     generator = seed_everything(config.seed, deterministic=config.deterministic)
     none = np.empty(0, dtype=np.int64)

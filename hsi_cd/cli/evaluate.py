@@ -59,9 +59,10 @@ def evaluate(
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
     import numpy as np
 
-    from hsi_cd.evaluation import judge_map, score_table
+    from hsi_cd.evaluation import judge_map
     from hsi_cd.io import check_output, read_map, write_json
-    from hsi_cd.io.splits import read_split
+    from hsi_cd.io.split_files import read_split
+    from hsi_cd.reporting.tables import score_table
     from hsi_cd.scene import Split, check_same_grid
 
     if json_file is not None:

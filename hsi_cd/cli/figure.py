@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsi_cd.cli.run_folders import RunFolder
-    from hsi_cd.evaluation.runs import Overview
+    from hsi_cd.runs.folder import Overview
 
 EPILOG = """\b
 Examples:
@@ -42,9 +42,9 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
     """
     from hsi_cd.cli.run_folders import open_run
     from hsi_cd.errors import ConfigError
-    from hsi_cd.evaluation import find_runs
-    from hsi_cd.evaluation.figures import save_figure
     from hsi_cd.io import check_output
+    from hsi_cd.reporting.figures import save_figure
+    from hsi_cd.runs.folder import find_runs
 
     check_output(output, overwrite=overwrite)
     folders = [open_run(folder) for folder in find_runs(runs)]
@@ -56,7 +56,7 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
 
 
 def _panel(run: RunFolder) -> Figure:
-    from hsi_cd.evaluation.figures import panel_figure
+    from hsi_cd.reporting.figures import panel_figure
 
     overview = _overview(run)
     in_0_1 = run.score is None or (float(run.score[run.score == run.score].max(initial=0)) <= 1)
@@ -79,7 +79,7 @@ def _panel(run: RunFolder) -> Figure:
 
 def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
     from hsi_cd.errors import ConfigError
-    from hsi_cd.evaluation.side_by_side import methods_figure
+    from hsi_cd.reporting.side_by_side import methods_figure
 
     first = runs[0]
     for run in runs[1:]:
@@ -110,7 +110,7 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
 
 def _split(run: RunFolder) -> Figure:
     from hsi_cd.errors import MissingInputError
-    from hsi_cd.evaluation.side_by_side import split_figure
+    from hsi_cd.reporting.side_by_side import split_figure
 
     _overview(run)
     labels = run.labels()

@@ -256,8 +256,8 @@ def _write_quick_look(path: Path, summaries: list[Summary], *, overwrite: bool) 
     import numpy as np
     from PIL import Image
 
-    from hsi_cd.evaluation.images import false_colour, stretch_limits
     from hsi_cd.io.atomic import atomic_path
+    from hsi_cd.reporting.images import false_colour, stretch_limits
 
     looks = [np.repeat(s.quick, 3, axis=0) if len(s.quick) == 1 else s.quick for s in summaries]
     images = []

@@ -14,7 +14,7 @@ import click
 
 from hsi_cd import __version__
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
-from hsi_cd.training.distributed import first_to_speak, launched
+from hsi_cd.runtime.team import first_to_speak, launched
 
 COMMANDS = {
     "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",

@@ -149,7 +149,7 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
 
     from hsi_cd.batch.estimate import in_words
     from hsi_cd.batch.runner import run_missing
-    from hsi_cd.training.preemption import heed_signals
+    from hsi_cd.runtime.signals import heed_signals
 
     failed: dict[Job, str] = {}
     since: dict[Job, float] = {}

@@ -48,7 +48,7 @@ def mosaic(
     Shards of change map, scores and uncertainty may be named in any order. Those that are missing, there twice, or
     not of one prediction (another checkpoint, threshold, scene, grid or number of shards) are refused.
     """
-    from hsi_cd.training.preemption import heed_signals
+    from hsi_cd.runtime.signals import heed_signals
 
     click.get_current_context().with_resource(heed_signals())
     maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
@@ -60,8 +60,8 @@ def mosaic(
     if checkpoint is not None:
         import torch
 
+        from hsi_cd.detectors.checkpoint import file_hash, load_detector
         from hsi_cd.errors import CheckpointError
-        from hsi_cd.training.checkpoint import file_hash, load_detector
 
         probability = load_detector(checkpoint, device=torch.device("cpu")).probability
         if file_hash(checkpoint) != shards.tags.get("CHECKPOINT_SHA256"):

@@ -128,8 +128,9 @@ def recorded(provenance: Path | None, *, inputs: Iterable[Path]) -> AbstractCont
     if provenance is None:
         return nullcontext()
     from hsi_cd.io import check_output, remove_drafts
-    from hsi_cd.training.provenance import recording
+    from hsi_cd.runs.recording import recording
+    from hsi_cd.runtime.device import machine
 
     check_output(provenance, overwrite=True)
     remove_drafts(provenance.parent)
-    return recording(provenance, click.get_current_context().obj, inputs=inputs)
+    return recording(provenance, click.get_current_context().obj, machine=machine(), inputs=inputs)

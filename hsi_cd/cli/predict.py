@@ -99,7 +99,7 @@ def predict(
     The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
     of any height are read, scored and written in bounded memory; with --shard, by several processes or nodes.
     """
-    from hsi_cd.training.preemption import heed_signals
+    from hsi_cd.runtime.signals import heed_signals
 
     context = click.get_current_context()
     context.with_resource(heed_signals())
@@ -119,9 +119,9 @@ def predict(
     grid = grid_like(like, pair.shape) if like is not None else None
     extras.check(grid or pair.grid, overwrite=overwrite)
 
-    from hsi_cd.inference.predict import write_maps
-    from hsi_cd.training.checkpoint import file_hash, load_detector
-    from hsi_cd.training.seeding import choose_device
+    from hsi_cd.detectors.checkpoint import file_hash, load_detector
+    from hsi_cd.inference.mapping import write_maps
+    from hsi_cd.runtime.device import choose_device
 
     detector = load_detector(checkpoint, device=choose_device(device))
     if threshold is not None and detector.unit == "probability" and not 0 <= threshold <= 1:

@@ -71,7 +71,7 @@ def pretrain(
     Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
     --resume.
     """
-    from hsi_cd.training.preemption import heed_signals
+    from hsi_cd.runtime.signals import heed_signals
 
     stop = click.get_current_context().with_resource(heed_signals())
     options = {"dataset": dataset, "seed": seed, "device": device}
@@ -90,7 +90,7 @@ def pretrain(
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = Path("runs") / f"{pair.name}-{config.pretrain.task}-seed{config.seed}-{stamp}"
 
-    from hsi_cd.training.pretraining import run_pretraining
+    from hsi_cd.training.pretrain.pretraining import run_pretraining
 
     facts = run_pretraining(pair, config, folder, resume=resume, stop=stop)
     pixels, judged = facts["pixels"], facts["held_out"]

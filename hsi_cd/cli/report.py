@@ -27,10 +27,10 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool) ->
     tests between runs of one scene, protocol and versions. It opens in any browser, without a network.
     """
     from hsi_cd.cli.run_folders import open_run
-    from hsi_cd.evaluation import find_runs
-    from hsi_cd.evaluation.report import report_page
-    from hsi_cd.evaluation.report_run import ReportRun
     from hsi_cd.io import check_output, write_text
+    from hsi_cd.reporting.html.page import report_page
+    from hsi_cd.reporting.html.run_section import ReportRun
+    from hsi_cd.runs.folder import find_runs
 
     check_output(output, overwrite=overwrite)
     folders = [open_run(folder) for folder in find_runs(runs)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsi_cd.evaluation import RunResult
-    from hsi_cd.evaluation.runs import Overview
+    from hsi_cd.runs.folder import Overview
     from hsi_cd.scene import Grid, Labels, Split
 
 
@@ -29,10 +29,9 @@ def open_run(folder: Path) -> RunFolder:
         GridError: maps, pictures and split differ in shape.
     """
     from hsi_cd.errors import GridError
-    from hsi_cd.evaluation import read_result
-    from hsi_cd.evaluation.runs import read_curves, read_overview
     from hsi_cd.io import read_map, read_scores
-    from hsi_cd.io.splits import read_split
+    from hsi_cd.io.split_files import read_split
+    from hsi_cd.runs.folder import read_curves, read_overview, read_result
 
     result = read_result(folder)
     change, grid = read_map(folder / "change.tif")

@@ -14,7 +14,7 @@ from hsi_cd.cli.table import names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hsi_cd.evaluation.listing import Run, Standing
+    from hsi_cd.runs.listing import Run, Standing
 
 EPILOG = """\b
 Examples:
@@ -74,8 +74,8 @@ def runs(
     """
     from hsi_cd.config import parse_assignment
     from hsi_cd.errors import MissingInputError, unknown_name
-    from hsi_cd.evaluation.listing import best_runs, differences, flat, read_run, read_runs
-    from hsi_cd.evaluation.tables import SCORE_TITLES, align
+    from hsi_cd.reporting.tables import SCORE_TITLES, align
+    from hsi_cd.runs.listing import best_runs, differences, flat, read_run, read_runs
 
     for name in (*scores, score):
         if name not in SCORE_TITLES:
@@ -108,7 +108,7 @@ def runs(
 
 
 def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
-    from hsi_cd.evaluation.tables import SCORE_TITLES, align, format_score
+    from hsi_cd.reporting.tables import SCORE_TITLES, align, format_score
 
     if not found:
         return "no run is like that"
@@ -130,7 +130,7 @@ def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
 
 
 def _table_of_best(standings: Sequence[Standing], score: str) -> str:
-    from hsi_cd.evaluation.tables import SCORE_TITLES, align
+    from hsi_cd.reporting.tables import SCORE_TITLES, align
 
     if not standings:
         return "no finished run is like that"

@@ -54,7 +54,7 @@ def schedule(
         layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
     config = configuration.resolve(layers).train
     if png is not None:
-        from hsi_cd.evaluation.figures import figure_kind
+        from hsi_cd.reporting.figures import figure_kind
 
         figure_kind(png)
         check_output(png, overwrite=overwrite)
@@ -95,8 +95,8 @@ def learning_rates(config: TrainConfig, plan: Plan) -> list[float]:
 
 
 def _draw(rates: list[float], config: TrainConfig, plan: Plan, path: Path, *, overwrite: bool) -> None:
-    from hsi_cd.evaluation.figures import save_figure
-    from hsi_cd.evaluation.rate_curve import rate_figure
+    from hsi_cd.reporting.figures import save_figure
+    from hsi_cd.reporting.rate_curve import rate_figure
 
     figure = rate_figure(rates, steps_per_epoch=plan.length.epoch, title=config.schedule)
     save_figure(figure, path, overwrite=overwrite)

@@ -57,8 +57,8 @@ def simulate(directory: Path, overwrite: bool, **settings: Any) -> None:
       hsi-cd simulate easy --drift 0 --gain 0 --path-radiance 0 --shift 0
       hsi-cd simulate tall --rows 7200 --cols 140 --bands 155
     """  # noqa: D301 - a raw string would hide from click the mark for lines to keep
-    from hsi_cd.datasets.simulate import SimulationOptions
-    from hsi_cd.datasets.simulation_files import write_pair
+    from hsi_cd.datasets.simulated.simulation import SimulationOptions
+    from hsi_cd.datasets.simulated.simulation_files import write_pair
 
     files = write_pair(directory, SimulationOptions(**settings), overwrite=overwrite)
     click.echo(f"dates   {files.t1}\n        {files.t2}")

@@ -69,8 +69,9 @@ def table(
     A RUN is a run folder, or a folder that holds several. The best method of each dataset and score is bold, the
     second underlined, a missing run a dash. Runs of different protocols are refused: their scores do not compare.
     """
-    from hsi_cd.evaluation import find_runs, read_result, results_table
     from hsi_cd.io import check_output, write_text
+    from hsi_cd.reporting.formats import results_table
+    from hsi_cd.runs.folder import find_runs, read_result
 
     if output is not None:
         check_output(output, overwrite=overwrite)

@@ -85,7 +85,7 @@ def train(
     Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
     --resume.
     """
-    from hsi_cd.training.preemption import heed_signals
+    from hsi_cd.runtime.signals import heed_signals
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
@@ -101,7 +101,7 @@ def train(
     if resume and folder is None:
         raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
 
-    from hsi_cd.training.distributed import join_team
+    from hsi_cd.runtime.team import join_team
 
     team = context.with_resource(join_team(device=config.device))
     pair = open_scene(
@@ -122,7 +122,7 @@ def train(
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = Path("runs") / f"{pair.name}-{config.method}-seed{config.seed}-{stamp}"
 
-    from hsi_cd.evaluation import score_table
+    from hsi_cd.reporting.tables import score_table
     from hsi_cd.training.run import run_training
 
     result = run_training(pair, labels, config, folder, resume=resume, team=team, stop=stop, command=context.obj)

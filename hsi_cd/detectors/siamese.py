@@ -12,16 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.errors import CheckpointError
 from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.resnet import STAGES
-from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
+from hsi_cd.nn.siamese_network import Ensemble, SiameseNetwork
 from hsi_cd.nn.tiles import in_tiles
-from hsi_cd.nn.windows import crop
-from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.registration import LARGEST_SHIFT, measure_shift, shift_radius, undo_shift
 from hsi_cd.prepare.statistics import (
     SceneStatistics,
@@ -31,7 +29,6 @@ from hsi_cd.prepare.statistics import (
     usable_bands,
 )
 from hsi_cd.prepare.transform import SceneTransform, fit_transform
-from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
 
 log = logging.getLogger(__name__)
@@ -177,22 +174,6 @@ class SiameseDetector:
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""
         return score
-
-    def patches(self, pair: ScenePair, *, radius: int | None = None) -> PatchSource:
-        """The components of a whole scene, mirror-padded, ready to be cut into patches.
-
-        Args:
-            pair: the scene.
-            radius: half a patch; the network's own by default.
-        """
-        rows, cols = pair.shape
-        r, s = self.network.radius if radius is None else radius, shift_radius(self.shift)
-        parts = []
-        for block in tqdm(list(row_blocks(rows + 2 * r, cols)), desc="components", leave=False, disable=None):
-            window = slice(block.start - r, block.stop - r)
-            parts.append(self.components(*read_window(pair, window, slice(-r, cols + r), radius=s)))
-        whole = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-        return PatchSource.of(*(x.to(self.device) for x in whole), radius=r)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`siamese_from_state` builds the detector again."""

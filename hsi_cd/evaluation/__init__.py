@@ -1,10 +1,8 @@
-"""Judging: confusion counts, scores, baselines, the result of a run, its table and its figure.
+"""Judging: confusion counts, scores, baselines, intervals, significance, and the result of a run.
 
 Stands on :mod:`hsi_cd.scene` alone. Every number comes from integer counts over labelled pixels, so the counts
-of row bands, windows or processes add up to the counts of the scene.
-
-The figure lives in :mod:`hsi_cd.evaluation.figures` and is not imported here: it loads matplotlib, which
-counting pixels does not need.
+of row bands, windows or processes add up to the counts of the scene. Tables, figures and pages are made of it in
+:mod:`hsi_cd.reporting`.
 """
 
 from hsi_cd.evaluation.baselines import Baselines, coordinate_floor, majority_counts, measure_baselines
@@ -16,12 +14,9 @@ from hsi_cd.evaluation.continuous import (
     roc_auc,
 )
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
-from hsi_cd.evaluation.formats import results_table
-from hsi_cd.evaluation.images import class_image, error_image, false_colour, stretch_limits
 from hsi_cd.evaluation.intervals import bootstrap_pixels, bootstrap_seeds, mean_std
 from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
 from hsi_cd.evaluation.result import ClassCounts, RunResult
-from hsi_cd.evaluation.runs import find_runs, read_result
 from hsi_cd.evaluation.scores import (
     SCORE_NAMES,
     UndefinedScoreWarning,
@@ -37,12 +32,10 @@ from hsi_cd.evaluation.scores import (
     recall,
 )
 from hsi_cd.evaluation.significance import compare_maps, holm, mcnemar
-from hsi_cd.evaluation.tables import SCORE_TITLES, confusion_table, score_table
 
 __all__ = [
     "NO_DATA",
     "SCORE_NAMES",
-    "SCORE_TITLES",
     "Baselines",
     "ClassCounts",
     "ConfusionCounts",
@@ -54,16 +47,11 @@ __all__ = [
     "average_precision",
     "bootstrap_pixels",
     "bootstrap_seeds",
-    "class_image",
     "compare_maps",
-    "confusion_table",
     "coordinate_floor",
     "count_confusion",
-    "error_image",
     "expected_calibration_error",
     "f1",
-    "false_colour",
-    "find_runs",
     "holm",
     "iou",
     "judge_map",
@@ -76,12 +64,8 @@ __all__ = [
     "overall_accuracy",
     "per_class_accuracy",
     "precision",
-    "read_result",
     "recall",
     "reliability_curve",
-    "results_table",
     "roc_auc",
-    "score_table",
     "scores_elsewhere",
-    "stretch_limits",
 ]

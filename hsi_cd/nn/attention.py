@@ -18,9 +18,9 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
 from hsi_cd.nn.local_attention import local_attention
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.patch_attention import mean_of_alike
 from hsi_cd.nn.pointwise import PointwiseConv
-from hsi_cd.nn.windows import crop
 
 MASKED = -1e4  # a logit of keys without data; finite, so that a window without data still gives numbers
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from hsi_cd.nn.attention import MASKED
 from hsi_cd.nn.local_attention import dilated_attention
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.pointwise import PointwiseConv
 from hsi_cd.nn.pooling import local_mean
-from hsi_cd.nn.windows import crop
 
 
 class SpatialAttention(nn.Module):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.pointwise import PointwiseConv
 from hsi_cd.nn.pooling import local_max, local_mean
-from hsi_cd.nn.windows import crop
 
 _SPATIAL = 7  # side of CBAM's spatial convolution, as in the paper
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from hsi_cd.nn.windows import windows
+from hsi_cd.nn.neighbourhoods import windows
 
 _OUTSIDE = -torch.inf  # of keys outside the window: even beside a window without data no softmax may see them
 _BLOCK = 4  # queries are answered in blocks of 4 x 4, which share the keys around them

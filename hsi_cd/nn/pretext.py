@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.pointwise import PointwiseConv
-from hsi_cd.nn.windows import crop
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hsi_cd.nn.neighbourhoods import crop, windows
 from hsi_cd.nn.pointwise import PointwiseConv
-from hsi_cd.nn.windows import crop, windows
 
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
 """Where a ResNet may end; each stage halves the resolution once more (conv1 to 1/2, layer4 to 1/32)."""

@@ -7,8 +7,8 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
 from hsi_cd.nn.local_attention import local_attention
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.pointwise import PointwiseConv
-from hsi_cd.nn.windows import crop
 
 _TOKENS = 8  # groups of neighbouring bands
 

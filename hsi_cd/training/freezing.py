@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hsi_cd.config import FreezeConfig
 from hsi_cd.errors import ConfigError
-from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.nn.siamese_network import Ensemble
 
 
 def parameter_groups(member: nn.Module) -> list[str]:

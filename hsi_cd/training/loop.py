@@ -24,18 +24,18 @@ from hsi_cd.config import FreezeConfig, TrainConfig
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.losses import smooth_labels
-from hsi_cd.prepare.augment import draw_variation
-from hsi_cd.prepare.disturbances import disturb
-from hsi_cd.prepare.patches import PatchSource
 from hsi_cd.prepare.splits import stratified_folds
+from hsi_cd.runtime.seeding import random_state, restore_random_state
+from hsi_cd.runtime.signals import Stop
+from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED
+from hsi_cd.training.augmentation import draw_variation
 from hsi_cd.training.batches import Batches, make_batches
-from hsi_cd.training.distributed import ALONE, Team
+from hsi_cd.training.disturbances import disturb
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
-from hsi_cd.training.preemption import Stop
-from hsi_cd.training.seeding import random_state, restore_random_state
+from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.self_training import CertainPixels
 from hsi_cd.training.tracking import Tracker
 from hsi_cd.training.validation import dense_probability, validate

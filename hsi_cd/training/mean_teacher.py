@@ -20,10 +20,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hsi_cd.config import TrainConfig
 from hsi_cd.errors import LabelError
-from hsi_cd.nn.siamese import Ensemble, SiameseNetwork
-from hsi_cd.prepare.augment import draw_variation
-from hsi_cd.prepare.disturbances import disturb
-from hsi_cd.prepare.patches import PatchSource
+from hsi_cd.nn.siamese_network import Ensemble, SiameseNetwork
+from hsi_cd.training.augmentation import draw_variation
+from hsi_cd.training.disturbances import disturb
+from hsi_cd.training.patches import PatchSource
 
 
 def consistency(student: Tensor, teacher: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hsi_cd.config import TrainConfig
 from hsi_cd.nn.losses import LOSSES, Loss
 from hsi_cd.nn.schedules import Length, Schedule, build_schedule
-from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.nn.siamese_network import Ensemble
 
 
 def build_loss(config: TrainConfig, *, changed: int, unchanged: int) -> Loss:

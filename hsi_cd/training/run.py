@@ -15,25 +15,27 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.config import RunConfig
+from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
-from hsi_cd.evaluation import RunResult, false_colour, judge_map, scores_elsewhere, stretch_limits
-from hsi_cd.evaluation.figures import panel_figure, save_figure
-from hsi_cd.evaluation.runs import PROVENANCE
-from hsi_cd.inference.predict import write_maps
+from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
+from hsi_cd.inference.mapping import write_maps
 from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz
-from hsi_cd.io.splits import read_split, write_split
-from hsi_cd.prepare.bands import choose_bands
+from hsi_cd.io.split_files import read_split, write_split
+from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.prepare.splits import leak_share, make_split, near_training
 from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
+from hsi_cd.reporting.figures import panel_figure, save_figure
+from hsi_cd.reporting.images import false_colour, stretch_limits
+from hsi_cd.runs.folder import PROVENANCE
+from hsi_cd.runs.making import check_folder, make_folder, unmake_folder
+from hsi_cd.runs.recording import recording, versions
+from hsi_cd.runtime.device import choose_device, hardware, machine
+from hsi_cd.runtime.seeding import seed_everything
+from hsi_cd.runtime.signals import Stop
+from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.checkpoint import file_hash, load_checkpoint
-from hsi_cd.training.distributed import ALONE, Team
-from hsi_cd.training.learn import check_taught, learn
-from hsi_cd.training.preemption import Stop
-from hsi_cd.training.provenance import recording, versions
-from hsi_cd.training.run_folder import check_folder, hardware, make_folder, unmake_folder
-from hsi_cd.training.seeding import choose_device, seed_everything
+from hsi_cd.training.fitting import check_taught, learn
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ def run_training(
             remove_drafts(folder)
         else:
             make_folder(folder, config)
-    with recording(folder / PROVENANCE, command) if team.leads else nullcontext():
+    with recording(folder / PROVENANCE, command, machine=machine()) if team.leads else nullcontext():
         if team.leads:
             _keep_split(folder / "split.npz", split, resume=resume)
         return _learn_map_judge(

@@ -16,8 +16,8 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.summary import hparams
 from torch import Tensor, nn
 
-from hsi_cd.evaluation.images import error_image
 from hsi_cd.io import write_text
+from hsi_cd.reporting.images import error_image
 from hsi_cd.training.graph import network_graph
 
 CURVES = ("loss/train", "loss/val", "kappa/val", "lr")

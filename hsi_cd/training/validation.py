@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.siamese import Calibration
 from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
-from hsi_cd.nn.siamese import Ensemble
-from hsi_cd.prepare.patches import PatchSource
+from hsi_cd.nn.siamese_network import Ensemble
+from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
-from hsi_cd.training.distributed import ALONE, Team
+from hsi_cd.training.patches import PatchSource
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from hsi_cd.detectors.checkpoint import read_tensors
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.nn.resnet import STAGES, ResNet, adapt_bands
-from hsi_cd.nn.siamese import Ensemble
-from hsi_cd.training.checkpoint import read_tensors
+from hsi_cd.nn.siamese_network import Ensemble
 
 log = logging.getLogger(__name__)
 

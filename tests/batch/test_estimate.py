@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hsi_cd.batch.estimate import Estimate, estimate, in_words, known_times, total_seconds
 from hsi_cd.batch.jobs import PredictJob, TrainJob
 from hsi_cd.evaluation import ConfusionCounts, RunResult
-from hsi_cd.evaluation.provenance import Provenance, Session
 from hsi_cd.evaluation.result import ClassCounts
+from hsi_cd.runs.provenance import Provenance, Session
 
 
 def leave(

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from hsi_cd.datasets.simulate import SimulationOptions
-from hsi_cd.datasets.simulation_files import write_pair
-from hsi_cd.evaluation.runs import read_provenance
+from hsi_cd.datasets.simulated.simulation import SimulationOptions
+from hsi_cd.datasets.simulated.simulation_files import write_pair
+from hsi_cd.runs.folder import read_provenance
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import scipy.io
 import torch
 from affine import Affine
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.raster import quiet_georeference
 
 Change = Callable[[np.ndarray], np.ndarray]

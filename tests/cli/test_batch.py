@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hsi_cd.batch import runner
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io import read_map
 
 Capture = pytest.CaptureFixture[str]

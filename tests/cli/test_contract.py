@@ -16,7 +16,7 @@ import rasterio.warp
 from affine import Affine
 from scipy import ndimage
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.raster import quiet_georeference
 
 

@@ -11,9 +11,9 @@ import rasterio
 import scipy.io
 import sklearn.metrics
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.raster import quiet_georeference
-from hsi_cd.io.splits import read_split
+from hsi_cd.io.split_files import read_split
 
 
 def write_band(path: Path, values: np.ndarray) -> Path:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.inspect import Part, blocks_of, summarise
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, cube_from_array

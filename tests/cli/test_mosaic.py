@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import scipy.io
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.raster import quiet_georeference
 
 Capture = pytest.CaptureFixture[str]

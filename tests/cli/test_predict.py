@@ -13,12 +13,12 @@ import sklearn.metrics
 import torch
 
 from hsi_cd import __version__
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.detectors.checkpoint import file_hash, load_detector
 from hsi_cd.inference import score_scene
 from hsi_cd.io import COLOURS, open_cube
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import ScenePair
-from hsi_cd.training.checkpoint import file_hash, load_detector
 
 
 def read_band(path: Path) -> np.ndarray:

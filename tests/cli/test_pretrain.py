@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from hsi_cd.config import read_config_file
-from hsi_cd.datasets.simulation_files import PairFiles
-from hsi_cd.training.checkpoint import load_checkpoint
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.detectors.checkpoint import load_checkpoint
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ["--set", "model.members=2", "--set", "pretrain.epochs=2", "--set", "pretrain.pixels=256"]

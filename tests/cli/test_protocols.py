@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn import metrics
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 
 Capture = pytest.CaptureFixture[str]
 Train = Callable[..., Path]

@@ -9,7 +9,7 @@ import rasterio
 from click.testing import CliRunner
 
 from hsi_cd.cli.simulate import simulate
-from hsi_cd.datasets.simulate import SimulationOptions
+from hsi_cd.datasets.simulated.simulation import SimulationOptions
 from hsi_cd.errors import ConfigError, OutputError
 
 TINY = ["--rows", "20", "--cols", "16", "--bands", "6"]

@@ -18,14 +18,15 @@ from rasterio.crs import CRS
 from hsi_cd.cli.figure import figure
 from hsi_cd.cli.report import report
 from hsi_cd.cli.table import COSTS, table
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.errors import HsiCdError
-from hsi_cd.evaluation import judge_map, read_result
-from hsi_cd.evaluation.cells import COST_TITLES
-from hsi_cd.evaluation.formats import FORMATS
+from hsi_cd.evaluation import judge_map
 from hsi_cd.io import map_writers, write_json, write_npz
-from hsi_cd.io.splits import write_split
+from hsi_cd.io.split_files import write_split
 from hsi_cd.prepare.splits import make_split
+from hsi_cd.reporting.cells import COST_TITLES
+from hsi_cd.reporting.formats import FORMATS
+from hsi_cd.runs.folder import read_result
 from hsi_cd.scene import Grid, Labels
 
 SHAPE = (40, 50)

@@ -18,9 +18,9 @@ from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from hsi_cd import __version__
 from hsi_cd.config import read_config_file, resolve, to_yaml
-from hsi_cd.datasets.simulation_files import PairFiles
-from hsi_cd.io.splits import read_split
-from hsi_cd.training.checkpoint import load_checkpoint
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.detectors.checkpoint import load_checkpoint
+from hsi_cd.io.split_files import read_split
 
 
 def read_band(path: Path) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hsi_cd.datasets.materials import MATERIALS_RANGE, Material, make_materials
+from hsi_cd.datasets.simulated.materials import MATERIALS_RANGE, Material, make_materials
 from hsi_cd.errors import ConfigError
 
 WAVELENGTHS = np.linspace(400, 2500, 211)

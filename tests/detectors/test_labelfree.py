@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsi_cd.datasets import open_dataset
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.difference import fit_cva
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.evaluation import roc_auc

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from hsi_cd.config import resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.methods import METHODS
 from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import CheckpointError, ConfigError, LabelError, UnknownNameError
 from hsi_cd.inference import score_scene
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import ScenePair, cube_from_array
+from hsi_cd.training.patches import scene_patches
 
 ROWS, COLS = 37, 29
 FITTED = [name for name, method in METHODS.items() if method.fit is not None]
@@ -189,13 +190,13 @@ def test_what_the_other_date_holds_there_enters_no_statistics(name: str) -> None
 def test_the_network_sees_the_same_however_a_pixel_is_lost(clip: float) -> None:
     config = resolve([("test", {"model": {"members": 1}, "prepare": {"clip_percent": clip}})])
     detector, valid = fit_siamese(spoilt("nodata"), config)
-    patches = detector.patches(spoilt("nodata"))
+    patches = scene_patches(detector, spoilt("nodata"))
     assert sorted(map(tuple, np.argwhere(~valid))) == sorted(LOST)
     for kind in ("zero", "saturated", "one band"):
         again, still = fit_siamese(spoilt(kind), config)
         np.testing.assert_array_equal(still, valid)
         assert again.shift == detector.shift
-        seen = again.patches(spoilt(kind))
+        seen = scene_patches(again, spoilt(kind))
         for name in ("t1", "t2", "valid"):
             assert torch.equal(getattr(seen, name), getattr(patches, name))
     a, b = (fit_siamese(spoilt("nodata", other_date=value), config)[0] for value in (3000, 40000))

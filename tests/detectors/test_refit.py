@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hsi_cd.config import resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.difference import fit_cva
 from hsi_cd.detectors.refit import refit_statistics
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector, fit_siamese, siamese_from_state

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi_cd.config import RunConfig, resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import BandError, CheckpointError
 from hsi_cd.inference import score_scene
-from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.scene import Bands, ScenePair, cube_from_array
+from hsi_cd.training.patches import scene_patches
 
 SHIFTS = [(0.0, 0.0), (0.3, -0.6), (-1.2, 0.0), (1.0, -1.0)]
 SMALL = {
@@ -164,7 +165,7 @@ def test_one_member_has_no_uncertainty(dates) -> None:
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_patches_for_training_are_those_that_are_scored(detector, dates, shift) -> None:
     moved = replace(detector, shift=shift)
-    source = moved.patches(as_pair(dates))
+    source = scene_patches(moved, as_pair(dates))
     assert source.shape == (26, 23)
     first, second, valid = source.cut(torch.arange(26 * 23))
     with torch.inference_mode():

@@ -11,17 +11,17 @@ import pytest
 @pytest.mark.parametrize(
     ("module", "functions"),
     [
-        ("counts", 1),
-        ("scores", 10),
-        ("continuous", 4),
-        ("baselines", 2),
-        ("intervals", 3),
-        ("significance", 2),
-        ("captions", 1),
+        ("hsi_cd.evaluation.counts", 1),
+        ("hsi_cd.evaluation.scores", 10),
+        ("hsi_cd.evaluation.continuous", 4),
+        ("hsi_cd.evaluation.baselines", 2),
+        ("hsi_cd.evaluation.intervals", 3),
+        ("hsi_cd.evaluation.significance", 2),
+        ("hsi_cd.reporting.captions", 1),
     ],
 )
 def test_examples(module, functions):
-    loaded = importlib.import_module(f"hsi_cd.evaluation.{module}")
+    loaded = importlib.import_module(module)
     with_examples = [test for test in doctest.DocTestFinder().find(loaded) if test.examples]
     assert len(with_examples) == functions
     outcome = doctest.testmod(loaded)

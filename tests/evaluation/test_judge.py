@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hsi_cd.errors import GridError
-from hsi_cd.evaluation import ClassCounts, RunResult, judge_map, score_table
+from hsi_cd.evaluation import ClassCounts, RunResult, judge_map
+from hsi_cd.reporting.tables import score_table
 from hsi_cd.scene import Labels, Split
 
 TRUTH = Labels(np.array([[0, 0, 1, 1], [0, 255, 1, 1]], np.uint8))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, recall_score, roc_auc_score
 
-from hsi_cd.evaluation import RunResult, judge_map, score_table, scores_elsewhere
+from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
+from hsi_cd.reporting.tables import score_table
 from hsi_cd.scene import UNLABELLED, Labels
 
 SHAPE = (12, 9)

@@ -21,7 +21,7 @@ from rasterio.crs import CRS
 from hsi_cd import __version__
 from hsi_cd.errors import BandError, CheckpointError, OutputError
 from hsi_cd.inference import change_map, score_rows, score_scene
-from hsi_cd.inference.predict import write_maps
+from hsi_cd.inference.mapping import write_maps
 from hsi_cd.inference.scoring import rows_per_band
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, cube_from_array
@@ -282,7 +282,7 @@ def test_a_region_over_all_row_bands_is_one(tmp_path: Path, monkeypatch: pytest.
     t2[:, 20, 9] = 45  # a second region, of 5 x 5 pixels
     place = Grid(rows, cols, UTM, PLACE)
     pair = ScenePair(*(cube_from_array(values, grid=place) for values in (t1, t2)))
-    monkeypatch.setattr("hsi_cd.inference.predict.score_rows", partial(score_rows, rows=7))
+    monkeypatch.setattr("hsi_cd.inference.mapping.score_rows", partial(score_rows, rows=7))
     paths = {"change": tmp_path / "change.tif", "vector": tmp_path / "regions.gpkg"}
     write_maps(MeanDifference(), pair, **paths, threshold=1.5, min_area=30_000)
     fields = pyogrio.raw.read(paths["vector"])[3]

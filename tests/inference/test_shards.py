@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 from rasterio.rpc import RPC
 
 from hsi_cd.errors import FormatError, GridError, HsiCdError, OutputError, ShardError
-from hsi_cd.inference.predict import write_maps
+from hsi_cd.inference.mapping import write_maps
 from hsi_cd.io import join_shards, read_shards
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Grid, ScenePair, Shard, cube_from_array

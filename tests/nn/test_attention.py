@@ -10,7 +10,7 @@ from hsi_cd.nn.blocks import ATTENTIONS, AttentionOptions
 from hsi_cd.nn.channel_attention import CBAM, ChannelAttention
 from hsi_cd.nn.cost import PeakMemory
 from hsi_cd.nn.local_attention import dilated_attention, local_attention
-from hsi_cd.nn.windows import crop
+from hsi_cd.nn.neighbourhoods import crop
 
 size = st.integers(1, 19)
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from hsi_cd.config import RunConfig, resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import BandError, CheckpointError, MissingInputError
 from hsi_cd.scene import Bands, Cube, ScenePair, cube_from_array
-from hsi_cd.training.encoders import backbones, save_encoders, use_encoders
+from hsi_cd.training.pretrain.encoders import backbones, save_encoders, use_encoders
 
 
 def scene(*, seed: int = 0, bands: int = 16, waves: float = 0.0) -> ScenePair:

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from hsi_cd.config import RunConfig, read_config_file, resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import OutputError
+from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.graph import network_graph
 from hsi_cd.training.loop import Progress, train
-from hsi_cd.training.seeding import seed_everything
+from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.tracking import Tracker
 
 QUICK: dict[str, Any] = {
@@ -91,7 +92,7 @@ def run(
     try:
         progress = train(
             detector,
-            detector.patches(pair),
+            scene_patches(detector, pair),
             pixels,
             target,
             config.train,
@@ -310,7 +311,7 @@ def test_a_contrastive_network_learns_to_tell_change_by_its_distance(
     )
     _, untaught = run(scene, configured({"head": "distance"}, epochs=1, lr=1e-9), tmp_path / "before", Saved())
     _, detector = run(scene, config, tmp_path / "after", Saved())
-    inputs = detector.patches(pair).cut(torch.from_numpy(pixels))
+    inputs = scene_patches(detector, pair).cut(torch.from_numpy(pixels))
     with torch.inference_mode():
         for network in (untaught.network.eval(), detector.network.eval()):
             d = torch.stack([m(*inputs, distance=True)[:, 0, 0, 0] for m in network.members]).mean(0).numpy()

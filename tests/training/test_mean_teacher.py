@@ -13,13 +13,14 @@ import torch
 from torch import nn
 
 from hsi_cd.config import RunConfig, resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
+from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import LabelError
-from hsi_cd.nn.windows import crop
+from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.scene import ScenePair, cube_from_array
-from hsi_cd.training.checkpoint import load_checkpoint
 from hsi_cd.training.mean_teacher import MeanTeacher, consistency, pseudo_labels, ramp_up
+from hsi_cd.training.patches import scene_patches
 from tests.training.test_resume import assert_same_end, resume, saved_times, tensors, wait_for
 
 KINDS = ("mean_teacher", "pseudo_label")
@@ -95,7 +96,7 @@ def teach(
 ) -> MeanTeacher:
     return MeanTeacher(
         detector.network,
-        detector.patches(scene),
+        scene_patches(detector, scene),
         np.array(labelled, dtype=np.int64),
         config.train,
         steps=100,
@@ -144,7 +145,7 @@ def test_labelled_pixels_and_pixels_without_data_are_not_drawn(scene: ScenePair)
     values[:, 10:14] = np.nan
     holes = ScenePair(cube_from_array(values), scene.t2)
     seen: list[torch.Tensor] = []
-    source = detector.patches(holes)
+    source = scene_patches(detector, holes)
     labelled = np.arange(40 * 4, dtype=np.int64)  # the first rows
     detector.network.members = nn.ModuleList([Recorder(seen)])
     teacher = MeanTeacher(
@@ -171,7 +172,7 @@ def test_the_draws_of_the_labels_are_left_as_they_are(scene: ScenePair) -> None:
     ours, theirs = np.random.default_rng(7), np.random.default_rng(7)
     teacher = MeanTeacher(
         detector.network,
-        detector.patches(scene),
+        scene_patches(detector, scene),
         np.empty(0, np.int64),
         config.train,
         steps=10,

@@ -11,7 +11,7 @@ from hsi_cd.config import ModelConfig, TrainConfig, resolve
 from hsi_cd.detectors.siamese import build_network
 from hsi_cd.nn.losses import binary_cross_entropy
 from hsi_cd.nn.schedules import Length
-from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 
 CPU = torch.device("cpu")

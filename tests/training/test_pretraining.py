@@ -17,9 +17,10 @@ from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import EXIT_REQUEUE
 from hsi_cd.nn.pretext import TASKS, Reconstruction
 from hsi_cd.scene import ScenePair, cube_from_array
-from hsi_cd.training.encoders import backbones
-from hsi_cd.training.pretraining import CURVES, build_tasks, run_pretraining
-from hsi_cd.training.pretraining_loop import both_dates, judge
+from hsi_cd.training.patches import scene_patches
+from hsi_cd.training.pretrain.encoders import backbones
+from hsi_cd.training.pretrain.pretraining import CURVES, build_tasks, run_pretraining
+from hsi_cd.training.pretrain.pretraining_loop import both_dates, judge
 from tests.training.test_resume import asked_at_step, saved_times, tensors, wait_for
 
 QUICK = {
@@ -89,7 +90,7 @@ class Mean(torch.nn.Module):
 
 def test_telling_the_mean_explains_nothing_and_telling_all_explains_all() -> None:
     detector, _ = fit_siamese(low_rank_scene(), configuration(prepare__registration=False))
-    source = detector.patches(low_rank_scene(), radius=0)
+    source = scene_patches(detector, low_rank_scene(), radius=0)
     pixels = torch.arange(64 * 48)
     mean = (torch.cat([source.t1, source.t2], dim=2)).mean(dim=(1, 2))[None, :, None, None]
     found = judge(torch.nn.ModuleList([Mean(mean)]), source, pixels)
@@ -109,7 +110,7 @@ def test_every_backbone_can_be_taught(kind: str, task: str) -> None:
     tasks = build_tasks(detector, config.pretrain)
     (encoder,) = backbones(detector)
     half = tasks[0].patch // 2 + int(encoder.radius)  # type: ignore[arg-type, operator]
-    source = detector.patches(low_rank_scene(rows=20, cols=20), radius=half)
+    source = scene_patches(detector, low_rank_scene(rows=20, cols=20), radius=half)
     told = tasks[0](*both_dates(source, torch.arange(6)), generator=torch.Generator())
     told.loss.backward()
     assert torch.isfinite(told.loss)

@@ -19,11 +19,11 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from threadpoolctl import threadpool_limits
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.errors import EXIT_REQUEUE
-from hsi_cd.evaluation.runs import read_provenance
 from hsi_cd.io import read_map
-from hsi_cd.training.checkpoint import load_checkpoint
+from hsi_cd.runs.folder import read_provenance
 
 Capture = pytest.CaptureFixture[str]
 

@@ -13,13 +13,13 @@ import torch
 
 import hsi_cd.training.run as run_module
 from hsi_cd.config import RunConfig, parse_assignment, resolve
-from hsi_cd.datasets.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.errors import BandError, LabelError, OutputError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.io import open_cube, read_labels, read_map
-from hsi_cd.io.splits import read_split
+from hsi_cd.io.split_files import read_split
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Cube, Labels, ScenePair
-from hsi_cd.training.checkpoint import load_checkpoint
 from hsi_cd.training.run import run_training
 
 Train = Callable[..., RunResult]

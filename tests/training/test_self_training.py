@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from hsi_cd.config import resolve
-from hsi_cd.datasets.simulate import SimulationOptions, simulate_pair
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.errors import LabelError
 from hsi_cd.inference import score_scene
+from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.scene import ScenePair, cube_from_array
-from hsi_cd.training.learn import learn
-from hsi_cd.training.seeding import seed_everything
+from hsi_cd.training.fitting import learn
 from hsi_cd.training.self_training import (
     CertainPixels,
     certain_pixels,

@@ -18,7 +18,7 @@ from hsi_cd.config import resolve
 from hsi_cd.detectors.siamese import build_network
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.nn.resnet import STAGES
-from hsi_cd.nn.siamese import Ensemble
+from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.training.weight_files import load_resnet_weights
 
 LAYERS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}

@@ -1,0 +1,174 @@
+"""From files and assignments to a run's configuration: layers, later ones winning, every mistake in one line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hsi_cd.config.run_config import RunConfig
+from hsi_cd.errors import ConfigError, MissingInputError
+
+
+def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
+    """The configuration that results from ``layers`` of (where it comes from, nested keys), later ones winning.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest right one) or a value that is not allowed.
+    """
+    merged: dict[str, Any] = {}
+    for source, layer in layers:
+        # Whether settings fit together shows when all are there: another layer may bring what this one needs.
+        _refuse(source, [problem for problem in _problems(layer) if problem["type"] != "value_error"])
+        merged = _merge(merged, layer)
+    _refuse("configuration", _problems(merged))
+    return RunConfig.model_validate(_numbers(merged))
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The nested keys of a YAML file.
+
+    Raises:
+        MissingInputError: there is no such file.
+        ConfigError: it is not YAML, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise MissingInputError(f"config {path} is not a file: give the path of a YAML file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"config {path} is not text: expected a YAML file") from None
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none, as 2001-99-99
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"config {path} is not valid YAML{where}: check indentation and quotes") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path} holds a {type(content).__name__}: expected keys as in configs/default.yaml"
+        )
+    return content
+
+
+def dataset_config(name: str) -> dict[str, Any]:
+    """The settings that a catalogue scene needs beside the defaults: ``configs/NAME.yaml`` where there is one."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "configs", package.parent / "configs"):
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return read_config_file(path)
+    return {}
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``train.epochs=50`` as nested keys; the value is read as YAML.
+
+    Of a key of several parts the first may be left out where the rest says which it is: ``backbone.width=32``.
+
+    Raises:
+        ConfigError: there is no ``=``, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: expected key=value, as --set train.epochs=50")
+    try:
+        nested = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):
+        raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
+    for part in reversed(whole_key(key.strip()).split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def whole_key(key: str) -> str:
+    """A key with its first part, where that was left out and the rest says which it is; others as given."""
+    if "." not in key or key.split(".")[0] in RunConfig.model_fields:
+        return key
+    ending = [full for full in _all_keys() if full.endswith(f".{key}")]
+    return ending[0] if len(ending) == 1 else key
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _problems(values: Mapping[str, Any]) -> list[Any]:
+    """What is wrong with a configuration, as pydantic tells it."""
+    try:
+        RunConfig.model_validate(_numbers(values))
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
+
+
+def _numbers(value: Any) -> Any:
+    """YAML reads ``3e-3`` as text, because of the missing dot; take such text for the number it is."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
+
+
+def _refuse(source: str, problems: list[Any]) -> None:
+    if problems:
+        raise ConfigError(f"{source}: {_describe(problems[0])}")
+
+
+def _describe(problem: Any) -> str:
+    """One line for what is wrong: the key, what was found, what is allowed."""
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_of(path[:-1])
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.4)
+        elsewhere = [full for full in _all_keys() if full.rsplit(".", 1)[-1] == path[-1]]
+        elsewhere.sort(key=lambda full: not full.startswith(path[0] + "."))
+        nearest = elsewhere[0] if elsewhere else ".".join([*path[:-1], near[0]]) if near else None
+        hint = f"did you mean {nearest}?" if nearest else f"known here are {', '.join(known)}"
+        return f"unknown key {key}: {hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem.get("input")
+    shown = "" if problem["type"] == "value_error" or isinstance(found, dict) else f" is {found!r}"
+    if problem["type"] == "literal_error":
+        names = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        near = difflib.get_close_matches(str(found), names, n=1)
+        message = f"did you mean {near[0]}? {message}" if near else message
+    return f"{key}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _keys_of(path: list[str]) -> list[str]:
+    model: Any = RunConfig
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _all_keys(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += _all_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys

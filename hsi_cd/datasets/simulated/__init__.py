@@ -1,0 +1,1 @@
+"""A scene pair with known truth, from formulas alone."""

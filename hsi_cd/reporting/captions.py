@@ -1,0 +1,76 @@
+"""What a table says of its numbers: protocol, scope, seeds, and what stands beside the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hsi_cd.evaluation.result import ClassCounts, RunResult
+
+PLUS_MINUS = "±"
+
+
+def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interval: str | None, ddof: int) -> str:
+    """Sentences for results of one protocol; see :func:`hsi_cd.reporting.comparison.compare_results`.
+
+    Args:
+        results: the results, of one protocol and scope.
+        percent: titles of the scores in %.
+        interval: None, ``pixels`` or ``seeds``.
+        ddof: of the standard deviation.
+    """
+    first = results[0]
+    parts = [f"Protocol {first.protocol}, scored on {first.scope} pixels{_trained(results)}."]
+    by_cell: dict[tuple[str, str], list[int | None]] = {}
+    for result in results:
+        by_cell.setdefault((result.method, result.dataset), []).append(result.seed)
+    several = any(len(seeds) > 1 for seeds in by_cell.values())
+    what = {
+        None: f"Mean {PLUS_MINUS} standard deviation (ddof = {ddof})" if several else "One run each",
+        "pixels": "Mean and 95 % bootstrap interval over test pixels, taken as independent",
+        "seeds": "Mean and 95 % bootstrap interval of the mean over seeds" if several else "One run each",
+    }[interval]
+    common = max((tuple(seeds) for seeds in by_cell.values()), key=len)
+    parts.append(f"{what}, {seeds_in_words(common)}.")
+    others = [
+        f"{method} on {dataset}: {seeds_in_words(seeds)}"
+        for (method, dataset), seeds in by_cell.items()
+        if set(seeds) != set(common)
+    ]
+    if others:
+        parts.append(f"Other seeds: {'; '.join(others)}.")
+    if percent:
+        parts.append(f"{', '.join(percent)} in %.")
+    return " ".join(parts)
+
+
+def seeds_in_words(seeds: Iterable[int | None]) -> str:
+    """Seeds as ``seeds 0-4, 7``.
+
+    Example:
+        >>> seeds_in_words([3, 0, 1, 2, 7])
+        'seeds 0-3, 7'
+    """
+    known = sorted({seed for seed in seeds if seed is not None})
+    if not known:
+        return "no seed"
+    spans: list[list[int]] = []
+    for seed in known:
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    words = [str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}-{b}" for a, b in spans]
+    return ("seed " if len(known) == 1 else "seeds ") + ", ".join(words)
+
+
+def _trained(results: Sequence[RunResult]) -> str:
+    """How many pixels taught, where it is the same in every run of a scene."""
+    by_dataset: dict[str, set[ClassCounts | None]] = {}
+    for result in results:
+        by_dataset.setdefault(result.dataset, set()).add(result.train)
+    told = [
+        f"{counts.unchanged:,} + {counts.changed:,}" + (f" ({name})" if len(by_dataset) > 1 else "")
+        for name, found in by_dataset.items()
+        if len(found) == 1 and (counts := next(iter(found))) is not None
+    ]
+    return f"; trained on unchanged + changed pixels {', '.join(told)}" if told else ""

@@ -1,0 +1,169 @@
+"""Results of many runs as tables of cells: which run stands where, which cell is best. Formats are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from hsi_cd.errors import ConfigError
+from hsi_cd.evaluation.result import RunResult
+from hsi_cd.reporting.captions import make_caption
+from hsi_cd.reporting.cells import FLOOR, MAJORITY, Cell, Runs, find_measures
+
+LAYOUTS: Mapping[str, tuple[str, ...]] = {"method": ("dataset", "score"), "dataset": ("method", "score")}
+"""What may stand in the columns, by what stands in the rows."""
+
+
+def compare_results(
+    results: Sequence[RunResult],
+    *,
+    rows: str = "method",
+    columns: str = "dataset",
+    scores: Sequence[str] = ("oa", "kappa", "f1"),
+    percent: Collection[str] = ("oa",),
+    costs: Sequence[str] = (),
+    baselines: bool = True,
+    interval: str | None = None,
+    ddof: int = 1,
+) -> tuple[Table, ...]:
+    """Lay out results of many runs, averaged over seeds.
+
+    The best and second best method of each dataset and score are ranked as printed: cells that look the same rank
+    the same, and a single method is not ranked.
+
+    Args:
+        results: results of runs under one protocol; methods and datasets keep the order in which they come.
+        rows: ``method`` or ``dataset``.
+        columns: the other of the two, with every score beneath each: one table; or ``score``: one table for each
+            dataset (rows of methods), or each method (rows of datasets).
+        scores: names of scores.
+        percent: those of them that are printed in %.
+        costs: names of :data:`COST_TITLES` to follow the scores.
+        baselines: whether the coordinate floor and the majority class stand below rows of methods.
+        interval: what is printed beside the mean: its standard deviation over seeds (None), or its 95 % bootstrap
+            interval over test ``pixels`` or over ``seeds``.
+        ddof: of the standard deviation.
+
+    Returns:
+        The tables; None cells are missing runs.
+
+    Raises:
+        ConfigError: there is no result, the layout does not exist, protocols, scopes or training pixels differ, or
+            a run is given twice.
+        UnknownNameError: there is no such score or cost.
+    """
+    if columns not in LAYOUTS.get(rows, ()):
+        known = "; ".join(f"rows {name}: columns {' or '.join(below)}" for name, below in LAYOUTS.items())
+        raise ConfigError(f"rows {rows} and columns {columns}: there is no such table; choose {known}")
+    if interval not in (None, "pixels", "seeds"):
+        raise ConfigError(f"interval over {interval!r}: choose pixels or seeds")
+    check_comparable(results)
+    measures = find_measures(results, scores, percent, costs)
+    runs = Runs(results, interval=interval, ddof=ddof)
+    in_percent = [measure.short for measure in measures if measure.percent]
+
+    extra = [FLOOR, MAJORITY] if baselines and rows == "method" and runs.has_baselines(measures) else []
+    if columns == "score":
+        titles, labels = (runs.datasets, runs.methods) if rows == "method" else (runs.methods, runs.datasets)
+        groups: list[tuple[str, ...]] = [("",)] * len(titles)
+    else:
+        titles, labels = [""], runs.methods if rows == "method" else runs.datasets
+        groups = [tuple(runs.datasets if rows == "method" else runs.methods)]
+
+    tables = []
+    for title, group in zip(titles, groups, strict=True):
+        about = [result for result in results if title in ("", result.dataset, result.method)]
+        body = []
+        for label in [*labels, *extra]:
+            places = [(label, name or title) if rows == "method" else (name or title, label) for name in group]
+            cells = tuple(runs.cell(method, dataset, m) for method, dataset in places for m in measures)
+            body.append(Row(label, cells, apart=bool(extra) and label == FLOOR))
+        tables.append(
+            Table(
+                title=title,
+                caption=make_caption(about, percent=in_percent, interval=interval, ddof=ddof),
+                corner=rows.capitalize(),
+                groups=group,
+                columns=tuple(m.title for m in measures),
+                rows=tuple(body),
+                protocol=results[0].protocol,
+                scope=results[0].scope,
+            )
+        )
+    return tuple(tables)
+
+
+def check_comparable(results: Sequence[RunResult]) -> None:
+    """Refuse results that must not share a table.
+
+    Raises:
+        ConfigError: there is none, they are of several protocols or scopes, of several numbers of training pixels
+            for one scene, or one run is given twice.
+    """
+    if not results:
+        raise ConfigError("no result to put in a table: name run folders")
+    first = results[0]
+    seen: dict[tuple[str, str, int | None], RunResult] = {}
+    trained: dict[str, RunResult] = {}
+    for result in results:
+        if (result.protocol, result.scope) != (first.protocol, first.scope):
+            raise ConfigError(
+                f"{_name(first)} is of protocol {first.protocol} ({first.scope} pixels) but {_name(result)} of "
+                f"{result.protocol} ({result.scope} pixels): two protocols cannot share a table; make two"
+            )
+        key = (result.method, result.dataset, result.seed)
+        if key in seen:
+            raise ConfigError(f"{_name(result)} is given twice: give each method, dataset and seed once")
+        seen[key] = result
+        other = trained.setdefault(result.dataset, result)
+        if other.train is None:
+            trained[result.dataset] = result
+        # Blocks hold as many pixels as they happen to hold; a method without training has none to tell.
+        told = result.train is not None and other.train is not None and result.protocol != "P3"
+        if told and result.train != other.train:
+            raise ConfigError(
+                f"{_name(other)} was trained on {_trained(other)} pixels but {_name(result)} on "
+                f"{_trained(result)}: scores from other numbers of labels cannot share a table; make two"
+            )
+
+
+def _name(result: RunResult) -> str:
+    return f"{result.method} on {result.dataset}" + ("" if result.seed is None else f", seed {result.seed},")
+
+
+def _trained(result: RunResult) -> str:
+    return "no" if result.train is None else f"{result.train.unchanged} + {result.train.changed}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its label, its cells (None where there is no run), and whether a rule sets it apart from above."""
+
+    label: str
+    cells: tuple[Cell | None, ...]
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        title: the dataset or method it is about; empty for all of them.
+        caption: sentences that say how to read it, without the marks of the format.
+        corner: title of the first column.
+        groups: titles above the columns; every group has all of them.
+        columns: titles of the columns of one group.
+        rows: its rows.
+        protocol: the protocol of all of it.
+        scope: the pixels that judged.
+    """
+
+    title: str
+    caption: str
+    corner: str
+    groups: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    protocol: str
+    scope: str

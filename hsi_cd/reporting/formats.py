@@ -1,0 +1,256 @@
+"""Tables of results as LaTeX, Markdown, HTML, CSV and plain text."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import math
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hsi_cd.errors import unknown_name
+from hsi_cd.evaluation.result import RunResult
+from hsi_cd.reporting.captions import PLUS_MINUS
+from hsi_cd.reporting.cells import Cell
+from hsi_cd.reporting.comparison import Row, Table, compare_results
+from hsi_cd.reporting.tables import align
+
+_DASH = "\N{EN DASH}"
+
+
+def results_table(results: Sequence[RunResult], *, format: str = "text", **layout: Any) -> str:  # noqa: A002
+    r"""Results of many runs as a table to print: mean and standard deviation over seeds.
+
+    The best method of each dataset and score is bold and the second underlined (``*`` and ``'`` in plain text);
+    cells that look the same rank the same. A missing run is a dash. LaTeX takes ``booktabs``, compiles alone, and
+    can be put into a paper by ``\input``. CSV has one line per cell, in full precision.
+
+    Args:
+        results: results of runs under one protocol.
+        format: ``text``, ``markdown``, ``html``, ``csv`` or ``latex``.
+        layout: keywords of :func:`~hsi_cd.reporting.comparison.compare_results`: rows, columns, scores, percent,
+            costs, baselines, interval, ddof.
+
+    Returns:
+        The text, without a line break at its end.
+
+    Raises:
+        UnknownNameError: there is no such format, score or cost.
+        ConfigError: the results cannot share a table.
+    """
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    return FORMATS[format](compare_results(results, **layout))
+
+
+def latex(tables: Sequence[Table]) -> str:
+    r"""LaTeX tables in a file that compiles alone and can be ``\input`` in a paper that loads booktabs."""
+    lines = [
+        r"% Compiles alone; in a paper: \usepackage{booktabs} in the preamble, and \input this file.",
+        r"\expandafter\ifx\csname @nodocument\endcsname\relax\else",
+        r"\documentclass{article}\usepackage{booktabs}"
+        rf"\usepackage[margin=1.5cm,paperwidth={_paper_width(tables):.0f}cm,paperheight=29.7cm]{{geometry}}",
+        r"\def\hsicdalone{}\begin{document}\fi",
+    ]
+    for table in tables:
+        lines += ["", *_latex_table(table)]
+    return "\n".join([*lines, "", r"\ifdefined\hsicdalone\expandafter\enddocument\fi"])
+
+
+def _paper_width(tables: Sequence[Table]) -> float:
+    """Centimetres of paper on which the widest table fits, standing alone; A4 at least."""
+    widest = 0
+    for table in tables:
+        rows = [_header(table), *([row.label, *map(_plain, row.cells)] for row in table.rows)]
+        widest = max(widest, sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)))
+    return max(21.0, 3 + 0.17 * widest)
+
+
+def _latex_table(table: Table) -> list[str]:
+    width = len(table.columns) * len(table.groups)
+    size = r"\scriptsize" if width > 8 else r"\footnotesize" if width > 5 else r"\small"
+    caption = _tex(_caption(table, "Best in bold, second underlined."))
+    lines = [
+        r"\begin{table}[htbp]",
+        rf"\centering{size}\setlength{{\tabcolsep}}{{4pt}}",
+        rf"\caption{{{caption}}}\vspace{{4pt}}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * width}@{{}}}}",
+        r"\toprule",
+    ]
+    if _two_rows(table):
+        span = len(table.columns)
+        heads = [rf"\multicolumn{{{span}}}{{c}}{{{_tex(group)}}}" for group in table.groups]
+        lines.append(" & ".join(["", *heads]) + r" \\")
+        rules = [rf"\cmidrule(lr){{{2 + i * span}-{1 + (i + 1) * span}}}" for i in range(len(table.groups))]
+        lines.append("".join(rules))
+    lines.append(" & ".join(_tex(title) for title in _header(table)) + r" \\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        if row.apart:
+            lines.append(r"\midrule")
+        cells = [_marked(cell, dash="--", bold=r"\textbf{{{}}}", under=r"\underline{{{}}}") for cell in row.cells]
+        cells = [cell.replace(PLUS_MINUS, r"$\pm$") for cell in cells]
+        lines.append(" & ".join([_tex(row.label), *cells]) + r" \\")
+    return [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """Markdown tables, as GitHub renders them."""
+    parts = []
+    for table in tables:
+        header = [_md(title) for title in _header(table, joined=True)]
+        lines = [_md(_caption(table, "Best in bold, second underlined.")), ""]
+        lines.append("| " + " | ".join(header) + " |")
+        lines.append("| --- |" + " ---: |" * (len(header) - 1))
+        for row in table.rows:
+            # GitHub removes <u> and draws <ins> underlined.
+            cells = [_marked(cell, dash=_DASH, bold="**{}**", under="<ins>{}</ins>") for cell in row.cells]
+            lines.append("| " + " | ".join([_md(row.label), *cells]) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def html_table(tables: Sequence[Table]) -> str:
+    """HTML tables: elements to put into a page, without styles."""
+    parts = []
+    for table in tables:
+        caption = html.escape(_caption(table, "Best in bold, second underlined."))
+        lines = ['<table class="results">', f"<caption>{caption}</caption>", "<thead>"]
+        if _two_rows(table):
+            span = f' scope="colgroup" colspan="{len(table.columns)}"'
+            heads = "".join(f"<th{span}>{html.escape(group)}</th>" for group in table.groups)
+            lines.append(f"<tr><td></td>{heads}</tr>")
+        titles = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in _header(table))
+        lines += [f"<tr>{titles}</tr>", "</thead>", "<tbody>"]
+        for row in table.rows:
+            cells = [_marked(c, dash=_DASH, bold="<strong>{}</strong>", under="<u>{}</u>") for c in row.cells]
+            body = "".join(f"<td>{cell}</td>" for cell in cells)
+            kind = ' class="apart"' if row.apart else ""
+            lines.append(f'<tr{kind}><th scope="row">{html.escape(row.label)}</th>{body}</tr>')
+        parts.append("\n".join([*lines, "</tbody>", "</table>"]))
+    return "\n".join(parts)
+
+
+def csv_table(tables: Sequence[Table]) -> str:
+    """Comma-separated values, one line per cell: numbers in full precision; without a run, runs are 0."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["table", "row", "group", "column", "mean", "std", "low", "high", "runs", "rank", "protocol", "scope"]
+    )
+    for table in tables:
+        places = [(group, column) for group in table.groups for column in table.columns]
+        for row in table.rows:
+            for (group, column), cell in zip(places, row.cells, strict=True):
+                cell = cell or Cell("")
+                numbers = ["" if math.isnan(x) else repr(x) for x in (cell.mean, cell.std)]
+                facts = [*(cell.ends or ("", "")), cell.count, cell.rank or "", table.protocol, table.scope]
+                writer.writerow([table.title, row.label, group, column, *numbers, *facts])
+    return out.getvalue().rstrip("\n")
+
+
+def text(tables: Sequence[Table]) -> str:
+    """Plain ASCII for a terminal."""
+    parts = []
+    for table in tables:
+        body = [_header(table, joined=True), *(_text_row(row) for row in table.rows)]
+        caption = _caption(table, "* best, ' second.").replace(PLUS_MINUS, "+-")
+        parts.append(f"{caption}\n\n{align(body, rule_after=1)}")
+    return "\n\n".join(parts)
+
+
+def _text_row(row: Row) -> list[str]:
+    # A mark, or a blank in its place, so that the digits stay in line.
+    cells = [_marked(cell, dash="-", bold="{}*", under="{}'", plain="{} ") for cell in row.cells]
+    return [row.label, *(cell.replace(PLUS_MINUS, "+-") for cell in cells)]
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Table]], str]] = {
+    "text": text,
+    "markdown": markdown,
+    "html": html_table,
+    "csv": csv_table,
+    "latex": latex,
+}
+"""Formats of :func:`results_table` by name."""
+
+
+def _caption(table: Table, marks: str) -> str:
+    ranked = any(cell is not None and cell.rank for row in table.rows for cell in row.cells)
+    words = f"{table.title}: {table.caption}" if table.title else table.caption
+    return f"{words} {marks}" if ranked else words
+
+
+def _two_rows(table: Table) -> bool:
+    """Whether the columns need titles of groups above them."""
+    return table.groups != ("",) and len(table.columns) > 1
+
+
+def _header(table: Table, *, joined: bool = False) -> list[str]:
+    """Titles of the columns; ``joined`` with those of their groups, where a format has one line of them."""
+    if table.groups == ("",):
+        return [table.corner, *table.columns]
+    if joined or len(table.columns) == 1:
+        return [table.corner, *(f"{group} {column}" for group in table.groups for column in table.columns)]
+    return [table.corner, *(column for _ in table.groups for column in table.columns)]
+
+
+def _plain(cell: Cell | None) -> str:
+    return _marked(cell, dash=_DASH, bold="{}", under="{}")
+
+
+def _marked(cell: Cell | None, *, dash: str, bold: str, under: str, plain: str = "{}") -> str:
+    if cell is None:
+        return plain.format(dash)
+    words = cell.value
+    if cell.spread:
+        words += f" {PLUS_MINUS} {cell.spread}"
+    if cell.ends:
+        words += f" [{', '.join(cell.ends)}]"
+    return {0: plain, 1: bold, 2: under}[cell.rank].format(words)
+
+
+_TEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    PLUS_MINUS: r"$\pm$",
+    _DASH: "--",
+}
+_ACCENTS = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030c": "v",
+}
+
+
+def _tex(words: str) -> str:
+    """Text that every LaTeX compiles: accents as commands, and what it has no letter for by its number."""
+    out = []
+    for character in words:
+        base, *marks = list(unicodedata.normalize("NFD", character))
+        if character in _TEX:
+            out.append(_TEX[character])
+        elif character.isascii():
+            out.append(character if character.isprintable() else " ")
+        elif base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
+            out.append(f"\\{_ACCENTS[marks[0]]}{{{base}}}")
+        else:
+            out.append(f"\\texttt{{U+{ord(character):04X}}}")
+    return "".join(out)
+
+
+def _md(words: str) -> str:
+    """Text that Markdown takes as it is."""
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]|<>" else c for c in words)
+    return " ".join(escaped.split())

@@ -1,0 +1,82 @@
+"""Figures beside the panel of one run: methods side by side, and the picture of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hsi_cd.errors import GridError
+from hsi_cd.reporting.figures import check_shapes, compose, date_panels, legend_entries, picture, thinning
+from hsi_cd.reporting.images import SPLIT_COLOURS, class_image, error_image, split_image
+from hsi_cd.scene import Grid, Labels, Split
+
+
+def methods_figure(
+    t1: NDArray[np.floating] | NDArray[np.uint8],
+    t2: NDArray[np.floating] | NDArray[np.uint8],
+    maps: Mapping[str, NDArray[np.uint8]],
+    *,
+    truth: NDArray[np.uint8] | None = None,
+    scene: str = "scene",
+    note: str = "",
+    grid: Grid | None = None,
+) -> Figure:
+    """Draw the change maps of several methods on one scene: error maps where there is a truth.
+
+    Args:
+        t1: the first date, as :func:`~hsi_cd.reporting.figures.panel_figure` takes it.
+        t2: the second date.
+        maps: change maps by the title of their panel, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
+        scene: name of the scene, for the title.
+        note: what stands under the title, as the protocol.
+        grid: the scene's grid, for scale bar and north arrow.
+
+    Returns:
+        The figure.
+
+    Raises:
+        GridError: there is no map, or an array is not on the grid of the first.
+    """
+    if not maps:
+        raise GridError("no change map to draw: give one at least")
+    shape = next(iter(maps.values())).shape
+    check_shapes(shape, t1=t1, t2=t2, truth=truth, **maps)
+    thin = thinning(shape)
+    panels = date_panels(t1, t2, thin, grid)
+    if truth is not None:
+        truth = truth[thin]
+        panels.append(("Truth", picture(class_image(truth))))
+    for name, change in maps.items():
+        shown = change[thin]
+        image = class_image(shown) if truth is None else error_image(truth, shown)
+        panels.append((name, picture(image)))
+    entries = legend_entries(errors=truth is not None, training=False)
+    return compose(panels, shape, title=scene, note=note, entries=entries)
+
+
+def split_figure(split: Split, labels: Labels, *, scene: str = "scene") -> Figure:
+    """Draw which pixels teach and which judge.
+
+    Args:
+        split: the split.
+        labels: the truth map it divides.
+        scene: name of the scene, for the title.
+
+    Raises:
+        GridError: the labels are of another scene's shape.
+    """
+    thin = thinning(split.shape)
+    image = split_image(split, labels)[thin]
+    taught, judged = len(split.train), int(split.test_mask(labels).sum())
+    note = f"{split.protocol}, seed {split.seed}: {taught:,} pixels teach, {judged:,} judge"
+    return compose(
+        [("Split", picture(image))],
+        split.shape,
+        title=scene,
+        note=note,
+        entries=list(SPLIT_COLOURS.items()),
+    )

@@ -1,0 +1,63 @@
+"""The folder of a run: refused where it is taken, made with the configuration in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hsi_cd.config import RunConfig, to_yaml
+from hsi_cd.errors import CheckpointError, OutputError
+from hsi_cd.runs.folder import PROVENANCE
+from hsi_cd.io import remove_drafts, write_text
+
+
+def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
+    """Refuse a run folder that is taken or cannot be made, or that holds no run of this very configuration."""
+    if resume:
+        _check_same_configuration(folder, config)
+        return
+    if folder.is_dir() and not (folder / "config.yaml").exists():
+        remove_drafts(folder)  # killed before its first file was whole: there is nothing to go on with
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(
+            f"run folder {folder} exists and is not empty: go on with it by --resume, or name another with --run"
+        )
+    ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
+        why = "no right to write in" if ground.is_dir() else "not a folder:"
+        raise OutputError(f"run folder {folder} cannot be made ({why} {ground}): name another with --run")
+
+
+def _check_same_configuration(folder: Path, config: RunConfig) -> None:
+    """Refuse to go on with a run that was started otherwise."""
+    written = folder / "config.yaml"
+    if not written.is_file():
+        raise CheckpointError(f"run folder {folder} holds no run: --resume goes on with one that was interrupted")
+    before, now = written.read_text(encoding="utf-8").splitlines(), to_yaml(config).splitlines()
+    differs = next(
+        (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
+    )
+    if differs or len(before) != len(now):
+        raise CheckpointError(
+            f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
+            f"resume with the same options, or start anew in another folder"
+        )
+
+
+def make_folder(folder: Path, config: RunConfig) -> None:
+    """Make the run folder with the resolved configuration in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"run folder {folder} cannot be made ({error.strerror}): name another with --run"
+        ) from None
+    write_text(folder / "config.yaml", to_yaml(config))
+
+
+def unmake_folder(folder: Path) -> None:
+    """Take back the folder of a run that was refused before it learned anything, as for a wrong option."""
+    if {path.name for path in folder.iterdir()} <= {"config.yaml", "split.npz", PROVENANCE}:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

@@ -1,0 +1,1 @@
+"""Encoders that learn from a scene without labels, for a training to start from."""

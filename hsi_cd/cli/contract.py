@@ -129,8 +129,7 @@ def like_checkpoint(pair: ScenePair, bands: Bands, *, contract: Contract) -> Sce
 
 
 def _warn(pair: ScenePair) -> None:
-    """Tell what cannot be refused but should be known: bands taken by their place, and a shift."""
-    from hsi_cd.prepare.alignment import WORTH_TELLING, residual_shift
+    """Tell what cannot be refused but should be known: bands taken by their place."""
     from hsi_cd.scene.matching import match_bands
 
     match = match_bands(pair.t1.bands, pair.t2.bands, tolerance=pair.band_tolerance)
@@ -140,10 +139,4 @@ def _warn(pair: ScenePair) -> None:
             pair.t1.bands.names[0],
             pair.t2.bands.names[0],
             pair.bands.count,
-        )
-    shift = residual_shift(pair)
-    if shift is not None and shift.size > WORTH_TELLING:
-        _log.warning(
-            "t2 lies %s off t1, by phase correlation: edges will look like change; register the dates first",
-            shift.describe(),
         )

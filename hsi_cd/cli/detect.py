@@ -14,7 +14,7 @@ from hsi_cd.cli.outputs import Extras, asked_maps, extra_options
 if TYPE_CHECKING:
     from hsi_cd.config import RunConfig
     from hsi_cd.detectors.base import Detector
-    from hsi_cd.detectors.methods import Method
+    from hsi_cd.detectors.method import Method
     from hsi_cd.scene import ScenePair
 
 EPILOG = """\b
@@ -97,7 +97,8 @@ def detect(
     extras.check(grid or pair.grid, overwrite=overwrite)
 
     from hsi_cd.detectors.registry import find_method
-    from hsi_cd.inference.mapping import write_maps
+    from hsi_cd.inference.mapping import MapOptions, write_maps
+    from hsi_cd.io import MapFiles
     from hsi_cd.prepare.band_choice import choose_bands
 
     chosen = find_method(method)
@@ -117,18 +118,8 @@ def detect(
         save_checkpoint(save, detector, method=chosen.name, config=config.model_dump())
         click.echo(f"checkpoint: {save}")
     if output is not None:
-        write_maps(
-            detector,
-            pair,
-            change=output,
-            score=score,
-            grid=grid,
-            cog=extras.cog,
-            vector=extras.vector,
-            min_area=extras.min_area,
-            memory=memory,
-            overwrite=overwrite,
-        )
+        files = MapFiles(output, score, None, extras.vector, extras.min_area, extras.cog, overwrite)
+        write_maps(detector, pair, files, MapOptions(grid=grid, memory=memory, look_at_shift=False))
         click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
     if extras.vector is not None:
         click.echo(f"changed regions: {extras.vector}")
@@ -149,6 +140,7 @@ def _train(pair: ScenePair, config: RunConfig) -> Detector:
 
     import numpy as np
 
+    from hsi_cd.prepare.measurement import Measurement
     from hsi_cd.runtime.device import choose_device
     from hsi_cd.runtime.seeding import seed_everything
     from hsi_cd.training.fitting import learn
@@ -157,4 +149,6 @@ def _train(pair: ScenePair, config: RunConfig) -> Detector:
     none = np.empty(0, dtype=np.int64)
     with tempfile.TemporaryDirectory() as folder:
         device = choose_device(config.device)
-        return learn(pair, none, none, config, Path(folder), generator=generator, device=device).detector
+        return learn(
+            Measurement(pair), none, none, config, Path(folder), generator=generator, device=device
+        ).detector

@@ -215,7 +215,7 @@ def _ranges(numbers: list[int]) -> str:
 def _compare(first: Cube, second: Cube) -> dict[str, Any]:
     """Whether two cubes can be the dates of a scene, and how far they are apart."""
     from hsi_cd.errors import HsiCdError
-    from hsi_cd.prepare.alignment import residual_shift
+    from hsi_cd.prepare.residual_shift import residual_shift
     from hsi_cd.scene import ScenePair, check_same_bands, check_same_grid
     from hsi_cd.scene.matching import match_bands
 

@@ -15,8 +15,7 @@ Examples:
 @click.argument("name", required=False)
 def methods(name: str | None) -> None:
     """List the methods, with what each does and where it comes from; with NAME, its options."""
-    from hsi_cd.detectors.methods import METHODS
-    from hsi_cd.detectors.registry import find_method
+    from hsi_cd.detectors.registry import METHODS, find_method
 
     if name is None:
         width = max(map(len, METHODS))

@@ -52,7 +52,7 @@ def mosaic(
 
     click.get_current_context().with_resource(heed_signals())
     maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
-    from hsi_cd.io import join_shards, read_shards
+    from hsi_cd.io import MapFiles, join_shards, read_shards
 
     shards = read_shards(files)
     extras.check(shards.grid, overwrite=overwrite)
@@ -67,15 +67,6 @@ def mosaic(
         if file_hash(checkpoint) != shards.tags.get("CHECKPOINT_SHA256"):
             raise CheckpointError(f"checkpoint {checkpoint} did not make these shards: give the one that did")
     with recorded(provenance, inputs=files):
-        join_shards(
-            shards,
-            change=output,
-            score=score,
-            uncertainty=uncertainty,
-            cog=extras.cog,
-            vector=extras.vector,
-            probability=probability,
-            min_area=extras.min_area,
-            overwrite=overwrite,
-        )
+        made = MapFiles(output, score, uncertainty, extras.vector, extras.min_area, extras.cog, overwrite)
+        join_shards(shards, made, probability=probability)
     tell_written(maps, extras)

@@ -120,7 +120,9 @@ def predict(
     extras.check(grid or pair.grid, overwrite=overwrite)
 
     from hsi_cd.detectors.checkpoint import file_hash, load_detector
-    from hsi_cd.inference.mapping import write_maps
+    from hsi_cd.detectors.refit import refit_statistics as refit_detector
+    from hsi_cd.inference.mapping import MapOptions, write_maps
+    from hsi_cd.io import MapFiles
     from hsi_cd.runtime.device import choose_device
 
     detector = load_detector(checkpoint, device=choose_device(device))
@@ -128,24 +130,20 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     if precision != "float32":
         _lower_precision(detector, precision)
+    pair = like_checkpoint(pair, detector.bands, contract=contract)
+    files = MapFiles(output, score, uncertainty, extras.vector, extras.min_area, extras.cog, overwrite)
     with recorded(provenance, inputs=[*t1, *t2, checkpoint]):
-        write_maps(
-            detector,
-            like_checkpoint(pair, detector.bands, contract=contract),
-            change=output,
-            score=score,
-            uncertainty=uncertainty,
+        if refit_statistics:
+            detector = refit_detector(detector, pair)
+        how = MapOptions(
             threshold=threshold,
-            refit=refit_statistics,
             grid=grid,
-            checkpoint_hash=file_hash(checkpoint),
-            cog=extras.cog,
-            vector=extras.vector,
-            min_area=extras.min_area,
-            memory=memory,
             shard=part,
-            overwrite=overwrite,
+            memory=memory,
+            checkpoint=file_hash(checkpoint),
+            statistics="refitted on the scene" if refit_statistics else MapOptions.statistics,
         )
+        write_maps(detector, pair, files, how)
     if part is not None:
         rows = part.rows(pair.shape[0])
         click.echo(f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")

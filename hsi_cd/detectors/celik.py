@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +12,24 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hsi_cd.detectors.frontend import Frontend, choose_options, fit_frontend, frontend_from_state
-from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, UNDECIDED, Decision, decide, decision_from_state
+from hsi_cd.detectors.decision import (
+    THRESHOLD_OPTIONS,
+    UNDECIDED,
+    Decision,
+    decide,
+    decision_from_state,
+    standardised,
+)
+from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
+from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.states import finite, rebuilding
 from hsi_cd.detectors.thresholds import Posterior, Threshold
-from hsi_cd.errors import BandError, CheckpointError, ConfigError
+from hsi_cd.errors import BandError, ConfigError
+from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import Bands, ScenePair
+from hsi_cd.scene import Bands
 
 CELIK_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"threshold": "nearest", "block": 3, "variance": 0.9}
 """Options: side of a block (odd, pixels), and the share of the blocks' variance that the eigenspace keeps. The
@@ -109,7 +120,7 @@ class CelikDetector:
         return {"frontend": self.frontend.state(), "decision": self.decision.state(), **arrays}
 
 
-def fit_celik(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> CelikDetector:
+def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> CelikDetector:
     """Change by k-means (k = 2) in the eigenspace of blocks of the difference image, without labels.
 
     The difference image is the magnitude of CVA. As published, the eigenspace comes from blocks that do not
@@ -117,7 +128,7 @@ def fit_celik(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed
     pixels' blocks, or on every n-th of a large scene.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`CELIK_OPTIONS`.
         seed: of the k-means.
 
@@ -130,11 +141,12 @@ def fit_celik(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed
     """
     from sklearn.cluster import KMeans
 
-    chosen = choose_options(options, CELIK_OPTIONS, method="celik")
+    chosen, measurement = choose_options(options, CELIK_OPTIONS, method="celik"), measured(scene)
     side = chosen["block"]
     if side < 1 or side % 2 == 0:
         raise ConfigError(f"option block of celik is {side}: expected an odd number, as 3")
-    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    frontend = fit_frontend(measurement, standardised(chosen))
+    pair = measurement.pair
     rows, cols = pair.shape
     every = max(1, -(-rows * cols // _SAMPLE))
     total = Moments(0, np.zeros(side * side), np.zeros((side * side, side * side)))
@@ -162,7 +174,7 @@ def fit_celik(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed
     centres = centres[np.argsort((centres @ eigenspace).sum(axis=1))].astype(np.float64)
     detector = CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres))
     if chosen["threshold"] != "nearest":
-        return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+        return decide(detector, measurement, chosen)
     gap = float(np.linalg.norm(centres[1] - centres[0]))
     # On the line between the centres, 4 (log score - log 0.5) is twice the step from the middle, in gaps.
     decision = Decision(
@@ -191,13 +203,15 @@ def celik_from_state(state: Mapping[str, Any], *, device: torch.device | None = 
     Raises:
         CheckpointError: parts are missing or do not fit together.
     """
-    try:
-        arrays = {name: state[name].numpy() for name in ("mean", "vectors", "centres")}
-        if arrays["vectors"].shape != (arrays["centres"].shape[1], len(arrays["mean"])):
-            raise ValueError(f"eigenspace {arrays['vectors'].shape} for blocks of {len(arrays['mean'])}")
+    with rebuilding("detector"):
         frontend, decision = frontend_from_state(state["frontend"]), decision_from_state(state["decision"])
-        return CelikDetector(frontend, **arrays, decision=decision)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error
+        pixels, features = len(state["mean"]), len(state["vectors"])
+        if (side := math.isqrt(pixels)) ** 2 != pixels or side % 2 == 0:
+            raise ValueError(f"blocks of {pixels} pixels, which are no odd square")
+        return CelikDetector(
+            frontend,
+            mean=finite("mean", state["mean"], (pixels,)),
+            vectors=finite("vectors", state["vectors"], (features, pixels)),
+            centres=finite("centres", state["centres"], (2, features)),
+            decision=decision,
+        )

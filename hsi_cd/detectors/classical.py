@@ -15,11 +15,13 @@ from tqdm import tqdm
 
 from hsi_cd.detectors.classifiers import classifier_bytes, classifier_from_bytes, count_parameters
 from hsi_cd.detectors.context import local_median
-from hsi_cd.detectors.frontend import Frontend, choose_options, fit_frontend, frontend_from_state
-from hsi_cd.errors import CheckpointError, LabelError, unknown_name
+from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
+from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.states import found_from_state, rebuilding, whole
+from hsi_cd.errors import LabelError, unknown_name
+from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.statistics import row_blocks
-from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import Bands, ScenePair
+from hsi_cd.scene import Bands
 
 FEATURES = {
     "difference": "differences of standardised bands",
@@ -87,7 +89,11 @@ class ClassicalDetector:
 
     def describe(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of a mirror-padded window, float32 ``(features, h, w)``, NaN for no data."""
-        first, second = self.frontend.apply(t1, t2)
+        return self.describe_components(*self.frontend.project(t1, t2))
+
+    def describe_components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of components that the front end has projected."""
+        first, second = self.frontend.finish(first, second)
         if self.median:
             first, second = (local_median(x, self.median) for x in (first, second))
         if self.features == "difference":
@@ -130,7 +136,7 @@ class ClassicalDetector:
 
 
 def fit_svm(
-    pair: ScenePair,
+    scene: Scene,
     pixels: NDArray[np.int64],
     target: NDArray[np.integer],
     *,
@@ -143,7 +149,7 @@ def fit_svm(
     sigmoid, fitted on held-out decisions, makes probabilities of the decisions.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         pixels: flat (row-major) indices of the training pixels, int64 ``(n,)``.
         target: 1 changed, 0 unchanged, ``(n,)``.
         options: see :data:`SVM_OPTIONS`.
@@ -166,11 +172,11 @@ def fit_svm(
         model, best = _search(make_pipeline(StandardScaler(), SVC()), grid, x, y, folds)
         return CalibratedClassifierCV(model, method="sigmoid", cv=folds, ensemble=False).fit(x, y), best
 
-    return _fit("svm", SVM_OPTIONS, learn, pair, pixels, target, options=options, seed=seed)
+    return _fit("svm", SVM_OPTIONS, learn, scene, pixels, target, options=options, seed=seed)
 
 
 def fit_forest(
-    pair: ScenePair,
+    scene: Scene,
     pixels: NDArray[np.int64],
     target: NDArray[np.integer],
     *,
@@ -189,11 +195,11 @@ def fit_forest(
     def learn(x: NDArray[np.float32], y: NDArray[np.int64], folds: Any) -> tuple[Any, dict[str, Any]]:
         return RandomForestClassifier(trees, random_state=seed, n_jobs=1).fit(x, y), {}
 
-    return _fit("forest", FOREST_OPTIONS, learn, pair, pixels, target, options=options, seed=seed)
+    return _fit("forest", FOREST_OPTIONS, learn, scene, pixels, target, options=options, seed=seed)
 
 
 def fit_logistic(
-    pair: ScenePair,
+    scene: Scene,
     pixels: NDArray[np.int64],
     target: NDArray[np.integer],
     *,
@@ -213,7 +219,7 @@ def fit_logistic(
         grid = {"logisticregression__C": [0.01, 0.1, 1.0, 10.0]}
         return _search(make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)), grid, x, y, folds)
 
-    return _fit("logistic", LOGISTIC_OPTIONS, learn, pair, pixels, target, options=options, seed=seed)
+    return _fit("logistic", LOGISTIC_OPTIONS, learn, scene, pixels, target, options=options, seed=seed)
 
 
 def _search(
@@ -234,7 +240,7 @@ def _fit(
     method: str,
     defaults: Mapping[str, Any],
     learn: Callable[[NDArray[np.float32], NDArray[np.int64], Any], tuple[Any, dict[str, Any]]],
-    pair: ScenePair,
+    scene: Scene,
     pixels: NDArray[np.int64],
     target: NDArray[np.integer],
     *,
@@ -248,19 +254,14 @@ def _fit(
         if chosen[kind] not in known:
             raise unknown_name(f"{kind} of {method}", chosen[kind], known)
     _check_classes(target)
-    projected = chosen["features"] in ("pca", "mnf")
+    measurement = measured(scene)
     frontend = fit_frontend(
-        pair,
-        projection=chosen["features"] if projected else "none",
-        components=chosen["components"],
-        registration=chosen["registration"],
-        reach=chosen["reach"] if chosen["context"] == "bilateral" else 0,
-        drop_constant=chosen["drop_constant"],
+        measurement, preparation(chosen), reach=chosen["reach"] if chosen["context"] == "bilateral" else 0
     )
     median = chosen["reach"] if chosen["context"] == "median" else 0
     untrained = ClassicalDetector(method, frontend, chosen["features"], median, None)
     with threadpool_limits(1):
-        x = _training_features(untrained, pair, pixels)
+        x = _training_features(untrained, measurement, pixels)
     known_pixels = np.isfinite(x).all(axis=1)
     x, y = x[known_pixels], np.asarray(target, dtype=np.int64)[known_pixels]
     _check_classes(y)
@@ -270,6 +271,18 @@ def _fit(
         classifier, best = learn(x, y, folds)
     found = tuple((name.split("__")[-1], float(value)) for name, value in best.items())
     return ClassicalDetector(method, frontend, chosen["features"], median, classifier, found)
+
+
+def preparation(options: Mapping[str, Any]) -> Preparation:
+    """How spectra are prepared for these options."""
+    projected = options["features"] in ("pca", "mnf")
+    return Preparation(
+        projection=options["features"] if projected else "none",
+        components=options["components"],
+        registration=options["registration"],
+        drop_constant=options["drop_constant"],
+        noise=options["context"] == "bilateral" and options["reach"] > 0,
+    )
 
 
 def _check_classes(target: NDArray[np.integer]) -> None:
@@ -287,16 +300,18 @@ def _check_classes(target: NDArray[np.integer]) -> None:
 
 
 def _training_features(
-    detector: ClassicalDetector, pair: ScenePair, pixels: NDArray[np.int64]
+    detector: ClassicalDetector, measurement: Measurement, pixels: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Features of the training pixels, ``(n, features)``, in their own order; one pass over the scene."""
-    rows, cols = pair.shape
+    """Features of the training pixels, ``(n, features)``, in their own order."""
+    rows, cols = measurement.pair.shape
     out: NDArray[np.float32] | None = None
+    components = detector.frontend.of_scene(measurement)
     for block in tqdm(list(row_blocks(rows, cols)), desc="features", leave=False, disable=None):
         inside = np.flatnonzero((pixels >= block.start * cols) & (pixels < block.stop * cols))
         if inside.size == 0:
             continue
-        features = detector.describe(*read_window(pair, block, slice(0, cols), radius=detector.radius))
+        features = detector.describe_components(*components.window(block, slice(0, cols), radius=detector.radius))
+        components.let_go()
         if out is None:
             out = np.full((len(pixels), len(features)), np.nan, dtype=np.float32)
         out[inside] = features.reshape(len(features), -1)[:, pixels[inside] - block.start * cols].T
@@ -311,16 +326,16 @@ def classical_from_state(state: Mapping[str, Any], *, device: torch.device | Non
     Raises:
         CheckpointError: parts are missing, or the classifier holds types that no method here makes.
     """
-    try:
-        return ClassicalDetector(
-            str(state["method"]),
-            frontend_from_state(state["frontend"]),
-            str(state["features"]),
-            int(state["median"]),
-            classifier_from_bytes(state["classifier"].numpy().tobytes()),
-            tuple(state["found"].items()),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"the checkpoint's classifier cannot be rebuilt ({error}): fit it again") from error
+    with rebuilding("classifier"):
+        frontend, median = frontend_from_state(state["frontend"]), whole(state["median"], "median", least=0)
+        features, components = state["features"], frontend.transform.components
+        if features not in FEATURES:
+            raise ValueError(f"features {features!r}")
+        classifier = classifier_from_bytes(state["classifier"].numpy().tobytes())
+        wanted = {"difference": components, "stacked": 2 * components}.get(features, 3 * components)
+        if classifier.n_features_in_ != wanted or list(classifier.classes_) != [0, 1]:
+            raise ValueError(
+                f"a classifier of {classifier.n_features_in_} features, not of {wanted} and two classes"
+            )
+        found = found_from_state(state["found"])
+        return ClassicalDetector(str(state["method"]), frontend, features, median, classifier, found)

@@ -11,19 +11,22 @@ import scipy
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
-from hsi_cd.detectors.linear import (
+from hsi_cd.detectors.decision import (
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
-    LinearDetector,
     decide,
     decision_from_state,
+    standardised,
 )
+from hsi_cd.detectors.frontend import fit_frontend
+from hsi_cd.detectors.joint_spectra import JointSpectra
+from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import joint_moments
-from hsi_cd.errors import CheckpointError
-from hsi_cd.prepare.statistics import usable_bands
-from hsi_cd.scene import Bands, ScenePair
+from hsi_cd.detectors.states import bands_from_state, bands_state, rebuilding
+from hsi_cd.prepare.measurement import Scene, measured
+from hsi_cd.scene import Bands
 
 CVA_OPTIONS: dict[str, Any] = dict(THRESHOLD_OPTIONS)
 """Options of CVA."""
@@ -33,42 +36,43 @@ PCA_CVA_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"variance": 0.99}
 """Options of PCA-CVA; ``variance`` is the share of the difference's variance that is kept."""
 
 
-def fit_cva(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_cva(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
     """Change vector analysis: the length of the difference of both dates' standardised spectra.
 
     Each date's bands have mean 0 and deviation 1, so that neither light nor a band's unit decides.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`CVA_OPTIONS`.
         seed: not used; every method takes one.
 
     Reference:
         Malila 1980, Change vector analysis; Bovolo and Bruzzone 2007, doi:10.1109/TGRS.2006.885408
     """
-    chosen = choose_options(options, CVA_OPTIONS, method="cva")
-    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    chosen, measurement = choose_options(options, CVA_OPTIONS, method="cva"), measured(scene)
+    frontend = fit_frontend(measurement, standardised(chosen))
     one = np.eye(frontend.transform.components)
     detector = LinearDetector("cva", frontend, np.concatenate([one, -one], axis=1), np.zeros(len(one)))
-    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    return decide(detector, measurement, chosen)
 
 
-def fit_pca_cva(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_pca_cva(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
     """CVA on the leading principal components of the difference of standardised spectra.
 
     What the dropped components hold is mostly noise.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`PCA_CVA_OPTIONS`.
         seed: not used; every method takes one.
 
     Reference:
         Byrne, Crapper and Mayo 1980, doi:10.1016/0034-4257(80)90021-8
     """
-    chosen = choose_options(options, PCA_CVA_OPTIONS, method="pca-cva")
-    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
-    moments = joint_moments(JointSpectra(frontend, pair))
+    chosen, measurement = choose_options(options, PCA_CVA_OPTIONS, method="pca-cva"), measured(scene)
+    frontend = fit_frontend(measurement, standardised(chosen))
+    spectra = JointSpectra(frontend, measurement)
+    moments = joint_moments(spectra)
     count = frontend.transform.components
     one = np.eye(count)
     difference = np.concatenate([one, -one], axis=1)
@@ -79,7 +83,7 @@ def fit_pca_cva(pair: ScenePair, *, options: Mapping[str, Any] | None = None, se
     weight = vectors[:, :kept].T @ difference
     offset = -weight @ moments.mean
     detector = LinearDetector("pca-cva", frontend, weight, offset, found=(("components", float(kept)),))
-    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
 
 
 @dataclass(frozen=True)
@@ -127,32 +131,26 @@ class AngleDetector:
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`sam_from_state` builds the detector again."""
         return {
-            "bands": {
-                "count": self.bands.count,
-                "centres": list(self.bands.centres),
-                "fwhm": list(self.bands.fwhm),
-                "names": list(self.bands.names),
-            },
+            "bands": bands_state(self.bands),
             "used": torch.from_numpy(self.used),
             "decision": self.decision.state(),
         }
 
 
-def fit_sam(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> AngleDetector:
+def fit_sam(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> AngleDetector:
     """Spectral angle mapper between the dates: blind to brightness, sensitive to the shape of the spectrum.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`SAM_OPTIONS`.
         seed: not used; every method takes one.
 
     Reference:
         Kruse et al. 1993, doi:10.1016/0034-4257(93)90013-N
     """
-    chosen = choose_options(options, SAM_OPTIONS, method="sam")
-    used = usable_bands(pair, drop_constant=chosen["drop_constant"]).astype(np.int64)
-    bands = pair.bands
-    return decide(AngleDetector(bands, used), pair, method=chosen["threshold"], level=chosen["level"])
+    chosen, measurement = choose_options(options, SAM_OPTIONS, method="sam"), measured(scene)
+    used = measurement.bands(drop_constant=chosen["drop_constant"]).astype(np.int64)
+    return decide(AngleDetector(measurement.pair.bands, used), measurement, chosen)
 
 
 def sam_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> AngleDetector:
@@ -161,12 +159,10 @@ def sam_from_state(state: Mapping[str, Any], *, device: torch.device | None = No
     Raises:
         CheckpointError: parts are missing or do not fit together.
     """
-    try:
-        described = state["bands"]
-        bands = Bands(
-            count=described["count"],
-            **{name: tuple(described[name]) for name in ("centres", "fwhm", "names")},
-        )
-        return AngleDetector(bands, state["used"].numpy(), decision_from_state(state["decision"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error
+    with rebuilding("detector"):
+        bands, used = bands_from_state(state["bands"]), state["used"].numpy()
+        if used.dtype != np.int64 or used.ndim != 1 or not used.size:
+            raise ValueError(f"the bands used are {used.dtype} of shape {used.shape}")
+        if used[0] < 0 or used[-1] >= bands.count or not (np.diff(used) > 0).all():
+            raise ValueError(f"the bands used are not ascending indices of {bands.count} bands")
+        return AngleDetector(bands, used, decision_from_state(state["decision"]))

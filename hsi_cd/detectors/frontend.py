@@ -1,67 +1,27 @@
-"""What the methods that are no network share: components of both dates, registered, smoothed, and streamed."""
+"""The front end of every method: from stored values to registered, smoothed components of both dates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hsi_cd.detectors.context import joint_bilateral
-from hsi_cd.errors import CheckpointError, ConfigError, unknown_name
-from hsi_cd.prepare.registration import measure_shift, shift_radius, undo_shift
-from hsi_cd.prepare.statistics import band_moments, cache_blocks, row_blocks, scene_statistics, usable_bands
-from hsi_cd.prepare.transform import SceneTransform, fit_transform, standardise
-from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import Bands, ScenePair
+from hsi_cd.detectors.states import bands_from_state, bands_state, rebuilding, whole
+from hsi_cd.prepare.components import SceneComponents
+from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.prepare.registration import LARGEST_SHIFT, shift_radius, undo_shift
+from hsi_cd.prepare.transform import SceneTransform
+from hsi_cd.prepare.windows import Dates
+from hsi_cd.scene import Bands
 
-_CACHE_BYTES = 256 << 20  # spectra kept between the passes over a scene; a larger scene is read again each time
-_SHIFT_SIDE = 2048  # pixels: the shift is measured on the middle of a larger scene
-_TRANSFORM = ("bands", "weight", "offset", "clip", "noise")
-
-
-def choose_options(
-    options: Mapping[str, Any] | None, defaults: Mapping[str, Any], *, method: str
-) -> dict[str, Any]:
-    """A method's ``defaults`` with the ``options`` that a user gave.
-
-    Raises:
-        UnknownNameError: there is no such option.
-        ConfigError: an option has a value of another type than its default.
-    """
-    chosen = dict(defaults)
-    for name, value in (options or {}).items():
-        if name not in defaults:
-            raise unknown_name(f"option of {method}", name, defaults)
-        expected = type(defaults[name])
-        if expected is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not expected:
-            raise ConfigError(
-                f"option {name} of {method} is {value!r}: expected {expected.__name__}, as {defaults[name]!r}"
-            )
-        chosen[name] = value
-    return chosen
-
-
-def diagonal_of(matrix: NDArray[np.floating]) -> NDArray[np.float32] | None:
-    """The diagonal of a matrix that is nothing else, or None: to scale costs far less than a product.
-
-    Args:
-        matrix: ``(n, m)``.
-
-    Returns:
-        float32 ``(n,)``, or None.
-    """
-    diagonal = np.diagonal(matrix)
-    alone = matrix.shape[0] == matrix.shape[1] and np.count_nonzero(matrix) == np.count_nonzero(diagonal)
-    return diagonal.astype(np.float32) if alone else None
+_LARGEST_REACH = 64  # pixels: beyond, a window of a scene would be mostly surroundings
 
 
 @dataclass(frozen=True)
@@ -74,6 +34,8 @@ class Frontend:
         shift: sub-pixel shift of date 2 that is undone, ``(down, right)``.
         reach: half the window of the edge-preserving smoothing; 0 for none.
         tolerance: range of the smoothing, in noise deviations.
+        exact: whether components have the same bits in every window, see
+            :meth:`~hsi_cd.prepare.transform.SceneTransform.apply`.
     """
 
     bands: Bands
@@ -81,15 +43,19 @@ class Frontend:
     shift: tuple[float, float] = (0.0, 0.0)
     reach: int = 0
     tolerance: float = 3.0
+    exact: bool = True
 
     @property
     def radius(self) -> int:
         """Rows and columns around a pixel that its components depend on."""
         return self.reach + shift_radius(self.shift)
 
-    def apply(
-        self, t1: NDArray[np.float32], t2: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    @property
+    def plain(self) -> bool:
+        """Whether it does no more than scale bands: to read a scene again then costs no more than to keep it."""
+        return self.radius == 0 and self.exact and self.transform.scales_only
+
+    def apply(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> Dates:
         """Components of both dates of a mirror-padded window.
 
         Args:
@@ -97,12 +63,26 @@ class Frontend:
             t2: the later date, the same shape.
 
         Returns:
-            float32 ``(components, h, w)`` of both dates, for the caller to write in; NaN in all components of both
-            where either has no data.
+            float32 ``(components, h, w)`` of both dates; NaN in all components of both where either has no data.
+        """
+        return self.finish(*self.project(t1, t2))
+
+    def project(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> Dates:
+        """The first half of :meth:`apply`, pixel by pixel: components before the shift is undone."""
+        apply, exact = self.transform.apply, self.exact
+        return apply(t1, date=0, exact=exact), apply(t2, date=1, exact=exact)
+
+    def finish(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> Dates:
+        """The second half of :meth:`apply`: the shift undone, gaps shared by both dates, smoothed within edges.
+
+        Args:
+            first: components of the earlier date, ``(components, h + 2 radius, w + 2 radius)``; they are not
+                written in.
+            second: those of the later date.
         """
         s = shift_radius(self.shift)
-        first = self._project(t1, 0)[:, s : t1.shape[1] - s, s : t1.shape[2] - s]
-        second = undo_shift(self._project(t2, 1), self.shift, radius=s)
+        first = first[:, s : first.shape[1] - s, s : first.shape[2] - s]
+        second = undo_shift(second, self.shift, radius=s)
         lost = ~np.isfinite(first.sum(axis=0) + second.sum(axis=0))
         if lost.any():
             first, second = (np.where(lost, np.float32(np.nan), x) for x in (first, second))
@@ -111,44 +91,19 @@ class Frontend:
             return joint_bilateral(first, second, noise, reach=self.reach, tolerance=self.tolerance)
         return first, second
 
-    def _project(self, values: NDArray[np.float32], date: int) -> NDArray[np.float32]:
-        """The transform, rounded to the same float32 in every window.
-
-        Sums over bands need double precision for it. Scaling does not: centred first, no digit is lost.
-        """
-        t = self.transform
-        flat = (values if len(t.bands) == len(values) else values[t.bands]).reshape(len(t.bands), -1)
-        if np.isfinite(t.clip[date]).any():
-            flat = np.clip(flat, t.clip[date, 0][:, None], t.clip[date, 1][:, None])
-        scaling = self._scaling[date]
-        if scaling is not None:
-            flat = flat + scaling[0][:, None]
-            flat *= scaling[1][:, None]
-        else:
-            exact = t.weight[date].astype(np.float64) @ flat
-            flat = (exact + t.offset[date][:, None]).astype(np.float32)
-        components: NDArray[np.float32] = flat.reshape(-1, *values.shape[1:])
-        return components
-
-    @cached_property
-    def _scaling(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]] | None]:
-        """What each date's bands are to be added and then multiplied by, if the transform does no more."""
-        found: list[tuple[NDArray[np.float32], NDArray[np.float32]] | None] = []
-        for weight, offset in zip(self.transform.weight, self.transform.offset, strict=True):
-            scale = diagonal_of(weight)
-            found.append(None if scale is None or not scale.all() else (offset / scale, scale))
-        return found
+    def of_scene(self, measurement: Measurement) -> SceneComponents:
+        """What :meth:`project` gives of a whole scene; read once, and kept by the measurement."""
+        return measurement.components(self.transform, exact=self.exact)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`frontend_from_state` builds it again."""
         return {
-            "bands": {
-                "count": self.bands.count,
-                "centres": list(self.bands.centres),
-                "fwhm": list(self.bands.fwhm),
-                "names": list(self.bands.names),
+            "bands": bands_state(self.bands),
+            "transform": {
+                name: torch.from_numpy(value)
+                for name, value in vars(self.transform).items()
+                if isinstance(value, np.ndarray)
             },
-            "transform": {name: torch.from_numpy(getattr(self.transform, name)) for name in _TRANSFORM},
             "shift": list(self.shift),
             "reach": self.reach,
             "tolerance": self.tolerance,
@@ -156,118 +111,93 @@ class Frontend:
 
 
 def fit_frontend(
-    pair: ScenePair,
-    *,
-    projection: str = "none",
-    components: int = 16,
-    registration: bool = False,
-    reach: int = 0,
-    tolerance: float = 3.0,
-    drop_constant: bool = False,
+    measurement: Measurement, how: Preparation, *, reach: int = 0, tolerance: float = 3.0
 ) -> Frontend:
-    """Measure a scene, without labels, in a few streaming passes.
+    """The front end that a scene's measurement and the options decide. No labels are read.
 
     Args:
-        pair: the scene.
-        projection: ``none`` (standardised bands), ``pca`` or ``mnf``, fitted on both dates together.
-        components: how many to keep of a projection.
-        registration: measure the shift between the dates, and undo it.
+        measurement: of the scene.
+        how: how spectra become components.
         reach: half the window of the edge-preserving smoothing; 0 for none.
         tolerance: range of the smoothing, in noise deviations.
-        drop_constant: leave constant bands out instead of refusing the scene.
 
     Raises:
         BandError: bands without data or without variation, or no pixel with data in both dates.
     """
-    used = usable_bands(pair, drop_constant=drop_constant)
-    if projection == "none" and not registration and not reach:
-        return Frontend(pair.bands, standardise(band_moments(pair, used), used))
-    statistics = scene_statistics(pair, used)
+    # One thread: see prepare/statistics.py.
     with threadpool_limits(1, user_api="blas"):
-        transform = fit_transform(
-            statistics, used, scaling="zscore", joint=False, projection=projection, components=components
-        )
-        bands = pair.bands
-        shift = _measure(Frontend(bands, transform), pair) if registration else (0.0, 0.0)
-    return Frontend(bands, transform, shift, reach, tolerance)
+        transform = measurement.transform(how)
+    frontend = Frontend(measurement.pair.bands, transform, (0.0, 0.0), reach, tolerance, how.exact)
+    if not how.registration:
+        return frontend
+    with threadpool_limits(1, user_api="blas"):
+        return registered(frontend, measurement)
 
 
-def _measure(frontend: Frontend, pair: ScenePair) -> tuple[float, float]:
-    """The shift between the dates, from at most the middle 2048 x 2048 pixels, to bound memory."""
-    starts = [max(0, (length - _SHIFT_SIDE) // 2) for length in pair.shape]
-    top, left = starts
-    height, width = (min(length, _SHIFT_SIDE) for length in pair.shape)
-    parts = []
-    for block in row_blocks(height, width):
-        window = slice(top + block.start, top + block.stop)
-        parts.append(frontend.apply(*pair.read(window, slice(left, left + width))))
-    first, second = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-    return measure_shift(first, second, frontend.transform.noise)
+def registered(frontend: Frontend, measurement: Measurement) -> Frontend:
+    """The front end with the shift of date 2 as it is in this scene."""
+    return replace(frontend, shift=frontend.of_scene(measurement).shift())
 
 
-def frontend_from_state(state: Mapping[str, Any]) -> Frontend:
-    """The frontend that :meth:`Frontend.state` described.
+def frontend_from_state(state: Mapping[str, Any], *, exact: bool = True) -> Frontend:
+    """The front end that :meth:`Frontend.state` described.
+
+    Args:
+        state: what it gave; a network's has no smoothing.
+        exact: see :class:`Frontend`.
 
     Raises:
-        CheckpointError: parts are missing or do not fit together.
+        CheckpointError: parts are missing, do not fit together, or hold what no scene gives.
     """
-    try:
-        bands = Bands(
-            count=state["bands"]["count"],
-            **{name: tuple(state["bands"][name]) for name in ("centres", "fwhm", "names")},
-        )
-        transform = SceneTransform(**{name: state["transform"][name].numpy() for name in _TRANSFORM})
-        down, right = state["shift"]
-        return Frontend(bands, transform, (down, right), int(state["reach"]), float(state["tolerance"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error
+    with rebuilding("front end"):
+        bands = bands_from_state(state["bands"])
+        transform = _checked_transform(state["transform"], bands)
+        down, right = (float(s) for s in state["shift"])
+        if not max(abs(down), abs(right)) <= LARGEST_SHIFT:
+            raise ValueError(f"a shift of {down:g}, {right:g} pixels, beyond {LARGEST_SHIFT:g}")
+        reach = whole(state.get("reach", 0), "reach", least=0)
+        tolerance = float(state.get("tolerance", 3.0))
+        if reach > _LARGEST_REACH or not 0 < tolerance < math.inf:
+            raise ValueError(f"a smoothing of reach {reach} and tolerance {tolerance:g}")
+        if reach and not np.isfinite(transform.noise).all():
+            raise ValueError("a smoothing without the noise that it needs")
+        return Frontend(bands, transform, (down, right), reach, tolerance, exact)
 
 
-class JointSpectra:
-    """Both dates' components of all valid pixels, as often as they are asked for.
+def _checked_transform(state: Mapping[str, Any], bands: Bands) -> SceneTransform:
+    """The transform of a checkpoint.
 
-    In blocks of as many pixels as the processor's cache holds, so that what is done to them costs little. A scene
-    that fits into 256 MiB is kept from the first pass on; a larger one is read anew in each.
+    Raises:
+        ValueError: its parts do not fit together.
     """
-
-    def __init__(self, frontend: Frontend, pair: ScenePair) -> None:
-        """Nothing is read yet."""
-        self.components = frontend.transform.components
-        self.pixels = pair.shape[0] * pair.shape[1]  # valid or not
-        self._frontend, self._pair = frontend, pair
-        size = 2 * self.components * self.pixels * 4
-        self._kept: list[NDArray[np.float32]] | None = [] if size <= _CACHE_BYTES else None
-        self._complete = False
-
-    def __iter__(self) -> Iterator[NDArray[np.float64]]:
-        """Yield float64 ``(2 components, pixels)``: date 1's components, then date 2's."""
-        if self._kept is not None and self._complete:
-            for values in self._kept:
-                yield values.astype(np.float64)
-            return
-        kept: list[NDArray[np.float32]] = []
-        for values in self._read():
-            if self._kept is not None:
-                kept.append(values)
-            yield values.astype(np.float64)
-        if self._kept is not None:
-            self._kept, self._complete = kept, True
-
-    def _read(self) -> Iterator[NDArray[np.float32]]:
-        rows, cols = self._pair.shape
-        for block in tqdm(list(row_blocks(rows, cols)), desc="spectra", leave=False, disable=None):
-            t1, t2 = read_window(self._pair, block, slice(0, cols), radius=self._frontend.radius)
-            if self._frontend.radius == 0:
-                flat = t1.reshape(len(t1), 1, -1), t2.reshape(len(t2), 1, -1)
-                for part in cache_blocks(flat[0].shape[2]):
-                    yield _known(*self._frontend.apply(flat[0][:, :, part], flat[1][:, :, part]))
-            else:  # with surroundings, smaller windows would do much twice
-                known = _known(*self._frontend.apply(t1, t2))
-                yield from (known[:, part] for part in cache_blocks(known.shape[1]))
-
-
-def _known(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Both dates' components of the pixels that have any, ``(2 components, pixels)``."""
-    values = np.concatenate([first, second]).reshape(len(first) + len(second), -1)
-    known = np.isfinite(values[0])
-    return values if known.all() else values[:, known]
+    arrays = {name: value.numpy() for name, value in state.items()}
+    transform = SceneTransform(**arrays)
+    components, used = len(transform.noise), transform.bands
+    shapes = {
+        "bands": (len(used),),
+        "weight": (2, components, len(used)),
+        "offset": (2, components),
+        "clip": (2, 2, len(used)),
+        "noise": (components,),
+    }
+    shapes |= {name: (2, len(used)) for name in ("centre", "scale") if getattr(transform, name) is not None}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"transform.{name} has shape {arrays[name].shape}, not {shape}")
+        floating = np.float64 if name in ("centre", "scale") else np.float32
+        if arrays[name].dtype != (np.int64 if name == "bands" else floating):
+            raise ValueError(f"transform.{name} holds {arrays[name].dtype}")
+        if name not in ("bands", "clip", "noise") and not np.isfinite(arrays[name]).all():
+            raise ValueError(f"transform.{name} holds what is no finite number")
+    if not components or not len(used):
+        raise ValueError("the transform has no component")
+    if not ((used >= 0) & (used < bands.count)).all() or not (np.diff(used) > 0).all():
+        raise ValueError(f"transform.bands are not ascending indices of {bands.count} bands")
+    if not (transform.clip[:, 0] <= transform.clip[:, 1]).all():
+        raise ValueError("transform.clip does not go from low to high")
+    if transform.scale is not None and not (transform.scale > 0).all():
+        raise ValueError("transform.scale is not positive")
+    noise = transform.noise  # without a projection it may not have been measured
+    if not np.isnan(noise).all() and not (np.isfinite(noise).all() and (noise >= 0).all()):
+        raise ValueError("transform.noise holds what is no deviation")
+    return transform

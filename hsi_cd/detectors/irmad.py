@@ -12,11 +12,14 @@ import scipy
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
-from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
+from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, standardised
+from hsi_cd.detectors.frontend import fit_frontend
+from hsi_cd.detectors.joint_spectra import JointSpectra
+from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
+from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
-from hsi_cd.scene import ScenePair
 
 log = logging.getLogger(__name__)
 
@@ -112,24 +115,25 @@ def iterate_canonical(
         return anchored(spectra, current, quiet=quiet)
 
 
-def fit_irmad(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_irmad(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
     """Iteratively reweighted multivariate alteration detection, without labels.
 
     Each date's bands are standardised, so gains and offsets of a band change nothing, and the ridge treats all
     bands alike. A pass over the scene an iteration.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`IRMAD_OPTIONS`.
         seed: not used; every method takes one.
 
     Reference:
         Nielsen 2007, doi:10.1109/TIP.2006.888195
     """
-    chosen = choose_options(options, IRMAD_OPTIONS, method="irmad")
-    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    chosen, measurement = choose_options(options, IRMAD_OPTIONS, method="irmad"), measured(scene)
+    frontend = fit_frontend(measurement, standardised(chosen))
+    spectra = JointSpectra(frontend, measurement)
     fitted = iterate_canonical(
-        JointSpectra(frontend, pair),
+        spectra,
         iterations=chosen["iterations"],
         tolerance=chosen["tolerance"],
         ridge=chosen["ridge"],
@@ -137,4 +141,4 @@ def fit_irmad(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed
     )
     found = (("iterations", float(fitted.iterations)), ("last_change", fitted.change))
     detector = LinearDetector("irmad", frontend, fitted.weight, fitted.offset, True, found=found)
-    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hsi_cd.detectors.frontend import Frontend, JointSpectra, choose_options, fit_frontend
+from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, minimum_noise
+from hsi_cd.detectors.frontend import Frontend, fit_frontend
 from hsi_cd.detectors.irmad import iterate_canonical
-from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
+from hsi_cd.detectors.joint_spectra import JointSpectra
+from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import joint_moments
-from hsi_cd.scene import ScenePair
+from hsi_cd.prepare.measurement import Scene, measured
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ AUTO_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
 deviations), and those of the reweighting."""
 
 
-def fit_auto(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
     """The default of ``hsi-cd detect``.
 
     The joint minimum-noise projection leaves a few clear components, the shift between the dates is undone, and
@@ -47,7 +50,7 @@ def fit_auto(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed:
     directly, in units of their noise (CVA).
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`AUTO_OPTIONS`.
         seed: not used; every method takes one.
 
@@ -55,19 +58,11 @@ def fit_auto(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed:
         Nielsen 2007, doi:10.1109/TIP.2006.888195; Green et al. 1988, doi:10.1109/36.3001; Tomasi and
         Manduchi 1998, doi:10.1109/ICCV.1998.710815
     """
-    chosen = choose_options(options, AUTO_OPTIONS, method="auto")
-    frontend = fit_frontend(
-        pair,
-        projection="mnf",
-        components=chosen["components"],
-        registration=chosen["registration"],
-        reach=chosen["reach"],
-        tolerance=chosen["range"],
-        drop_constant=chosen["drop_constant"],
-    )
-    spectra = JointSpectra(replace(frontend, reach=0), pair)
+    chosen, measurement = choose_options(options, AUTO_OPTIONS, method="auto"), measured(scene)
+    frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
+    spectra = JointSpectra(replace(frontend, reach=0), measurement)
     detector = _reweighted(frontend, spectra, chosen) or _noise_scaled(frontend)
-    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    return decide(detector, measurement, chosen)
 
 
 def _reweighted(frontend: Frontend, spectra: JointSpectra, chosen: Mapping[str, Any]) -> LinearDetector | None:

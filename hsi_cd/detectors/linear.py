@@ -2,109 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
-from hsi_cd.detectors.frontend import Frontend, diagonal_of, frontend_from_state
+from hsi_cd.detectors.decision import UNDECIDED, Decision, decision_from_state
+from hsi_cd.detectors.frontend import Frontend, frontend_from_state
 from hsi_cd.detectors.reweighting import chi_square_weight
-from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
-from hsi_cd.errors import BandError, CheckpointError
-from hsi_cd.prepare.statistics import PIXELS_IN_CACHE, row_blocks
-from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import Bands, ScenePair
-
-THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
-"""Options that every method without labels has."""
-
-
-class Scoring(Protocol):
-    """As much of a detector as a pass over a scene needs."""
-
-    @property
-    def radius(self) -> int:
-        """Rows and columns around a pixel that its score depends on."""
-        ...
-
-    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of a mirror-padded window."""
-        ...
-
-
-class LabelFree(Scoring, Protocol):
-    """A frozen detector whose threshold is still to be chosen."""
-
-    @property
-    def decision(self) -> Decision:
-        """Threshold and posterior."""
-        ...
-
-    @property
-    def degrees(self) -> int | None:
-        """Degrees of freedom of the squared score where nothing changed, or None."""
-        ...
-
-
-@dataclass(frozen=True)
-class Decision:
-    """From a score to change.
-
-    Attributes:
-        threshold: the threshold and what led to it.
-        posterior: from a score to a probability of change.
-    """
-
-    threshold: Threshold
-    posterior: Posterior
-
-    def state(self) -> dict[str, Any]:
-        """Tensors and plain values from which :func:`decision_from_state` builds it again."""
-        return {
-            "method": self.threshold.method,
-            "value": self.threshold.value,
-            "found": dict(self.threshold.found),
-            "centre": self.posterior.centre,
-            "slope": self.posterior.slope,
-        }
-
-
-UNDECIDED = Decision(Threshold("none", float("inf"), {}), Posterior(0.0, 1.0))
-"""The decision of a detector that has not seen its own scores yet: nothing is changed."""
-
-
-def decision_from_state(state: Mapping[str, Any]) -> Decision:
-    """The decision that :meth:`Decision.state` described."""
-    threshold = Threshold(str(state["method"]), float(state["value"]), dict(state["found"]))
-    return Decision(threshold, Posterior(float(state["centre"]), float(state["slope"])))
-
-
-Kind = TypeVar("Kind", bound=LabelFree)
-
-
-def decide(detector: Kind, pair: ScenePair, *, method: str = "auto", level: float = 0.0) -> Kind:
-    """``detector`` with the threshold that ``method`` chooses from its scores of the whole scene."""
-    histogram = score_histogram(detector, pair)
-    threshold, posterior = choose_threshold(histogram, method, level=level, degrees=detector.degrees)
-    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
-    return decided
-
-
-def score_histogram(detector: Scoring, pair: ScenePair) -> ScoreHistogram:
-    """A detector's scores of a whole scene, counted block by block."""
-    histogram = ScoreHistogram()
-    rows, cols = pair.shape
-    # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
-    with threadpool_limits(1, user_api="blas"):
-        for block in tqdm(list(row_blocks(rows, cols)), desc="threshold", leave=False, disable=None):
-            histogram.add(detector.score(*read_window(pair, block, slice(0, cols), radius=detector.radius)))
-    return histogram
+from hsi_cd.detectors.states import finite, found_from_state, rebuilding
+from hsi_cd.errors import BandError
+from hsi_cd.prepare.statistics import PIXELS_IN_CACHE
+from hsi_cd.prepare.transform import diagonal_of
+from hsi_cd.scene import Bands
 
 
 @dataclass(frozen=True)
@@ -151,12 +65,15 @@ class LinearDetector:
         """Score from which a pixel counts as changed."""
         return self.decision.threshold.value
 
-    def features(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.floating]:
+    def features(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.floating]:
         """The differences whose length is the score, ``(features, h, w)``, NaN for no data.
 
         float64 if they are sums, float32 if each is the difference of one component.
+
+        Args:
+            first: finished components of the earlier date, ``(components, h, w)``; they may be written in.
+            second: those of the later date.
         """
-        first, second = self.frontend.apply(t1, t2)
         if self._scaling is not None:
             (a, b), offset = self._scaling, self.offset.astype(np.float32)
             for component, factor in ((first, a), (second, b)):
@@ -183,9 +100,22 @@ class LinearDetector:
         length = np.empty((rows, cols), dtype=np.float32)
         for start in range(0, rows, step):
             window = slice(start, min(start + step, rows) + 2 * self.radius)
-            features = self.features(t1[:, window], t2[:, window])
-            length[start : start + step] = np.sqrt(np.square(features, out=features).sum(axis=0))
+            length[start : start + step] = _length(
+                self.features(*self.frontend.apply(t1[:, window], t2[:, window]))
+            )
         return length
+
+    def score_components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of components that the front end has projected; see :class:`ComponentScoring`."""
+        finished = self.frontend.finish(first, second)
+        if not self.frontend.reach:  # a smoothing makes new ones
+            finished = finished[0].copy(), finished[1].copy()
+        return _length(self.features(*finished))
+
+    def score_spectra(self, spectra: Iterable[NDArray[np.float64]]) -> Iterator[NDArray[np.float32]]:
+        """Scores of blocks of joint spectra ``(2 components, pixels)``, which a fit may have at hand."""
+        for joint in spectra:
+            yield _length(self.weight @ joint + self.offset[:, None])
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of change of each score, NaN for NaN."""
@@ -219,27 +149,26 @@ class LinearDetector:
         }
 
 
+def _length(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    length: NDArray[np.floating] = np.sqrt(np.square(features, out=features).sum(axis=0))
+    return length.astype(np.float32)
+
+
 def linear_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> LinearDetector:
     """The detector that :meth:`LinearDetector.state` described; it computes on the CPU whatever ``device`` is.
 
     Raises:
         CheckpointError: parts are missing or do not fit together.
     """
-    try:
+    with rebuilding("detector"):
         frontend = frontend_from_state(state["frontend"])
-        weight, offset = state["weight"].numpy(), state["offset"].numpy()
-        if weight.shape != (len(offset), 2 * frontend.transform.components):
-            raise ValueError(f"weights {weight.shape} for {frontend.transform.components} components")
+        features, components = len(state["offset"]), frontend.transform.components
         return LinearDetector(
             str(state["method"]),
             frontend,
-            weight,
-            offset,
+            finite("weight", state["weight"], (features, 2 * components)),
+            finite("offset", state["offset"], (features,)),
             bool(state["chi_squared"]),
             decision_from_state(state["decision"]),
-            tuple(state["found"].items()),
+            found_from_state(state["found"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error

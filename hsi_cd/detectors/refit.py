@@ -12,9 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector, check_bands
-from hsi_cd.detectors.siamese import SiameseDetector, measure_scene, scene_shift
+from hsi_cd.detectors.frontend import registered
+from hsi_cd.detectors.siamese import SiameseDetector, preparation
 from hsi_cd.errors import BandError, CheckpointError
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.statistics import SceneStatistics
 from hsi_cd.prepare.transform import refit_transform
 from hsi_cd.scene import ScenePair
@@ -47,20 +50,14 @@ def refit_statistics(detector: Detector, pair: ScenePair) -> SiameseDetector:
             "--refit-statistics out, or train it again"
         )
     check_bands(detector, pair)
-    statistics, clip = measure_scene(pair, transform.bands, prepare)
+    measurement = Measurement(pair)
+    how = preparation(RunConfig(prepare=prepare))
+    statistics = measurement.statistics(how, transform.bands)
     _check_varies(statistics, transform.bands, pair.name)
-    moved = replace(
-        detector,
-        transform=refit_transform(
-            transform,
-            statistics,
-            scaling=prepare.scaling,
-            joint=prepare.statistics == "joint",
-            clip=clip,
-        ),
-        shift=(0.0, 0.0),
-    )
-    return replace(moved, shift=scene_shift(moved, pair)) if prepare.registration else moved
+    clip = measurement.limits(how, transform.bands)
+    moved = refit_transform(transform, statistics, scaling=how.scaling, joint=how.joint, clip=clip)
+    frontend = replace(detector.frontend, transform=moved, shift=(0.0, 0.0))
+    return replace(detector, frontend=registered(frontend, measurement) if prepare.registration else frontend)
 
 
 def _check_varies(statistics: SceneStatistics, bands: np.ndarray, name: str) -> None:

@@ -5,8 +5,6 @@ What IR-MAD and iterated SFA share: passes over a scene whose spectra may not fi
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
@@ -16,15 +14,14 @@ import scipy.special
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hsi_cd.detectors.frontend import JointSpectra
+from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.thresholds import ScoreHistogram
-from hsi_cd.errors import BandError, OutputError
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.scratch import scratch_array
 from hsi_cd.prepare.windows import read_ahead
 
 Map = TypeVar("Map", bound="DifferenceMap")
-
-_IN_MEMORY = 8 << 20  # pixels whose squared differences are kept there, 8 bytes each; of more, in a file
 
 
 @dataclass(frozen=True)
@@ -79,12 +76,10 @@ def joint_moments(
 def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[NDArray[np.float64]]:
     """Squared differences of all valid pixels, ``(pixels,)`` for each block of ``spectra``; one pass.
 
-    Of a scene of more than 8 million pixels they lie in a temporary file without a name.
-
     Raises:
         OutputError: there is no room for that file.
     """
-    kept = np.empty(spectra.pixels) if spectra.pixels <= _IN_MEMORY else _in_a_file(spectra.pixels)
+    kept: NDArray[np.float64] = scratch_array((spectra.pixels,), np.float64)  # type: ignore[assignment]
     parts, start = [], 0
     with threadpool_limits(1, user_api="blas"):
         for values in read_ahead(spectra):
@@ -92,20 +87,6 @@ def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[N
             parts[-1][:] = fitted.squared(values)
             start += values.shape[1]
     return parts
-
-
-def _in_a_file(count: int) -> NDArray[np.float64]:
-    """So many numbers in a temporary file, which stays as long as the array looks into it."""
-    with tempfile.TemporaryFile() as file:
-        if hasattr(os, "posix_fallocate"):  # a disk that is full only when a number is written ends the process
-            try:
-                os.posix_fallocate(file.fileno(), 0, 8 * count)
-            except OSError as error:
-                raise OutputError(
-                    f"{8 * count / 1e9:.1f} GB for squared differences do not fit into {tempfile.gettempdir()} "
-                    f"({error.strerror}): make room there, or name another folder by TMPDIR"
-                ) from error
-        return np.memmap(file, dtype=np.float64, mode="w+", shape=(count,))
 
 
 def chi_square_weight(squared: NDArray[np.float64], degrees: int) -> NDArray[np.float64]:

@@ -14,22 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
-from hsi_cd.errors import CheckpointError
+from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
+from hsi_cd.detectors.states import rebuilding
 from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.resnet import STAGES
 from hsi_cd.nn.siamese_network import Ensemble, SiameseNetwork
 from hsi_cd.nn.tiles import in_tiles
-from hsi_cd.prepare.registration import LARGEST_SHIFT, measure_shift, shift_radius, undo_shift
-from hsi_cd.prepare.statistics import (
-    SceneStatistics,
-    percentile_limits,
-    row_blocks,
-    scene_statistics,
-    usable_bands,
-)
-from hsi_cd.prepare.transform import SceneTransform, fit_transform
-from hsi_cd.scene import Bands, ScenePair
+from hsi_cd.prepare.measurement import Preparation, Scene, measured
+from hsi_cd.prepare.transform import SceneTransform
+from hsi_cd.scene import Bands
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +48,7 @@ class SiameseDetector:
     """A Siamese network with everything that decides its scores.
 
     Attributes:
-        bands: the bands it was fitted on.
-        transform: from stored values to components.
-        shift: sub-pixel shift of date 2 that is undone, ``(down, right)``.
+        frontend: from stored values to registered components; without smoothing, which is the network's own part.
         network: the ensemble, in evaluation mode when it scores.
         calibration: logits to probabilities.
         model: the network's configuration, to build it again.
@@ -65,9 +57,7 @@ class SiameseDetector:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
     """
 
-    bands: Bands
-    transform: SceneTransform
-    shift: tuple[float, float]
+    frontend: Frontend
     network: Ensemble
     calibration: Calibration
     model: ModelConfig
@@ -77,9 +67,19 @@ class SiameseDetector:
     @property
     def radius(self) -> int:
         """Rows and columns around a pixel that its score depends on."""
-        return self.network.radius + shift_radius(self.shift)
+        return self.network.radius + self.frontend.radius
 
     unit = "probability"
+
+    @property
+    def bands(self) -> Bands:
+        """The bands it was fitted on."""
+        return self.frontend.bands
+
+    @property
+    def transform(self) -> SceneTransform:
+        """From stored values to components."""
+        return self.frontend.transform
 
     @property
     def device(self) -> torch.device:
@@ -95,22 +95,19 @@ class SiameseDetector:
         """Number of learned numbers, those that were frozen here included."""
         return sum(p.numel() for p in self.network.parameters())
 
-    def components(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
+    def components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
 
         Args:
-            t1: stored values, float32 ``(bands, h, w)``, NaN for no data.
-            t2: the later date, the same shape.
+            first: components of the earlier date, projected by the front end, float32 ``(components, h, w)``.
+            second: those of the later date.
 
         Returns:
             Both dates' components, ``(components, h - 2 s, w - 2 s)``, 0 for no data, and their validity, bool
             ``(1, h - 2 s, w - 2 s)``, where ``s`` is the radius of the shift.
         """
-        s = shift_radius(self.shift)
-        first = self.transform.apply(t1, date=0)
-        second = undo_shift(self.transform.apply(t2, date=1), self.shift, radius=s)
-        first = first[:, s : first.shape[1] - s, s : first.shape[2] - s]
-        valid = np.isfinite(first).all(axis=0, keepdims=True) & np.isfinite(second).all(axis=0, keepdims=True)
+        first, second = self.frontend.finish(first, second)
+        valid = np.isfinite(first[:1]) & np.isfinite(second[:1])
         tensors = (torch.from_numpy(np.where(valid, x, np.float32(0))) for x in (first, second))
         return next(tensors), next(tensors), torch.from_numpy(valid)
 
@@ -121,7 +118,7 @@ class SiameseDetector:
 
     def logits(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
         """Members' logits ``(members, h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
-        inputs = self.components(t1, t2)
+        inputs = self.components(*self.frontend.project(t1, t2))
         self.network.eval()
         r = self.network.radius
         try:
@@ -177,17 +174,9 @@ class SiameseDetector:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`siamese_from_state` builds the detector again."""
+        front = self.frontend.state()
         return {
-            "bands": {
-                "count": self.bands.count,
-                "centres": list(self.bands.centres),
-                "fwhm": list(self.bands.fwhm),
-                "names": list(self.bands.names),
-            },
-            "transform": {
-                name: torch.from_numpy(value) for name, value in vars(self.transform).items() if value is not None
-            },
-            "shift": list(self.shift),
+            **{name: front[name] for name in ("bands", "transform", "shift")},
             "network": {name: value.cpu() for name, value in self.network.state_dict().items()},
             "calibration": {
                 "slope": self.calibration.slope,
@@ -253,61 +242,35 @@ def build_network(
     return Ensemble([member(model.attention.range * model.attention.spread ** float(power)) for power in powers])
 
 
-def fit_siamese(pair: ScenePair, config: RunConfig) -> tuple[SiameseDetector, NDArray[np.bool_]]:
+def preparation(config: RunConfig) -> Preparation:
+    """How a configuration has spectra prepared for the network."""
+    prepare = config.prepare
+    return Preparation(
+        scaling=prepare.scaling,
+        joint=prepare.statistics == "joint",
+        clip_percent=prepare.clip_percent,
+        projection=prepare.projection,
+        components=prepare.components,
+        registration=prepare.registration,
+        drop_constant=config.bands.drop_constant,
+        noise=True,
+        exact=False,
+    )
+
+
+def fit_siamese(scene: Scene, config: RunConfig) -> SiameseDetector:
     """A detector with the scene's statistics frozen and an untrained network. No labels are read.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         config: the run's configuration.
-
-    Returns:
-        The detector, and where both dates have data, bool ``(rows, cols)``.
 
     Raises:
         BandError: bands without data or without variation, unless the configuration drops them.
     """
-    prepare = config.prepare
-    used = usable_bands(pair, drop_constant=config.bands.drop_constant)
-    statistics, clip = measure_scene(pair, used, prepare)
-    transform = fit_transform(
-        statistics,
-        used,
-        scaling=prepare.scaling,
-        joint=prepare.statistics == "joint",
-        projection=prepare.projection,
-        components=prepare.components,
-        clip=clip,
-    )
-    network = build_network(config.model, transform.noise, augment=config.train.augment)
-    detector = SiameseDetector(pair.bands, transform, (0.0, 0.0), network, Calibration(), config.model, prepare)
-    if prepare.registration:
-        detector.shift = scene_shift(detector, pair)
-    return detector, statistics.valid
-
-
-def measure_scene(
-    pair: ScenePair, bands: NDArray[np.intp], prepare: PrepareConfig
-) -> tuple[SceneStatistics, NDArray[np.float64] | None]:
-    """Statistics of a scene in some of its bands, and the limits at which it is clipped, or None."""
-    clip = percentile_limits(pair, bands, percent=prepare.clip_percent) if prepare.clip_percent else None
-    return scene_statistics(pair, bands, clip=clip), clip
-
-
-def scene_shift(detector: SiameseDetector, pair: ScenePair) -> tuple[float, float]:
-    """The shift of date 2 in the detector's components; they are held in memory."""
-    return measure_shift(*_whole_components(detector, pair), detector.transform.noise)
-
-
-def _whole_components(
-    detector: SiameseDetector, pair: ScenePair
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both dates' components, NaN for no data, without padding or shift."""
-    first, second = [], []
-    for block in row_blocks(*pair.shape):
-        t1, t2 = pair.read(block)
-        first.append(detector.transform.apply(t1, date=0))
-        second.append(detector.transform.apply(t2, date=1))
-    return np.concatenate(first, axis=1), np.concatenate(second, axis=1)
+    frontend = fit_frontend(measured(scene), preparation(config))
+    network = build_network(config.model, frontend.transform.noise, augment=config.train.augment)
+    return SiameseDetector(frontend, network, Calibration(), config.model, config.prepare)
 
 
 def siamese_from_state(
@@ -323,48 +286,24 @@ def siamese_from_state(
     Raises:
         CheckpointError: parts are missing or do not fit together.
     """
-    try:
-        bands = Bands(
-            count=state["bands"]["count"],
-            **{name: tuple(state["bands"][name]) for name in ("centres", "fwhm", "names")},
+    with rebuilding("detector"):
+        frontend = frontend_from_state(
+            {name: state[name] for name in ("bands", "transform", "shift")}, exact=False
         )
-        transform = _checked_transform(state["transform"], bands)
-        down, right = (float(s) for s in state["shift"])
+        if not np.isfinite(frontend.transform.noise).all():
+            raise ValueError("transform.noise was not measured")
         calibration = Calibration(**{name: float(state["calibration"][name]) for name in vars(Calibration())})
-        if not max(abs(down), abs(right)) <= LARGEST_SHIFT:
-            raise ValueError(f"a shift of {down:g}, {right:g} pixels")
         if not np.isfinite(list(vars(calibration).values())).all():
             raise ValueError(f"{calibration} is not finite")
+        if not (calibration.slope > 0 and 0 <= calibration.threshold <= 1):
+            raise ValueError(f"{calibration} has no slope above 0, or no probability for a threshold")
         model = ModelConfig.model_validate(state["model"])
-        network = build_network(model, transform.noise, augment=augment)
+        network = build_network(model, frontend.transform.noise, augment=augment)
         network.load_state_dict(state["network"])
+        for name, value in network.state_dict().items():
+            if not torch.isfinite(value).all():
+                raise ValueError(f"network.{name} holds what is no finite number")
         network.to(device or torch.device("cpu"))
         kept = state.get("prepare")
         prepare = None if kept is None else PrepareConfig.model_validate(kept)
-        return SiameseDetector(bands, transform, (down, right), network, calibration, model, prepare)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({reason}): train it again") from error
-
-
-def _checked_transform(state: dict[str, Any], bands: Bands) -> SceneTransform:
-    """The transform of a checkpoint, or a ValueError where its parts do not fit together."""
-    transform = SceneTransform(**{name: value.numpy() for name, value in state.items()})
-    components, used = len(transform.noise), transform.bands
-    shapes = {
-        "bands": (len(used),),
-        "weight": (2, components, len(used)),
-        "offset": (2, components),
-        "clip": (2, 2, len(used)),
-        "noise": (components,),
-    }
-    shapes |= {name: (2, len(used)) for name in ("centre", "scale") if getattr(transform, name) is not None}
-    for name, shape in shapes.items():
-        found = getattr(transform, name).shape
-        if found != shape:
-            raise ValueError(f"transform.{name} has shape {found}, not {shape}")
-    if used.dtype != np.int64 or not ((used >= 0) & (used < bands.count)).all():
-        raise ValueError(f"transform.bands are not indices of {bands.count} bands")
-    if transform.scale is not None and not (transform.scale > 0).all():
-        raise ValueError("transform.scale is not positive")
-    return transform
+        return SiameseDetector(frontend, network, calibration, model, prepare)

@@ -12,11 +12,14 @@ import scipy
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hsi_cd.detectors.frontend import JointSpectra, choose_options, fit_frontend
-from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, LinearDetector, decide
+from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, standardised
+from hsi_cd.detectors.frontend import fit_frontend
+from hsi_cd.detectors.joint_spectra import JointSpectra
+from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
+from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
-from hsi_cd.scene import ScenePair
 
 log = logging.getLogger(__name__)
 
@@ -75,41 +78,42 @@ def slow_map(moments: Moments, *, ridge: float) -> SlowMap:
     return SlowMap(weight, -weight @ moments.mean, slowness, vectors.T)
 
 
-def fit_sfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_sfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
     """Slow feature analysis for change detection, without labels.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`SFA_OPTIONS`.
         seed: not used; every method takes one.
 
     Reference:
         Wu, Du and Zhang 2014, doi:10.1109/TGRS.2013.2266673
     """
-    chosen = choose_options(options, SFA_OPTIONS, method="sfa")
-    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
+    chosen, measurement = choose_options(options, SFA_OPTIONS, method="sfa"), measured(scene)
+    frontend = fit_frontend(measurement, standardised(chosen))
+    spectra = JointSpectra(frontend, measurement)
     with threadpool_limits(1, user_api="blas"):
-        fitted = slow_map(joint_moments(JointSpectra(frontend, pair)), ridge=chosen["ridge"])
+        fitted = slow_map(joint_moments(spectra), ridge=chosen["ridge"])
     detector = LinearDetector("sfa", frontend, fitted.weight, fitted.offset, True)
-    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
 
 
-def fit_isfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
     """Slow feature analysis, repeated with each pixel weighted by its probability of no change.
 
     Ends when no feature's slowness changes by more than ``tolerance``, or after ``iterations`` passes.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`ISFA_OPTIONS`.
         seed: not used; every method takes one.
 
     Reference:
         Wu, Du and Zhang 2014, doi:10.1109/TGRS.2013.2266673
     """
-    chosen = choose_options(options, ISFA_OPTIONS, method="isfa")
-    frontend = fit_frontend(pair, drop_constant=chosen["drop_constant"])
-    spectra = JointSpectra(frontend, pair)
+    chosen, measurement = choose_options(options, ISFA_OPTIONS, method="isfa"), measured(scene)
+    frontend = fit_frontend(measurement, standardised(chosen))
+    spectra = JointSpectra(frontend, measurement)
     count, quiet = spectra.components, chosen["quiet"]
     with threadpool_limits(1, user_api="blas"):
         current, iterations = slow_map(joint_moments(spectra), ridge=chosen["ridge"]), 1
@@ -125,4 +129,4 @@ def fit_isfa(pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed:
         current = anchored(spectra, current, quiet=quiet)
     found = (("iterations", float(iterations)),)
     detector = LinearDetector("isfa", frontend, current.weight, current.offset, True, found=found)
-    return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))

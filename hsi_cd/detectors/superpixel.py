@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,14 +14,24 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hsi_cd.detectors.frontend import Frontend, choose_options, fit_frontend, frontend_from_state
-from hsi_cd.detectors.linear import THRESHOLD_OPTIONS, UNDECIDED, Decision, decide, decision_from_state
+from hsi_cd.detectors.decision import (
+    THRESHOLD_OPTIONS,
+    UNDECIDED,
+    Decision,
+    decide,
+    decision_from_state,
+    minimum_noise,
+)
+from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mixture import STEEPEST
+from hsi_cd.detectors.states import finite, rebuilding
 from hsi_cd.detectors.thresholds import Posterior, Threshold
-from hsi_cd.errors import BandError, CheckpointError, ConfigError
+from hsi_cd.errors import BandError, ConfigError
+from hsi_cd.prepare.components import row_windows
+from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.prepare.statistics import row_blocks
-from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import Bands, ScenePair
+from hsi_cd.scene import Bands
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +105,11 @@ class SuperpixelDetector:
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Places between the clusters, 1 half-way; see :meth:`hsi_cd.detectors.base.Detector.score`."""
-        first, second = self.frontend.apply(t1, t2)
+        return self.score_components(*self.frontend.project(t1, t2))
+
+    def score_components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of components that the front end has projected; see :class:`ComponentScoring`."""
+        first, second = self.frontend.finish(first, second)
         features = features_of(first.astype(np.float64) - second, self.usual, self.scale)
         # Centre by centre: all distances at once would need clusters times the memory of the features.
         squared = np.stack([np.square(features - c[:, None, None]).sum(axis=0) for c in self.centres])
@@ -240,9 +255,7 @@ def merge_clusters(magnitude: NDArray[np.float64], weight: NDArray[np.float64]) 
     return changed
 
 
-def fit_superpixel(
-    pair: ScenePair, *, options: Mapping[str, Any] | None = None, seed: int = 0
-) -> SuperpixelDetector:
+def fit_superpixel(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> SuperpixelDetector:
     """Change by k-means on the features of superpixels, without labels.
 
     SLIC cuts the scene into regions that follow the edges of either date: their mean difference is almost free of
@@ -255,7 +268,7 @@ def fit_superpixel(
     Of a scene with more than 200,000 regions, every n-th is kept.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         options: see :data:`SUPERPIXEL_OPTIONS`.
         seed: of the k-means.
 
@@ -266,23 +279,16 @@ def fit_superpixel(
     Reference:
         Achanta et al. 2012, doi:10.1109/TPAMI.2012.120 (SLIC); Celik 2009, doi:10.1109/LGRS.2009.2025059 (k-means)
     """
-    chosen = choose_options(options, SUPERPIXEL_OPTIONS, method="superpixel")
+    chosen, measurement = choose_options(options, SUPERPIXEL_OPTIONS, method="superpixel"), measured(scene)
     for name, least in (("clusters", 2), ("region", 4), ("components", 1), ("reach", 0)):
         if chosen[name] < least:
             raise ConfigError(f"option {name} of superpixel is {chosen[name]}: expected {least} or more")
     if not chosen["range"] > 0:
         raise ConfigError(f"option range of superpixel is {chosen['range']}: expected more than 0, as 3.0")
-    frontend = fit_frontend(
-        pair,
-        projection="mnf",
-        components=chosen["components"],
-        registration=chosen["registration"],
-        reach=chosen["reach"],
-        tolerance=chosen["range"],
-        drop_constant=chosen["drop_constant"],
-    )
-    expected = pair.shape[0] * pair.shape[1] / chosen["region"]
-    means, size = _sample(frontend, pair, region=chosen["region"], every=max(1, int(np.ceil(expected / _SAMPLE))))
+    frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
+    rows, cols = measurement.pair.shape
+    every = max(1, int(np.ceil(rows * cols / chosen["region"] / _SAMPLE)))
+    means, size = _sample(frontend, measurement, region=chosen["region"], every=every)
     clusters = min(chosen["clusters"], len(np.unique(means, axis=1).T))
     if clusters < 2:
         raise BandError(
@@ -291,7 +297,7 @@ def fit_superpixel(
         )
     detector, slope = _cluster(frontend, means, size, clusters=clusters, seed=seed)
     if chosen["threshold"] != "nearest":
-        return decide(detector, pair, method=chosen["threshold"], level=chosen["level"])
+        return decide(detector, measurement, chosen)
     found = {
         "gap": detector.gap,
         "regions": float(len(size)),
@@ -302,17 +308,16 @@ def fit_superpixel(
 
 
 def _regions(
-    frontend: Frontend, pair: ScenePair, *, region: int
+    frontend: Frontend, measurement: Measurement, *, region: int
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Yield the mean differences and the sizes of each block's regions, as :func:`region_means` gives them."""
     noise = np.maximum(frontend.transform.noise, 1e-6)
     leading = slice(0, _LEADING)
     # As in the smoothing, two pixels differ by 1 that are `range` noise deviations apart in every component.
     scale = 1 / (frontend.tolerance * np.sqrt(2 * len(noise[leading])) * noise[leading])
-    rows, cols = pair.shape
-    for block in tqdm(list(row_blocks(rows, cols)), desc="regions", leave=False, disable=None):
-        window = read_window(pair, block, slice(0, cols), radius=frontend.radius)
-        first, second = frontend.apply(*window)
+    blocks = tqdm(list(row_blocks(*measurement.pair.shape)), desc="regions", leave=False, disable=None)
+    for _, window in row_windows(blocks, frontend.of_scene(measurement), radius=frontend.radius):
+        first, second = frontend.finish(*window)
         known = np.isfinite(first[0])
         if not known.any():
             continue
@@ -322,14 +327,14 @@ def _regions(
 
 
 def _sample(
-    frontend: Frontend, pair: ScenePair, *, region: int, every: int
+    frontend: Frontend, measurement: Measurement, *, region: int, every: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean differences ``(components, regions)`` and sizes ``(regions,)`` of every n-th region of a scene."""
     parts, sizes = [], []
     seen = 0
     # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
     with threadpool_limits(1, user_api="blas"):
-        for found, size in _regions(frontend, pair, region=region):
+        for found, size in _regions(frontend, measurement, region=region):
             kept = slice(-seen % every, None, every)
             seen += len(size)
             parts.append(found[:, kept])
@@ -376,18 +381,14 @@ def superpixel_from_state(state: Mapping[str, Any], *, device: torch.device | No
     Raises:
         CheckpointError: parts are missing or do not fit together.
     """
-    try:
+    with rebuilding("detector"):
         frontend, decision = frontend_from_state(state["frontend"]), decision_from_state(state["decision"])
-        arrays, gap = {name: state[name].numpy() for name in _ARRAYS}, float(state["gap"])
-        changed, count = arrays["changed"], frontend.transform.components
-        shapes = {"usual": (count,), "scale": (count,), "centres": (len(changed), count)}
-        for name, shape in shapes.items():
-            if arrays[name].shape != shape:
-                raise ValueError(f"{name} {arrays[name].shape} for {len(changed)} clusters of {count} components")
-        if changed.dtype != np.bool_ or changed.all() or not changed.any() or not gap > 0:
-            raise ValueError(f"{int(changed.sum())} of {len(changed)} clusters are change, {gap:g} apart")
-        return SuperpixelDetector(frontend, **arrays, gap=gap, decision=decision)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"the checkpoint's detector cannot be rebuilt ({error}): fit it again") from error
+        gap, changed = float(state["gap"]), state["changed"].numpy()
+        components, clusters = frontend.transform.components, len(changed)
+        shapes = {"usual": (components,), "scale": (components,), "centres": (clusters, components)}
+        arrays = {name: finite(name, state[name], shape) for name, shape in shapes.items()}
+        if changed.dtype != np.bool_ or changed.all() or not changed.any() or not 0 < gap < math.inf:
+            raise ValueError(f"{int(changed.sum())} of {clusters} clusters are change, {gap:g} apart")
+        if not (arrays["scale"] > 0).all():
+            raise ValueError("scale is not positive")
+        return SuperpixelDetector(frontend, **arrays, changed=changed, gap=gap, decision=decision)

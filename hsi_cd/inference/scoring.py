@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hsi_cd.detectors.base import Detector, uncertain
 from hsi_cd.io.memory import free_memory
-from hsi_cd.prepare.windows import read_ahead, read_window
+from hsi_cd.prepare.windows import Dates, read_ahead, sliding_windows
 from hsi_cd.scene import UNLABELLED, ScenePair
 
 _LEAST_ROWS, _MOST_ROWS = 8, 64  # below, most of a band is its surroundings; above, they cost little anyway
@@ -52,6 +52,7 @@ def score_rows(
     within: slice | None = None,
     uncertainty: bool = False,
     memory: int | None = None,
+    seen: Callable[[slice, Dates], None] | None = None,
     progress: bool = True,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Score a scene band by band.
@@ -68,6 +69,7 @@ def score_rows(
             and then to these rows, so that each score has the same bits as in the whole.
         uncertainty: ask the detector how far its members differ, too.
         memory: see :func:`rows_per_band`.
+        seen: is shown all rows that are read, once each, from top to bottom.
         progress: show a progress bar, if the terminal can.
 
     Yields:
@@ -78,7 +80,7 @@ def score_rows(
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
     score = uncertain(detector).score_and_uncertainty if uncertainty else detector.score
-    height, width = pair.shape
+    height = pair.shape[0]
     step = rows or rows_per_band(pair, detector.radius, memory=memory)
     wanted = within or slice(0, height)
     starts = tqdm(
@@ -93,17 +95,14 @@ def score_rows(
         first = max(wanted.start - start, 0)
         return start + first, scored[..., first : wanted.stop - start, :]
 
-    def read(start: int) -> tuple[int, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        window = slice(start, min(start + step, height))
-        return start, read_window(pair, window, slice(0, width), radius=detector.radius)
-
+    bands = (slice(start, min(start + step, height)) for start in starts)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
     try:
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            for start, values in read_ahead(map(read, starts)):
-                waiting.append((start, pool.submit(score, *values)))
+            for band, values in read_ahead(sliding_windows(pair, bands, radius=detector.radius, seen=seen)):
+                waiting.append((band.start, pool.submit(score, *values)))
                 if len(waiting) > threads:
                     first, scored = waiting.popleft()
                     yield cut(first, scored.result())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -10,37 +9,20 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hsi_cd.errors import ShardError
-from hsi_cd.io.prediction import MapRows, write_prediction
+from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
 from hsi_cd.io.shards import ShardSet
 
 Probability = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From scores to change probabilities."""
 
 
-def join_shards(
-    shards: ShardSet,
-    *,
-    change: str | os.PathLike[str],
-    score: str | os.PathLike[str] | None = None,
-    uncertainty: str | os.PathLike[str] | None = None,
-    cog: bool = False,
-    vector: str | os.PathLike[str] | None = None,
-    probability: Probability | None = None,
-    min_area: float = 0.0,
-    overwrite: bool = False,
-) -> None:
+def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability | None = None) -> None:
     """Write the maps of the whole scene, block of rows by block of rows.
 
     Args:
         shards: what :func:`hsi_cd.io.shards.read_shards` found.
-        change: file of the change map.
-        score: file of the score raster, or None.
-        uncertainty: file of the uncertainty raster, or None.
-        cog: write Cloud Optimized GeoTIFFs, with overviews.
-        vector: file of the changed regions as polygons, or None. The map is then held in memory.
+        files: what is written, and where to.
         probability: from scores to change probabilities, for polygons of scores that are none themselves.
-        min_area: smallest region kept; see :func:`hsi_cd.io.regions.write_regions`.
-        overwrite: whether existing files may be replaced.
 
     Raises:
         ShardError: a raster is asked for of which there are no shards, or the other way round.
@@ -50,10 +32,14 @@ def join_shards(
     """
     asked = {
         name
-        for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
+        for name, path in (
+            ("change map", files.change),
+            ("score", files.score),
+            ("uncertainty", files.uncertainty),
+        )
         if path is not None
     }
-    if vector is not None:
+    if files.vector is not None:
         asked.add("score")  # for the regions' mean probability
         if shards.tags.get("SCORE_UNIT") != "probability" and probability is None:
             raise ShardError(
@@ -71,16 +57,10 @@ def join_shards(
         )
     write_prediction(
         _rows(shards),
-        change=change,
-        score=score,
-        uncertainty=uncertainty,
+        files,
         grid=shards.grid,
         tags=shards.tags,
-        cog=cog,
-        vector=vector,
         probability=probability or (lambda scores: scores),
-        min_area=min_area,
-        overwrite=overwrite,
     )
 
 

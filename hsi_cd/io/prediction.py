@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,49 +33,70 @@ class MapRows:
     uncertainty: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class MapFiles:
+    """What is written of one prediction.
+
+    Attributes:
+        change: file of the change map.
+        score: file of the score raster, or None.
+        uncertainty: file of the uncertainty raster, or None.
+        vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
+            since a region may reach over all bands of rows.
+        min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+        cog: write Cloud Optimized GeoTIFFs, with overviews.
+        overwrite: whether existing files may be replaced.
+    """
+
+    change: Path
+    score: Path | None = None
+    uncertainty: Path | None = None
+    vector: Path | None = None
+    min_area: float = 0.0
+    cog: bool = False
+    overwrite: bool = False
+
+
 def write_prediction(
     parts: Iterable[MapRows],
+    files: MapFiles,
     *,
-    change: str | os.PathLike[str],
-    score: str | os.PathLike[str] | None = None,
-    uncertainty: str | os.PathLike[str] | None = None,
     grid: Grid,
     tags: Mapping[str, str],
-    cog: bool = False,
-    vector: str | os.PathLike[str] | None = None,
     probability: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    min_area: float = 0.0,
-    overwrite: bool = False,
 ) -> None:
     """Write a change map, and what is asked for beside it. All files appear together, or none.
 
     Args:
         parts: the bands of rows, from top to bottom and without gaps.
-        change: file of the change map.
-        score: file of the score raster, or None.
-        uncertainty: file of the uncertainty raster, or None.
+        files: what is written, and where to.
         grid: shape and georeference.
         tags: text to store in each raster.
-        cog: write Cloud Optimized GeoTIFFs, with overviews.
-        vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
-            since a region may reach over all bands of rows.
         probability: from scores to change probabilities, for the polygons.
-        min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
-        overwrite: whether existing files may be replaced.
 
     Raises:
         FormatError: the polygons' name tells no format.
         GridError: polygons are asked for on a grid without CRS and transform.
         OutputError: a file exists or cannot be written.
     """
-    if vector is not None:
-        check_vector(vector, grid)
+    if files.vector is not None:
+        check_vector(files.vector, grid)
     changes: list[NDArray[np.uint8]] = []
     probabilities: list[NDArray[np.float32]] = []
-    with ExitStack() as files:
-        draft = None if vector is None else files.enter_context(atomic_path(vector, overwrite=overwrite))
-        writers = files.enter_context(
-            map_writers(change, score, uncertainty, grid=grid, tags=tags, cog=cog, overwrite=overwrite)
+    with ExitStack() as opened:
+        draft = None
+        if files.vector is not None:
+            draft = opened.enter_context(atomic_path(files.vector, overwrite=files.overwrite))
+        writers = opened.enter_context(
+            map_writers(
+                files.change,
+                files.score,
+                files.uncertainty,
+                grid=grid,
+                tags=tags,
+                cog=files.cog,
+                overwrite=files.overwrite,
+            )
         )
         for part in parts:
             writers.change.write(part.row, part.change)
@@ -88,4 +109,4 @@ def write_prediction(
                 probabilities.append(probability(part.score)[part.change == CHANGED])
         if draft is not None:
             whole = np.concatenate(changes)
-            write_regions(draft, whole, np.concatenate(probabilities), grid=grid, min_area=min_area)
+            write_regions(draft, whole, np.concatenate(probabilities), grid=grid, min_area=files.min_area)

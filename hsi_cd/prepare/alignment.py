@@ -1,4 +1,4 @@
-"""Date 2 on date 1's grid, and how far it still lies off: resampling by windows, and phase correlation."""
+"""Date 2 on date 1's grid: resampled window by window."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.registration import phase_cross_correlation
 
 from hsi_cd.errors import GridError
-from hsi_cd.scene import Cube, Grid, ScenePair
+from hsi_cd.scene import Cube, Grid
 from hsi_cd.scene.contract import to_pixels
 from hsi_cd.scene.cube import derived_cube
 
-WORTH_TELLING = 0.5
-"""Residual shift, pixels, from which a user is warned."""
-
 _LARGEST_RATIO = 8  # pixels of date 2 across one of date 1; beyond, the scenes do not belong together
-_TILE = 128  # side of a tile that phase correlation looks at
-_TILES = 3  # tiles down and across
-_LOOKS = 4  # groups of bands looked at in each tile
-_SMALLEST = 32  # side of the smallest scene in which a shift can be told
-_FINE = 20  # the shift is told to 1/20 pixel
-_AGREE = 0.5  # pixels: median distance of the estimates from their median, beyond which they tell nothing
 
 
 def align(cube: Cube, grid: Grid) -> Cube:
@@ -123,82 +113,3 @@ def _bilinear(
         # A neighbour that counts nothing must not spread its "no data": so a shift by whole pixels is exact.
         out += np.where(weight > 1e-6, values[:, r, c] * weight.astype(np.float32), np.float32(0))
     return out
-
-
-@dataclass(frozen=True)
-class ResidualShift:
-    """Where date 2 lies against date 1: what t1 shows at ``(r, c)``, t2 shows at ``(r + down, c + right)``.
-
-    Attributes:
-        down: pixels down.
-        right: pixels to the right.
-        spread: median distance of the single estimates from (down, right), pixels.
-    """
-
-    down: float
-    right: float
-    spread: float
-
-    @property
-    def size(self) -> float:
-        """Length of the shift, pixels."""
-        return math.hypot(self.down, self.right)
-
-    def describe(self) -> str:
-        """The shift in words, with its size."""
-        vertical, horizontal = "down" if self.down >= 0 else "up", "right" if self.right >= 0 else "left"
-        return f"{abs(self.down):.2f} pixels {vertical} and {abs(self.right):.2f} {horizontal} ({self.size:.2f})"
-
-
-def residual_shift(pair: ScenePair) -> ResidualShift | None:
-    """The shift between the dates, by phase correlation.
-
-    Kuglin and Hines 1975; refined to 1/20 pixel after Guizar-Sicairos et al. 2008, doi 10.1364/OL.33.000156. Up to
-    nine tiles of 128 x 128 pixels, spread over the scene, are looked at in four groups of bands each; the
-    median of all estimates is the shift. So neither time nor memory grow with the scene, and change in some tiles
-    does no harm. Its limits: only a translation is seen, of less than half a tile; a pattern that belongs to the
-    sensor and not to the ground, such as stripes, or the same hole in both dates, draws the figure towards zero.
-
-    Args:
-        pair: the scene.
-
-    Returns:
-        The shift, or None where it cannot be told: the scene is too small or too flat, or the estimates disagree.
-    """
-    rows, cols = pair.shape
-    if min(rows, cols) < _SMALLEST:
-        return None
-    found = []
-    for top, left in itertools.product(_starts(rows), _starts(cols)):
-        window = slice(top, top + min(_TILE, rows)), slice(left, left + min(_TILE, cols))
-        t1, t2 = (_looks(values) for values in pair.read(*window))
-        for a, b in zip(t1, t2, strict=True):
-            if a.any() and b.any():
-                shift, _, _ = phase_cross_correlation(a, b, upsample_factor=_FINE)  # type: ignore[no-untyped-call]
-                found.append(-np.asarray(shift))
-    if not found:
-        return None
-    middle = np.median(found, axis=0)
-    spread = float(np.median(np.hypot(*(np.asarray(found) - middle).T)))
-    return ResidualShift(float(middle[0]), float(middle[1]), spread) if spread <= _AGREE else None
-
-
-def _starts(length: int) -> list[int]:
-    """First pixels of the tiles along an axis: spread evenly, and no two nearer than a tile."""
-    count = max(1, min(_TILES, length // _TILE))
-    room = max(0, length - _TILE)
-    return [room // 2] if count == 1 else [round(i * room / (count - 1)) for i in range(count)]
-
-
-def _looks(values: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-    """Means over groups of neighbouring bands, without their mean, faded out towards the tile's edges."""
-    fade = np.outer(np.hanning(values.shape[1] + 2)[1:-1], np.hanning(values.shape[2] + 2)[1:-1])
-    looks = []
-    for group in np.array_split(np.arange(len(values)), min(_LOOKS, len(values))):
-        known = np.isfinite(values[group])
-        count = known.sum(axis=0)
-        mean = np.where(known, values[group], 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
-        inside = count > 0
-        centred = np.where(inside, mean - mean[inside].mean(), 0.0) if inside.any() else np.zeros_like(mean)
-        looks.append(centred * fade)
-    return looks

@@ -1,24 +1,25 @@
-"""What is measured on a scene, once, before anything learns: moments, ranges and the sensor's noise.
+"""Moments, ranges and the sensor's noise of a scene, summed while it is read in blocks of rows.
 
-Labels play no part here. One streaming pass in blocks of rows; the block size depends on the scene's width
-alone, so the figures do not depend on memory or windows.
+Labels play no part here. The block size depends on the scene's width alone, so the figures do not depend on memory
+or windows. :mod:`hsi_cd.prepare.measurement` reads, and keeps what is found here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
-from hsi_cd.prepare.windows import read_ahead
 from hsi_cd.scene import Cube, ScenePair
+
+Rows = tuple[slice, tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Rows of a scene, and both dates' stored values in them, float32 ``(bands, rows, cols)``, NaN for no data."""
 
 _PIXELS_PER_BLOCK = 1 << 16
 PIXELS_IN_CACHE = 1 << 11  # spectra that the processor's cache holds: what is done to them there costs little
@@ -110,26 +111,30 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
     return kept
 
 
-def band_moments(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[Moments, Moments]:
-    """Means and variances of each date's bands over the pixels valid in both, in one streaming pass.
+def band_moments(
+    reading: Iterable[Rows], shape: tuple[int, int], bands: NDArray[np.integer]
+) -> tuple[tuple[Moments, Moments], NDArray[np.bool_]]:
+    """Means and variances of each date's bands over the pixels valid in both.
 
     What standardising needs; :func:`scene_statistics` measures, at many times the cost, how bands go together.
 
     Args:
-        pair: the scene.
+        reading: the whole scene in blocks of rows, see :data:`Rows`.
+        shape: ``(rows, cols)`` of the scene.
         bands: indices of the bands used.
 
     Returns:
-        Of both dates, with a diagonal scatter.
+        Of both dates, with a diagonal scatter; and where both have data in every band, bool ``(rows, cols)``.
 
     Raises:
         BandError: fewer than two pixels have data in every band of both dates.
     """
     nothing = Moments(0, np.zeros(len(bands)), np.zeros(len(bands)))
     found = [nothing, nothing]
-    blocks = tqdm(list(row_blocks(*pair.shape)), desc="statistics", leave=False, disable=None)
-    for dates in read_ahead(map(pair.read, blocks)):
+    valid = np.ones(shape, dtype=bool)
+    for rows, dates in reading:
         spectra = [values.reshape(len(values), -1) for values in dates]
+        known = valid[rows].reshape(-1)
         if len(bands) != len(spectra[0]):
             spectra = [values[bands] for values in spectra]
         for block in cache_blocks(spectra[0].shape[1]):
@@ -138,9 +143,10 @@ def band_moments(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[Moments, Mom
             if not all(np.isfinite(part.mean).all() for part in measured):
                 usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in parts])
                 measured = _each([values[:, usable] for values in parts], found)
+                known[block] = usable
             found = [total + part for total, part in zip(found, measured, strict=True)]
     _check_overlap(found[0].count, len(bands))
-    return found[0], found[1]
+    return (found[0], found[1]), valid
 
 
 def _each(parts: list[NDArray[np.float32]], found: list[Moments]) -> list[Moments]:
@@ -176,26 +182,31 @@ def _range(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return low.astype(np.float64), high.astype(np.float64)
 
 
-def valid_pixels(pair: ScenePair, bands: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Where both dates have data in all ``bands``, bool ``(rows, cols)``; one streaming pass."""
-    valid = np.zeros(pair.shape, dtype=bool)
-    for block in row_blocks(*pair.shape):
-        t1, t2 = pair.read(block)
-        valid[block] = np.isfinite(t1[bands]).all(axis=0) & np.isfinite(t2[bands]).all(axis=0)
+def valid_pixels(reading: Iterable[Rows], shape: tuple[int, int], bands: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Where both dates have data in all ``bands``, bool ``(rows, cols)``."""
+    valid = np.zeros(shape, dtype=bool)
+    for rows, (t1, t2) in reading:
+        valid[rows] = np.isfinite(t1[bands]).all(axis=0) & np.isfinite(t2[bands]).all(axis=0)
     return valid
 
 
 def scene_statistics(
-    pair: ScenePair, bands: NDArray[np.intp], *, clip: NDArray[np.float64] | None = None
+    reading: Iterable[Rows],
+    shape: tuple[int, int],
+    bands: NDArray[np.integer],
+    *,
+    clip: NDArray[np.float64] | None = None,
 ) -> SceneStatistics:
-    """Measure a scene in one streaming pass.
+    """Measure a scene in one reading.
 
     The noise covariance comes from differences of neighbouring pixels, right and below (Green et al. 1988, doi
     10.1109/36.3001): half the covariance of those 60 % of a block's differences that are smallest, counted in
     each band's own deviation, since the others are edges rather than noise.
 
     Args:
-        pair: the scene.
+        reading: the whole scene in blocks of rows, each with the row below it, for the differences between this
+            block and the next.
+        shape: ``(rows, cols)`` of the scene.
         bands: indices of the bands used.
         clip: lowest and highest value kept, float64 ``(2 dates, 2, bands)``, or None.
 
@@ -208,19 +219,12 @@ def scene_statistics(
     count = len(bands)
     nothing = Moments(0, np.zeros(count), np.zeros((count, count)))
     found = [_BlockStatistics(nothing, np.full(count, np.inf), np.full(count, -np.inf), nothing)] * 2
-    rows, cols = pair.shape
-    valid = np.zeros((rows, cols), dtype=bool)
-
-    def read(block: slice) -> tuple[slice, list[NDArray[np.float32]]]:
-        # One row more than the block, for the differences between this block and the next.
-        dates = pair.read(slice(block.start, min(block.stop + 1, rows)))
-        return block, [values if count == len(values) else values[bands] for values in dates]
-
-    blocks = tqdm(list(row_blocks(rows, cols)), desc="statistics", leave=False, disable=None)
+    valid = np.zeros(shape, dtype=bool)
     # One thread a date, and one that reads: on a machine shared with others, the threads of one small product wait
     # for each other (7 s against 0.3 s for a scene of 63,000 pixels).
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as pool:
-        for block, dates in read_ahead(map(read, blocks)):
+        for block, read in reading:
+            dates = [values if count == len(values) else values[bands] for values in read]
             usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in dates])
             inside = usable[: block.stop - block.start]
             valid[block] = inside
@@ -289,40 +293,43 @@ def _second_moment(moments: Moments) -> NDArray[np.float64]:
     return moments.covariance + np.outer(moments.mean, moments.mean)
 
 
-def percentile_limits(pair: ScenePair, bands: NDArray[np.intp], *, percent: float) -> NDArray[np.float64]:
+def percentile_limits(
+    read: Callable[[], Iterable[Rows]], bands: NDArray[np.integer], *, percent: float
+) -> NDArray[np.float64]:
     """The values below and above which ``percent`` % of each band's pixels lie.
 
-    Two streaming passes: the range, then a histogram of 4,096 bins inside it, interpolated; exact to one bin.
+    Two readings: the range, then a histogram of 4,096 bins inside it, interpolated; exact to one bin.
 
     Args:
-        pair: the scene.
+        read: reads the whole scene in blocks of rows.
         bands: indices of the bands used.
         percent: share of pixels clipped at each end, in percent.
 
     Returns:
         float64 ``(2 dates, 2 ends, bands)``.
     """
-    limits = np.empty((2, 2, len(bands)))
-    for date in range(2):
-        low, high = np.full(len(bands), np.inf), np.full(len(bands), -np.inf)
-        for values in _known_spectra(pair, bands, date):
-            low = np.fmin(low, np.fmin.reduce(values, axis=1))
-            high = np.fmax(high, np.fmax.reduce(values, axis=1))
-        counts = np.zeros((len(bands), _HISTOGRAM_BINS))
-        for values in _known_spectra(pair, bands, date):
-            for band in range(len(bands)):
-                counts[band] += np.histogram(values[band], _HISTOGRAM_BINS, (low[band], high[band]))[0]
-        for band in range(len(bands)):
-            edges = np.linspace(low[band], high[band], _HISTOGRAM_BINS + 1)
-            cumulated = np.concatenate([[0.0], np.cumsum(counts[band])]) / counts[band].sum()
-            limits[date, :, band] = np.interp([percent / 100, 1 - percent / 100], cumulated, edges)
-    return limits
+    low, high = np.full((2, len(bands)), np.inf), np.full((2, len(bands)), -np.inf)
+    for dates in _known_spectra(read(), bands):
+        for date, values in enumerate(dates):
+            low[date] = np.fmin(low[date], np.fmin.reduce(values, axis=1))
+            high[date] = np.fmax(high[date], np.fmax.reduce(values, axis=1))
+    counts = np.zeros((2, len(bands), _HISTOGRAM_BINS))
+    for dates in _known_spectra(read(), bands):
+        for date, band in np.ndindex(2, len(bands)):
+            limits = (float(low[date, band]), float(high[date, band]))
+            counts[date, band] += np.histogram(dates[date][band], _HISTOGRAM_BINS, limits)[0]
+    found = np.empty((2, 2, len(bands)))
+    for date, band in np.ndindex(2, len(bands)):
+        edges = np.linspace(low[date, band], high[date, band], _HISTOGRAM_BINS + 1)
+        cumulated = np.concatenate([[0.0], np.cumsum(counts[date, band])]) / counts[date, band].sum()
+        found[date, :, band] = np.interp([percent / 100, 1 - percent / 100], cumulated, edges)
+    return found
 
 
-def _known_spectra(pair: ScenePair, bands: NDArray[np.intp], date: int) -> Iterator[NDArray[np.float32]]:
-    """One date's spectra ``(bands, pixels)``, block by block, of the pixels that both dates know."""
-    for block in row_blocks(*pair.shape):
-        values = [each[bands].reshape(len(bands), -1) for each in pair.read(block)]
+def _known_spectra(reading: Iterable[Rows], bands: NDArray[np.integer]) -> Iterator[list[NDArray[np.float32]]]:
+    """Both dates' spectra ``(bands, pixels)``, block by block, of the pixels that both dates know."""
+    for _, dates in reading:
+        values = [each[bands].reshape(len(bands), -1) for each in dates]
         known = np.isfinite(values[0]).all(axis=0) & np.isfinite(values[1]).all(axis=0)
         if known.any():
-            yield values[date][:, known]
+            yield [each[:, known] for each in values]

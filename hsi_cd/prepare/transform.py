@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,27 +42,66 @@ class SceneTransform:
         """Number of components."""
         return len(self.noise)
 
-    def apply(self, values: NDArray[np.float32], *, date: int) -> NDArray[np.float32]:
+    def apply(self, values: NDArray[np.float32], *, date: int, exact: bool = False) -> NDArray[np.float32]:
         """Components of a window of one date.
 
         Args:
             values: stored values, float32 ``(all bands, rows, cols)``, NaN for no data.
             date: 0 for t1, 1 for t2.
+            exact: round to the same float32 in every window. Sums over bands need double precision for it, which
+                costs twice the time; float32 agrees between windows to about 1e-6.
 
         Returns:
             float32 ``(components, rows, cols)``; NaN where any band used has no data.
         """
         used = values if len(self.bands) == len(values) else values[self.bands]
-        if np.isfinite(self.clip[date]).any():
-            used = np.clip(used, self.clip[date, 0][:, None, None], self.clip[date, 1][:, None, None])
         flat = used.reshape(len(self.bands), -1)
-        components: NDArray[np.float32] = self.weight[date] @ flat + self.offset[date][:, None]
+        if np.isfinite(self.clip[date]).any():
+            flat = np.clip(flat, self.clip[date, 0][:, None], self.clip[date, 1][:, None])
+        components: NDArray[np.float32]
+        if not exact:
+            components = self.weight[date] @ flat + self.offset[date][:, None]
+        elif (scaling := self._scaling[date]) is not None:
+            # Centred first, no digit is lost: what does no more than scale needs no double precision.
+            components = flat + scaling[0][:, None]
+            components *= scaling[1][:, None]
+        else:
+            sums = self.weight[date].astype(np.float64) @ flat
+            components = (sums + self.offset[date][:, None]).astype(np.float32)
         return components.reshape(-1, *values.shape[1:])
+
+    @property
+    def scales_only(self) -> bool:
+        """Whether each component is one band, scaled."""
+        return all(scaling is not None for scaling in self._scaling)
+
+    @cached_property
+    def _scaling(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]] | None]:
+        """What each date's bands are to be added and then multiplied by, if the transform does no more."""
+        found: list[tuple[NDArray[np.float32], NDArray[np.float32]] | None] = []
+        for weight, offset in zip(self.weight, self.offset, strict=True):
+            scale = diagonal_of(weight)
+            found.append(None if scale is None or not scale.all() else (offset / scale, scale))
+        return found
+
+
+def diagonal_of(matrix: NDArray[np.floating]) -> NDArray[np.float32] | None:
+    """The diagonal of a matrix that is nothing else, or None: to scale costs far less than a product.
+
+    Args:
+        matrix: ``(n, m)``.
+
+    Returns:
+        float32 ``(n,)``, or None.
+    """
+    diagonal = np.diagonal(matrix)
+    alone = matrix.shape[0] == matrix.shape[1] and np.count_nonzero(matrix) == np.count_nonzero(diagonal)
+    return diagonal.astype(np.float32) if alone else None
 
 
 def fit_transform(
     statistics: SceneStatistics,
-    bands: NDArray[np.intp],
+    bands: NDArray[np.integer],
     *,
     scaling: str,
     joint: bool,
@@ -116,7 +156,7 @@ def fit_transform(
     )
 
 
-def standardise(dates: tuple[Moments, Moments], bands: NDArray[np.intp]) -> SceneTransform:
+def standardise(dates: tuple[Moments, Moments], bands: NDArray[np.integer]) -> SceneTransform:
     """The transform that gives each band of each date mean 0 and deviation 1, and nothing more.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,6 +13,9 @@ from hsi_cd.prepare.padding import mirror_index
 from hsi_cd.scene import Cube, ScenePair
 
 Part = TypeVar("Part")
+
+Dates = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Both dates' values in a window, each ``(bands or components, rows, cols)``."""
 
 
 def read_window(
@@ -47,6 +50,51 @@ def _mirrored(cube: Cube, row: NDArray[np.intp], col: NDArray[np.intp]) -> NDArr
 def _is_range(index: NDArray[np.intp]) -> bool:
     """Whether an index is 0, 1, 2, ...: inside the scene nothing is mirrored, and nothing need be copied."""
     return bool((index == np.arange(len(index))).all())
+
+
+def sliding_windows(
+    pair: ScenePair, bands: Iterable[slice], *, radius: int, seen: Callable[[slice, Dates], None] | None = None
+) -> Iterator[tuple[slice, Dates]]:
+    """Whole rows with their mirrored surroundings, band after band; no row of the scene is read twice.
+
+    Args:
+        pair: the scene.
+        bands: rows of each window, one below the other without gaps, inside the scene.
+        radius: further pixels on each side.
+        seen: is shown all rows that are read, once each, from top to bottom.
+
+    Yields:
+        The band's rows, and what :func:`read_window` gives for them.
+    """
+    height, width = pair.shape
+    col = mirror_index(-radius, width + radius, width)
+    kept: Dates | None = None
+    known, shown = slice(0, 0), 0  # rows of the scene in it, and how many were shown
+    for band in bands:
+        row = mirror_index(band.start - radius, band.stop + radius, height)
+        top, bottom = int(row.min()), int(row.max()) + 1
+        again = kept is not None and known.start <= top < known.stop
+        fresh = slice(known.stop if again else top, max(bottom, known.stop if again else top))
+        dates = pair.of_both(lambda cube, rows=fresh: cube.read(rows))  # type: ignore[misc]
+        if seen is not None and fresh.stop > shown:
+            new = max(shown, fresh.start) - fresh.start
+            seen(slice(fresh.start + new, fresh.stop), (dates[0][:, new:], dates[1][:, new:]))
+            shown = fresh.stop
+        if kept is not None and again:
+            first, second = (
+                np.concatenate([old[:, top - known.start :], late], axis=1)
+                for old, late in zip(kept, dates, strict=True)
+            )
+            dates = first, second
+        kept, known = dates, slice(top, max(bottom, fresh.stop))
+        yield band, _cut(dates, row - top, col)
+
+
+def _cut(dates: Dates, row: NDArray[np.intp], col: NDArray[np.intp]) -> Dates:
+    """Rows and columns of both dates, in this order."""
+    if _is_range(row) and _is_range(col):
+        return dates
+    return dates[0][:, row[:, None], col], dates[1][:, row[:, None], col]
 
 
 def read_ahead(parts: Iterable[Part]) -> Iterator[Part]:

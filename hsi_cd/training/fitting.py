@@ -15,9 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import save_checkpoint
+from hsi_cd.detectors.method import check_detector
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, preparation
 from hsi_cd.errors import ConfigError, LabelError
+from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import ScenePair
@@ -66,8 +69,16 @@ def check_taught(method: str, protocol: str, pixels: NDArray[np.int64]) -> None:
         )
 
 
+def needed(config: RunConfig) -> Preparation | None:
+    """How the configured method has spectra prepared; None where it takes them as they are."""
+    method = find_method(config.method)
+    if method.fit is None:
+        return preparation(config)
+    return method.preparation(choose_options(config.options, method.options, method=method.name))
+
+
 def learn(
-    pair: ScenePair,
+    measurement: Measurement,
     pixels: NDArray[np.int64],
     target: NDArray[np.int64],
     config: RunConfig,
@@ -82,7 +93,7 @@ def learn(
     """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
 
     Args:
-        pair: the scene.
+        measurement: of the scene.
         pixels: flat indices of the training pixels, int64; only methods that need labels look at them.
         target: their classes, 0 unchanged, 1 changed.
         config: the run's configuration.
@@ -108,7 +119,8 @@ def learn(
                 f"{method.name} learns in one process, not in {team.size}: start it without torchrun"
             )
         taught = (pixels, target) if method.needs_labels else ()
-        fitted = method.fit(pair, *taught, options=config.options, seed=config.seed)
+        fitted = method.fit(measurement, *taught, options=config.options, seed=config.seed)
+        check_detector(fitted, method=method.name)
         save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     if team.size > 1 and config.train.teacher.kind != "none":
@@ -122,12 +134,12 @@ def learn(
             "network are those of model, train and prepare"
         )
     if method.needs_labels:
-        beside = _beside_labels(pair, pixels, target, config)
+        beside = _beside_labels(measurement, pixels, target, config)
     else:
-        pixels, target = certain_pixels(pair, seed=config.seed)
+        pixels, target = certain_pixels(measurement, seed=config.seed)
         beside = Beside()
     detector, facts = _train_network(
-        pair,
+        measurement,
         pixels,
         target,
         beside,
@@ -156,7 +168,7 @@ class Beside:
 
 
 def _beside_labels(
-    pair: ScenePair, pixels: NDArray[np.int64], target: NDArray[np.int64], config: RunConfig
+    measurement: Measurement, pixels: NDArray[np.int64], target: NDArray[np.int64], config: RunConfig
 ) -> Beside:
     """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing.
 
@@ -164,18 +176,22 @@ def _beside_labels(
     be the scene's. Labels drawn so many a class (P2) or of a few blocks do not tell how much has changed.
     """
     at_most, protocol = config.train.certain, config.split.protocol
-    places = patch_places(pixels, pair.shape[1], side=2 * config.split.radius + 1) if protocol == "P3" else None
+    places = (
+        patch_places(pixels, measurement.pair.shape[1], side=2 * config.split.radius + 1)
+        if protocol == "P3"
+        else None
+    )
     number = len(pixels) if places is None else len(np.unique(places))
     drawn_evenly = protocol not in ("P2", "P3")
     if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
         return Beside()
-    heard = hear(pair, pixels, seed=config.seed)
+    heard = hear(measurement, pixels, seed=config.seed)
     share = heard.share if not drawn_evenly and 0 < heard.share < 1 else None
     return Beside(trusted_pixels(heard, target, at_most=at_most, places=places), share)
 
 
 def _train_network(
-    pair: ScenePair,
+    measurement: Measurement,
     pixels: NDArray[np.int64],
     target: NDArray[np.int64],
     beside: Beside,
@@ -188,7 +204,7 @@ def _train_network(
     team: Team,
     stop: Stop,
 ) -> tuple[SiameseDetector, dict[str, Any]]:
-    detector, _ = fit_siamese(pair, config)
+    detector = fit_siamese(measurement, config)
     frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
     backbone = config.model.backbone
     if earlier is not None:
@@ -215,7 +231,8 @@ def _train_network(
     passed = earlier["training"]["progress"]["epoch"] if earlier else 0
     tracker = Tracker(folder, resume_at=passed) if team.leads else NoTracker()
     try:
-        patches = scene_patches(detector, pair)
+        patches = scene_patches(detector, measurement)
+        measurement.forget_components()
         with stop.postponed():
             progress = train(
                 detector,
@@ -244,7 +261,7 @@ def _train_network(
         "validation_kappa": progress.best_kappa,
         "validation_loss": progress.best_loss,
         "certain_pixels": 2 * beside.certain.each_epoch if beside.certain else 0,
-        "flops": scene_flops(detector, pair),
+        "flops": scene_flops(detector, measurement.pair),
     }
     if config.train.pretrained is not None:
         facts["pretrained"] = config.train.pretrained

@@ -9,13 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from hsi_cd.detectors.siamese import SiameseDetector
-from hsi_cd.prepare.registration import shift_radius
+from hsi_cd.prepare.measurement import Scene, measured
+from hsi_cd.prepare.scratch import let_go, scratch_array
 from hsi_cd.prepare.statistics import row_blocks
-from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import ScenePair
 from hsi_cd.training.augmentation import Variation
 
 
@@ -103,19 +101,32 @@ class PatchSource:
         return t1, t2, valid.view(-1, 1, p, p)
 
 
-def scene_patches(detector: SiameseDetector, pair: ScenePair, *, radius: int | None = None) -> PatchSource:
+def scene_patches(detector: SiameseDetector, scene: Scene, *, radius: int | None = None) -> PatchSource:
     """The components of a whole scene, mirror-padded, ready to be cut into patches.
+
+    Those of a large scene lie in a temporary file: memory does not grow with its height.
 
     Args:
         detector: a fitted detector; the patches lie on its device.
-        pair: the scene.
+        scene: the scene, or its measurement.
         radius: half a patch; the network's own by default.
     """
-    rows, cols = pair.shape
-    r, s = detector.network.radius if radius is None else radius, shift_radius(detector.shift)
-    parts = []
-    for block in tqdm(list(row_blocks(rows + 2 * r, cols)), desc="components", leave=False, disable=None):
-        window = slice(block.start - r, block.stop - r)
-        parts.append(detector.components(*read_window(pair, window, slice(-r, cols + r), radius=s)))
-    whole = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    return PatchSource.of(*(x.to(detector.device) for x in whole), radius=r)
+    measurement = measured(scene)
+    components = detector.frontend.of_scene(measurement)
+    rows, cols = measurement.pair.shape
+    r, s, count = (
+        detector.network.radius if radius is None else radius,
+        detector.frontend.radius,
+        detector.transform.components,
+    )
+    both: NDArray[np.float32] = scratch_array((2, rows + 2 * r, cols + 2 * r, 2 * count), np.float32)  # type: ignore[assignment]
+    valid = np.empty((rows + 2 * r, cols + 2 * r), dtype=bool)
+    for block in row_blocks(rows + 2 * r, cols):
+        window = components.window(slice(block.start - r, block.stop - r), slice(-r, cols + r), radius=s)
+        first, second, known = detector.components(*window)
+        dates = [x.movedim(0, -1).numpy() for x in (first, second)]
+        both[0, block], both[1, block] = np.concatenate(dates, axis=-1), np.concatenate(dates[::-1], axis=-1)
+        valid[block] = known[0].numpy()
+        components.let_go()
+        let_go(both)
+    return PatchSource(torch.from_numpy(both).to(detector.device), torch.from_numpy(valid).to(detector.device), r)

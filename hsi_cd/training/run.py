@@ -19,12 +19,13 @@ from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
 from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
-from hsi_cd.inference.mapping import write_maps
-from hsi_cd.io import read_map, read_scores, remove_drafts, write_json, write_npz
+from hsi_cd.inference.mapping import MapOptions, write_maps
+from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.band_choice import choose_bands
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.splits import leak_share, make_split, near_training
-from hsi_cd.prepare.statistics import row_blocks, usable_bands, valid_pixels
+from hsi_cd.prepare.windows import Dates
 from hsi_cd.reporting.figures import panel_figure, save_figure
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import PROVENANCE
@@ -35,7 +36,7 @@ from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.fitting import check_taught, learn
+from hsi_cd.training.fitting import check_taught, learn, needed
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,9 @@ def run_training(
         check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
-    valid = valid_pixels(pair, usable_bands(pair))
+    measurement = Measurement(pair)
+    how = needed(config)
+    valid = measurement.valid_spectra() if how is None else measurement.valid(how)
     lost = int((labels.values[~valid] != UNLABELLED).sum())
     if lost:
         log.warning("%d labelled pixels have no data in one of the dates: they neither teach nor judge", lost)
@@ -104,7 +107,7 @@ def run_training(
         if team.leads:
             _keep_split(folder / "split.npz", split, resume=resume)
         return _learn_map_judge(
-            pair,
+            measurement,
             labels,
             split,
             config,
@@ -119,7 +122,7 @@ def run_training(
 
 
 def _learn_map_judge(
-    pair: ScenePair,
+    measurement: Measurement,
     labels: Labels,
     split: Split,
     config: RunConfig,
@@ -133,10 +136,11 @@ def _learn_map_judge(
     stop: Stop | None,
 ) -> RunResult | None:
     """The work of a run, once all of its input has proved good."""
+    pair = measurement.pair
     target = labels.values.ravel()[split.train].astype(np.int64)
     try:
         learned = learn(
-            pair,
+            measurement,
             split.train,
             target,
             config,
@@ -156,14 +160,10 @@ def _learn_map_judge(
     detector = learned.detector
 
     started = time.perf_counter()
-    write_maps(
-        detector,
-        pair,
-        change=folder / "change.tif",
-        score=folder / "score.tif",
-        checkpoint_hash=file_hash(folder / "best.pt"),
-        overwrite=True,
-    )
+    overview = Overview(pair)
+    files = MapFiles(folder / "change.tif", folder / "score.tif", overwrite=True)
+    how = MapOptions(checkpoint=file_hash(folder / "best.pt"), look_at_shift=False, seen=overview.see)
+    write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 
     change, _ = read_map(folder / "change.tif")
@@ -195,7 +195,7 @@ def _learn_map_judge(
     result = replace(result, split="split.npz")
     if not find_method(config.method).needs_labels:
         result = replace(result, train=None)  # it never looked at the pixels that would have taught
-    _draw(folder, pair, change, probability, labels, split, result)
+    _draw(folder, overview, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
 
@@ -219,9 +219,28 @@ def _other_scopes(labels: Labels, split: Split) -> dict[str, NDArray[np.bool_]]:
     return scopes
 
 
+class Overview:
+    """Both dates in near infrared, red and green, kept while the scene is read for its map."""
+
+    def __init__(self, pair: ScenePair) -> None:
+        """Nothing is kept yet."""
+        self.name = pair.name
+        self._bands = pair.t1.bands.nearest([860, 660, 560])
+        self._rows: list[Dates] = []
+
+    def see(self, rows: slice, dates: Dates) -> None:
+        """Keep what is shown of these rows."""
+        self._rows.append((dates[0][self._bands], dates[1][self._bands]))
+
+    def dates(self) -> Dates:
+        """Each date, float32 ``(3, rows, cols)``."""
+        t1, t2 = (np.concatenate(parts, axis=1) for parts in zip(*self._rows, strict=True))
+        return t1, t2
+
+
 def _draw(
     folder: Path,
-    pair: ScenePair,
+    overview: Overview,
     change: NDArray[np.uint8],
     probability: NDArray[np.float32],
     labels: Labels,
@@ -229,9 +248,7 @@ def _draw(
     result: RunResult,
 ) -> None:
     """Draw both dates in false colour (near infrared, red, green), score, map, truth and errors."""
-    bands = pair.t1.bands.nearest([860, 660, 560])
-    blocks = [[values[bands] for values in pair.read(rows)] for rows in row_blocks(*pair.shape)]
-    t1, t2 = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+    t1, t2 = overview.dates()
     limits = stretch_limits(t1, t2)
     pictures = {
         "t1": false_colour(t1, limits=limits),
@@ -246,7 +263,7 @@ def _draw(
         score=probability,
         truth=labels.values,
         train_index=split.train,
-        scene=pair.name,
+        scene=overview.name,
         method=result.method,
         scores=result.scores,
         note=f"{result.protocol}, seed {result.seed}, {result.scope} pixels",

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.detectors.decision import scene_scores
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.errors import LabelError
-from hsi_cd.inference.scoring import score_rows
-from hsi_cd.scene import ScenePair
+from hsi_cd.prepare.measurement import Scene, measured
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ _PER_CLASS = (
     500  # as many of each class: the scene's own shares are not known, and rare change must be learned too
 )
 _ENOUGH = 10  # of each class; fewer say nothing about what change looks like here
+_ROWS = 64  # scored at a time; the draw goes by them, so that nothing may change them
 _WORD = 10  # pixels that the detector's own word counts for, against the labels that check it
 
 
@@ -82,7 +83,7 @@ class Heard:
     share: float
 
 
-def hear(pair: ScenePair, pixels: NDArray[np.int64], *, seed: int) -> Heard:
+def hear(scene: Scene, pixels: NDArray[np.int64], *, seed: int) -> Heard:
     """Ask the label-free default (``auto``) what changed.
 
     Every certain pixel draws a random lot and the 500 smallest stay: a uniform draw that holds only itself in
@@ -90,20 +91,22 @@ def hear(pair: ScenePair, pixels: NDArray[np.int64], *, seed: int) -> Heard:
     most striking change.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         pixels: flat indices of pixels to ask about, int64 ``(N,)``.
         seed: seed of the draw.
     """
-    detector = fit_auto(pair, seed=seed)
+    measurement = measured(scene)
+    detector = fit_auto(measurement, seed=seed)
     random = np.random.default_rng(seed)
     said = np.full(len(pixels), np.nan, dtype=np.float32)
     kept = [(np.empty(0, dtype=np.int64), np.empty(0)) for _ in range(2)]
     changed = valid = 0
-    for row, scores in score_rows(detector, pair):
+    cols = measurement.pair.shape[1]
+    for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
         probability = detector.probability(scores).ravel()
         changed += int(np.count_nonzero(scores >= detector.threshold))
         valid += int(np.count_nonzero(np.isfinite(scores)))
-        first = row * pair.shape[1]
+        first = rows.start * cols
         inside = (pixels >= first) & (pixels < first + len(probability))
         said[inside] = probability[pixels[inside] - first]
         for code, certain in enumerate((probability <= _DOUBT, probability >= 1 - _DOUBT)):
@@ -115,13 +118,13 @@ def hear(pair: ScenePair, pixels: NDArray[np.int64], *, seed: int) -> Heard:
     return Heard((kept[0][0], kept[1][0]), said, changed / max(valid, 1))
 
 
-def certain_pixels(pair: ScenePair, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def certain_pixels(scene: Scene, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels to learn from without a label: a random 500 of each class among the certain ones.
 
     The label-free default (``auto``) scores the scene; where its posterior is beyond 95 %, its word is taken.
 
     Args:
-        pair: the scene.
+        scene: the scene, or its measurement.
         seed: seed of the draw.
 
     Returns:
@@ -130,11 +133,12 @@ def certain_pixels(pair: ScenePair, *, seed: int) -> tuple[NDArray[np.int64], ND
     Raises:
         LabelError: hardly any pixel of a class is certain.
     """
-    pools = hear(pair, np.empty(0, dtype=np.int64), seed=seed).pools
+    measurement = measured(scene)
+    pools = hear(measurement, np.empty(0, dtype=np.int64), seed=seed).pools
     for word, pool in zip(("unchanged", "changed"), pools, strict=True):
         if len(pool) < _ENOUGH:
             raise LabelError(
-                f"without labels, {len(pool)} pixels of {pair.name} are certain to be {word}: "
+                f"without labels, {len(pool)} pixels of {measurement.pair.name} are certain to be {word}: "
                 f"at least {_ENOUGH} are needed to learn from; use hsi-cd detect --method auto, or labels"
             )
     return np.concatenate(pools), np.repeat([0, 1], [len(pool) for pool in pools])

@@ -14,7 +14,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
-from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.registry import METHODS
 
 Capture = pytest.CaptureFixture[str]
 LABEL_FREE = [name for name, method in METHODS.items() if not method.needs_labels and method.fit is not None]

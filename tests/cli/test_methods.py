@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.registry import METHODS
 
 Capture = pytest.CaptureFixture[str]
 

@@ -10,7 +10,7 @@ import torch
 
 from hsi_cd.config import resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.registry import METHODS
 from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import CheckpointError, ConfigError, LabelError, UnknownNameError
 from hsi_cd.inference import score_scene

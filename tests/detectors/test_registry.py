@@ -4,7 +4,7 @@ import torch
 
 from hsi_cd.config import resolve
 from hsi_cd.detectors.base import check_bands
-from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.registry import METHODS
 from hsi_cd.detectors.registry import detector_from_state
 from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import BandError, CheckpointError, UnknownNameError

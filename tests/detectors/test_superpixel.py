@@ -276,5 +276,5 @@ def test_a_state_whose_parts_do_not_fit_is_refused() -> None:
 
 
 def test_the_library_is_loaded_only_to_fit() -> None:
-    code = "import sys, hsi_cd.detectors.methods; sys.exit('skimage' in sys.modules)"
+    code = "import sys, hsi_cd.detectors.registry; sys.exit('skimage' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

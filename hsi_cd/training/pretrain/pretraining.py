@@ -21,6 +21,7 @@ from hsi_cd.io import remove_drafts, write_json
 from hsi_cd.nn.pretext import TASKS
 from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.prepare.held_out import hold_out_blocks
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runs.making import check_folder, make_folder
 from hsi_cd.runs.recording import versions
 from hsi_cd.runtime.device import choose_device, hardware
@@ -70,7 +71,8 @@ def run_pretraining(
     started = time.perf_counter()
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
-    detector, _ = fit_siamese(pair, config)
+    measurement = Measurement(pair)
+    detector = fit_siamese(measurement, config)
     earlier = _earlier(folder / "last.pt") if resume else None
     if earlier is not None:
         detector = resumed(detector, earlier["detector"], config)
@@ -80,7 +82,8 @@ def run_pretraining(
     detector.network.to(device)
     tasks = build_tasks(detector, config.pretrain).to(device)
     half = tasks[0].patch // 2 + int(backbones(detector)[0].radius)  # type: ignore[arg-type, operator]
-    source = scene_patches(detector, pair, radius=half)
+    source = scene_patches(detector, measurement, radius=half)
+    measurement.forget_components()
     taught, held = hold_out_blocks(source.inside, share=config.pretrain.held_out, half=half, seed=config.seed)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
     if resume:

@@ -1,0 +1,186 @@
+"""From the scores of a whole scene to the threshold of a method without labels, and its probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from hsi_cd.detectors.frontend import Frontend
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
+from hsi_cd.prepare.components import row_windows
+from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.windows import read_window
+
+_BAR: dict[str, Any] = {"desc": "threshold", "leave": False, "disable": None}
+
+THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
+"""Options that every method without labels has."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """From a score to change.
+
+    Attributes:
+        threshold: the threshold and what led to it.
+        posterior: from a score to a probability of change.
+    """
+
+    threshold: Threshold
+    posterior: Posterior
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`decision_from_state` builds it again."""
+        return {
+            "method": self.threshold.method,
+            "value": self.threshold.value,
+            "found": dict(self.threshold.found),
+            "centre": self.posterior.centre,
+            "slope": self.posterior.slope,
+        }
+
+
+UNDECIDED = Decision(Threshold("none", float("inf"), {}), Posterior(0.0, 1.0))
+"""The decision of a detector that has not seen its own scores yet: nothing is changed."""
+
+
+def decision_from_state(state: Mapping[str, Any]) -> Decision:
+    """The decision that :meth:`Decision.state` described.
+
+    Raises:
+        ValueError, KeyError, TypeError: it does not make sense.
+    """
+    threshold = Threshold(str(state["method"]), float(state["value"]), dict(state["found"]))
+    posterior = Posterior(float(state["centre"]), float(state["slope"]))
+    if not threshold.value >= 0:
+        raise ValueError(f"a threshold of {threshold.value:g}")
+    if not (math.isfinite(posterior.centre) and 0 < posterior.slope < math.inf):
+        raise ValueError(f"a posterior of centre {posterior.centre:g} and slope {posterior.slope:g}")
+    for name, value in threshold.found.items():
+        if not isinstance(name, str) or not isinstance(value, int | float) or math.isnan(value):
+            raise ValueError(f"{name} of the threshold is {value!r}")
+    return Decision(threshold, posterior)
+
+
+class Scoring(Protocol):
+    """As much of a detector as a pass over a scene needs."""
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its score depends on."""
+        ...
+
+    def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of a mirror-padded window."""
+        ...
+
+
+@runtime_checkable
+class ComponentScoring(Scoring, Protocol):
+    """A detector that can score what its front end has projected already."""
+
+    @property
+    def frontend(self) -> Frontend:
+        """From stored values to components."""
+        ...
+
+    def score_components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of a mirror-padded window of projected components, which are not written in."""
+        ...
+
+
+class LabelFree(Scoring, Protocol):
+    """A frozen detector whose threshold is still to be chosen."""
+
+    @property
+    def decision(self) -> Decision:
+        """Threshold and posterior."""
+        ...
+
+    @property
+    def degrees(self) -> int | None:
+        """Degrees of freedom of the squared score where nothing changed, or None."""
+        ...
+
+
+Kind = TypeVar("Kind", bound=LabelFree)
+
+
+def decide(
+    detector: Kind,
+    measurement: Measurement,
+    chosen: Mapping[str, Any],
+    *,
+    scores: Iterable[NDArray[np.floating]] | None = None,
+) -> Kind:
+    """``detector`` with the threshold that its options choose from its scores of the whole scene.
+
+    Args:
+        detector: frozen, but undecided.
+        measurement: of the scene.
+        chosen: the method's options, ``threshold`` and ``level`` among them.
+        scores: of all pixels, where they are at hand; found on the scene by default.
+    """
+    histogram = ScoreHistogram()
+    # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
+    with threadpool_limits(1, user_api="blas"):
+        for found in scores if scores is not None else (s for _, s in scene_scores(detector, measurement)):
+            histogram.add(found)
+    threshold, posterior = choose_threshold(
+        histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
+    )
+    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
+    return decided
+
+
+def scene_scores(
+    detector: Scoring, measurement: Measurement, *, rows: int | None = None
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """A detector's scores of the scene it was fitted on, without reading again what the measurement has kept.
+
+    Args:
+        detector: the detector.
+        measurement: of the scene.
+        rows: height of the blocks; about 65,000 pixels by default.
+
+    Yields:
+        The rows of a block and their scores, float32 ``(rows, cols)``, NaN for no data.
+    """
+    height, cols = measurement.pair.shape
+    blocks = list(row_blocks(height, cols))
+    if rows is not None:
+        blocks = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    if isinstance(detector, ComponentScoring) and not detector.frontend.plain:
+        components = detector.frontend.of_scene(measurement)
+        for block, window in row_windows(tqdm(blocks, **_BAR), components, radius=detector.radius):
+            yield block, detector.score_components(*window)
+    elif detector.radius or rows is not None:
+        for block in tqdm(blocks, **_BAR):
+            window = read_window(measurement.pair, block, slice(0, cols), radius=detector.radius)
+            yield block, detector.score(*window)
+    else:
+        for block, values in measurement.read("threshold"):
+            yield block, detector.score(*values)
+
+
+def standardised(options: Mapping[str, Any]) -> Preparation:
+    """How the plain methods have their spectra prepared: each band of each date with mean 0 and deviation 1."""
+    return Preparation(drop_constant=options["drop_constant"])
+
+
+def minimum_noise(options: Mapping[str, Any]) -> Preparation:
+    """How the methods have them prepared that compare minimum-noise components of registered dates."""
+    return Preparation(
+        projection="mnf",
+        components=options["components"],
+        registration=options["registration"],
+        drop_constant=options["drop_constant"],
+    )

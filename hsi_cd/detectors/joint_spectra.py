@@ -1,0 +1,78 @@
+"""Both dates' components of all valid pixels of a scene, for the methods that pass over it again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.frontend import Frontend
+from hsi_cd.prepare.components import row_windows
+from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.prepare.statistics import cache_blocks, row_blocks
+from hsi_cd.prepare.windows import Dates
+
+_CACHE_BYTES = 256 << 20  # spectra kept between the passes over a scene; a larger scene is read again each time
+
+
+class JointSpectra:
+    """Both dates' components of all valid pixels, as often as they are asked for.
+
+    In blocks of as many pixels as the processor's cache holds, so that what is done to them costs little. A scene
+    that fits into 256 MiB is kept from the first pass on; a larger one is read anew in each.
+    """
+
+    def __init__(self, frontend: Frontend, measurement: Measurement) -> None:
+        """Nothing is read yet."""
+        rows, cols = measurement.pair.shape
+        self.components = frontend.transform.components
+        self.pixels = rows * cols  # valid or not
+        self._frontend, self._measurement = frontend, measurement
+        size = 2 * self.components * self.pixels * 4
+        self._kept: list[NDArray[np.float32]] | None = [] if size <= _CACHE_BYTES else None
+        self._complete = False
+
+    def __iter__(self) -> Iterator[NDArray[np.float64]]:
+        """Yield float64 ``(2 components, pixels)``: date 1's components, then date 2's."""
+        if self._kept is not None and self._complete:
+            for values in self._kept:
+                yield values.astype(np.float64)
+            return
+        kept: list[NDArray[np.float32]] = []
+        for values in self._read():
+            if self._kept is not None:
+                kept.append(values)
+            yield values.astype(np.float64)
+        if self._kept is not None:
+            self._kept, self._complete = kept, True
+
+    def _read(self) -> Iterator[NDArray[np.float32]]:
+        frontend, measurement = self._frontend, self._measurement
+        if frontend.plain:
+            for _, values in measurement.read("spectra"):
+                for part in _in_parts(values):
+                    yield _known(*frontend.apply(*part))
+            return
+        components = frontend.of_scene(measurement)
+        for _, window in row_windows(row_blocks(*measurement.pair.shape), components, radius=frontend.radius):
+            if frontend.radius == 0:
+                for part in _in_parts(window):
+                    yield _known(*frontend.finish(*part))
+            else:  # with surroundings, smaller windows would do much twice
+                known = _known(*frontend.finish(*window))
+                yield from (known[:, part] for part in cache_blocks(known.shape[1]))
+
+
+def _in_parts(dates: Dates) -> Iterator[Dates]:
+    """Windows of one row each, of as many pixels as the processor's cache holds."""
+    first, second = (values.reshape(len(values), 1, -1) for values in dates)
+    for part in cache_blocks(first.shape[2]):
+        yield first[:, :, part], second[:, :, part]
+
+
+def _known(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Both dates' components of the pixels that have any, ``(2 components, pixels)``."""
+    values = np.concatenate([first, second]).reshape(len(first) + len(second), -1)
+    known = np.isfinite(values[0])
+    return values if known.all() else values[:, known]

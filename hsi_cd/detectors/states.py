@@ -1,0 +1,100 @@
+"""What a checkpoint holds of a detector, read with suspicion: it comes from outside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.errors import CheckpointError
+from hsi_cd.scene import Bands
+
+
+@contextmanager
+def rebuilding(part: str) -> Iterator[None]:
+    """Turn whatever a damaged state provokes while the block runs into one line.
+
+    Args:
+        part: what is built, as ``front end``.
+
+    Raises:
+        CheckpointError: the block failed.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        reason = next(iter(said.splitlines()), "") or type(error).__name__
+        raise CheckpointError(f"the checkpoint's {part} cannot be rebuilt ({reason}): train it again") from error
+
+
+def finite(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array of a state, if it has this shape and no number in it is infinite or none.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    array: NDArray[Any] = value.numpy()
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds what is no finite number")
+    return array
+
+
+def whole(value: Any, name: str, *, least: int) -> int:
+    """A whole number of a state, ``least`` or more.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} is {value!r}, not a whole number from {least} on")
+    return value
+
+
+def found_from_state(state: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    """What a fit found, for the result's record.
+
+    Raises:
+        ValueError: a name or a number is none.
+    """
+    found = tuple(state.items())
+    for name, value in found:
+        if not isinstance(name, str) or not isinstance(value, int | float) or math.isnan(value):
+            raise ValueError(f"{name!r} of what the fit found is {value!r}")
+    return found
+
+
+def bands_state(bands: Bands) -> dict[str, Any]:
+    """Bands as plain values."""
+    return {
+        "count": bands.count,
+        "centres": list(bands.centres),
+        "fwhm": list(bands.fwhm),
+        "names": list(bands.names),
+    }
+
+
+def bands_from_state(state: Mapping[str, Any]) -> Bands:
+    """The bands that :func:`bands_state` described.
+
+    Raises:
+        ValueError, KeyError, TypeError: they do not make sense.
+    """
+    bands = Bands(
+        count=whole(state["count"], "bands.count", least=1),
+        **{name: tuple(state[name]) for name in ("centres", "fwhm", "names")},
+    )
+    numbers = (*bands.centres, *bands.fwhm)
+    if not all(isinstance(n, int | float) and math.isfinite(n) and n > 0 for n in numbers):
+        raise ValueError("a wavelength or width of a band is no positive number")
+    if not all(isinstance(name, str) for name in bands.names):
+        raise ValueError("a band's name is no text")
+    return bands

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import copy
+import importlib
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -128,25 +129,43 @@ def tests_of(path: Path) -> list[Path]:
 
 def run_tests(copied: Path, tests: Sequence[Path], *, timeout: float) -> bool:
     """Whether the tests pass with the copy of the package; False too where they do not end in time."""
-    environment = {**os.environ, "PYTHONPATH": str(copied), "PYTHONDONTWRITEBYTECODE": "1"}
-    # -P: the folder this runs in, which holds the unchanged package, must not come first.
-    command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *map(str, tests)]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    child = os.fork()
+    if child == 0:
+        os._exit(_test_in_this_process(copied, tests))
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _test_in_this_process(copied: Path, tests: Sequence[Path]) -> int:
+    """Run the tests with the copy of the package in front, and without a word; the exit code."""
+    import pytest
+
+    os.setsid()  # a group of its own, which can be ended whole
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    os.chdir(ROOT)
+    os.environ |= {"PYTHONPATH": str(copied), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.dont_write_bytecode = True
+    sys.path = [str(copied), *(path for path in sys.path if path not in ("", str(ROOT)))]
     try:
-        return process.wait(timeout) == 0
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *map(str, tests)]))
+    except BaseException:  # whatever a change leads to, it was noticed
+        return 1
+
+
+def load_libraries() -> None:
+    """Load once, for all runs of the tests, what takes seconds to load; the package itself stays unloaded."""
+    for name in ("numpy", "scipy.stats", "sklearn.neighbors", "sklearn.metrics", "pydantic", "pytest", "torch"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def main() -> int:
@@ -174,6 +193,7 @@ def main() -> int:
         print("\n".join(_told(change) for change in drawn))
         return 0
 
+    load_libraries()
     survivors: list[Change] = []
     with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
         copied = Path(folder)

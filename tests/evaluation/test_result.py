@@ -77,11 +77,11 @@ def test_the_order_of_the_scores_is_kept():
         ({"version": 2}, "version 2: this software reads version 1"),
         ({"version": None}, "version None"),
         ({"treshold": 0.5}, "did you mean 'threshold'"),
-        ({"dataset": 7}, "result.dataset is '7': expected a text"),
+        ({"dataset": 7}, "result.dataset is '7': expected a valid string"),
         ({"seed": -1}, "result.seed"),
         ({"seed": True}, "result.seed"),
         ({"threshold": math.inf}, "result.threshold is 'inf': expected a finite number"),
-        ({"counts": {"tn": 1}}, "result.counts: fp, fn, tp, unscored missing"),
+        ({"counts": {"tn": 1}}, "result.counts.fp is missing"),
         ({"counts": [1, 2, 3, 4]}, "result.counts is .* expected an object"),
         ({"scores": {"oa": "high"}}, "result.scores.oa is 'high'"),
         ({"details": {"a": []}}, "result.details.a"),
@@ -97,7 +97,7 @@ def test_anything_else_is_refused_on_one_line(change, message):
 def test_missing_keys_are_named():
     data = FULL.to_dict()
     del data["method"]
-    with pytest.raises(FormatError, match="result: method missing"):
+    with pytest.raises(FormatError, match=r"result\.method is missing"):
         RunResult.from_dict(data)
 
 

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError, WrapValidator
@@ -52,7 +52,7 @@ def read_record(cls: type[T], data: Any, what: str, version: int) -> T:
             f"{what} of version {data.get('version')!r}: this software reads version {version}; update it"
         )
     try:
-        record = _reader(cls).validate_python(found)
+        record: T = _reader(cast(Any, cls)).validate_python(found)
     except ValidationError as error:
         raise FormatError(_describe(cls, found, what, error.errors(include_url=False))) from None
     # What has a default may be left out by whoever makes a record, but is in every one that was written.
@@ -65,7 +65,7 @@ _REMEDY = "give a file that this software wrote"
 
 
 @functools.cache
-def _reader(cls: type[T]) -> TypeAdapter[T]:
+def _reader(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
@@ -116,7 +116,7 @@ def _describe(cls: type, data: Mapping[str, Any], what: str, problems: Sequence[
     return f"{place} is {_short(value)}: expected {words}; {_REMEDY}"
 
 
-def _find(data: Mapping[str, Any], what: str, loc: Sequence[Any]) -> tuple[str, Any]:
+def _find(data: Any, what: str, loc: Sequence[Any]) -> tuple[str, Any]:
     """The place that pydantic means, in words, and what stands there."""
     place, value = what, data
     for part in loc:  # after the keys, pydantic tells the members of a union

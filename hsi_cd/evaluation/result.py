@@ -97,6 +97,12 @@ class RunResult:
         """The content of ``result.json``: strings, numbers, None (also for NaN), lists and dictionaries alone."""
         return write_record(self, RESULT_VERSION)
 
+    def _repr_html_(self) -> str:
+        """The result as a notebook shows it."""
+        from hsi_cd.evaluation.notebook import result_table
+
+        return result_table(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunResult:
         """The result that :meth:`to_dict` wrote.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError, LabelError
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
+from hsi_cd.evaluation.records import RECORD, Score
 from hsi_cd.evaluation.scores import kappa, overall_accuracy
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED
 
@@ -127,6 +128,8 @@ class Baselines:
         majority_oa: overall accuracy of the majority class, 0-1.
     """
 
-    floor_oa: float
-    floor_kappa: float
-    majority_oa: float
+    __pydantic_config__ = RECORD
+
+    floor_oa: Score
+    floor_kappa: Score
+    majority_oa: Score

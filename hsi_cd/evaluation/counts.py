@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError, LabelError
+from hsi_cd.evaluation.records import RECORD, Count
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED
 
 NO_DATA = 255
@@ -106,11 +107,13 @@ class ConfusionCounts:
         LabelError: a count is negative.
     """
 
-    tn: int
-    fp: int
-    fn: int
-    tp: int
-    unscored: int = 0
+    __pydantic_config__ = RECORD
+
+    tn: Count
+    fp: Count
+    fn: Count
+    tp: Count
+    unscored: Count = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):

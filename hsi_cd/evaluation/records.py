@@ -1,28 +1,82 @@
-"""Values to and from the JSON of a run folder: written plainly, read strictly, every fault with its place."""
+"""Dataclasses to and from the JSON of a run folder: written plainly, read strictly by pydantic."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError, WrapValidator
 
 from hsi_cd.errors import FormatError, unknown_name
 
-Fact = str | int | float | bool | None
+T = TypeVar("T")
+
+RECORD = ConfigDict(extra="forbid")
+"""``__pydantic_config__`` of a dataclass that is read: its fields are all the keys there are."""
+
+Text = Annotated[str, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Score = Annotated[Number, WrapValidator(lambda value, read: math.nan if value is None else read(value))]
+"""A finite number; null is NaN."""
+Fact = Text | Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()] | None
 """What a flat record may hold."""
 
 
-def plain(value: Any) -> Any:
-    """Values as JSON has them: dataclasses as objects, numpy's numbers as Python's, NaN as null."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+def write_record(record: Any, version: int) -> dict[str, Any]:
+    """A dataclass as JSON has it, under the version of its layout."""
+    return {"version": version, **_plain(record)}
+
+
+def read_record(cls: type[T], data: Any, what: str, version: int) -> T:
+    """What :func:`write_record` made of a dataclass.
+
+    Args:
+        cls: the dataclass; its annotations say what is read.
+        data: the JSON.
+        what: what messages call it.
+        version: the version of the layout that is read.
+
+    Raises:
+        FormatError: another version, a key too many or missing, or a value of the wrong kind.
+    """
+    if not isinstance(data, Mapping):
+        raise FormatError(f"{what} is {_short(data)}: expected an object; {_REMEDY}")
+    found = {key: value for key, value in data.items() if key != "version"}
+    if data.get("version") != version:
+        raise FormatError(
+            f"{what} of version {data.get('version')!r}: this software reads version {version}; update it"
+        )
+    try:
+        record: T = _reader(cast(Any, cls)).validate_python(found)
+    except ValidationError as error:
+        raise FormatError(_describe(cls, found, what, error.errors(include_url=False))) from None
+    # What has a default may be left out by whoever makes a record, but is in every one that was written.
+    for place in _missing(_plain(record), found, what):
+        raise FormatError(f"{place} is missing; {_REMEDY}")
+    return record
+
+
+_REMEDY = "give a file that this software wrote"
+
+
+@functools.cache
+def _reader(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as objects, numpy's numbers as Python's, NaN as null."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and math.isnan(value):
@@ -30,83 +84,48 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read_record(cls: type, data: Any, where: str, **readers: Any) -> Any:
-    """A dataclass from a JSON object that must have exactly its keys; ``readers`` turn one value each."""
-    data = as_mapping(data, where)
-    for key in data:
-        if key not in readers:
-            raise FormatError(f"{where}: {unknown_name('key', str(key), readers)}")
-    missing = [key for key in readers if key not in data]
-    if missing:
-        raise FormatError(f"{where}: {', '.join(missing)} missing: expected {', '.join(readers)}")
-    return cls(**{key: read(data[key], f"{where}.{key}") for key, read in readers.items()})
+def _missing(written: Any, found: Any, place: str) -> Iterator[str]:
+    """Places of keys that are written but were not found."""
+    if isinstance(written, dict):
+        for key, value in written.items():
+            if key in found:
+                yield from _missing(value, found[key], f"{place}.{key}")
+            else:
+                yield f"{place}.{key}"
+    elif isinstance(written, list):
+        for i, (ours, theirs) in enumerate(zip(written, found, strict=True)):
+            yield from _missing(ours, theirs, f"{place}[{i}]")
 
 
-def as_mapping(value: Any, where: str) -> Mapping[str, Any]:
-    """An object, as a mapping."""
-    if not isinstance(value, Mapping):
-        raise wrong(where, value, "an object")
-    return value
+def _describe(cls: type, data: Mapping[str, Any], what: str, problems: Sequence[Any]) -> str:
+    """One line for the first problem that pydantic found."""
+    first = problems[0]
+    place, value = _find(data, what, first["loc"])
+    if first["type"] == "missing":
+        return f"{place}.{first['loc'][-1]} is missing; {_REMEDY}"
+    if first["type"] == "unexpected_keyword_argument":
+        if len(first["loc"]) == 1:
+            return f"{what}: {unknown_name('key', str(first['loc'][0]), (f.name for f in fields(cls)))}"
+        return f"{place} is a key too many; {_REMEDY}"
+    if first["type"] == "value_error":
+        return f"{place}: {first['ctx']['error']}"
+    expected = [problem["msg"] for problem in problems if _find(data, what, problem["loc"])[0] == place]
+    if first["type"] == "dataclass_type":
+        expected = ["an object"]
+    words = " or ".join(message.removeprefix("Input should be ") for message in expected)
+    return f"{place} is {_short(value)}: expected {words}; {_REMEDY}"
 
 
-def as_text(value: Any, where: str) -> str:
-    """A text."""
-    if not isinstance(value, str):
-        raise wrong(where, value, "a text")
-    return value
+def _find(data: Any, what: str, loc: Sequence[Any]) -> tuple[str, Any]:
+    """The place that pydantic means, in words, and what stands there."""
+    place, value = what, data
+    for part in loc:  # after the keys, pydantic tells the members of a union
+        if isinstance(value, Mapping) and part in value:
+            place, value = f"{place}.{part}", value[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            place, value = f"{place}[{part}]", value[part]
+    return place, value
 
 
-def as_count(value: Any, where: str) -> int:
-    """A whole number, 0 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise wrong(where, value, "a whole number, 0 or more")
-    return value
-
-
-def as_number(value: Any, where: str) -> float:
-    """A finite number."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise wrong(where, value, "a finite number")
-    return float(value)
-
-
-def as_score(value: Any, where: str) -> float:
-    """A score: null is NaN."""
-    return math.nan if value is None else as_number(value, where)
-
-
-def as_fact(value: Any, where: str) -> Fact:
-    """A text, a number, true, false or null."""
-    if value is not None and not isinstance(value, str | int | float | bool):
-        raise wrong(where, value, "a text, a number, true, false or null")
-    return value
-
-
-def or_none(read: Any) -> Any:
-    """A reader that lets null be None."""
-    return lambda value, where: None if value is None else read(value, where)
-
-
-def listed(read: Any) -> Any:
-    """A reader of a list whose items are all alike, as a tuple."""
-
-    def read_list(value: Any, where: str) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise wrong(where, value, "a list")
-        return tuple(read(item, f"{where}[{i}]") for i, item in enumerate(value))
-
-    return read_list
-
-
-def each(read: Any) -> Any:
-    """A reader of an object whose values are all alike."""
-    return lambda value, where: {
-        as_text(key, where): read(item, f"{where}.{key}") for key, item in as_mapping(value, where).items()
-    }
-
-
-def wrong(where: str, value: Any, expected: str) -> FormatError:
-    """The error for a value that is not what was expected at its place."""
-    return FormatError(
-        f"{where} is {str(value)[:60]!r}: expected {expected}; give a file that this software wrote"
-    )
+def _short(value: Any) -> str:
+    return repr(str(value)[:60])

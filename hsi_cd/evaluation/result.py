@@ -6,45 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from hsi_cd.errors import FormatError
 from hsi_cd.evaluation.baselines import Baselines
 from hsi_cd.evaluation.counts import ConfusionCounts
-from hsi_cd.evaluation.records import (
-    Fact,
-    as_count,
-    as_fact,
-    as_mapping,
-    as_number,
-    as_score,
-    as_text,
-    each,
-    or_none,
-    plain,
-    read_record,
-)
+from hsi_cd.evaluation.records import RECORD, Count, Fact, Number, Score, Text, read_record, write_record
 
 RESULT_VERSION = 1
 """Version of the layout of ``result.json``; raised when a reader of the old layout would misread the new one."""
-
-
-def _counts(value: Any, where: str) -> ConfusionCounts:
-    names = (f.name for f in fields(ConfusionCounts))
-    counts: ConfusionCounts = read_record(ConfusionCounts, value, where, **dict.fromkeys(names, as_count))
-    return counts
-
-
-def _class_counts(value: Any, where: str) -> ClassCounts:
-    counts: ClassCounts = read_record(ClassCounts, value, where, unchanged=as_count, changed=as_count)
-    return counts
-
-
-def _baselines(value: Any, where: str) -> Baselines:
-    names = (f.name for f in fields(Baselines))
-    baselines: Baselines = read_record(Baselines, value, where, **dict.fromkeys(names, as_score))
-    return baselines
 
 
 @dataclass(frozen=True)
@@ -56,8 +27,10 @@ class ClassCounts:
         changed: pixels that are changed in truth.
     """
 
-    unchanged: int
-    changed: int
+    __pydantic_config__ = RECORD
+
+    unchanged: Count
+    changed: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,26 +63,28 @@ class RunResult:
         FormatError: the confusion counts are not those of as many pixels as ``test``.
     """
 
-    dataset: str
-    method: str
-    protocol: str
-    scope: str
+    __pydantic_config__ = RECORD
+
+    dataset: Text
+    method: Text
+    protocol: Text
+    scope: Text
     counts: ConfusionCounts
-    scores: Mapping[str, float]
+    scores: Mapping[Text, Score]
     test: ClassCounts
     train: ClassCounts | None = None
-    seed: int | None = None
+    seed: Count | None = None
     baselines: Baselines | None = None
-    threshold: float | None = None
-    parameters: int | None = None
-    train_seconds: float | None = None
-    map_seconds: float | None = None
-    hardware: str | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    config: str | None = None
-    checkpoint: str | None = None
-    split: str | None = None
-    details: Mapping[str, Fact] = field(default_factory=dict)
+    threshold: Number | None = None
+    parameters: Count | None = None
+    train_seconds: Number | None = None
+    map_seconds: Number | None = None
+    hardware: Text | None = None
+    versions: Mapping[Text, Text] = field(default_factory=dict)
+    config: Text | None = None
+    checkpoint: Text | None = None
+    split: Text | None = None
+    details: Mapping[Text, Fact] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         counted, expected = self.counts.total + self.counts.unscored, self.test.unchanged + self.test.changed
@@ -120,7 +95,13 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``: strings, numbers, None (also for NaN), lists and dictionaries alone."""
-        return {"version": RESULT_VERSION, **plain(self)}
+        return write_record(self, RESULT_VERSION)
+
+    def _repr_html_(self) -> str:
+        """The result as a notebook shows it."""
+        from hsi_cd.evaluation.notebook import result_table
+
+        return result_table(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunResult:
@@ -129,35 +110,4 @@ class RunResult:
         Raises:
             FormatError: another version, a key too many or missing, or a value of the wrong kind.
         """
-        data = dict(as_mapping(data, "result"))
-        version = data.pop("version", None)
-        if version != RESULT_VERSION:
-            raise FormatError(
-                f"result of version {version!r}: this software reads version {RESULT_VERSION}; update it"
-            )
-        result: RunResult = read_record(
-            cls,
-            data,
-            "result",
-            dataset=as_text,
-            method=as_text,
-            protocol=as_text,
-            scope=as_text,
-            counts=_counts,
-            scores=each(as_score),
-            test=_class_counts,
-            train=or_none(_class_counts),
-            seed=or_none(as_count),
-            baselines=or_none(_baselines),
-            threshold=or_none(as_number),
-            parameters=or_none(as_count),
-            train_seconds=or_none(as_number),
-            map_seconds=or_none(as_number),
-            hardware=or_none(as_text),
-            versions=each(as_text),
-            config=or_none(as_text),
-            checkpoint=or_none(as_text),
-            split=or_none(as_text),
-            details=each(as_fact),
-        )
-        return result
+        return read_record(cls, data, "result", RESULT_VERSION)

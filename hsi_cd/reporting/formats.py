@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 import unicodedata
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation.result import RunResult
+from hsi_cd.evaluation import RunResult
 from hsi_cd.reporting.captions import PLUS_MINUS
 from hsi_cd.reporting.cells import Cell
 from hsi_cd.reporting.comparison import Row, Table, compare_results
@@ -114,23 +113,30 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def html_table(tables: Sequence[Table]) -> str:
     """HTML tables: elements to put into a page, without styles."""
-    parts = []
-    for table in tables:
-        caption = html.escape(_caption(table, "Best in bold, second underlined."))
-        lines = ['<table class="results">', f"<caption>{caption}</caption>", "<thead>"]
-        if _two_rows(table):
-            span = f' scope="colgroup" colspan="{len(table.columns)}"'
-            heads = "".join(f"<th{span}>{html.escape(group)}</th>" for group in table.groups)
-            lines.append(f"<tr><td></td>{heads}</tr>")
-        titles = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in _header(table))
-        lines += [f"<tr>{titles}</tr>", "</thead>", "<tbody>"]
-        for row in table.rows:
-            cells = [_marked(c, dash=_DASH, bold="<strong>{}</strong>", under="<u>{}</u>") for c in row.cells]
-            body = "".join(f"<td>{cell}</td>" for cell in cells)
-            kind = ' class="apart"' if row.apart else ""
-            lines.append(f'<tr{kind}><th scope="row">{html.escape(row.label)}</th>{body}</tr>')
-        parts.append("\n".join([*lines, "</tbody>", "</table>"]))
-    return "\n".join(parts)
+    from hsi_cd.reporting.html.rendering import render  # other formats need no templates
+
+    return render("results.html", tables=html_view(tables)).strip()
+
+
+def html_view(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """What the template ``results.html`` asks of each table."""
+    return [
+        {
+            "caption": _caption(table, "Best in bold, second underlined."),
+            "groups": table.groups if _two_rows(table) else (),
+            "span": len(table.columns),
+            "header": _header(table),
+            "rows": [
+                {
+                    "label": row.label,
+                    "apart": row.apart,
+                    "cells": [(c.rank if c else 0, _plain(c)) for c in row.cells],
+                }
+                for row in table.rows
+            ],
+        }
+        for table in tables
+    ]
 
 
 def csv_table(tables: Sequence[Table]) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.errors import CheckpointError, OutputError
-from hsi_cd.runs.folder import PROVENANCE
 from hsi_cd.io import remove_drafts, write_text
+from hsi_cd.runs.folder import PROVENANCE
 
 
 def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:

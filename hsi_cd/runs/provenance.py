@@ -9,20 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsi_cd.errors import FormatError
-from hsi_cd.evaluation.records import (
-    Fact,
-    as_count,
-    as_fact,
-    as_mapping,
-    as_number,
-    as_text,
-    each,
-    listed,
-    or_none,
-    plain,
-    read_record,
-)
+from hsi_cd.evaluation.records import RECORD, Count, Fact, Number, Text, read_record, write_record
 
 PROVENANCE_VERSION = 1
 """Version of the layout of ``provenance.json``."""
@@ -45,20 +32,24 @@ class Session:
         outcome: ``finished``, ``pre-empted``, ``interrupted`` or ``failed``; None as for ``seconds``.
     """
 
-    command: tuple[str, ...]
-    started: str
-    host: str
-    hardware: Mapping[str, Fact] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    commits: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    seconds: float | None = None
-    outcome: str | None = None
+    __pydantic_config__ = RECORD
+
+    command: tuple[Text, ...]
+    started: Text
+    host: Text
+    hardware: Mapping[Text, Fact] = field(default_factory=dict)
+    versions: Mapping[Text, Text] = field(default_factory=dict)
+    commits: Mapping[Text, Text] = field(default_factory=dict)
+    inputs: Mapping[Text, tuple[Count, ...]] = field(default_factory=dict)
+    seconds: Number | None = None
+    outcome: Text | None = None
 
 
 @dataclass(frozen=True)
 class Provenance:
     """All sessions of a run, in their order."""
+
+    __pydantic_config__ = RECORD
 
     sessions: tuple[Session, ...] = ()
 
@@ -70,7 +61,7 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``provenance.json``."""
-        return {"version": PROVENANCE_VERSION, **plain(self)}
+        return write_record(self, PROVENANCE_VERSION)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Provenance:
@@ -79,29 +70,4 @@ class Provenance:
         Raises:
             FormatError: another version, a key too many or missing, or a value of the wrong kind.
         """
-        data = dict(as_mapping(data, "provenance"))
-        version = data.pop("version", None)
-        if version != PROVENANCE_VERSION:
-            raise FormatError(
-                f"provenance of version {version!r}: this software reads version {PROVENANCE_VERSION}; update it"
-            )
-        provenance: Provenance = read_record(cls, data, "provenance", sessions=listed(_session))
-        return provenance
-
-
-def _session(value: Any, where: str) -> Session:
-    session: Session = read_record(
-        Session,
-        value,
-        where,
-        command=listed(as_text),
-        started=as_text,
-        host=as_text,
-        hardware=each(as_fact),
-        versions=each(as_text),
-        commits=each(as_text),
-        inputs=each(listed(as_count)),
-        seconds=or_none(as_number),
-        outcome=or_none(as_text),
-    )
-    return session
+        return read_record(cls, data, "provenance", PROVENANCE_VERSION)

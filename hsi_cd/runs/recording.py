@@ -14,10 +14,10 @@ from pathlib import Path
 
 import hsi_cd
 from hsi_cd.errors import HsiCdError, Preempted
-from hsi_cd.runs.provenance import Provenance, Session
 from hsi_cd.evaluation.records import Fact
-from hsi_cd.runs.folder import file_identity, read_provenance
 from hsi_cd.io import write_json
+from hsi_cd.runs.folder import file_identity, read_provenance
+from hsi_cd.runs.provenance import Provenance, Session
 
 
 @contextmanager

@@ -8,14 +8,16 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 from PIL import Image
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import compare_maps, judge_map
-from hsi_cd.evaluation.continuous import reliability_curve
+from hsi_cd.evaluation import compare_maps, judge_map, reliability_curve
+from hsi_cd.reporting.html import rendering
 from hsi_cd.reporting.html.charts import curve_chart, reliability_chart
 from hsi_cd.reporting.html.page import report_page
 from hsi_cd.reporting.html.run_section import ReportRun, score_image
@@ -175,11 +177,51 @@ def test_a_run_with_nothing_but_its_map():
     assert not page.all("svg")
 
 
+def with_words(say) -> str:
+    """A page on which every text that a run or a caller brings is what ``say`` makes of its name."""
+    run = make(say("method"), say("dataset"), protocol=say("protocol"))
+    names = {field: say(field) for field in ("scope", "hardware", "config", "checkpoint", "split")}
+    details = {
+        say("detail name").replace("/", ""): say("detail"),  # a name with / is a score of another scope
+        f"kind {say('kind')}/recall": 0.5,
+        f"kind {say('kind')}/pixels": 7,
+        f"strict/{say('score')}": 0.25,
+    }
+    result = replace(
+        run.result,
+        **names,
+        scores={**run.result.scores, say("score"): 0.75},
+        versions={"hsi-cd": say("our version"), say("package"): say("version")},
+        details=details,
+    )
+    other = make(say("other method"), say("dataset"), protocol=say("protocol"), wrong=0.3)
+    run = replace(run, result=result, config=say("configuration"), folder=say("folder"))
+    return report_page([run, other], title=say("title"))
+
+
+def evil(field: str) -> str:
+    return f"{field}\"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;{{{{ 7 * 7 }}}}</style></title>"
+
+
 def test_what_comes_from_files_is_never_an_element():
-    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
-    page = Page(report_page([make(evil, evil)], title=evil))
-    assert len(page.all("script")) == 1
-    assert all("onerror" not in image for image in page.all("img"))
+    page, harmless = Page(with_words(evil)), Page(with_words(lambda field: field))
+    assert [(tag, sorted(attrs)) for tag, attrs in page.elements] == [
+        (tag, sorted(attrs)) for tag, attrs in harmless.elements
+    ], "the same elements with the same attributes, whatever the words are"
+    seen = "\n".join(page.words + [value or "" for _, attrs in page.elements for value in attrs.values()])
+    fields = "method dataset protocol scope hardware kind score package version title folder configuration detail"
+    assert evil("detail name").replace("/", "") in seen
+    for field in [*fields.split(), "our version", "other method"]:
+        assert evil(field) in seen, f"{field} is shown as it is"
+
+
+def test_no_template_lets_anything_past_the_escaping():
+    folder = Path(rendering.__file__).parent
+    for file in [*folder.rglob("*.py"), *folder.rglob("*.html")]:
+        for way in ("|safe", "| safe", "Markup", "{% autoescape", "Environment(autoescape=False"):
+            assert way not in file.read_text(encoding="utf-8"), file.name
+    with pytest.raises(jinja2.UndefinedError):
+        rendering.render("results.html")
 
 
 def test_no_run_is_refused():
@@ -198,18 +240,31 @@ def test_scores_of_any_range_are_shown():
 
 def test_charts():
     x = np.array([1.0, 2.0, 3.0])
-    chart = curve_chart(x, {"a": np.array([3.0, np.nan, 1.0]), "b": np.full(3, np.nan)}, title="Loss & more")
-    assert chart.count("<polyline") == 1
-    (points,) = re.findall(r'points="([^"]+)"', chart)
-    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in points.split())
-    assert (x0, y0) == (56, 24), "the largest value at the top, the first epoch at the left"
-    assert (x1, y1) == (388, 194)
-    assert "Loss &amp; more" in chart
-    assert curve_chart(x, {"b": np.full(3, np.nan)}, title="") == ""
-    assert "polyline" in curve_chart(x, {"constant": np.ones(3)}, title="")
+    chart = curve_chart(x, {"a": np.array([3.0, np.nan, 1.0]), "b": np.full(3, np.nan)}, title="Loss")
+    (line,) = chart.lines
+    assert line.name == "a"
+    assert line.points == "56.0,24.0 388.0,194.0", "the largest value at the top, the first epoch at the left"
+    assert [words for _, words in chart.y_ticks] == ["1", "2", "3"]
+    assert [words for _, words, _ in chart.x_ticks] == ["1", "3"]
+    assert curve_chart(x, {"b": np.full(3, np.nan)}, title="") is None
+    (line,) = curve_chart(x, {"constant": np.ones(3)}, title="").lines
+    assert line.points == "56.0,109.0 222.0,109.0 388.0,109.0"
     truth = np.array([0, 1], dtype=np.uint8)
-    assert reliability_chart(reliability_curve(np.array([0.2, 0.8]), truth)).count("<circle") == 2
-    assert reliability_chart(reliability_curve(np.array([np.nan, np.nan]), truth)) == ""
+    dots = reliability_chart(reliability_curve(np.array([0.2, 0.8]), truth)).dots
+    assert dots == [("122.4", "194.0", "1 pixels"), ("321.6", "24.0", "1 pixels")]
+    assert reliability_chart(reliability_curve(np.array([np.nan, np.nan]), truth)) is None
+
+
+def test_charts_are_drawn():
+    page = Page(report_page(RUNS[:1]))
+    assert [svg["aria-label"] for svg in page.all("svg")] == [
+        "Loss",
+        "Kappa on validation",
+        "Share of changed pixels over their probability",
+    ]
+    assert [line["class"] for line in page.all("polyline")] == ["a", "a", "a"]
+    curve = reliability_curve(RUNS[0].score, np.where(RUNS[0].judged(), RUNS[0].labels.values, 255))
+    assert len(page.all("circle")) == (curve.count > 0).sum()
 
 
 DRIVE = """

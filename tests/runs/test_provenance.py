@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.errors import FormatError, MissingInputError
-from hsi_cd.runs.provenance import Provenance, Session
 from hsi_cd.runs.folder import file_identity, read_provenance
+from hsi_cd.runs.provenance import Provenance, Session
 
 texts = st.text(max_size=8)
 sessions = st.builds(
@@ -46,9 +46,9 @@ def test_the_time_of_all_sessions() -> None:
         ("", "is damaged"),
         ("[]", "expected an object"),
         ('{"version": 2, "sessions": []}', "of version 2"),
-        ('{"version": 1}', "sessions missing"),
-        ('{"version": 1, "sessions": {}}', "expected a list"),
-        ('{"version": 1, "sessions": [{}]}', r"sessions\[0\]: command"),
+        ('{"version": 1}', "provenance.sessions is missing"),
+        ('{"version": 1, "sessions": {}}', "sessions is .* expected a valid tuple"),
+        ('{"version": 1, "sessions": [{}]}', r"sessions\[0\]\.command is missing"),
         ('{"version": 1, "sessions": [], "session": 1}', "did you mean 'sessions'"),
     ],
 )

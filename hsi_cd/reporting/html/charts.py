@@ -1,104 +1,132 @@
-"""Small charts as SVG elements for a page: curves over epochs, and the reliability of probabilities."""
+"""Small charts for a page: curves over epochs, and the reliability of probabilities. A template draws them."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.evaluation.continuous import ReliabilityCurve
+from hsi_cd.evaluation import ReliabilityCurve
 
 _WIDTH, _HEIGHT = 400, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 24, 36
 
 
+@dataclass(frozen=True)
+class Line:
+    """A curve: its name, and its points as SVG has them."""
+
+    name: str
+    points: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart, in pixels from its upper left corner.
+
+    Attributes:
+        title: what it is called, for those who do not see it too.
+        x_title: what is along the axis.
+        x_ticks: place, words and anchor of each.
+        y_ticks: place and words of each.
+        lines: the curves, two at most.
+        dots: place and words of each.
+        diagonal: whether a line leads from corner to corner.
+    """
+
+    title: str
+    x_title: str
+    x_ticks: Sequence[tuple[float, str, str]]
+    y_ticks: Sequence[tuple[float, str]]
+    lines: Sequence[Line]
+    dots: Sequence[tuple[str, str, str]] = ()
+    diagonal: bool = False
+    width: int = field(default=_WIDTH, init=False)
+    height: int = field(default=_HEIGHT, init=False)
+    left: int = field(default=_LEFT, init=False)
+    right: int = field(default=_WIDTH - _RIGHT, init=False)
+    top: int = field(default=_TOP, init=False)
+    bottom: int = field(default=_HEIGHT - _BOTTOM, init=False)
+
+
 def curve_chart(
     x: NDArray[np.float64], curves: Mapping[str, NDArray[np.float64]], *, title: str, x_title: str = "epoch"
-) -> str:
-    """Up to two curves over a common axis; an empty text where there is nothing to draw.
+) -> Chart | None:
+    """Up to two curves over a common axis; None where there is nothing to draw.
 
     Args:
         x: float64 ``(n,)``.
         curves: float64 ``(n,)`` by name, NaN where there is no point.
-        title: what the chart is called, for those who do not see it too.
+        title: what the chart is called.
         x_title: what is along the axis.
     """
     drawn = {name: np.isfinite(x) & np.isfinite(values) for name, values in curves.items()}
-    drawn = {name: mask for name, mask in drawn.items() if mask.any()}
+    drawn = dict([(name, mask) for name, mask in drawn.items() if mask.any()][:2])
     if not drawn:
-        return ""
-    inside = np.concatenate([curves[name][mask] for name, mask in drawn.items()])
-    along = np.concatenate([x[mask] for mask in drawn.values()])
-    to_x, x_ends = _scale(along, _LEFT, _WIDTH - _RIGHT)
-    to_y, y_ends = _scale(inside, _HEIGHT - _BOTTOM, _TOP)
-    parts = [_frame(title, x_ends, y_ends, x_title)]
-    for kind, (name, mask) in zip("ab", drawn.items(), strict=False):
-        points = " ".join(f"{to_x(a):.1f},{to_y(b):.1f}" for a, b in zip(x[mask], curves[name][mask], strict=True))
-        parts.append(f'<polyline class="{kind}" points="{points}"/>')
-        at = _LEFT if kind == "a" else _LEFT + 150
-        parts.append(f'<line class="{kind}" x1="{at}" x2="{at + 24}" y1="11" y2="11"/>')
-        parts.append(f'<text x="{at + 30}" y="15">{html.escape(name)}</text>')
-    return _svg(parts, title)
+        return None
+    x_scale = _Scale.over([x[mask] for mask in drawn.values()], _LEFT, _WIDTH - _RIGHT)
+    y_scale = _Scale.over([curves[name][mask] for name, mask in drawn.items()], _HEIGHT - _BOTTOM, _TOP)
+    lines = [Line(name, _points(x_scale(x[mask]), y_scale(curves[name][mask]))) for name, mask in drawn.items()]
+    return Chart(title, x_title, *_ticks(x_scale, y_scale), lines)
 
 
-def reliability_chart(curve: ReliabilityCurve) -> str:
-    """The share of changed pixels over their probability; an empty text without pixels."""
+def reliability_chart(curve: ReliabilityCurve) -> Chart | None:
+    """The share of changed pixels over their probability; None without pixels."""
     filled = curve.count > 0
     if not filled.any():
-        return ""
-    to_x, _ = _scale(np.array([0.0, 1.0]), _LEFT, _WIDTH - _RIGHT)
-    to_y, _ = _scale(np.array([0.0, 1.0]), _HEIGHT - _BOTTOM, _TOP)
-    title = "Share of changed pixels over their probability"
-    parts = [_frame(title, (0.0, 1.0), (0.0, 1.0), "change probability; dots: share of pixels that are changed")]
-    parts.append(f'<line class="ideal" x1="{to_x(0)}" y1="{to_y(0)}" x2="{to_x(1)}" y2="{to_y(1)}"/>')
-    points = [(to_x(a), to_y(b)) for a, b in zip(curve.mean[filled], curve.share[filled], strict=True)]
-    parts.append('<polyline class="a" points="' + " ".join(f"{a:.1f},{b:.1f}" for a, b in points) + '"/>')
-    for (a, b), count in zip(points, curve.count[filled].tolist(), strict=True):
-        parts.append(
-            f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="3"><title>{count:,} pixels</title></circle>'
-        )
-    return _svg(parts, title)
-
-
-class _Scale:
-    """From values to pixels of the chart, linear."""
-
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self._low, self._per, self._start = low, (end - start) / (high - low), start
-
-    def __call__(self, value: float) -> float:
-        return self._start + (float(value) - self._low) * self._per
-
-
-def _scale(values: NDArray[np.float64], start: float, end: float) -> tuple[_Scale, tuple[float, float]]:
-    low, high = float(values.min()), float(values.max())
-    if high - low < 1e-12 * max(abs(low), abs(high), 1.0):
-        low, high = low - 0.5, high + 0.5
-    return _Scale(low, high, start, end), (low, high)
-
-
-def _frame(title: str, x_ends: tuple[float, float], y_ends: tuple[float, float], x_title: str) -> str:
-    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    middle = (y_ends[0] + y_ends[1]) / 2
-    parts = [f"<title>{html.escape(title)}</title>"]
-    for y, value in ((bottom, y_ends[0]), ((bottom + _TOP) / 2, middle), (_TOP, y_ends[1])):
-        parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{_short(value)}</text>')
-    for x, value, anchor in ((_LEFT, x_ends[0], "start"), (right, x_ends[1], "end")):
-        parts.append(f'<text x="{x}" y="{bottom + 15}" text-anchor="{anchor}">{_short(value)}</text>')
-    parts.append(
-        f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">{html.escape(x_title)}</text>'
+        return None
+    x_scale, y_scale = _Scale(0.0, 1.0, _LEFT, _WIDTH - _RIGHT), _Scale(0.0, 1.0, _HEIGHT - _BOTTOM, _TOP)
+    x, y = x_scale(curve.mean[filled]), y_scale(curve.share[filled])
+    dots = [
+        (f"{a:.1f}", f"{b:.1f}", f"{count:,} pixels")
+        for a, b, count in zip(x, y, curve.count[filled].tolist(), strict=True)
+    ]
+    return Chart(
+        "Share of changed pixels over their probability",
+        "change probability; dots: share of pixels that are changed",
+        *_ticks(x_scale, y_scale),
+        [Line("", _points(x, y))],
+        dots,
+        diagonal=True,
     )
-    return "".join(parts)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From values between two ends to pixels of the chart, linear."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @classmethod
+    def over(cls, values: Sequence[NDArray[np.float64]], start: float, end: float) -> _Scale:
+        """The scale that holds all values; around a single one, half a unit to each side."""
+        low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+        if high - low < 1e-12 * max(abs(low), abs(high), 1.0):
+            low, high = low - 0.5, high + 0.5
+        return cls(low, high, start, end)
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.start + (values - self.low) * ((self.end - self.start) / (self.high - self.low))
+
+
+def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+
+
+def _ticks(x: _Scale, y: _Scale) -> tuple[list[tuple[float, str, str]], list[tuple[float, str]]]:
+    """The ends of the horizontal axis; ends and middle of the vertical one."""
+    middle = (y.start + y.end) / 2, (y.low + y.high) / 2
+    return (
+        [(x.start, _short(x.low), "start"), (x.end, _short(x.high), "end")],
+        [(place, _short(value)) for place, value in ((y.start, y.low), middle, (y.end, y.high))],
+    )
 
 
 def _short(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else ""
-
-
-def _svg(parts: Sequence[str], title: str) -> str:
-    size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    return f'<svg role="img" aria-label="{html.escape(title)}" {size}>{"".join(parts)}</svg>'

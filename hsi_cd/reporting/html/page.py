@@ -7,32 +7,62 @@ side; with them they lie on top of each other, to zoom into and to blink between
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation.result import RunResult
-from hsi_cd.evaluation.significance import compare_maps
+from hsi_cd.evaluation import RunResult, compare_maps
 from hsi_cd.reporting.cells import COST_TITLES
-from hsi_cd.reporting.comparison import check_comparable
-from hsi_cd.reporting.formats import results_table
-from hsi_cd.reporting.html.elements import (
-    MAP_COLOURS,
-    escape,
-    image_element,
-    legend,
-    step_of,
-    table_head,
-    table_row,
+from hsi_cd.reporting.comparison import Table, check_comparable, compare_results
+from hsi_cd.reporting.formats import html_view
+from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture, step_of
+from hsi_cd.reporting.html.rendering import render
+from hsi_cd.reporting.html.run_section import ReportRun, RunView, score_image, view_run
+from hsi_cd.reporting.images import (
+    BLACK,
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    GREY,
+    SPLIT_COLOURS,
+    TRAINING,
+    WHITE,
+    Colour,
+    class_image,
+    error_image,
 )
-from hsi_cd.reporting.html.run_section import ReportRun, run_section, score_image
-from hsi_cd.reporting.images import class_image, error_image
 from hsi_cd.scene import UNLABELLED
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+MAP_COLOURS: Mapping[str, Colour] = {
+    "changed, true positive": WHITE,
+    "unchanged, true negative": BLACK,
+    "false positive": FALSE_POSITIVE,
+    "false negative": FALSE_NEGATIVE,
+    "training pixel": TRAINING,
+    "unlabelled or no data": GREY,
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One picture of a scene, and the run that it is of, if any."""
+
+    name: str
+    run: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """What a report shows of a scene: its layers, every how manyth pixel of them, tests between maps, its runs."""
+
+    name: str
+    layers: Sequence[Layer]
+    step: int
+    tests: Sheet | None
+    runs: Sequence[RunView]
 
 
 def report_page(
@@ -58,32 +88,14 @@ def report_page(
     scenes: dict[str, list[ReportRun]] = {}
     for run in runs:
         scenes.setdefault(run.result.dataset, []).append(run)
-    anchors = {name: f"scene-{i}" for i, name in enumerate(scenes, 1)}
-    links = "".join(f'<li><a href="#{anchor}">{escape(name)}</a></li>' for name, anchor in anchors.items())
-    body = [
-        f"<header><h1>{escape(title)}</h1>",
-        f'<p class="lead">{escape(_summary(runs))}</p></header>',
-        f'<nav aria-label="Contents"><ul><li><a href="#results">Results</a></li>{links}</ul></nav>',
-        f'<main><section id="results"><h2>Results</h2>{_tables([run.result for run in runs], percent)}</section>',
-    ]
-    for name, of_scene in scenes.items():
-        body.append(f'<section id="{anchors[name]}"><h2>{escape(name)}</h2>')
-        body += [_viewer(name, of_scene), _significance(of_scene)]
-        body += [run_section(run, open_=i == 0, percent=percent) for i, run in enumerate(of_scene)]
-        body.append("</section>")
-    body.append("</main>")
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
-            f"<style>\n{_asset('report.css')}</style></head><body>",
-            *body,
-            f"<script>\n{_asset('report.js')}</script>",
-            "</body></html>\n",
-        ]
+    return render(
+        "page.html",
+        title=title,
+        summary=_summary(runs),
+        results=[html_view(tables) for tables in _tables([run.result for run in runs], percent)],
+        scenes=[_view_scene(name, of_scene, percent) for name, of_scene in scenes.items()],
+        colours=MAP_COLOURS,
+        split_colours=SPLIT_COLOURS,
     )
 
 
@@ -94,7 +106,7 @@ def _summary(runs: Sequence[ReportRun]) -> str:
     return f"{many}; {'; '.join(protocols)}; {', '.join(versions)}."
 
 
-def _tables(results: Sequence[RunResult], percent: Sequence[str]) -> str:
+def _tables(results: Sequence[RunResult], percent: Sequence[str]) -> list[tuple[Table, ...]]:
     """As few tables as hold only what compares: scores of two protocols do not."""
     groups: list[list[RunResult]] = []
     for result in results:
@@ -105,47 +117,44 @@ def _tables(results: Sequence[RunResult], percent: Sequence[str]) -> str:
                 break
         else:
             groups.append([result])
-    parts = []
+    found = []
     for group in groups:
         shown = [name for name in ("oa", "aa", "kappa", "f1", "auc") if any(name in r.scores for r in group)]
-        table = results_table(
-            group, format="html", columns="score", scores=shown, percent=percent, costs=tuple(COST_TITLES)
+        found.append(
+            compare_results(group, columns="score", scores=shown, percent=percent, costs=tuple(COST_TITLES))
         )
-        parts.append(f'<div class="scroll">{table}</div>')
-    return "\n".join(parts)
+    return found
 
 
-def _viewer(name: str, runs: Sequence[ReportRun]) -> str:
+def _view_scene(name: str, runs: Sequence[ReportRun], percent: Sequence[str]) -> SceneView:
     first = runs[0]
-    step = step_of(first.change.shape)
-    layers: list[tuple[str, str, NDArray[np.uint8]]] = []
+    images: list[tuple[str, str, NDArray[np.uint8]]] = []
     if first.t1 is not None and first.t2 is not None:
-        layers += [("", "Date 1", first.t1), ("", "Date 2", first.t2)]
+        images += [("", "Date 1", first.t1), ("", "Date 2", first.t2)]
     if first.labels is not None:
-        layers.append(("", "Truth", class_image(first.labels.values)))
+        images.append(("", "Truth", class_image(first.labels.values)))
     for run in runs:
         if run.change.shape != first.change.shape:
             continue  # another scene of the same name: it is in the tables alone
-        layers.append((run.name, "Map", class_image(run.change)))
+        images.append((run.name, "Map", class_image(run.change)))
         if run.labels is not None:
             train = run.split.train_mask() if run.split is not None else None
-            layers.append((run.name, "Errors", error_image(run.labels.values, run.change, train=train)))
+            images.append((run.name, "Errors", error_image(run.labels.values, run.change, train=train)))
         if run.score is not None:
-            layers.append((run.name, "Score", score_image(run.score)))
-    figures = []
-    for run_name, layer, image in layers:
-        told = f"{layer}, {run_name}" if run_name else layer
-        figures.append(
-            f'<figure data-layer="{escape(layer)}" data-run="{escape(run_name)}">'
-            f"{image_element(image[::step, ::step], told)}<figcaption>{escape(told)}</figcaption></figure>"
-        )
-    thinned = f" Every {step}th pixel is shown." if step > 1 else ""
-    stage = f'<div class="stage" role="group" aria-label="Maps of {escape(name)}">{"".join(figures)}</div>'
-    note = f'<p class="note">Score: from dark (low) to bright (high), grey no data.{thinned}</p>'
-    return f'<div class="viewer">{stage}</div>{legend(MAP_COLOURS)}{note}'
+            images.append((run.name, "Score", score_image(run.score)))
+    return SceneView(
+        name=name,
+        layers=[
+            Layer(layer, run_name, make_picture(image, f"{layer}, {run_name}" if run_name else layer))
+            for run_name, layer, image in images
+        ],
+        step=step_of(first.change.shape),
+        tests=_significance(runs),
+        runs=[view_run(run, percent=percent) for run in runs],
+    )
 
 
-def _significance(runs: Sequence[ReportRun]) -> str:
+def _significance(runs: Sequence[ReportRun]) -> Sheet | None:
     """McNemar's tests between runs that were judged on the same pixels."""
     groups: dict[bytes, list[ReportRun]] = {}
     for run in runs:
@@ -161,22 +170,16 @@ def _significance(runs: Sequence[ReportRun]) -> str:
         for pair in compare_maps(labels.values, maps, where=group[0].judged()):
             test = pair.test
             cells = [f"{test.only_first:,}", f"{test.only_second:,}", f"{test.statistic:.2f}"]
-            cells += [_p(test.p_value), _p(pair.corrected)]
-            rows.append(table_row(f"{pair.first} / {pair.second}", cells))
+            rows.append((f"{pair.first} / {pair.second}", [*cells, _p(test.p_value), _p(pair.corrected)]))
     if not rows:
-        return ""
-    head = table_head(["Maps", "only the first right", "only the second right", "chi-square", "p", "p (Holm)"])
-    caption = (
-        "McNemar's test between maps on the same test pixels, taken as independent (neighbours are not: the true "
-        "p is larger); corrected by Holm over the pairs judged on the same pixels."
+        return None
+    return Sheet(
+        ["Maps", "only the first right", "only the second right", "chi-square", "p", "p (Holm)"],
+        rows,
+        caption="McNemar's test between maps on the same test pixels, taken as independent (neighbours are not: "
+        "the true p is larger); corrected by Holm over the pairs judged on the same pixels.",
     )
-    table = f"<table><caption>{caption}</caption>{head}<tbody>{''.join(rows)}</tbody></table>"
-    return f'<h3>Do the maps differ?</h3><div class="scroll">{table}</div>'
 
 
 def _p(value: float) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def _asset(name: str) -> str:
-    return resources.files("hsi_cd.reporting.html").joinpath("assets", name).read_text(encoding="utf-8")

@@ -10,59 +10,61 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.evaluation.continuous import reliability_curve
-from hsi_cd.evaluation.intervals import bootstrap_pixels
-from hsi_cd.evaluation.result import ClassCounts, RunResult
-from hsi_cd.evaluation.scores import SCORE_NAMES
-from hsi_cd.reporting.html.charts import curve_chart, reliability_chart
-from hsi_cd.reporting.html.elements import escape, image_element, legend, step_of, table_head, table_row
-from hsi_cd.reporting.images import GREY, SPLIT_COLOURS, split_image, stretch_limits
+from hsi_cd.evaluation import SCORE_NAMES, ClassCounts, RunResult, bootstrap_pixels, reliability_curve
+from hsi_cd.reporting.html.charts import Chart, curve_chart, reliability_chart
+from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
+from hsi_cd.reporting.images import GREY, split_image, stretch_limits
 from hsi_cd.reporting.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_scores
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
+_DASH = "\N{EN DASH}"
 
-def run_section(run: ReportRun, *, open_: bool, percent: Sequence[str]) -> str:
-    """An element with all about one run.
+
+@dataclass(frozen=True)
+class RunView:
+    """What the template ``run.html`` shows of a run; see :class:`ReportRun` for where it comes from."""
+
+    name: str
+    headline: str
+    scores: Sheet
+    confusion: Sheet
+    kinds: Sheet | None
+    charts: Sequence[Chart]
+    split: Picture | None
+    facts: Sheet
+    config: str
+
+
+def view_run(run: ReportRun, *, percent: Sequence[str]) -> RunView:
+    """All about one run, in words and pictures.
 
     Args:
         run: the run.
-        open_: whether it is shown before anybody asks.
         percent: names of the scores printed in %.
     """
     result = run.result
-    head = ", ".join(
-        f"{SCORE_TITLES[name]} {format_score(result.scores[name], percent=name in percent)}"
-        + (" %" if name in percent else "")
-        for name in ("oa", "kappa", "f1")
-        if name in result.scores
-    )
-    charts = _charts(run)
-    split = ""
+    split = None
     if run.split is not None and run.labels is not None and run.split.shape == run.labels.shape:
-        step = step_of(run.split.shape)
-        image = image_element(
-            split_image(run.split, run.labels)[::step, ::step], "Which pixels teach and which judge"
-        )
-        split = f'<h3>Split</h3><div class="columns"><figure>{image}</figure>{legend(SPLIT_COLOURS)}</div>'
-    config = (
-        f"<details><summary>Configuration</summary><pre>{escape(run.config)}</pre></details>" if run.config else ""
-    )
-    return "\n".join(
-        [
-            f"<details{' open' if open_ else ''}>",
-            f"<summary><strong>{escape(run.name)}</strong>: {escape(head)}</summary>",
-            f'<div class="columns"><div><h3>Scores</h3>{_scores(result, percent)}</div>',
-            f"<div><h3>Pixels</h3>{_confusion(result)}{_kinds(result)}</div></div>",
-            f'<h3>Curves and calibration</h3><div class="columns">{charts}</div>' if charts else "",
-            split,
-            f'<h3>Run</h3><div class="scroll">{_facts(run)}</div>',
-            config,
-            "</details>",
-        ]
+        split = make_picture(split_image(run.split, run.labels), "Which pixels teach and which judge")
+    return RunView(
+        name=run.name,
+        headline=", ".join(
+            f"{SCORE_TITLES[name]} {format_score(result.scores[name], percent=name in percent)}"
+            + (" %" if name in percent else "")
+            for name in ("oa", "kappa", "f1")
+            if name in result.scores
+        ),
+        scores=_scores(result, percent),
+        confusion=_confusion(result),
+        kinds=_kinds(result),
+        charts=[chart for chart in _charts(run) if chart is not None],
+        split=split,
+        facts=_facts(run),
+        config=run.config,
     )
 
 
-def _scores(result: RunResult, percent: Sequence[str]) -> str:
+def _scores(result: RunResult, percent: Sequence[str]) -> Sheet:
     intervals = bootstrap_pixels(result.counts, draws=1000)
     known = result.baselines
     beside = {"oa": known.floor_oa, "kappa": known.floor_kappa} if known is not None else {}
@@ -74,39 +76,34 @@ def _scores(result: RunResult, percent: Sequence[str]) -> str:
     ):
         in_percent = name in percent
         ends = intervals.get(name)
-        between = "\N{EN DASH}"
+        between = _DASH
         if ends is not None and not math.isnan(ends.low):
             between = " to ".join(format_score(end, percent=in_percent) for end in (ends.low, ends.high))
-        floor = format_score(beside[name], percent=in_percent) if name in beside else "\N{EN DASH}"
+        floor = format_score(beside[name], percent=in_percent) if name in beside else _DASH
         title = SCORE_TITLES.get(name, name) + (" (%)" if in_percent else "")
         cells = [format_score(result.scores[name], percent=in_percent), between, floor]
         cells += [format_score(scores.get(name), percent=in_percent) for scores in scopes.values()]
-        rows.append(table_row(title, cells))
-    head = table_head(["Score", "this map", "95 % interval", "coordinate floor", *scopes])
-    note = '<p class="note">Bootstrap over test pixels, taken as independent.</p>'
-    return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>{note}"
+        rows.append((title, cells))
+    return Sheet(["Score", "this map", "95 % interval", "coordinate floor", *scopes], rows)
 
 
-def _confusion(result: RunResult) -> str:
+def _confusion(result: RunResult) -> Sheet:
     c = result.counts
     rows = [
-        table_row("unchanged in truth", [f"{n:,}" for n in (c.tn, c.fp, c.unchanged)]),
-        table_row("changed in truth", [f"{n:,}" for n in (c.fn, c.tp, c.changed)]),
+        ("unchanged in truth", [f"{n:,}" for n in (c.tn, c.fp, c.unchanged)]),
+        ("changed in truth", [f"{n:,}" for n in (c.fn, c.tp, c.changed)]),
     ]
-    head = table_head(["", "called unchanged", "called changed", "sum"])
-    return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+    return Sheet(["", "called unchanged", "called changed", "sum"], rows)
 
 
-def _kinds(result: RunResult) -> str:
+def _kinds(result: RunResult) -> Sheet | None:
     """Recall of each kind of change, where the truth tells kinds apart."""
     kinds = kind_scores(result)
-    if not kinds:
-        return ""
-    rows = [table_row(kind, [f"{pixels:,}", format_score(recall)]) for kind, (pixels, recall) in kinds.items()]
-    return f"<table>{table_head(['Kind of change', 'pixels', 'recall'])}<tbody>{''.join(rows)}</tbody></table>"
+    rows = [(kind, [f"{pixels:,}", format_score(recall)]) for kind, (pixels, recall) in kinds.items()]
+    return Sheet(["Kind of change", "pixels", "recall"], rows) if rows else None
 
 
-def _charts(run: ReportRun) -> str:
+def _charts(run: ReportRun) -> list[Chart | None]:
     charts = []
     if "epoch" in run.curves:
         epoch = run.curves["epoch"]
@@ -119,10 +116,10 @@ def _charts(run: ReportRun) -> str:
         if known.size and known.min() >= 0 and known.max() <= 1:
             truth = np.where(run.judged(), run.labels.values, np.uint8(UNLABELLED))
             charts.append(reliability_chart(reliability_curve(run.score, truth)))
-    return "".join(charts)
+    return charts
 
 
-def _facts(run: ReportRun) -> str:
+def _facts(run: ReportRun) -> Sheet:
     result = run.result
     facts: dict[str, object] = {
         "folder": run.folder,
@@ -139,13 +136,12 @@ def _facts(run: ReportRun) -> str:
         **{name: value for name, value in result.details.items() if "/" not in name},
         "versions": ", ".join(f"{name} {version}" for name, version in result.versions.items()),
     }
-    rows = []
-    for name, value in facts.items():
-        if value is not None and value != "":
-            words = f"{value:.6g}" if isinstance(value, float) else str(value)
-            label = escape(name.replace("_", " "))
-            rows.append(f'<tr><th scope="row">{label}</th><td class="words">{escape(words)}</td></tr>')
-    return f"<table><tbody>{''.join(rows)}</tbody></table>"
+    rows = [
+        (name.replace("_", " "), [f"{value:.6g}" if isinstance(value, float) else str(value)])
+        for name, value in facts.items()
+        if value is not None and value != ""
+    ]
+    return Sheet([], rows, words=True)
 
 
 def _classes(counts: ClassCounts) -> str:

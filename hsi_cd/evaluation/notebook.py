@@ -1,0 +1,57 @@
+"""A result as a notebook shows it: its scores, and on which pixels they stand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hsi_cd.evaluation.result import ClassCounts, RunResult
+
+
+def result_table(result: RunResult) -> str:
+    """An HTML table: scores beside those of the coordinate floor, with protocol, scope and pixels above.
+
+    Every text is escaped; the table has no styles, scripts or links.
+    """
+    known = result.baselines
+    floor = {"oa": known.floor_oa, "kappa": known.floor_kappa} if known is not None else {}
+    rows = [
+        _row([name, _shown(value), *([_shown(floor[name]) if name in floor else ""] if floor else [])])
+        for name, value in result.scores.items()
+    ]
+    head = "".join(
+        f"<th>{title}</th>" for title in ["score", "this map", *(["coordinate floor"] if floor else [])]
+    )
+    return (
+        f"<table><caption>{escape(_caption(result))}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _caption(result: RunResult) -> str:
+    seed = "" if result.seed is None else f", seed {result.seed}"
+    parts = [
+        f"{result.method} on {result.dataset}: protocol {result.protocol}{seed}",
+        f"scored on {_pixels(result.test)} ({result.scope})",
+    ]
+    if result.train is not None:
+        parts.append(f"trained on {_pixels(result.train)}")
+    if result.counts.unscored:
+        parts.append(f"{result.counts.unscored:,} labelled pixels have no prediction and enter no score")
+    return "; ".join(parts)
+
+
+def _pixels(counts: ClassCounts) -> str:
+    return f"{counts.unchanged:,} unchanged + {counts.changed:,} changed pixels"
+
+
+def _row(cells: Iterable[str]) -> str:
+    label, *others = (escape(cell) for cell in cells)
+    return f"<tr><th>{label}</th>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>"
+
+
+def _shown(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.4f}"

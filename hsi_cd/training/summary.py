@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hsi_cd.config import RunConfig
-from hsi_cd.detectors.siamese import build_network
+from hsi_cd.detectors.network import build_network
 from hsi_cd.nn.cost import LayerCost, PeakMemory, kept_for_backward, layer_costs
 from hsi_cd.nn.tiles import tile_size
 from hsi_cd.training.freezing import frozen_names, parameter_groups

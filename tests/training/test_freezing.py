@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hsi_cd.config import FreezeConfig, resolve
-from hsi_cd.detectors.siamese import build_network
+from hsi_cd.detectors.network import build_network
 from hsi_cd.errors import ConfigError
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.training.freezing import freeze, frozen_names, parameter_groups

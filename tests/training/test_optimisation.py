@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hsi_cd.config import ModelConfig, TrainConfig, resolve
-from hsi_cd.detectors.siamese import build_network
+from hsi_cd.detectors.network import build_network
 from hsi_cd.nn.losses import binary_cross_entropy
 from hsi_cd.nn.schedules import Length
 from hsi_cd.nn.siamese_network import Ensemble

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hsi_cd.config import resolve
-from hsi_cd.detectors.siamese import build_network
+from hsi_cd.detectors.network import build_network
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.nn.resnet import STAGES
 from hsi_cd.nn.siamese_network import Ensemble

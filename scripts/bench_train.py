@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import bench_common as common
@@ -16,19 +15,16 @@ from hsi_cd.config import resolve
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.io import read_labels
 from hsi_cd.prepare.splits import make_split
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.training.fitting import learn
+from hsi_cd.training.journal import Journal
 from hsi_cd.training.loop import train
 from hsi_cd.training.patches import PatchSource, scene_patches
+from hsi_cd.training.tracking import NoTracker
+from hsi_cd.training.training_set import TrainingSet
 
 STEPS = 100
-
-
-class Nowhere:
-    """Takes the curves of a training that nobody looks at."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *told: None
 
 
 def products(detector: SiameseDetector, batch: int) -> list[tuple[int, int, int, int]]:
@@ -94,8 +90,9 @@ def main() -> None:
         def loop() -> None:
             generator = np.random.default_rng(0)
             train(
-                detector, source, split.train, target, config.train, generator=generator, tracker=Nowhere(),
-                save=lambda *told: None,
+                detector, source, TrainingSet(split.train, target), config.train,
+                circumstances=Circumstances(generator, detector.device),
+                journal=Journal(NoTracker(), save=lambda *told: None),
             )  # fmt: skip
 
         jobs = {

@@ -11,6 +11,7 @@ from hsi_cd.config import TrainConfig
 from hsi_cd.training.plan import Plan, make_plan
 from hsi_cd.training.samplers import SAMPLERS, Pool
 from hsi_cd.training.self_training import CertainPixels, patch_places
+from hsi_cd.training.training_set import TrainingSet
 
 Positions = NDArray[np.int64]
 
@@ -80,27 +81,24 @@ class Batches:
 
 def make_batches(
     config: TrainConfig,
-    pixels: NDArray[np.int64],
-    target: NDArray[np.int64],
+    taught: TrainingSet,
     folds: NDArray[np.int64] | None,
     *,
     members: int,
     valid: NDArray[np.bool_],
-    certain: CertainPixels | None = None,
 ) -> Batches:
     """Everything that batches are drawn from.
 
     Args:
         config: the loop's configuration.
-        pixels: flat indices of the labelled pixels that teach, int64 ``(N,)``.
-        target: their classes, ``(N,)``.
-        folds: the fold that each is held out in, ``(N,)``, or None.
+        taught: the labelled pixels that teach, and the certain ones beside them.
+        folds: the fold that each labelled one is held out in, ``(N,)``, or None.
         members: of the ensemble.
         valid: where both dates have data, bool ``(rows, cols)``.
-        certain: pixels that teach beside the labels.
     """
-    taught = [taught_positions(member, folds, len(pixels)) for member in range(members)]
-    fewest = min(certain.number(own) if certain is not None else len(own) for own in taught)
+    pixels, target, certain = taught.pixels, taught.target, taught.certain
+    labels = [taught_positions(member, folds, len(pixels)) for member in range(members)]
+    fewest = min(certain.number(own) if certain is not None else len(own) for own in labels)
     if certain is not None:
         pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])
     teaching = len(pixels)
@@ -110,7 +108,7 @@ def make_batches(
         pixels, target = np.append(pixels, others), np.append(target, np.zeros(len(others), dtype=np.int64))
     return Batches(
         make_plan(config, fewest),
-        taught,
+        labels,
         pixels,
         target,
         patch_places(pixels, valid.shape[1], side=options.block.side),

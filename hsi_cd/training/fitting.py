@@ -21,10 +21,12 @@ from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, preparation
 from hsi_cd.errors import ConfigError, LabelError
 from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.freezing import frozen_names
+from hsi_cd.training.journal import Journal
 from hsi_cd.training.loop import train
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
@@ -38,6 +40,7 @@ from hsi_cd.training.self_training import (
     worth_asking,
 )
 from hsi_cd.training.tracking import NoTracker, Tracker
+from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_resnet_weights
 
 
@@ -237,17 +240,10 @@ def _train_network(
             progress = train(
                 detector,
                 patches,
-                pixels,
-                target,
+                TrainingSet(pixels, target, beside.certain, beside.share),
                 config.train,
-                generator=generator,
-                tracker=tracker,
-                save=save,
-                resume=earlier["training"] if earlier else None,
-                certain=beside.certain,
-                share=beside.share,
-                team=team,
-                stop=stop,
+                circumstances=Circumstances(generator, device, team, stop),
+                journal=Journal(tracker, save, earlier["training"] if earlier else None),
             )
         tracker.hyperparameters(
             config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}

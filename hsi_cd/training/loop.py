@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -25,25 +24,21 @@ from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.losses import smooth_labels
 from hsi_cd.prepare.splits import stratified_folds
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import random_state, restore_random_state
-from hsi_cd.runtime.signals import Stop
-from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED
 from hsi_cd.training.augmentation import draw_variation
 from hsi_cd.training.batches import Batches, make_batches
 from hsi_cd.training.disturbances import disturb
 from hsi_cd.training.freezing import freeze
+from hsi_cd.training.journal import Journal
 from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.patches import PatchSource
-from hsi_cd.training.self_training import CertainPixels
-from hsi_cd.training.tracking import Tracker
+from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.validation import dense_probability, validate
 
 log = logging.getLogger(__name__)
-
-Save = Callable[[str, SiameseDetector, dict[str, Any]], None]
-"""Writes a checkpoint called ``last`` or ``best`` of a detector, with what a resumed training needs."""
 
 
 @dataclass
@@ -66,35 +61,21 @@ class Progress:
 def train(
     detector: SiameseDetector,
     source: PatchSource,
-    pixels: NDArray[np.int64],
-    target: NDArray[np.int64],
+    taught: TrainingSet,
     config: TrainConfig,
     *,
-    generator: np.random.Generator,
-    tracker: Tracker,
-    save: Save,
-    resume: dict[str, Any] | None = None,
-    certain: CertainPixels | None = None,
-    share: float | None = None,
-    team: Team = ALONE,
-    stop: Stop | None = None,
+    circumstances: Circumstances,
+    journal: Journal[SiameseDetector],
 ) -> Progress:
     """Train a detector's network; it ends with the best weights, calibrated.
 
     Args:
-        detector: a fitted detector; its network learns in place.
-        source: the scene's components, on the detector's device.
-        pixels: flat indices of the training pixels, int64 ``(N,)``.
-        target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+        detector: a fitted detector on the device of the circumstances; its network learns in place.
+        source: the scene's components, on that device.
+        taught: the pixels that teach.
         config: the loop's configuration.
-        generator: source of every draw of the loop; torch's own state serves dropout and noise.
-        tracker: takes the curves.
-        save: writes checkpoints.
-        resume: what an interrupted training saved, to go on from there to the same weights, bit for bit.
-        certain: pixels that teach beside the labels. They judge nothing: validation is by labels alone.
-        share: of the scene that changed, if the labels were drawn so many a class; by default theirs.
-        team: the processes that train together; all are given the same.
-        stop: says when to save, after the step under way, and leave.
+        circumstances: draws, device, processes, and when to leave.
+        journal: takes curves and checkpoints, and knows what an interrupted training left.
 
     Returns:
         How it ended.
@@ -102,26 +83,26 @@ def train(
     Raises:
         Preempted: it was asked to leave, and is saved.
     """
-    network, device = detector.network, detector.device
+    network, target = detector.network, taught.target
+    generator, device, team = circumstances.generator, circumstances.device, circumstances.team
+    tracker, save = journal.tracker, journal.save
     folds = (
         stratified_folds(target, folds=config.folds, seed=int(generator.integers(2**31))) if config.folds else None
     )
-    batches = make_batches(
-        config, pixels, target, folds, members=len(network.members), valid=source.inside, certain=certain
-    )
+    batches = make_batches(config, taught, folds, members=len(network.members), valid=source.inside)
     plan = batches.plan
     stepper = Stepper(network, config, plan.length, device=device)
     loss_of = build_loss(config, changed=int((target == 1).sum()), unchanged=int((target == 0).sum()))
     on_distance, seed = config.loss == "contrastive", torch.initial_seed()
     forward = team.parallel(network, distance=on_distance, idle=on_distance or config.freeze != FreezeConfig())
     truth = np.full(source.shape, UNLABELLED, dtype=np.uint8)  # what the pictures of errors may know
-    truth.ravel()[pixels] = target
+    truth.ravel()[taught.pixels] = target
     teacher = None
     if config.teacher.kind != "none":
-        teacher = MeanTeacher(network, source, pixels, config, steps=plan.length.steps, generator=generator)
+        teacher = MeanTeacher(network, source, taught.pixels, config, steps=plan.length.steps, generator=generator)
     progress = Progress()
-    if resume is not None:
-        progress = _restore(resume, stepper, batches, teacher, generator)
+    if journal.earlier is not None:
+        progress = _restore(journal.earlier, stepper, batches, teacher, generator)
     elif config.graph:
         tracker.graph(network.members[0], source.window(2))
 
@@ -143,7 +124,7 @@ def train(
             progress.orders = [torch.from_numpy(order) for order in batches.orders(generator)]
         steps = batches.steps([order.numpy() for order in progress.orders])
         for step in steps[len(progress.losses) :]:
-            taught = 0.0
+            step_loss = 0.0
             for batch in step:
                 samples = [_sample(batches, positions, source, config, generator) for positions in batch]
                 with stepper.autocast():
@@ -154,34 +135,25 @@ def train(
                     if config.sampler == "hard":
                         batches.last_loss[member, batch[member]] = each_loss(loss_of, output.float(), wanted)
                 stepper.backward(loss / len(step) * team.size)
-                taught += loss.item() / len(step)
+                step_loss += loss.item() / len(step)
             if teacher is not None:
                 with stepper.autocast():
                     beside = teacher(network)
                 stepper.backward(beside)
-                taught += beside.item()
+                step_loss += beside.item()
             stepper.step()
-            progress.losses.append(taught / len(network.members))
-            if stop is not None and team.any(stop.asked is not None):
+            progress.losses.append(step_loss / len(network.members))
+            if team.any(circumstances.stop.asked is not None):
                 tracker.flush()
                 save("last", detector, _training_state(progress, stepper, batches, teacher, generator))
-                asked = stop.asked or "another process"
+                asked = circumstances.stop.asked or "another process"
                 raise Preempted(f"{asked}: saved in epoch {epoch + 1} of {plan.epochs}; go on with --resume")
         curves = {"loss/train": float(np.mean(progress.losses)), "lr": stepper.optimizer.param_groups[0]["lr"]}
         progress.epoch, progress.orders, progress.losses = epoch + 1, [], []
 
         last = progress.epoch == plan.epochs
         if last or progress.epoch % config.validate_every == 0:
-            found = validate(
-                stepper.judged,
-                source,
-                pixels,
-                target,
-                folds,
-                share=share,
-                threshold=detector.model.threshold,
-                team=team,
-            )
+            found = validate(stepper.judged, source, taught, folds, threshold=detector.model.threshold, team=team)
             curves |= {"loss/val": found.loss, "kappa/val": found.kappa}
             stepper.schedule.validated(found.loss)
             progress.stale = 0 if found.loss < progress.smallest_loss else progress.stale + 1

@@ -15,6 +15,7 @@ from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
 from hsi_cd.training.patches import PatchSource
+from hsi_cd.training.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,9 @@ class Validation:
 def validate(
     network: Ensemble,
     source: PatchSource,
-    pixels: NDArray[np.int64],
-    target: NDArray[np.int64],
+    taught: TrainingSet,
     folds: NDArray[np.int64] | None,
     *,
-    share: float | None = None,
     threshold: str | float = "validation",
     team: Team = ALONE,
 ) -> Validation:
@@ -50,10 +49,8 @@ def validate(
     Args:
         network: the ensemble; it is left in evaluation mode.
         source: the scene's components, on the network's device.
-        pixels: flat indices of the labelled pixels, int64 ``(N,)``.
-        target: their classes, ``(N,)``.
-        folds: the fold that each is held out in, ``(N,)``; None holds nothing out, and nothing is said.
-        share: of the scene that changed, where the labels do not tell it.
+        taught: the labelled pixels, and the share of the scene that changed where they do not tell it.
+        folds: the fold that each of them is held out in, ``(N,)``; None holds nothing out, and nothing is said.
         threshold: see :func:`~hsi_cd.training.calibration.calibrate`.
         team: the processes that do this together, each its own part of the held-out pixels.
     """
@@ -66,19 +63,19 @@ def validate(
             held = np.flatnonzero(folds == member % (folds.max() + 1))
             held = held[team.part(len(held))]
             for chunk in np.array_split(held, -(-len(held) // 4096)) if held.size else []:
-                logits = module(*source.cut(torch.from_numpy(pixels[chunk]).to(source.valid.device)))
+                logits = module(*source.cut(torch.from_numpy(taught.pixels[chunk]).to(source.valid.device)))
                 total[chunk] += logits[:, 0, 0, 0].cpu().numpy()
                 votes[chunk] += 1
     total, votes = team.sum(total), team.sum(votes)
     seen = votes > 0
-    logits, truth = total[seen] / votes[seen], target[seen].astype(np.float64)
+    logits, truth = total[seen] / votes[seen], taught.target[seen].astype(np.float64)
     calibration = calibrate(logits, truth, threshold=threshold)
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
     loss = float(np.mean(np.logaddexp(0, z) - truth * z))
-    if share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
-        calibration = with_share(calibration, logits, truth, share=share, threshold=threshold)
+    if taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
+        calibration = with_share(calibration, logits, truth, share=taught.share, threshold=threshold)
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
 
 

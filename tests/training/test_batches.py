@@ -10,6 +10,7 @@ from hsi_cd.prepare.splits import stratified_folds
 from hsi_cd.training.batches import make_batches, taught_positions
 from hsi_cd.training.plan import make_plan
 from hsi_cd.training.self_training import CertainPixels
+from hsi_cd.training.training_set import TrainingSet
 
 
 def settings(**train: Any) -> TrainConfig:
@@ -52,9 +53,8 @@ def batches(config: TrainConfig, *, certain: CertainPixels | None = None, labell
     folds = stratified_folds(target, folds=2, seed=0)
     valid = np.ones((12, 10), dtype=bool)
     valid[3] = False
-    return make_batches(
-        config, np.arange(60, 60 + labelled), target, folds, members=2, valid=valid, certain=certain
-    )
+    taught = TrainingSet(np.arange(60, 60 + labelled), target, certain)
+    return make_batches(config, taught, folds, members=2, valid=valid)
 
 
 def test_an_epoch_is_cut_into_steps_of_batches_of_every_member() -> None:

@@ -15,12 +15,15 @@ from hsi_cd.config import RunConfig, read_config_file, resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import OutputError
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.graph import network_graph
+from hsi_cd.training.journal import Journal
 from hsi_cd.training.loop import Progress, train
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.tracking import Tracker
+from hsi_cd.training.training_set import TrainingSet
 
 QUICK: dict[str, Any] = {
     "epochs": 8,
@@ -93,13 +96,10 @@ def run(
         progress = train(
             detector,
             scene_patches(detector, pair),
-            pixels,
-            target,
+            TrainingSet(pixels, target),
             config.train,
-            generator=generator,
-            tracker=tracker,
-            save=saved,
-            resume=resume["training"] if resume else None,
+            circumstances=Circumstances(generator, detector.device),
+            journal=Journal(tracker, saved, resume["training"] if resume else None),
         )
     finally:
         tracker.close()

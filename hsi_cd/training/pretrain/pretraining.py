@@ -24,10 +24,12 @@ from hsi_cd.prepare.held_out import hold_out_blocks
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runs.making import check_folder, make_folder
 from hsi_cd.runs.recording import versions
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.device import choose_device, hardware
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.scene import ScenePair
+from hsi_cd.training.journal import Journal
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.pretrain.encoders import backbones, save_encoders
 from hsi_cd.training.pretrain.pretraining_loop import pretrain
@@ -96,8 +98,10 @@ def run_pretraining(
         torch.set_num_threads(config.train.threads)
     tracker = Tracker(folder, resume_at=earlier["epoch"] if earlier else 0, curves=CURVES)
 
-    def save(training: dict[str, Any]) -> None:
-        write_saved(folder / "last.pt", {"detector": detector.state(), "tasks": tasks.state_dict(), **training})
+    def save(name: str, learned: nn.ModuleList, training: dict[str, Any]) -> None:
+        write_saved(
+            folder / f"{name}.pt", {"detector": detector.state(), "tasks": learned.state_dict(), **training}
+        )
 
     try:
         with stop.postponed():
@@ -107,11 +111,8 @@ def run_pretraining(
                 taught,
                 held,
                 config.pretrain,
-                generator=generator,
-                tracker=tracker,
-                save=save,
-                stop=stop,
-                resume=earlier,
+                circumstances=Circumstances(generator, device, stop=stop),
+                journal=Journal(tracker, save, earlier),
             )
     finally:
         tracker.close()

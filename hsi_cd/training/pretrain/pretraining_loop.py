@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,10 @@ from tqdm import tqdm
 from hsi_cd.config import PretrainConfig
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.schedules import Length, build_schedule
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import random_state, restore_random_state
-from hsi_cd.runtime.signals import Stop
+from hsi_cd.training.journal import Journal
 from hsi_cd.training.patches import PatchSource
-from hsi_cd.training.tracking import Tracker
 
 _JUDGED = 4096  # held-out pixels that judge, at most: enough for three digits
 _CHUNK = 1024  # pixels judged at a time
@@ -33,11 +32,8 @@ def pretrain(
     held: NDArray[np.int64],
     config: PretrainConfig,
     *,
-    generator: np.random.Generator,
-    tracker: Tracker,
-    save: Callable[[dict[str, Any]], None],
-    stop: Stop,
-    resume: dict[str, Any] | None = None,
+    circumstances: Circumstances,
+    journal: Journal[nn.ModuleList],
 ) -> dict[str, float]:
     """Train the tasks, each on draws of its own; they end as the last epoch leaves them.
 
@@ -47,11 +43,8 @@ def pretrain(
         taught: flat indices of the pixels that teach, int64.
         held: flat indices of those that judge.
         config: how long and how fast.
-        generator: source of every draw.
-        tracker: takes the curves.
-        save: writes what a resumed run needs beside the tasks' own weights.
-        stop: says when to save, after the step under way, and leave.
-        resume: what an interrupted run saved.
+        circumstances: draws, device, and when to leave.
+        journal: takes curves and checkpoints, and knows what an interrupted run left.
 
     Returns:
         How well the held-out pixels are told at the end, as in the curves.
@@ -59,22 +52,24 @@ def pretrain(
     Raises:
         Preempted: it was asked to leave, and is saved.
     """
+    generator, device, stop = circumstances.generator, circumstances.device, circumstances.stop
     taught_pixels, held_pixels = torch.from_numpy(taught), torch.from_numpy(held)
     if len(held) > _JUDGED:
         held_pixels = held_pixels[np.linspace(0, len(held) - 1, _JUDGED).round().astype(np.int64)]
     drawn = min(config.pixels, len(taught))
     batch_size = min(config.batch_size, drawn)
     steps = drawn // batch_size
-    device = source.both.device
     optimizer = torch.optim.AdamW(tasks.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     schedule = build_schedule("one_cycle", optimizer, Length(config.epochs * steps, steps), warmup=_WARMUP)
     done, judged, under_way = 0, dict[str, float](), None
-    if resume is not None:
-        done, judged, under_way = _restore(resume, tasks, optimizer, schedule, generator)
+    if journal.earlier is not None:
+        done, judged, under_way = _restore(journal.earlier, tasks, optimizer, schedule, generator)
 
     def keep(epochs: int, under_way: _Epoch | None) -> None:
-        tracker.flush()  # before the checkpoint: a resumed run does not draw the curve up to here again
-        save(
+        journal.tracker.flush()  # before the checkpoint: a resumed run does not draw the curve up to here again
+        journal.save(
+            "last",
+            tasks,
             {
                 "epoch": epochs,
                 "under_way": under_way and under_way.state(),
@@ -82,7 +77,7 @@ def pretrain(
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
                 "random": random_state(generator),
-            }
+            },
         )
 
     bar = tqdm(
@@ -119,7 +114,7 @@ def pretrain(
         if last or (epoch + 1) % config.validate_every == 0:
             judged = judge(tasks, source, held_pixels)
             curves |= judged
-        tracker.scalars(epoch + 1, curves)
+        journal.tracker.scalars(epoch + 1, curves)
         if last or (epoch + 1) % config.save_every == 0:
             keep(epoch + 1, None)
         bar.set_postfix({name: f"{value:.3g}" for name, value in curves.items() if name != "lr"})

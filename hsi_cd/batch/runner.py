@@ -22,6 +22,7 @@ from typing import IO
 from hsi_cd.batch.jobs import Job
 from hsi_cd.batch.slots import ONE, Slot
 from hsi_cd.errors import EXIT_REQUEUE
+from hsi_cd.progress import MARK
 
 ATTEMPTS = 20
 """So often may a job be pre-empted before it counts as failed; each time it has come at least one step further."""
@@ -127,11 +128,12 @@ def run_missing(
 
 
 def reason_in(log: Path, begin: int = 0) -> str:
-    """The last line of a log, from a place in it on: why a job failed; empty if it said nothing."""
+    """The last line of a log, from a place in it on: why a job failed; empty if it told its progress alone."""
     with contextlib.suppress(OSError), log.open("rb") as file:
         file.seek(max(begin, log.stat().st_size - 10_000))
         said = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        return said[-1].removeprefix("hsi-cd: error: ") if said else ""
+        told = [line for line in said if not line.startswith(MARK)]
+        return told[-1].removeprefix("hsi-cd: error: ") if told else ""
     return ""
 
 

@@ -50,12 +50,12 @@ def gpu_slots(numbers: Sequence[int] | None) -> list[Slot]:
     """
     found = find_gpus()
     if not found:
-        raise DeviceError("--gpus: nvidia-smi finds no GPU here: use --workers N, processes on the CPU")
+        raise DeviceError("nvidia-smi finds no GPU here: use workers=N, processes on the CPU")
     chosen = tuple(dict.fromkeys(numbers)) if numbers is not None else tuple(found)
     for number in chosen:
         if number not in found:
             known = ", ".join(f"{i} ({name})" for i, name in found.items())
-            raise DeviceError(f"--gpus: there is no GPU {number} here; nvidia-smi finds {known}")
+            raise DeviceError(f"there is no GPU {number} here; nvidia-smi finds {known}")
     threads = share_of_threads(len(chosen))
     order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # so that CUDA counts as nvidia-smi does
     return [

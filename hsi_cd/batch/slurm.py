@@ -108,7 +108,9 @@ def check_cluster(request: Request) -> None:
         UnknownNameError: there is no such partition.
     """
     if shutil.which("sinfo") is None or shutil.which("sbatch") is None:
-        raise DeviceError("--slurm: sinfo and sbatch are not there: submit from a login node of a SLURM cluster")
+        raise DeviceError(
+            "there is no SLURM: sinfo and sbatch are not there: submit from a login node of a SLURM cluster"
+        )
     nodes = [line.split("|") for line in _ask("sinfo", "--noheader", "--format=%R|%G")]
     partitions = {name for name, _ in nodes}
     if request.partition is not None and request.partition not in partitions:
@@ -118,7 +120,7 @@ def check_cluster(request: Request) -> None:
     if request.gpus > most:
         where = f"partition {request.partition}" if request.partition else "this cluster"
         raise DeviceError(
-            f"--gpus-per-node is {request.gpus}, but the nodes of {where} have at most {most}: ask for less"
+            f"{request.gpus} GPUs a node are asked for, but the nodes of {where} have at most {most}: ask for less"
         )
 
 
@@ -136,7 +138,7 @@ def make_executor(folder: Path, request: Request, *, cluster: str = "slurm") -> 
     try:
         from submitit import AutoExecutor
     except ModuleNotFoundError:
-        raise ConfigError("--slurm needs submitit: pip install 'hsi-cd[slurm]'") from None
+        raise ConfigError("a SLURM cluster needs submitit: pip install 'hsi-cd[slurm]'") from None
     executor = AutoExecutor(folder=folder.absolute(), cluster=cluster, slurm_max_num_timeout=_TIMES_OUT)
     asked: dict[str, Any] = {"slurm_partition": request.partition, "gpus_per_node": request.gpus or None}
     executor.update_parameters(

@@ -28,17 +28,17 @@ def cross(varied: Sequence[str]) -> dict[str, tuple[str, ...]]:
         key, equals, values = (part.strip() for part in text.partition("="))
         listed = list(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
         if not equals or not key or not listed:
-            raise ConfigError(f"--vary {text}: expected key=value,value,..., as --vary train.loss=bce,focal")
+            raise ConfigError(f"vary {text}: expected key=value,value,..., as train.loss=bce,focal")
         for value in listed:
             if not NAME.fullmatch(value):
                 raise ConfigError(
-                    f"--vary {text}: {value!r} would name a folder, and cannot; name it in the variants of a file "
+                    f"vary {text}: {value!r} would name a folder, and cannot; name it in the variants of a file "
                     "(hsi-cd batch)"
                 )
             parse_assignment(f"{key}={value}")
         key = whole_key(key)
         if key in lists:
-            raise ConfigError(f"--vary {key} is given twice: list all its values in one")
+            raise ConfigError(f"vary {key} is given twice: list all its values in one")
         lists[key] = listed
     return {
         "+".join(values): tuple(f"{key}={value}" for key, value in zip(lists, values, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from hsi_cd import __version__
+from hsi_cd.cli.remedies import in_options
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
 from hsi_cd.runtime.team import first_to_speak, launched
 
@@ -123,9 +123,6 @@ def run(arguments: list[str]) -> int:
         The exit code.
     """
     debug = "--debug" in arguments
-    # GDAL keeps what it has read in a cache of 5 % of the memory, in which a scene read once, from top to bottom,
-    # only piles up: 32 MB are enough, and leave a tall scene no larger in memory than a short one.
-    os.environ.setdefault("GDAL_CACHEMAX", "32")
     arguments = [a for a in arguments if a != "--debug"]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
@@ -155,7 +152,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _complain(_INTERRUPTED, code=130)
     except Preempted as error:
-        return _complain(f"asked to leave by {error}", code=EXIT_REQUEUE)
+        return _complain(f"asked to leave by {in_options(str(error))}", code=EXIT_REQUEUE)
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains a second time when it leaves
         return 0
@@ -181,7 +178,7 @@ def _show_warning(
 
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    return text or type(error).__name__
+    return in_options(text) or type(error).__name__
 
 
 def _complain(message: str, *, code: int) -> int:

@@ -78,11 +78,11 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: expected key=value, as --set train.epochs=50")
+        raise ConfigError(f"setting {text}: expected key=value, as train.epochs=50")
     try:
         nested = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
+        raise ConfigError(f"setting {text}: {value!r} is not a YAML value") from None
     for part in reversed(whole_key(key.strip()).split(".")):
         nested = {part: nested}
     return dict(nested)

@@ -132,11 +132,11 @@ def _whose_shape(shape: tuple[int, int, int]) -> str:
     """What a wrong shape tells."""
     for other in CATALOGUE.values():
         if other.shape == shape:
-            return f"this is {other.name}; put the files into its folder and use --dataset {other.name}"
+            return f"this is {other.name}; put the files into its folder and use open_dataset('{other.name}')"
     for other in CATALOGUE.values():
         if sorted(other.shape) == sorted(shape):
             return f"these are the axes of {other.name} in another order; store them as rows x cols x bands"
-    return "this is another scene or another packing; open it with --t1, --t2 and --truth"
+    return "this is another scene or another packing; open it with open_pair and open_labels"
 
 
 def _read_truth(found: FoundTruth) -> Labels:
@@ -161,7 +161,7 @@ def _check_counts(entry: SceneEntry, expected: Counts, labels: Labels) -> None:
 def _missing(entry: SceneEntry, files: SceneFiles, root: Path) -> MissingInputError:
     folder = files.folders[0] if files.folders else root / entry.name
     if not root.is_dir():
-        found = f"the data root {root} does not exist (give --data-root or set HSI_CD_DATA)"
+        found = f"the data root {root} does not exist (give root= or set HSI_CD_DATA)"
     elif not files.folders:
         found = f"there is no folder {folder}"
     else:

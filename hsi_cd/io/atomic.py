@@ -48,7 +48,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{target} cannot be written: no right to write in {folder}; choose another folder")
     if not overwrite and os.path.lexists(target):
-        raise OutputError(f"{target} exists: pass --overwrite or choose another name")
+        raise OutputError(f"{target} exists: pass overwrite=True or choose another name")
     return target
 
 

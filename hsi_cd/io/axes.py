@@ -104,8 +104,8 @@ def find_axes(
     upright = upright or fitting
     if len(upright) > 1 or not expected.is_known:
         known = f" ({expected.describe()} fit several)" if expected.is_known else ""
-        listed = " or ".join(",".join(order) for order in sorted(upright, reverse=True))
-        raise AxesError(f"{name} has {sizes} values and does not tell its axes{known}: say --axes {listed}")
+        listed = " or ".join(f"'{','.join(order)}'" for order in sorted(upright, reverse=True))
+        raise AxesError(f"{name} has {sizes} values and does not tell its axes{known}: say axes={listed}")
     found = upright[0]
     level = logging.INFO if convention is None else logging.WARNING
     _log.log(level, "%s (%s) is read as %s, because of %s", name, sizes, ",".join(found), expected.describe())

@@ -101,7 +101,7 @@ def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = No
     """
     opened: list[Cube | None] = []
     faults = []
-    arrays = [_is_array(source) for source in (t1, t2)]
+    arrays = [is_array_file(source) for source in (t1, t2)]
     if any(
         arrays
     ):  # where one date is a bare array and the other is none, what is said of axes is said of the first
@@ -160,7 +160,8 @@ def _open(source: CubeSource, expected: Expected | None) -> Cube:
     return open_cube(source.path, key=source.key, axes=source.axes, expected=expected, resample=source.resample)
 
 
-def _is_array(source: CubeSource) -> bool:
+def is_array_file(source: CubeSource) -> bool:
+    """Whether a date is a file of bare arrays, which may not tell its axes."""
     path = source.path
     return (
         isinstance(path, str | os.PathLike) and Path(path).is_file() and raster_or_array(Path(path)).holds_arrays
@@ -173,4 +174,4 @@ def _refuse_array_options(path: object, key: str | None, axes: Axes | None) -> N
             f"{path} is no MATLAB file: a key ({key!r}) names a variable of a file of arrays (MATLAB, HDF5, .npz)"
         )
     if axes is not None:
-        raise FormatError(f"{path} tells its axes itself: --axes is for bare arrays (MATLAB, HDF5, .npy, .npz)")
+        raise FormatError(f"{path} tells its axes itself: axes= is for bare arrays (MATLAB, HDF5, .npy, .npz)")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hsi_cd.errors import AxesError, FormatError, HsiCdError
 from hsi_cd.io.arrays import list_arrays, load_matrix, open_array_cube
@@ -21,6 +20,7 @@ from hsi_cd.io.kinds import FileKind, check_exists, is_zarr
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.raster import open_raster_cube
 from hsi_cd.io.variables import Variable, candidates, choose
+from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 
 _BLOCK_BYTES = 32 << 20
@@ -128,7 +128,7 @@ def summarise(part: Part) -> Summary:
     missing = empty = 0
     counts: dict[int, int] | None = {} if part.is_map and not cube.scale else None
     blocks = list(blocks_of(rows, cols, count))
-    for row, col in tqdm(blocks, desc=cube.name, leave=False, disable=None if len(blocks) > 8 else True):
+    for row, col in progress(blocks, desc=cube.name, unit="windows", show=len(blocks) > 8):
         values = cube.read(row, col)
         none = np.isnan(values)
         missing += int(none.sum())
@@ -210,7 +210,7 @@ def _inspect_arrays(
             unresolved.append(variable.name)
             notes.append(str(error))
     if len(chosen) > _MOST_PARTS:
-        notes.append(f"{len(chosen) - _MOST_PARTS} more arrays are not looked at: name one with --key")
+        notes.append(f"{len(chosen) - _MOST_PARTS} more arrays are not looked at: name one by key=")
     title = "MATLAB v7.3 (HDF5)" if kind is FileKind.HDF5 and is_matlab(path) else kind.title
     return FileInfo(path, title, path.stat().st_size, variables, tuple(parts), tuple(notes), tuple(unresolved))
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hsi_cd.errors import ShardError
 from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
 from hsi_cd.io.shards import ShardSet
+from hsi_cd.progress import Bar, progress
 
 Probability = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From scores to change probabilities."""
@@ -44,7 +44,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
         if shards.tags.get("SCORE_UNIT") != "probability" and probability is None:
             raise ShardError(
                 "polygons tell the probability of change, which the scores of this method are not: give its "
-                "checkpoint with --checkpoint, or leave --vector out"
+                "checkpoint as checkpoint=, or leave vector= out"
             )
     for name in sorted(asked - shards.files.keys()):
         raise ShardError(
@@ -53,7 +53,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
     for name in sorted(shards.files.keys() - asked):
         raise ShardError(
             f"{shards.files[name][0].path} is a shard of the {name}, which is not asked for: "
-            f"give --{name} FILE, or leave these shards out"
+            f"give {name}=FILE, or leave these shards out"
         )
     write_prediction(
         _rows(shards),
@@ -67,7 +67,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
 def _rows(shards: ShardSet) -> Iterator[MapRows]:
     """All rasters side by side; their shards have the same rows, being of one prediction."""
     names = list(shards.files)
-    bar = tqdm(total=shards.grid.rows, desc="joining", unit="row", leave=False, disable=None)
+    bar: Bar[None] = progress((), total=shards.grid.rows, desc="joining", unit="rows")
     with bar:
         for blocks in zip(*(shards.blocks(name) for name in names), strict=True):
             values = {name: block for name, (_, block) in zip(names, blocks, strict=True)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,16 @@ _MEMINFO = Path("/proc/meminfo")
 _UNLIMITED = 1 << 60  # bytes: version 1 writes "no limit" as a number beyond
 _LARGEST_RATIO = 10_000  # bytes described per byte on disk: no compression of measured values comes near
 _SMALL = 1 << 27  # bytes: below, an empty file that describes much does no harm
+
+
+def limit_gdal_cache() -> None:
+    """Keep GDAL's cache at 32 MB, unless the environment says otherwise.
+
+    GDAL keeps what it has read in a cache of 5 % of the memory, in which a scene read once, from top to bottom,
+    only piles up: 32 MB are enough, and leave a tall scene no larger in memory than a short one. What the user
+    set, in the environment or by ``rasterio.Env(GDAL_CACHEMAX=...)``, holds.
+    """
+    os.environ.setdefault("GDAL_CACHEMAX", "32")
 
 
 def free_memory() -> int | None:

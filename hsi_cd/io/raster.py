@@ -23,7 +23,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.kinds import FileKind
-from hsi_cd.io.memory import check_plausible
+from hsi_cd.io.memory import check_plausible, limit_gdal_cache
 from hsi_cd.io.pictures import check_jpeg2000, check_png
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
 from hsi_cd.scene import Cube, Grid
@@ -264,6 +264,7 @@ class RasterReader:
 
 
 def _open(path: Path, driver: str) -> Any:
+    limit_gdal_cache()
     try:
         with quiet_georeference():
             # The driver is named, so that a file is read as what its content says and as nothing else.

@@ -33,7 +33,7 @@ def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
     if grid.transform is None or grid.crs is None:
         raise GridError(
             f"{path} cannot be written: the scene has no CRS and transform, so its regions have no coordinates; "
-            "give a georeferenced scene, or one of the same pixels with --like"
+            "give a georeferenced scene, or one of the same pixels as like="
         )
 
 

@@ -134,7 +134,7 @@ def read_shards(paths: Sequence[str | os.PathLike[str]]) -> ShardSet:
         GridError: shards are of scenes that lie elsewhere.
     """
     if not paths:
-        raise ShardError("no shard is named: give the files that hsi-cd predict --shard wrote")
+        raise ShardError("no shard is named: give the files that predict wrote with shard=")
     found = [_read_shard(find_input(path)) for path in paths]
     first = found[0]
     for other in found[1:]:
@@ -148,16 +148,14 @@ def read_shards(paths: Sequence[str | os.PathLike[str]]) -> ShardSet:
 
 def _read_shard(path: Path) -> ShardFile:
     if file_kind(path) is not FileKind.TIFF:
-        raise ShardError(
-            f"{path} is no GeoTIFF, and so no shard: give the files that hsi-cd predict --shard wrote"
-        )
+        raise ShardError(f"{path} is no GeoTIFF, and so no shard: give the files that predict wrote with shard=")
     with open_raster(path, FileKind.TIFF.value) as dataset:
         tags = {name: text for name, text in dataset.tags().items() if name not in _NOT_OURS}
         shape, dtype, description = dataset.shape, dataset.dtypes[0], dataset.descriptions[0]
         count = dataset.count
     if not tags.keys() >= set(_OWN):
         raise ShardError(
-            f"{path} is no shard of a map: give the files that hsi-cd predict --shard wrote, and no others"
+            f"{path} is no shard of a map: give the files that predict wrote with shard=, and no others"
         )
     raster = raster_named(description, dtype)
     try:
@@ -214,7 +212,7 @@ def _in_order(raster: str, files: list[ShardFile]) -> tuple[ShardFile, ...]:
         listed = ", ".join(named) + (f" and {absent - len(named)} more" if absent > len(named) else "")
         raise ShardError(
             f"of the {raster} {'shard' if absent == 1 else 'shards'} {listed} {'is' if absent == 1 else 'are'} "
-            f"missing: name the file, or make it with hsi-cd predict --shard {named[0]}"
+            f"missing: name the file, or make it by predict with shard='{named[0]}'"
         )
     ordered = tuple(sorted(files, key=lambda file: file.rows.start))
     end, height = 0, ordered[0].grid.rows

@@ -68,8 +68,8 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
         if not resample:
             sizes = ", ".join(f"{cube.name} {cube.grid.rows} x {cube.grid.cols}" for cube in cubes[:16])
             raise GridError(
-                f"the files of {name} differ in pixel size ({sizes}): pass --resample to bring all to the finest, "
-                f"{finest.rows} x {finest.cols} pixels, or give files of one size"
+                f"the files of {name} differ in pixel size ({sizes}): pass resample=True to bring all to the "
+                f"finest, {finest.rows} x {finest.cols} pixels, or give files of one size"
             )
         _log.info("%s: bands are resampled to %d x %d pixels", name, finest.rows, finest.cols)
         cubes = [_onto(cube, path, finest) for cube, path in zip(cubes, paths, strict=True)]

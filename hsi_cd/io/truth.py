@@ -76,18 +76,66 @@ def read_labels(
         return _read_masks(source)
     path = find_input(source)
     stored, nodata, place = _read_stored(path, key)
+    return labels_of(stored, scheme=scheme, nodata=nodata, place=place, name=path.name)
+
+
+def labels_of(
+    stored: NDArray[np.generic],
+    *,
+    scheme: LabelScheme | None = None,
+    nodata: float | None = None,
+    place: Grid | None = None,
+    name: str = "truth",
+) -> Labels:
+    """The labels that stored values mean.
+
+    Args:
+        stored: one value a pixel, ``(rows, cols)``.
+        scheme: what they mean; by default told from the values (:func:`infer_scheme`).
+        nodata: value of pixels that hold nothing, which are unlabelled unless the scheme says otherwise, or None.
+        place: where the map lies, or None.
+        name: what messages call it.
+
+    Raises:
+        LabelError: a value is not explained.
+    """
     missing = np.zeros(stored.shape, dtype=bool)
     if nodata is not None and not (scheme is not None and nodata in (*scheme.unchanged, *scheme.changed)):
         missing = np.isnan(stored) if np.isnan(nodata) else stored == nodata
     if scheme is None:
         left_out = f" (without {missing.sum()} pixels of its no-data value {nodata:g})" if missing.any() else ""
-        scheme = infer_scheme(stored[~missing], name=path.name + left_out)
+        scheme = infer_scheme(stored[~missing], name=name + left_out)
     values = np.full(stored.shape, UNLABELLED, dtype=np.uint8)
-    values[~missing] = scheme.encode(stored[~missing], name=path.name)
+    values[~missing] = scheme.encode(stored[~missing], name=name)
     kinds = None
     if scheme.has_kinds:
         kinds = np.where(values == CHANGED, np.nan_to_num(stored), 0).astype(np.int32)
-    return Labels(values=values, scheme=scheme, name=path.name, kinds=kinds, place=place)
+    return Labels(values=values, scheme=scheme, name=name, kinds=kinds, place=place)
+
+
+def labels_of_masks(
+    changed: NDArray[np.bool_],
+    unchanged: NDArray[np.bool_],
+    *,
+    place: Grid | None = None,
+    names: tuple[str, str] = ("the mask of changed pixels", "the mask of unchanged pixels"),
+) -> Labels:
+    """Labels from two masks, bool ``(rows, cols)``; what neither marks is unlabelled.
+
+    Raises:
+        GridError: they differ in shape.
+        LabelError: they overlap.
+    """
+    check_same_grid(Grid(*changed.shape), Grid(*unchanged.shape), names=names, remedy="give masks of one scene")
+    overlap = int((changed & unchanged).sum())
+    if overlap:
+        raise LabelError(
+            f"{overlap} pixels are both in {names[0]} and {names[1]}: a pixel is changed or unchanged"
+        )
+    values = np.full(changed.shape, UNLABELLED, dtype=np.uint8)
+    values[unchanged] = UNCHANGED
+    values[changed] = CHANGED
+    return Labels(values=values, name=f"{names[0]} + {names[1]}", place=place)
 
 
 def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelScheme:
@@ -111,7 +159,7 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
         more = f" and {len(values) - 8} more" if len(values) > 8 else ""
         raise LabelError(
             f"{name}: label values {found or 'none'}{more} are not understood: expected {_ENCODINGS}; "
-            "both changed and unchanged pixels must be there; declare other values with --changed and --unchanged"
+            "both changed and unchanged pixels must be there; declare other values with changed= and unchanged="
         )
     if scheme is _ONE_TWO:
         _log.warning("%s is read as %s; some truth maps have 1 and 2 the other way", name, scheme.describe())
@@ -134,15 +182,7 @@ def _read_masks(pair: MaskPair) -> Labels:
     names = pair.changed.name, pair.unchanged.name
     grids = (place or Grid(*changed.shape), other or Grid(*unchanged.shape))
     check_same_grid(*grids, names=names, remedy="give masks of one scene")
-    overlap = int((changed & unchanged).sum())
-    if overlap:
-        raise LabelError(
-            f"{overlap} pixels are both in {names[0]} and {names[1]}: a pixel is changed or unchanged"
-        )
-    values = np.full(changed.shape, UNLABELLED, dtype=np.uint8)
-    values[unchanged] = UNCHANGED
-    values[changed] = CHANGED
-    return Labels(values=values, name=f"{names[0]} + {names[1]}", place=place or other)
+    return labels_of_masks(changed, unchanged, place=place or other, names=names)
 
 
 def _read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid | None]:

@@ -20,19 +20,21 @@ def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
         remove_drafts(folder)  # killed before its first file was whole: there is nothing to go on with
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(
-            f"run folder {folder} exists and is not empty: go on with it by --resume, or name another with --run"
+            f"run folder {folder} exists and is not empty: go on with it by resume=True, or name another by run="
         )
     ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
         why = "no right to write in" if ground.is_dir() else "not a folder:"
-        raise OutputError(f"run folder {folder} cannot be made ({why} {ground}): name another with --run")
+        raise OutputError(f"run folder {folder} cannot be made ({why} {ground}): name another by run=")
 
 
 def _check_same_configuration(folder: Path, config: RunConfig) -> None:
     """Refuse to go on with a run that was started otherwise."""
     written = folder / "config.yaml"
     if not written.is_file():
-        raise CheckpointError(f"run folder {folder} holds no run: --resume goes on with one that was interrupted")
+        raise CheckpointError(
+            f"run folder {folder} holds no run: resume=True goes on with one that was interrupted"
+        )
     before, now = written.read_text(encoding="utf-8").splitlines(), to_yaml(config).splitlines()
     differs = next(
         (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
@@ -49,9 +51,7 @@ def make_folder(folder: Path, config: RunConfig) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"run folder {folder} cannot be made ({error.strerror}): name another with --run"
-        ) from None
+        raise OutputError(f"run folder {folder} cannot be made ({error.strerror}): name another by run=") from None
     write_text(folder / "config.yaml", to_yaml(config))
 
 

@@ -21,7 +21,9 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device cuda was asked for, but torch finds no CUDA GPU here: use --device cpu or auto")
+        raise DeviceError(
+            "device cuda was asked for, but torch finds no CUDA GPU here: use device='cpu' or 'auto'"
+        )
     return torch.device(name)
 
 

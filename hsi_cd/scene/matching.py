@@ -85,7 +85,7 @@ def check_same_bands(
     if not match.is_same:
         raise BandError(
             f"{describe_difference(match, first, second, names=names, tolerance=tolerance)}; "
-            "use --common-bands to keep those that both have, in one order"
+            "use common_bands=True to keep those that both have, in one order"
         )
     return match
 

@@ -45,7 +45,7 @@ class ScenePair:
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")
         check_same_grid(
-            self.t1.grid, self.t2.grid, names=names, remedy="resample t2 to the grid of t1, or use --align"
+            self.t1.grid, self.t2.grid, names=names, remedy="resample t2 to the grid of t1, or use align=True"
         )
         check_same_bands(self.t1.bands, self.t2.bands, names=names, tolerance=self.band_tolerance)
 

@@ -147,7 +147,7 @@ def train(
                 tracker.flush()
                 save("last", detector, _training_state(progress, stepper, batches, teacher, generator))
                 asked = circumstances.stop.asked or "another process"
-                raise Preempted(f"{asked}: saved in epoch {epoch + 1} of {plan.epochs}; go on with --resume")
+                raise Preempted(f"{asked}: saved in epoch {epoch + 1} of {plan.epochs}; go on with resume=True")
         curves = {"loss/train": float(np.mean(progress.losses)), "lr": stepper.optimizer.param_groups[0]["lr"]}
         progress.epoch, progress.orders, progress.losses = epoch + 1, [], []
 
@@ -253,6 +253,6 @@ def _restore(
         progress = Progress(**saved | {"best_calibration": Calibration(**saved["best_calibration"])})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"the checkpoint holds no training to go on with ({error}): start without --resume"
+            f"the checkpoint holds no training to go on with ({error}): start without resume=True"
         ) from error
     return progress

@@ -58,7 +58,7 @@ def test_a_gpu_that_is_not_there(gpus: Path) -> None:
     ):
         gpu_slots((0, 1))
     gpus.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed' >&2\nexit 9\n")
-    with pytest.raises(DeviceError, match="nvidia-smi finds no GPU here: use --workers"):
+    with pytest.raises(DeviceError, match="nvidia-smi finds no GPU here: use workers=N"):
         gpu_slots(None)
 
 

@@ -83,7 +83,9 @@ def test_what_the_cluster_does_not_have(tmp_path: Path, monkeypatch: pytest.Monk
         check_cluster(fine)
     with pytest.raises(UnknownNameError, match="no partition 'gpus': did you mean 'gpu'"):
         check_cluster(Request("gpus"))
-    with pytest.raises(DeviceError, match="--gpus-per-node is 5, but the nodes of partition gpu have at most 4"):
+    with pytest.raises(
+        DeviceError, match="5 GPUs a node are asked for, but the nodes of partition gpu have at most 4"
+    ):
         check_cluster(Request("gpu", gpus=5))
     with pytest.raises(DeviceError, match="partition main have at most 0"):
         check_cluster(Request("main", gpus=1))

@@ -116,7 +116,9 @@ def test_namesakes_are_told_apart_by_shape(tmp_path: Path) -> None:
     for old, new, key in (("China1", "Farm1", "imgh"), ("China2", "Farm2", "imghl")):
         savemat(tmp_path / f"farmland/{new}.mat", {key: np.zeros((420, 140, 154), np.uint8)}, do_compression=True)
         assert (tmp_path / f"farmland420/{old}.mat").exists()
-    with pytest.raises(GridError, match=r"420 x 140 x 154.*farmland has 450 x 140 x 155.*--dataset farmland420"):
+    with pytest.raises(
+        GridError, match=r"420 x 140 x 154.*farmland has 450 x 140 x 155.*open_dataset\('farmland420'\)"
+    ):
         open_pair("farmland", tmp_path)
 
 
@@ -135,7 +137,7 @@ def test_other_shapes_are_refused(tmp_path: Path) -> None:
     make_mat_scene(tmp_path / "irrigated", CATALOGUE["irrigated"], packing=0, truth=0)
     path = tmp_path / "irrigated/PostImg_2007.mat"
     savemat(path, {"x": np.zeros((9, 9, 9), np.uint8)})
-    with pytest.raises(GridError, match=r"PostImg_2007\.mat has 9 x 9 x 9.*--t1, --t2 and --truth"):
+    with pytest.raises(GridError, match=r"PostImg_2007\.mat has 9 x 9 x 9.*open_pair and open_labels"):
         open_pair("irrigated", tmp_path)
 
 
@@ -172,7 +174,7 @@ def test_swapped_and_other_counts_are_refused(tmp_path: Path) -> None:
 def test_missing_scenes_say_what_is_expected_and_where_from(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"no folder .*river; expected in .*river_before\.mat.*crabwq"):
         open_dataset("river", tmp_path)
-    with pytest.raises(MissingInputError, match=r"data root .* does not exist.*--data-root"):
+    with pytest.raises(MissingInputError, match=r"data root .* does not exist.*root="):
         open_pair("river", tmp_path / "nothing")
     make_mat_scene(tmp_path / "irrigated", CATALOGUE["irrigated"], packing=0, truth=0)
     (tmp_path / "irrigated/Reference_Map_Binary.mat").unlink()

@@ -187,7 +187,7 @@ def test_polygons_of_scores_that_are_no_probabilities(tmp_path: Path) -> None:
         write_maps(Magnitude(), pair, **own, shard=Shard(number, 2))
         files += own.values()
     output = {"change": tmp_path / "c.tif", "vector": tmp_path / "v.geojson"}
-    with pytest.raises(ShardError, match="give its checkpoint with --checkpoint"):
+    with pytest.raises(ShardError, match="give its checkpoint as checkpoint="):
         join_shards(read_shards(files), **output)
     join_shards(read_shards(files), **output, probability=Magnitude().probability)
     write_maps(Magnitude(), pair, change=tmp_path / "c0.tif", vector=tmp_path / "v0.geojson")
@@ -322,7 +322,7 @@ def test_a_damaged_shard_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_is_asked_for_and_what_is_there_must_agree(tmp_path: Path) -> None:
     files = write_shards(tmp_path, scene(100, 20), 2)
     own = {name: [path for path in files if name in path.name] for name in names(tmp_path)}
-    with pytest.raises(ShardError, match="is a shard of the score, which is not asked for: give --score FILE"):
+    with pytest.raises(ShardError, match="is a shard of the score, which is not asked for: give score=FILE"):
         join_shards(read_shards(own["change"] + own["score"]), change=tmp_path / "c.tif")
     with pytest.raises(ShardError, match="none of the files is a shard of the uncertainty"):
         join_shards(read_shards(own["change"]), change=tmp_path / "c.tif", uncertainty=tmp_path / "u.tif")

@@ -169,7 +169,7 @@ def test_truth_maps_in_every_kind_of_file(tmp_path: Path) -> None:
 def test_bare_arrays_ask_for_their_axes(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((5, 6, 7)))
     with pytest.raises(
-        AxesError, match=r"5 x 6 x 7.*--axes rows,cols,bands or rows,bands,cols or bands,rows,cols"
+        AxesError, match=r"5 x 6 x 7.*axes='rows,cols,bands' or 'rows,bands,cols' or 'bands,rows,cols'"
     ):
         open_cube(tmp_path / "a.npy")
     with pytest.raises(GridError, match="in no order of its axes has it 8 rows"):

@@ -53,7 +53,7 @@ def test_several_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
 def test_an_existing_file_is_not_replaced_unless_asked(tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     target.write_text("old")
-    with pytest.raises(OutputError, match=r"exists: pass --overwrite or choose another name"):
+    with pytest.raises(OutputError, match=r"exists: pass overwrite=True or choose another name"):
         write_text(target, "new")
     assert target.read_text() == "old"
     write_text(target, "new", overwrite=True)

@@ -191,7 +191,7 @@ def test_existing_maps_are_not_replaced_unless_asked(tmp_path: Path) -> None:
     write_both(tmp_path, Grid(3, 3))
     (tmp_path / "change.tif").unlink()  # the score alone is enough to refuse
     before = (tmp_path / "score.tif").read_bytes()
-    with pytest.raises(OutputError, match=r"score\.tif exists: pass --overwrite"):
+    with pytest.raises(OutputError, match=r"score\.tif exists: pass overwrite=True"):
         write_both(tmp_path, Grid(3, 3))
     assert names(tmp_path) == ["score.tif"]
     assert (tmp_path / "score.tif").read_bytes() == before

@@ -155,7 +155,7 @@ def test_other_units_are_named() -> None:
 
 def test_regions_without_a_place_or_a_format_are_refused(tmp_path: Path) -> None:
     none = np.zeros((3, 3), np.uint8), np.empty(0, np.float32)
-    with pytest.raises(GridError, match=r"no CRS and transform.*--like"):
+    with pytest.raises(GridError, match=r"no CRS and transform.*like="):
         write_regions(tmp_path / "r.gpkg", *none, grid=Grid(3, 3))
     with pytest.raises(FormatError, match=r"\.gpkg or \.geojson"):
         write_regions(tmp_path / "r.shp", *none, grid=grid((3, 3)))

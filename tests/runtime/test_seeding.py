@@ -82,7 +82,7 @@ def test_benchmark_mode_is_cudnns(benchmark: bool) -> None:
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(DeviceError, match=r"no CUDA GPU here: use --device cpu or auto"):
+    with pytest.raises(DeviceError, match=r"no CUDA GPU here: use device='cpu' or 'auto'"):
         choose_device("cuda")
 
 

@@ -31,7 +31,7 @@ def test_what_each_list_lacks_is_named() -> None:
     with pytest.raises(
         BandError,
         match=r"2 of 3 bands of first are not in second: 500\.0 nm, 600\.0 nm; "
-        r"2 of 3 bands of second are not in first: 506\.0 nm, 700\.0 nm .*within 5 nm.*--common-bands",
+        r"2 of 3 bands of second are not in first: 506\.0 nm, 700\.0 nm .*within 5 nm.*common_bands=True",
     ):
         check_same_bands(first, second, names=NAMES)
     check_same_bands(first, second, names=NAMES, tolerance=100)

@@ -14,12 +14,12 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
-from tqdm import tqdm
 
 import hsi_cd
 from hsi_cd.datasets.simulated.simulation import CHUNK, SCALE, Simulation, SimulationOptions
 from hsi_cd.errors import OutputError
 from hsi_cd.io.atomic import atomic_paths, check_output
+from hsi_cd.progress import Bar, progress
 
 CRS_NAME = "EPSG:32651"
 PIXEL = 30.0
@@ -81,7 +81,8 @@ def write_pair(
             check_output(target, overwrite=overwrite)
         scene = Simulation(options)
         with atomic_paths(targets, overwrite=overwrite) as (t1, t2, truth, record):
-            with tqdm(total=2 * options.rows, unit="row", desc="simulate", disable=None, leave=False) as bar:
+            bar: Bar[None] = progress((), total=2 * options.rows, unit="rows", desc="simulate")
+            with bar:
                 _write_cube(t1, scene, 1, bar)
                 _write_cube(t2, scene, 2, bar)
             _write_truth(truth, scene)
@@ -106,7 +107,7 @@ def _profile(options: SimulationOptions, **more: Any) -> dict[str, Any]:
     }
 
 
-def _write_cube(path: Path, scene: Simulation, date: Literal[1, 2], bar: tqdm[Any]) -> None:
+def _write_cube(path: Path, scene: Simulation, date: Literal[1, 2], bar: Bar[Any]) -> None:
     """Write one date by blocks of rows."""
     options = scene.options
     whole = options.dtype == "uint16"

@@ -149,8 +149,8 @@ def build_tasks(detector: SiameseDetector, config: PretrainConfig) -> nn.ModuleL
     channels = detector.transform.components
     if config.task == "masked" and channels < 2:
         raise ConfigError(
-            f"pretrain.task masked needs at least 2 channels but the scene has {channels}: use --task vae, or "
-            "keep more with prepare.components"
+            f"pretrain.task masked needs at least 2 channels but the scene has {channels}: use pretrain.task=vae, "
+            "or keep more with prepare.components"
         )
     # Components have deviations of about 1: where there is no noise to speak of, errors count in hundredths.
     noise = torch.from_numpy(detector.transform.noise).clamp_min(0.01)

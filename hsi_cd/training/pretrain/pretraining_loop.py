@@ -105,7 +105,7 @@ def pretrain(
             if stop.asked:
                 keep(epoch, under_way)
                 raise Preempted(
-                    f"{stop.asked}: saved in epoch {epoch + 1} of {config.epochs}; go on with --resume"
+                    f"{stop.asked}: saved in epoch {epoch + 1} of {config.epochs}; go on with resume=True"
                 )
         curves = {"loss/train": float(np.mean(under_way.losses)), "lr": optimizer.param_groups[0]["lr"]}
         under_way = None
@@ -201,5 +201,5 @@ def _restore(
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"the checkpoint holds no pre-training to go on with ({next(iter(str(error).splitlines()), '')}): "
-            "start without --resume"
+            "start without resume=True"
         ) from error

@@ -1,0 +1,310 @@
+"""From names, files and arrays to two dates of one place, and to labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube, xarray_map
+from hsi_cd.api.pairing import make_pair, warn_of_doubts
+from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths
+from hsi_cd.errors import ConfigError, FormatError, LabelError
+from hsi_cd.io import (
+    Axes,
+    CubeSource,
+    Expected,
+    MaskPair,
+    map_shape,
+    open_cube,
+    open_cubes,
+    parse_axes,
+    read_labels,
+)
+from hsi_cd.io.cubes import is_array_file, shape_of
+from hsi_cd.io.truth import labels_of, labels_of_masks
+from hsi_cd.scene import Cube, Grid, Labels, LabelScheme, ScenePair
+
+DATA_ROOT = "HSI_CD_DATA"
+"""Environment variable that names the folder with one folder per benchmark scene."""
+
+_PLAIN_STEMS = ("t1", "a", "before")  # names of files that tell nothing: then the folder's name is the scene's
+
+
+def open_pair(
+    t1: Any,
+    t2: Any,
+    *,
+    align: bool = False,
+    common_bands: bool = False,
+    band_tolerance: float = 5.0,
+    saturated: float | None = None,
+    axes: str | Sequence[str] | None = None,
+    keys: tuple[str | None, str | None] = (None, None),
+    resample: bool = False,
+    name: str | None = None,
+    like: Any = None,
+) -> ScenePair:
+    """Open two dates of one place.
+
+    A date is a path (GeoTIFF, ENVI, MATLAB, NumPy, HDF5, NetCDF, Zarr, JPEG 2000), a folder or a list of paths
+    with one band each, an array ``(bands, rows, cols)``, an ``xarray.DataArray`` with its coordinates, an open
+    dataset of rasterio, or a :class:`Cube`; the two may be of different kinds. No pixel of the map is read yet,
+    but for up to nine tiles in which the shift between the dates is measured: a warning tells one of more than
+    half a pixel.
+
+    Args:
+        t1: the earlier date.
+        t2: the later date.
+        align: resample t2 onto the grid of t1, bilinearly.
+        common_bands: keep the bands that both dates have, in one order.
+        band_tolerance: largest difference of centre wavelengths, nm, of the same band.
+        saturated: stored value from which a pixel is saturated; by default integers' largest, in half the bands.
+        axes: axes of bare arrays as stored, as ``"rows,cols,bands"``; by default found.
+        keys: variables of t1 and t2, where they are files with several.
+        resample: bring single-band files of several pixel sizes to the finest.
+        name: what runs and tables call the scene; by default told by the first file.
+        like: labels, or the file of a truth map, whose shape tells the axes of bare arrays.
+
+    Returns:
+        The pair. Its ``t1``, ``t2``, ``grid`` and ``bands`` tell what was found.
+
+    Raises:
+        MissingInputError: a file does not exist.
+        FormatError: a file is damaged or of another kind; an array is none of numbers.
+        AxesError: an array does not tell its axes.
+        GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
+        BandError: the dates have other bands.
+
+    Example:
+        >>> import numpy as np, hsi_cd as hc
+        >>> t1, t2 = np.random.default_rng(0).random((2, 5, 40, 30), dtype=np.float32)
+        >>> hc.open_pair(t1, t2).shape
+        (40, 30)
+    """
+    source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name)
+    return open_scene(source, Contract(align, common_bands, band_tolerance, saturated), like=like)
+
+
+def open_labels(
+    source: Any,
+    *,
+    changed: int | Sequence[int] | None = None,
+    unchanged: int | Sequence[int] | None = None,
+    ignore: int | Sequence[int] | None = None,
+    key: str | None = None,
+) -> Labels:
+    """Open a truth map.
+
+    Args:
+        source: a file (MATLAB, GeoTIFF, ENVI, PNG, BMP), an array ``(rows, cols)``, an ``xarray.DataArray``, or a
+            pair of masks (changed, unchanged), each a file or an array.
+        changed: stored values that mean changed; several tell kinds of change apart. By default the encoding is
+            told from the values: 0/1 with 255 unlabelled, 0/255, or 1/2 with 0 unlabelled.
+        unchanged: stored values that mean unchanged.
+        ignore: stored values of pixels that nobody labelled.
+        key: variable of a file with several.
+
+    Returns:
+        Labels: 0 unchanged, 1 changed, 255 unlabelled.
+
+    Raises:
+        MissingInputError: a file does not exist.
+        FormatError: a file is damaged, of another kind, or has several bands that differ.
+        LabelError: a value is not explained, declared twice, or masks overlap.
+        GridError: masks of different shape.
+
+    Example:
+        >>> import numpy as np, hsi_cd as hc
+        >>> hc.open_labels(np.array([[1, 2], [0, 2]]), changed=2, unchanged=1, ignore=0).counts()
+        (1, 2, 1)
+    """
+    return read_truth(TruthSource(source, key, _scheme(changed, unchanged, ignore)))
+
+
+def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple[ScenePair, Labels]:
+    """Open a benchmark scene with its truth map.
+
+    Args:
+        name: name or alias, as ``hsi-cd datasets`` lists them.
+        root: folder that holds one folder per scene; by default what the environment's HSI_CD_DATA names, else
+            ``data``.
+
+    Returns:
+        The two dates and the labels.
+
+    Raises:
+        UnknownNameError: there is no such scene.
+        MissingInputError: its files are not there; what is expected, and where it is published, is said.
+        GridError: the files are of another shape.
+        LabelError: the truth map holds other values or counts than the scene's.
+    """
+    from hsi_cd.datasets import open_dataset as open_by_name
+
+    pair, labels = open_by_name(name, data_root(root))
+    warn_of_doubts(pair)
+    return pair, labels
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the benchmark scenes: as given, else as the environment says, else ``data``."""
+    return Path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
+
+
+def open_scene(source: SceneSource, contract: Contract | None = None, *, like: Any = None) -> ScenePair:
+    """Open a scene, labels unread, if it keeps the contract.
+
+    Args:
+        source: where it lies.
+        contract: what is asked of the two dates.
+        like: labels, or the file of a truth map, whose shape tells the axes of bare arrays.
+
+    Raises:
+        ConfigError: neither a benchmark scene nor two dates are named, or both.
+    """
+    contract = contract or Contract()
+    if (source.dataset is None) == (source.t1 is None or source.t2 is None):
+        raise ConfigError("a scene is a dataset's name, or t1 and t2: give one of them")
+    if source.dataset is not None:
+        from hsi_cd.datasets import open_pair as open_by_name
+
+        pair = open_by_name(source.dataset, source.root)
+        return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
+    t1, t2 = _open_dates(source, _expected(like))
+    return make_pair(t1, t2, name=source.name or _scene_name(source.t1), contract=contract)
+
+
+def read_truth(truth: TruthSource) -> Labels:
+    """The labels that a truth map holds; see :func:`open_labels`."""
+    source, scheme = truth.source, truth.scheme
+    if isinstance(source, Labels):
+        return source
+    if isinstance(source, tuple | list) and len(source) == 1:
+        source = source[0]
+    if isinstance(source, tuple | list):
+        if len(source) != 2:
+            raise LabelError(f"{len(source)} maps are given: give one map, or two masks (changed, unchanged)")
+        if scheme is not None:
+            raise LabelError("a pair of masks has its own label values: leave changed, unchanged and ignore out")
+        files = as_paths(source)
+        if files:
+            return read_labels(MaskPair(changed=files[0], unchanged=files[1]))
+        (marked, place), (other, second) = (_map_values(mask) for mask in source)
+        return labels_of_masks(marked != 0, other != 0, place=place or second)
+    if isinstance(source, str | os.PathLike):
+        return read_labels(source, scheme=scheme, key=truth.key)
+    values, place = _map_values(source)
+    return labels_of(values, scheme=scheme, place=place)
+
+
+def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:
+    """Both dates; where one of them lies in memory, its shape tells the axes of the other's file."""
+    axes = _axes(source.axes)
+    dates = (source.t1, source.t2)
+    files = [as_paths(date) for date in dates]
+    asked = [
+        CubeSource(paths[0] if len(paths) == 1 else paths, key=key, axes=axes, resample=source.resample)
+        for paths, key in zip(files, source.keys, strict=True)
+    ]
+    if all(files):
+        return open_cubes(asked[0], asked[1], expected=expected)
+    opened: list[Cube | None] = [
+        None if paths else _in_memory(date, axes, expected, key=key)
+        for date, paths, key in zip(dates, files, source.keys, strict=True)
+    ]
+    known = shape_of(next(cube for cube in opened if cube is not None))
+    first, second = (cube or _open_file(each, expected or known) for cube, each in zip(opened, asked, strict=True))
+    return first, second
+
+
+def _open_file(source: CubeSource, expected: Expected) -> Cube:
+    """A date in files beside one in memory; what is said of axes is said of bare arrays alone."""
+    axes = source.axes if is_array_file(source) else None
+    return open_cube(source.path, key=source.key, axes=axes, expected=expected, resample=source.resample)
+
+
+def _in_memory(date: Any, axes: Axes | None, expected: Expected | None, *, key: str | None) -> Cube:
+    if key is not None:
+        raise FormatError(
+            f"a key ({key!r}) names a variable of a file, but this date lies in memory: leave it out"
+        )
+    if isinstance(date, np.ndarray):
+        return array_cube(date, axes=axes, expected=expected)
+    if isinstance(date, Cube):
+        return date
+    if is_xarray(date):
+        return xarray_cube(date)
+    if is_rasterio(date):
+        return raster_cube(date)
+    raise FormatError(
+        f"a date is a {type(date).__name__}: expected a path, a list of paths, an array (bands, rows, cols), an "
+        "xarray.DataArray, an open rasterio dataset or a Cube"
+    )
+
+
+def _map_values(source: Any) -> tuple[Any, Grid | None]:
+    """The values ``(rows, cols)`` of a map in memory, and where it lies, if it says so."""
+    if is_xarray(source):
+        return xarray_map(source)
+    if is_rasterio(source):
+        from hsi_cd.io.raster import grid_of
+
+        grid = grid_of(source)
+        return source.read(1), grid if grid.is_georeferenced else None
+    if not isinstance(source, np.ndarray):
+        raise FormatError(
+            f"a truth map is a {type(source).__name__}: expected a path, two masks, an array (rows, cols) or an "
+            "xarray.DataArray"
+        )
+    if source.ndim != 2:
+        raise FormatError(f"the truth map has the shape {source.shape}: expected one value a pixel, (rows, cols)")
+    if source.dtype.kind not in "iufb":
+        raise FormatError(f"the truth map holds values of type {source.dtype}: expected whole numbers")
+    return source, None
+
+
+def _axes(axes: str | Sequence[str] | None) -> Axes | None:
+    return None if axes is None else parse_axes(axes if isinstance(axes, str) else ",".join(axes))
+
+
+def _expected(like: Any) -> Expected | None:
+    """What a truth tells of the scene's shape."""
+    if like is None:
+        return None
+    if isinstance(like, Labels):
+        return Expected(*like.shape)
+    truth = like if isinstance(like, TruthSource) else TruthSource(like)
+    files = as_paths(truth.source)
+    if files:
+        return map_shape(files[0], key=truth.key)
+    if truth.source is None:
+        return None
+    first = truth.source[0] if isinstance(truth.source, tuple | list) else truth.source
+    return _expected(first) if isinstance(first, Labels) else Expected(*_map_values(first)[0].shape)
+
+
+def _scene_name(t1: Any) -> str:
+    files = as_paths(t1)
+    if not files:
+        return "scene"
+    return files[0].resolve().parent.name if files[0].stem.lower() in _PLAIN_STEMS else files[0].stem
+
+
+def _scheme(*given: int | Sequence[int] | None) -> LabelScheme | None:
+    """The scheme that changed, unchanged and ignored values declare; None where none is given.
+
+    Raises:
+        LabelError: one of the classes is not declared, or a value twice.
+    """
+    changed, unchanged, ignore = (
+        () if values is None else (values,) if isinstance(values, int) else tuple(values) for values in given
+    )
+    if not (changed or unchanged or ignore):
+        return None
+    if not changed or not unchanged:
+        missing = "unchanged" if changed else "changed"
+        raise LabelError(f"{missing} is missing: declare both classes, as changed=2, unchanged=1, ignore=0")
+    return LabelScheme(unchanged, changed, ignore)

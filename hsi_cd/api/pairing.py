@@ -1,0 +1,82 @@
+"""Two dates made one scene: the contract that they keep, a checkpoint's bands, a georeference from elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from hsi_cd.api.sources import Contract
+from hsi_cd.errors import GridError
+from hsi_cd.io import open_cube
+from hsi_cd.prepare import alignment
+from hsi_cd.scene import Bands, Cube, Grid, ScenePair, matching
+from hsi_cd.scene.contract import is_same_grid
+
+_log = logging.getLogger(__name__)
+
+
+def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair:
+    """Two dates as a scene that keeps the contract; warns where that is doubtful.
+
+    Raises:
+        GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
+        BandError: the dates have other bands.
+    """
+    if contract.saturated is not None:
+        t1, t2 = (replace(cube, saturated=contract.saturated) for cube in (t1, t2))
+    if contract.align and not is_same_grid(t1.grid, t2.grid):
+        t2 = alignment.align(t2, t1.grid)
+    if contract.common_bands:
+        t1, t2 = matching.common_bands(t1, t2, tolerance=contract.band_tolerance)
+    pair = ScenePair(t1, t2, name=name, band_tolerance=contract.band_tolerance)
+    warn_of_doubts(pair)
+    return pair
+
+
+def like_checkpoint(pair: ScenePair, bands: Bands, *, contract: Contract) -> ScenePair:
+    """A scene with the bands of a checkpoint alone, in its order, if common bands were asked for.
+
+    Raises:
+        BandError: a band of the checkpoint is not in the scene.
+    """
+    if not contract.common_bands:
+        return pair
+    names = ("the checkpoint", f"the scene {pair.name}")
+    indices = matching.find_bands(bands, pair.bands, names=names, tolerance=pair.band_tolerance)
+    return replace(pair, t1=matching.select_bands(pair.t1, indices), t2=matching.select_bands(pair.t2, indices))
+
+
+def grid_like(path: Path, shape: tuple[int, int]) -> Grid:
+    """The georeference of a raster, for a scene ``(rows, cols)`` that has none of its own.
+
+    Raises:
+        GridError: the raster is of another shape, or has no georeference.
+    """
+    grid = open_cube(path).grid
+    if grid.shape != shape:
+        raise GridError(
+            f"like={path} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
+            "give a raster of the same pixels"
+        )
+    if not grid.is_georeferenced:
+        raise GridError(f"like={path} has no georeference to take: give a raster with a CRS and transform or GCPs")
+    return grid
+
+
+def warn_of_doubts(pair: ScenePair) -> None:
+    """Tell what cannot be refused but should be known: bands taken by their place, and a shift."""
+    match = matching.match_bands(pair.t1.bands, pair.t2.bands, tolerance=pair.band_tolerance)
+    if match.by == "count" and pair.t1.bands.names and pair.t2.bands.names:
+        _log.warning(
+            "the band names of t1 and t2 share nothing (%r, %r): their %d bands are taken as the same, in order",
+            pair.t1.bands.names[0],
+            pair.t2.bands.names[0],
+            pair.bands.count,
+        )
+    shift = alignment.residual_shift(pair)
+    if shift is not None and shift.size > alignment.WORTH_TELLING:
+        _log.warning(
+            "t2 lies %s off t1, by phase correlation: edges will look like change; register the dates first",
+            shift.describe(),
+        )

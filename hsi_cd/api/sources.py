@@ -1,0 +1,83 @@
+"""Where a scene and its truth lie, and what is asked of the two dates, as values that travel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hsi_cd.scene import LabelScheme
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What is asked of two dates.
+
+    Attributes:
+        align: resample t2 onto t1's grid.
+        common_bands: keep only the bands that both dates (and the checkpoint) have, in one order.
+        band_tolerance: largest difference of centre wavelengths, nm, of the same band.
+        saturated: stored value from which a pixel is saturated; None for the rule for integers.
+    """
+
+    align: bool = False
+    common_bands: bool = False
+    band_tolerance: float = 5.0
+    saturated: float | None = None
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """Where a scene lies: a benchmark scene by its name, or two dates.
+
+    Attributes:
+        dataset: name of a benchmark scene, or None.
+        root: folder that holds one folder per benchmark scene.
+        t1: the earlier date, in any of the forms that :func:`hsi_cd.open_pair` takes; None beside a dataset.
+        t2: the later date.
+        keys: variables of t1 and t2, where they are files with several.
+        axes: axes of bare arrays as stored, as ``bands,rows,cols``; None to find them.
+        resample: bring single-band files of several pixel sizes to the finest.
+        name: what runs and tables call a scene of one's own; None for a name from its files.
+    """
+
+    dataset: str | None = None
+    root: Path = Path("data")
+    t1: Any = None
+    t2: Any = None
+    keys: tuple[str | None, str | None] = (None, None)
+    axes: str | Sequence[str] | None = None
+    resample: bool = False
+    name: str | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are named, those of t1 first; none of a benchmark scene."""
+        return tuple(Path(path) for date in (self.t1, self.t2) for path in as_paths(date))
+
+
+@dataclass(frozen=True)
+class TruthSource:
+    """Where a truth map lies, and what its values mean.
+
+    Attributes:
+        source: in any of the forms that :func:`hsi_cd.open_labels` takes; None where there is none.
+        key: variable of a file with several.
+        scheme: what the stored values mean; None to tell it from the values.
+    """
+
+    source: Any = None
+    key: str | None = None
+    scheme: LabelScheme | None = None
+
+
+def as_paths(source: Any) -> tuple[Path, ...]:
+    """The files that name a date or a truth; none where it lies in memory."""
+    if isinstance(source, str | os.PathLike):
+        return (Path(source),)
+    if isinstance(source, list | tuple) and all(isinstance(each, str | os.PathLike) for each in source):
+        return tuple(Path(each) for each in source)
+    return ()

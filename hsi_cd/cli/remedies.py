@@ -1,0 +1,55 @@
+"""The library's remedies in the words of the command line: ``align=True`` is ``--align`` here.
+
+A message of the library names what to do in the library's terms. Here, before it is shown, these become options. A
+new remedy is one line in the table.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+_QUOTED = r"'[^']*'(?: or '[^']*')*"
+
+REMEDIES: tuple[tuple[str, str], ...] = (
+    # What a message begins with, as it names what was said.
+    (r"^setting (?=\S+)", "--set "),
+    (r"^vary (?=\S+)", "--vary "),
+    (r"^like=(?=\S)", "--like "),
+    # Switches.
+    (r"\balign=True\b", "--align"),
+    (r"\bcommon_bands=True\b", "--common-bands"),
+    (r"\boverwrite=True\b", "--overwrite"),
+    (r"\bresample=True\b", "--resample"),
+    (r"\bresume=True\b", "--resume"),
+    (r"\brefit=True\b", "--refit-statistics"),
+    (r"\bdrop_constant=True\b", "--drop constant"),
+    # Options that take a value.
+    (rf"\b(axes|device)=({_QUOTED})", r"--\1 \2"),
+    (r"\b(score|uncertainty)=FILE\b", r"--\1 FILE"),
+    (r"\bworkers=N\b", "--workers N"),
+    (r"\bpretrain\.task=vae\b", "--task vae"),
+    (r"\broot=(?![^\s,;)])", "--data-root"),
+    (
+        r"\b(axes|changed|unchanged|ignore|checkpoint|key|like|output|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"--\1",
+    ),
+    # Functions.
+    (r"\bopen_dataset\('([^']*)'\)", r"--dataset \1"),
+    (r"\bopen_pair and open_labels\b", "--t1, --t2 and --truth"),
+    (r"\bpredict wrote with shard=(?![^\s,])", "hsi-cd predict --shard wrote"),
+    (r"\bpredict with shard='([^']*)'", r"hsi-cd predict --shard \1"),
+)
+"""A pattern of the library's terms, and what the command line says in its place, in the order they are applied."""
+
+
+def in_options(message: str) -> str:
+    """A message of the library with its remedies as options of the command line."""
+    for pattern, option in REMEDIES:
+        message = re.sub(pattern, partial(_bare, option), message)
+    return message
+
+
+def _bare(option: str, found: re.Match[str]) -> str:
+    """The option in place of what was found, its values as they are typed in a shell: without Python's quotes."""
+    return found.expand(option).replace("'", "")

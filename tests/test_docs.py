@@ -92,7 +92,7 @@ def check_arguments(arguments: list[str]) -> None:
         click.ClickException, HsiCdError: there is no such command, option or setting, or a value does not fit.
     """
     arguments = [re.sub(r"\$\w+", "1", word) for word in arguments]
-    if not arguments or arguments[0].isupper() or arguments == ["--help"]:
+    if not arguments or arguments[0].isupper() or arguments[0] == "--help":
         return
     context = click.Context(group, info_name="hsi-cd")
     name, command, rest = group.resolve_command(context, arguments)
@@ -226,7 +226,7 @@ def test_a_notebook_runs(notebook: Path) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The documentation, built with --strict: a broken link, anchor or reference ends it. test.sh has it already."""
+    """The documentation, built with --strict: a broken link, anchor or reference ends it; test.sh has built it."""
     if "HSI_CD_SITE" in os.environ:
         return Path(os.environ["HSI_CD_SITE"])
     folder = tmp_path_factory.mktemp("docs") / "site"

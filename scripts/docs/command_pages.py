@@ -1,4 +1,4 @@
-"""A page for each command of hsi-cd: what it does, its synopsis, its options, its examples, from the command itself."""
+"""A page for each command: what it does, its synopsis, options and examples, from the command itself."""
 
 from __future__ import annotations
 

@@ -74,6 +74,7 @@ def on_page_content(html: str, page: Any, config: MkDocsConfig, files: Files) ->
 
 def _printed(arguments: list[str]) -> str:
     from click.testing import CliRunner
+
     from hsi_cd.cli.main import cli
 
     done = CliRunner().invoke(cli, arguments)

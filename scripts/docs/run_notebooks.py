@@ -1,4 +1,4 @@
-"""Run the notebooks of docs/notebooks/, each in an empty folder; with --write, keep what they show for the pages."""
+"""Run the notebooks of docs/notebooks/, each in an empty folder; --write keeps what they show for the pages."""
 
 from __future__ import annotations
 

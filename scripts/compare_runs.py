@@ -1,4 +1,4 @@
-"""Whether the runs below two folders gave the same maps and scores: one line a run, and exit code 1 where one did not.
+"""Whether the runs below two folders gave the same maps and scores: a line a run; exit code 1 where one did not.
 
 hsi-cd benchmark --datasets A,B --methods X,Y --seeds 0 --runs OLD      (at one commit)
 hsi-cd benchmark --datasets A,B --methods X,Y --seeds 0 --runs NEW      (at another)
@@ -18,7 +18,7 @@ import rasterio
 
 
 def differences(old: Path, new: Path) -> tuple[int, float, float]:
-    """Pixels of the change map that differ, the largest relative difference of a pixel's score, and of a result's."""
+    """Pixels of the change map that differ, the largest difference of a score (relative), and of a result's."""
     with rasterio.open(old / "change.tif") as a, rasterio.open(new / "change.tif") as b:
         pixels = int((a.read(1) != b.read(1)).sum())
     with rasterio.open(old / "score.tif") as a, rasterio.open(new / "score.tif") as b:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up if needed, then every check: format, lint, types, layers contract, tests.
+# Set up if needed, then every check: format, lint, types, layers contract, documentation, tests.
 #   bash scripts/test.sh [--slow] [further arguments of pytest]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,5 +18,9 @@ echo "== types"
 .venv/bin/mypy
 echo "== layers"
 .venv/bin/lint-imports
+echo "== docs"
+# The tests look at this very site, so that it is built once.
+export HSI_CD_SITE=$PWD/build/site
+NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet --site-dir "$HSI_CD_SITE"
 echo "== tests"
 .venv/bin/pytest -q -n 2 "${arguments[@]}"

@@ -52,9 +52,7 @@ def open_pair(
 
     A date is a path (GeoTIFF, ENVI, MATLAB, NumPy, HDF5, NetCDF, Zarr, JPEG 2000), a folder or a list of paths
     with one band each, an array ``(bands, rows, cols)``, an ``xarray.DataArray`` with its coordinates, an open
-    dataset of rasterio, or a :class:`Cube`; the two may be of different kinds. No pixel of the map is read yet,
-    but for up to nine tiles in which the shift between the dates is measured: a warning tells one of more than
-    half a pixel.
+    dataset of rasterio, or a :class:`Cube`; the two may be of different kinds. No pixel is read yet.
 
     Args:
         t1: the earlier date.

@@ -65,7 +65,7 @@ def grid_like(path: Path, shape: tuple[int, int]) -> Grid:
 
 
 def warn_of_doubts(pair: ScenePair) -> None:
-    """Tell what cannot be refused but should be known: bands taken by their place, and a shift."""
+    """Tell what cannot be refused but should be known: bands taken by their place."""
     match = matching.match_bands(pair.t1.bands, pair.t2.bands, tolerance=pair.band_tolerance)
     if match.by == "count" and pair.t1.bands.names and pair.t2.bands.names:
         _log.warning(
@@ -73,10 +73,4 @@ def warn_of_doubts(pair: ScenePair) -> None:
             pair.t1.bands.names[0],
             pair.t2.bands.names[0],
             pair.bands.count,
-        )
-    shift = alignment.residual_shift(pair)
-    if shift is not None and shift.size > alignment.WORTH_TELLING:
-        _log.warning(
-            "t2 lies %s off t1, by phase correlation: edges will look like change; register the dates first",
-            shift.describe(),
         )

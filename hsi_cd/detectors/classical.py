@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hsi_cd.detectors.classifiers import classifier_bytes, classifier_from_bytes, count_parameters
 from hsi_cd.detectors.context import local_median
@@ -21,6 +20,7 @@ from hsi_cd.detectors.states import found_from_state, rebuilding, whole
 from hsi_cd.errors import LabelError, unknown_name
 from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.progress import progress
 from hsi_cd.scene import Bands
 
 FEATURES = {
@@ -306,7 +306,7 @@ def _training_features(
     rows, cols = measurement.pair.shape
     out: NDArray[np.float32] | None = None
     components = detector.frontend.of_scene(measurement)
-    for block in tqdm(list(row_blocks(rows, cols)), desc="features", leave=False, disable=None):
+    for block in progress(list(row_blocks(rows, cols)), desc="features", unit="block"):
         inside = np.flatnonzero((pixels >= block.start * cols) & (pixels < block.stop * cols))
         if inside.size == 0:
             continue

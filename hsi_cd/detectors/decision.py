@@ -10,7 +10,6 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hsi_cd.detectors.frontend import Frontend
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
@@ -18,8 +17,7 @@ from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
-
-_BAR: dict[str, Any] = {"desc": "threshold", "leave": False, "disable": None}
+from hsi_cd.progress import progress
 
 THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
 """Options that every method without labels has."""
@@ -160,10 +158,12 @@ def scene_scores(
         blocks = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
     if isinstance(detector, ComponentScoring) and not detector.frontend.plain:
         components = detector.frontend.of_scene(measurement)
-        for block, window in row_windows(tqdm(blocks, **_BAR), components, radius=detector.radius):
+        for block, window in row_windows(
+            progress(blocks, desc="threshold", unit="block"), components, radius=detector.radius
+        ):
             yield block, detector.score_components(*window)
     elif detector.radius or rows is not None:
-        for block in tqdm(blocks, **_BAR):
+        for block in progress(blocks, desc="threshold", unit="block"):
             window = read_window(measurement.pair, block, slice(0, cols), radius=detector.radius)
             yield block, detector.score(*window)
     else:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hsi_cd.detectors.decision import (
     THRESHOLD_OPTIONS,
@@ -31,6 +30,7 @@ from hsi_cd.errors import BandError, ConfigError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.progress import progress
 from hsi_cd.scene import Bands
 
 log = logging.getLogger(__name__)
@@ -315,7 +315,7 @@ def _regions(
     leading = slice(0, _LEADING)
     # As in the smoothing, two pixels differ by 1 that are `range` noise deviations apart in every component.
     scale = 1 / (frontend.tolerance * np.sqrt(2 * len(noise[leading])) * noise[leading])
-    blocks = tqdm(list(row_blocks(*measurement.pair.shape)), desc="regions", leave=False, disable=None)
+    blocks = progress(list(row_blocks(*measurement.pair.shape)), desc="regions", unit="block")
     for _, window in row_windows(blocks, frontend.of_scene(measurement), radius=frontend.radius):
         first, second = frontend.finish(*window)
         known = np.isfinite(first[0])

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hsi_cd.detectors.base import Detector, uncertain
 from hsi_cd.io.memory import free_memory
 from hsi_cd.prepare.windows import Dates, read_ahead, sliding_windows
+from hsi_cd.progress import progress
 from hsi_cd.scene import UNLABELLED, ScenePair
 
 _LEAST_ROWS, _MOST_ROWS = 8, 64  # below, most of a band is its surroundings; above, they cost little anyway
@@ -53,7 +53,7 @@ def score_rows(
     uncertainty: bool = False,
     memory: int | None = None,
     seen: Callable[[slice, Dates], None] | None = None,
-    progress: bool = True,
+    show: bool = True,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Score a scene band by band.
 
@@ -70,7 +70,7 @@ def score_rows(
         uncertainty: ask the detector how far its members differ, too.
         memory: see :func:`rows_per_band`.
         seen: is shown all rows that are read, once each, from top to bottom.
-        progress: show a progress bar, if the terminal can.
+        show: show how far it is.
 
     Yields:
         The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data;
@@ -83,12 +83,8 @@ def score_rows(
     height = pair.shape[0]
     step = rows or rows_per_band(pair, detector.radius, memory=memory)
     wanted = within or slice(0, height)
-    starts = tqdm(
-        range(wanted.start // step * step, wanted.stop, step),
-        desc="scoring",
-        unit="band",
-        leave=False,
-        disable=None if progress else True,
+    starts = progress(
+        range(wanted.start // step * step, wanted.stop, step), desc="scoring", unit="band", show=show
     )
 
     def cut(start: int, scored: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
@@ -116,7 +112,7 @@ def score_scene(
     detector: Detector, pair: ScenePair, *, rows: int | None = None, uncertainty: bool = False
 ) -> NDArray[np.float32]:
     """What :func:`score_rows` gives, of a whole scene in one array; for scenes whose map fits in memory."""
-    parts = score_rows(detector, pair, rows=rows, uncertainty=uncertainty, progress=False)
+    parts = score_rows(detector, pair, rows=rows, uncertainty=uncertainty, show=False)
     return np.concatenate([scores for _, scores in parts], axis=-2)
 
 

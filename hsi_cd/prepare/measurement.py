@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hsi_cd.prepare.components import SceneComponents, make_components
 from hsi_cd.prepare.moments import Moments
@@ -30,6 +29,7 @@ from hsi_cd.prepare.statistics import (
 )
 from hsi_cd.prepare.transform import SceneTransform, fit_transform, standardise
 from hsi_cd.prepare.windows import read_ahead
+from hsi_cd.progress import progress
 from hsi_cd.scene import ScenePair
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Measurement:
         def read(block: slice) -> Rows:
             return block, self.pair.read(slice(block.start, min(block.stop + below, rows)))
 
-        blocks = tqdm(list(row_blocks(*self.pair.shape)), desc=title, leave=False, disable=None)
+        blocks = progress(list(row_blocks(*self.pair.shape)), desc=title, unit="block")
         watch, self._watch = self._watch, None
         for block, values in read_ahead(map(read, blocks)):
             if watch is not None:

@@ -4,8 +4,7 @@ import torch
 
 from hsi_cd.config import resolve
 from hsi_cd.detectors.base import check_bands
-from hsi_cd.detectors.registry import METHODS
-from hsi_cd.detectors.registry import detector_from_state
+from hsi_cd.detectors.registry import METHODS, detector_from_state
 from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.errors import BandError, CheckpointError, UnknownNameError
 from hsi_cd.scene import Bands, ScenePair, cube_from_array

@@ -1,0 +1,272 @@
+"""The README and the pages: what they tell to type exists, what they link to is there, what they show runs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from packaging.requirements import Requirement
+
+import hsi_cd
+from hsi_cd.cli.main import cli as group
+from hsi_cd.config import parse_assignment, read_config_file, resolve
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.errors import HsiCdError
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "configs/README.md", "data/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+REFUSED = (click.ClickException, HsiCdError)
+door = pytest.mark.skipif(not hasattr(hsi_cd, "open_pair"), reason="import hsi_cd has no open_pair yet")
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+# --- What is typed ---
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Language and code of each block: fenced, or indented after an empty line (then of the shell)."""
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        yield found[1], found[2]
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for found in re.finditer(r"(?<=\n\n)((?: {4}.*\n|\n(?= {4}))+)", plain):
+        yield "bash", re.sub(r"^ {4}", "", found[1], flags=re.MULTILINE)
+
+
+def typed(text: str) -> Iterator[list[str]]:
+    """The words of each command line, and of each one that stands within a sentence."""
+    spans = re.findall(r"(?<!`)`((?:hsi-cd|bash scripts/|\.venv/bin/)[^`\n]*)`(?!`)", text)
+    lines = [code for language, code in blocks(text) if language == "bash"]
+    lines += [
+        f"{span} ..." if span.startswith("hsi-cd ") else span for span in spans
+    ]  # a sentence leaves out the rest
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        quoted = [word for word in words if word.startswith("hsi-cd ")]  # as in: tmux new -s paper 'hsi-cd ...'
+        for part in (words, *map(shlex.split, quoted)):
+            yield from _segments(part)
+
+
+def _segments(words: list[str]) -> Iterator[list[str]]:
+    """Simple commands: what stands between ; and &&, without redirections."""
+    segment: list[str] = []
+    for word in [*words, ";"]:
+        if word in {";", "&&", "&", "|", "do", "done", ">", "2>&1"} or word.endswith(";"):
+            yield [*segment, *([word[:-1]] if len(word) > 1 and word.endswith(";") else [])]
+            segment = []
+        else:
+            segment.append(word)
+
+
+def hsi_cd_arguments(words: list[str]) -> list[str] | None:
+    """What follows ``hsi-cd`` or ``-m hsi_cd``, wherever it stands; None where there is no such command."""
+    for i, word in enumerate(words):
+        started = word == "hsi_cd" and words[i - 1] == "-m"
+        if started or (word.endswith(("hsi-cd", "hsi-cd)")) and (i == 0 or words[i + 1 : i + 2] != [])):
+            rest = words[i + 1 :]
+            if i == 0 or started or (rest and rest[0] in group.list_commands(click.Context(group))):
+                return rest
+    return None
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """Parse as click does, without running anything; ``...`` stands for options that are left out.
+
+    Raises:
+        click.ClickException, HsiCdError: there is no such command, option or setting, or a value does not fit.
+    """
+    arguments = [re.sub(r"\$\w+", "1", word) for word in arguments]
+    if not arguments or arguments[0].isupper() or arguments[0] == "--help":
+        return
+    context = click.Context(group, info_name="hsi-cd")
+    name, command, rest = group.resolve_command(context, arguments)
+    assert command is not None and name is not None
+    if "--help" in rest:
+        rest.remove("--help")
+        rest.append("...")
+    if "..." in rest or not rest:
+        command.make_parser(click.Context(command)).parse_args(args=list(rest))
+        return
+    parsed = command.make_context(name, list(rest), parent=context)
+    if name in {"train", "pretrain", "schedule", "model"}:
+        layers = [("--set", parse_assignment(text)) for text in parsed.params.get("assignments") or ()]
+        file = parsed.params.get("config_file")
+        if file is not None and file.parts[0] == "configs":  # not a reader's own
+            layers.insert(0, (str(file), read_config_file(ROOT / file)))
+        resolve(layers)
+
+
+def check_script(words: list[str]) -> None:
+    """A script of ours that is named is there, and knows the options."""
+    for i, word in enumerate(words):
+        if re.fullmatch(r"scripts/[\w-]+\.(py|sh|sbatch)", word):
+            source = (ROOT / word).read_text(encoding="utf-8")
+            source += (ROOT / "scripts" / "bench_common.py").read_text(encoding="utf-8")
+            options = [option for option in words[i + 1 :] if option.startswith("--")]
+            if word.endswith(".py"):
+                assert [option for option in options if f'"{option}"' not in source] == [], word
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_line_parses(page: Path) -> None:
+    wrong = []
+    for words in typed(page.read_text(encoding="utf-8")):
+        arguments = hsi_cd_arguments(words)
+        try:
+            check_script(words)
+            if arguments is not None:
+                check_arguments(arguments)
+        except (*REFUSED, AssertionError, OSError) as error:
+            wrong.append(f"{' '.join(words)}: {getattr(error, 'message', error)}")
+    assert wrong == []
+
+
+def test_the_check_of_command_lines_finds_what_is_wrong() -> None:
+    """Wrong lines are refused, and the search finds as many as there are."""
+    for line in (
+        "dettect --output x.tif",
+        "detect --output",
+        "detect --outptu x.tif ...",
+        "predict --output x.tif",
+        "predict --device gpu",
+        "train --set train.lr=fast",
+        "train --set train.epoch=50",
+    ):
+        with pytest.raises(REFUSED):
+            check_arguments(line.split())
+    found = [words for page in PAGES for words in typed(page.read_text(encoding="utf-8"))]
+    assert sum(hsi_cd_arguments(words) is not None for words in found) > 80
+    assert sum(any(word.startswith("scripts/") for word in words) for words in found) > 8
+
+
+# --- What is linked ---
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=named)
+def test_every_link_and_picture_is_there(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text))
+    missing = []
+    for target in targets:
+        path = target.partition("#")[0]
+        if path and not re.match(r"https?:", path) and not (page.parent / path).exists():
+            missing.append(target)
+    # Pages of commands and of reference are made while the site is built, which checks these links itself.
+    made = [target for target in missing if re.match(r"(\.\./)?(commands|reference|notebooks)/[\w-]+\.md", target)]
+    assert sorted(missing) == sorted(made)
+
+
+# --- The README ---
+
+
+def test_the_readme_is_short_and_names_the_pinned_torch() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.encode()) <= 8192
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    (pin,) = [line for line in lines if line and not line.startswith("#") and Requirement(line).name == "torch"]
+    for page in ("README.md", "docs/start/map.md", "constraints.txt"):
+        assert f"pip install {pin} --index-url https://download.pytorch.org/whl/cpu" in (ROOT / page).read_text()
+
+
+@door
+def test_the_readme_python_lines_run(
+    simulated: PairFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = [code for language, code in blocks((ROOT / "README.md").read_text()) if language == "python"]
+    for source, name in ((simulated.t1, "before"), (simulated.t2, "after"), (simulated.truth, "truth")):
+        shutil.copy(source, tmp_path / f"{name}.tif")
+    monkeypatch.chdir(tmp_path)
+    told: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), told)
+    assert (tmp_path / "change.tif").is_file()
+    assert told["result"].scores["kappa"] > 0.3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_python_on_the_pages_is_python(page: Path) -> None:
+    trees = [
+        ast.parse(code) for language, code in blocks(page.read_text(encoding="utf-8")) if language == "python"
+    ]
+    names = {node.attr for tree in trees for node in ast.walk(tree) if _of_the_door(node)}
+    if hasattr(hsi_cd, "open_pair"):
+        assert sorted(name for name in names if not hasattr(hsi_cd, name)) == []
+
+
+def _of_the_door(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "hc"
+
+
+@door
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(notebook: Path) -> None:
+    """In a process of its own: a kernel's warnings are not ours."""
+    command = [sys.executable, ROOT / "scripts" / "docs" / "run_notebooks.py", notebook.stem]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+# --- The site ---
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built with --strict: a broken link, anchor or reference ends it; test.sh has built it."""
+    if "HSI_CD_SITE" in os.environ:
+        return Path(os.environ["HSI_CD_SITE"])
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_site_asks_no_other_host(site: Path) -> None:
+    asked = re.compile(
+        r"""<(?:script|img|iframe|source|link(?=[^>]*stylesheet))[^>]*(?:src|href)=["']?(?:https?:)?//"""
+    )
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 30
+    assert [page.name for page in pages if asked.search(page.read_text(encoding="utf-8"))] == []
+    styles = list(site.rglob("*.css"))
+    assert [
+        style.name for style in styles if re.search(r"(url\(|@import )[\"']?(https?:)?//", style.read_text())
+    ] == []
+
+
+def test_every_command_has_its_page_with_all_its_options(site: Path) -> None:
+    context = click.Context(group, info_name="hsi-cd")
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        page = (site / "commands" / f"{name}.html").read_text(encoding="utf-8")
+        shown = [option for p in command.params if not getattr(p, "hidden", False) for option in p.opts]
+        assert [option for option in shown if option.startswith("--") and option not in page] == []
+
+
+def test_pages_show_what_they_describe(site: Path) -> None:
+    """Methods by name, settings with their defaults, docstrings without markup of roles."""
+    methods = (site / "methods.html").read_text(encoding="utf-8")
+    assert "self-trained" in methods and "<!-- hsi-cd" not in methods
+    assert "min_steps" in (site / "settings.html").read_text(encoding="utf-8")
+    assert "--8&lt;--" not in (site / "settings.html").read_text(encoding="utf-8")
+    reference = "".join(page.read_text(encoding="utf-8") for page in (site / "reference").glob("*.html"))
+    assert "ScenePair" in reference
+    assert re.findall(r":(?:class|func|data):<code>", reference) == []
+    for notebook in NOTEBOOKS:
+        assert "hc.open_pair" in re.sub(r"<[^>]+>", "", (site / "notebooks" / f"{notebook.stem}.html").read_text())

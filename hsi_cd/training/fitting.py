@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
-from hsi_cd.detectors.checkpoint import save_checkpoint
-from hsi_cd.detectors.method import check_detector
-from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.method import Method, check_detector
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, preparation
-from hsi_cd.errors import ConfigError, LabelError
-from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.errors import ConfigError
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
-from hsi_cd.runtime.signals import Stop
-from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.freezing import frozen_names
-from hsi_cd.training.journal import Journal
+from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import train
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
 from hsi_cd.training.resuming import resumed
-from hsi_cd.training.self_training import (
-    CertainPixels,
-    certain_pixels,
-    hear,
-    patch_places,
-    trusted_pixels,
-    worth_asking,
-)
-from hsi_cd.training.tracking import NoTracker, Tracker
+from hsi_cd.training.self_training import certain_pixels, hear, patch_places, trusted_pixels, worth_asking
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_resnet_weights
 
@@ -59,76 +48,55 @@ class Learned:
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-def check_taught(method: str, protocol: str, pixels: NDArray[np.int64]) -> None:
-    """Refuse a method that learns from labels where the protocol gives it none.
-
-    Raises:
-        LabelError: there is no training pixel.
-    """
-    if find_method(method).needs_labels and not len(pixels):
-        raise LabelError(
-            f"protocol {protocol} gives no training pixel, but {method} learns from labels: "
-            "choose a method without labels (hsi-cd methods), or another protocol"
-        )
-
-
-def needed(config: RunConfig) -> Preparation | None:
-    """How the configured method has spectra prepared; None where it takes them as they are."""
-    method = find_method(config.method)
-    if method.fit is None:
-        return preparation(config)
-    return method.preparation(choose_options(config.options, method.options, method=method.name))
-
-
 def learn(
     measurement: Measurement,
-    pixels: NDArray[np.int64],
-    target: NDArray[np.int64],
+    taught: TrainingSet,
     config: RunConfig,
-    folder: Path,
-    *,
-    generator: np.random.Generator,
-    device: torch.device,
-    earlier: dict[str, Any] | None = None,
-    team: Team = ALONE,
-    stop: Stop | None = None,
+    circumstances: Circumstances,
+    keeper: NothingKept | None = None,
 ) -> Learned:
-    """Fit the configured method, and leave its checkpoint ``best.pt`` in the run folder.
+    """Fit the configured method.
 
     Args:
         measurement: of the scene.
-        pixels: flat indices of the training pixels, int64; only methods that need labels look at them.
-        target: their classes, 0 unchanged, 1 changed.
+        taught: the labelled pixels that teach; only methods that need labels look at them.
         config: the run's configuration.
-        folder: the run folder.
-        generator: source of the training loop's draws.
-        device: where a network computes.
-        earlier: a network's ``last.pt``, loaded, to go on with.
-        team: the processes that train a network together; the first leaves the checkpoints.
-        stop: says when to save and leave; by default nothing does.
+        circumstances: draws, device, processes, and when to leave.
+        keeper: takes checkpoints and curves, and knows what an interrupted training left; nothing by default.
 
     Raises:
         ConfigError: the method does not learn in several processes.
         Preempted: it was asked to leave.
-        LabelError: the method needs labels and there is none.
+        LabelError: without labels, too few pixels are certain to learn from.
         CheckpointError: the network's checkpoint, or the encoder it is to start from, is of another scene.
     """
-    method = find_method(config.method)
-    check_taught(config.method, config.split.protocol, pixels)
+    method, keeper = find_method(config.method), keeper or NothingKept()
     started = time.perf_counter()
     if method.fit is not None:
-        if team.size > 1:
+        if circumstances.team.size > 1:
             raise ConfigError(
-                f"{method.name} learns in one process, not in {team.size}: start it without torchrun"
+                f"{method.name} learns in one process, not in {circumstances.team.size}: start it without torchrun"
             )
-        taught = (pixels, target) if method.needs_labels else ()
-        fitted = method.fit(measurement, *taught, options=config.options, seed=config.seed)
+        labelled = (taught.pixels, taught.target) if method.needs_labels else ()
+        fitted = method.fit(measurement, *labelled, options=config.options, seed=config.seed)
         check_detector(fitted, method=method.name)
-        save_checkpoint(folder / "best.pt", fitted, method=config.method, config=config.model_dump())
+        keeper.keep(fitted)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
-    if team.size > 1 and config.train.teacher.kind != "none":
+    _check_network(method, config, circumstances)
+    if method.needs_labels:
+        taught = _beside_labels(measurement, taught, config)
+    else:
+        taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
+    detector, facts = _train_network(measurement, taught, config, circumstances, keeper)
+    return Learned(detector, time.perf_counter() - started, facts)
+
+
+def _check_network(method: Method, config: RunConfig, circumstances: Circumstances) -> None:
+    """Refuse what a network cannot be trained with, before anything long."""
+    size = circumstances.team.size
+    if size > 1 and config.train.teacher.kind != "none":
         raise ConfigError(
-            f"train.teacher.kind is {config.train.teacher.kind}: one process teaches so, not {team.size}; "
+            f"train.teacher.kind is {config.train.teacher.kind}: one process teaches so, not {size}; "
             "start it without torchrun, or set train.teacher.kind=none"
         )
     if config.options:
@@ -136,132 +104,77 @@ def learn(
             f"options.{next(iter(config.options))} is set, but {method.name} has no options: the settings of a "
             "network are those of model, train and prepare"
         )
-    if method.needs_labels:
-        beside = _beside_labels(measurement, pixels, target, config)
-    else:
-        pixels, target = certain_pixels(measurement, seed=config.seed)
-        beside = Beside()
-    detector, facts = _train_network(
-        measurement,
-        pixels,
-        target,
-        beside,
-        config,
-        folder,
-        generator=generator,
-        device=device,
-        earlier=earlier,
-        team=team,
-        stop=stop or Stop(),
-    )
-    return Learned(detector, time.perf_counter() - started, facts)
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What a network learns beside its labels, from the label-free detector.
-
-    Attributes:
-        certain: pixels that teach beside few labels.
-        share: of the scene that changed, where the labels were not drawn to tell it.
-    """
-
-    certain: CertainPixels | None = None
-    share: float | None = None
-
-
-def _beside_labels(
-    measurement: Measurement, pixels: NDArray[np.int64], target: NDArray[np.int64], config: RunConfig
-) -> Beside:
+def _beside_labels(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
     """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing.
 
     Labels of whole blocks (P3) repeat one another: those of one patch count as one, whose kinds of change may not
     be the scene's. Labels drawn so many a class (P2) or of a few blocks do not tell how much has changed.
     """
-    at_most, protocol = config.train.certain, config.split.protocol
-    places = (
-        patch_places(pixels, measurement.pair.shape[1], side=2 * config.split.radius + 1)
-        if protocol == "P3"
-        else None
-    )
+    at_most, protocol, pixels = config.train.certain, config.split.protocol, taught.pixels
+    places = None
+    if protocol == "P3":
+        places = patch_places(pixels, measurement.pair.shape[1], side=2 * config.split.radius + 1)
     number = len(pixels) if places is None else len(np.unique(places))
     drawn_evenly = protocol not in ("P2", "P3")
     if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
-        return Beside()
+        return taught
     heard = hear(measurement, pixels, seed=config.seed)
     share = heard.share if not drawn_evenly and 0 < heard.share < 1 else None
-    return Beside(trusted_pixels(heard, target, at_most=at_most, places=places), share)
+    certain = trusted_pixels(heard, taught.target, at_most=at_most, places=places)
+    return replace(taught, certain=certain, share=share)
 
 
 def _train_network(
     measurement: Measurement,
-    pixels: NDArray[np.int64],
-    target: NDArray[np.int64],
-    beside: Beside,
+    taught: TrainingSet,
     config: RunConfig,
-    folder: Path,
-    *,
-    generator: np.random.Generator,
-    device: torch.device,
-    earlier: dict[str, Any] | None,
-    team: Team,
-    stop: Stop,
+    circumstances: Circumstances,
+    keeper: NothingKept,
 ) -> tuple[SiameseDetector, dict[str, Any]]:
     detector = fit_siamese(measurement, config)
     frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
     backbone = config.model.backbone
-    if earlier is not None:
-        detector = resumed(detector, earlier["detector"], config)
+    if keeper.earlier is not None:
+        detector = resumed(detector, keeper.earlier["detector"], config)
     elif backbone.weights is not None:
         load_resnet_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
     elif config.train.pretrained is not None:
         use_encoders(Path(config.train.pretrained), detector)
-    detector.network.to(device)
+    detector.network.to(circumstances.device)
 
-    def save(name: str, state: SiameseDetector, training: dict[str, Any]) -> None:
-        if team.leads:
-            save_checkpoint(
-                folder / f"{name}.pt",
-                state,
-                method=config.method,
-                config=config.model_dump(),
-                training=training,
-            )
-
-    threads = torch.get_num_threads()
-    if config.train.threads:
-        torch.set_num_threads(config.train.threads)
-    passed = earlier["training"]["progress"]["epoch"] if earlier else 0
-    tracker = Tracker(folder, resume_at=passed) if team.leads else NoTracker()
-    try:
+    with keeper.journal() as journal, on_threads(config.train.threads):
         patches = scene_patches(detector, measurement)
         measurement.forget_components()
-        with stop.postponed():
-            progress = train(
-                detector,
-                patches,
-                TrainingSet(pixels, target, beside.certain, beside.share),
-                config.train,
-                circumstances=Circumstances(generator, device, team, stop),
-                journal=Journal(tracker, save, earlier["training"] if earlier else None),
-            )
-        tracker.hyperparameters(
+        with circumstances.stop.postponed():
+            progress = train(detector, patches, taught, config.train, circumstances=circumstances, journal=journal)
+        journal.tracker.hyperparameters(
             config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}
         )
-    finally:
-        tracker.close()
-        torch.set_num_threads(threads)
     facts: dict[str, Any] = {
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "validation_kappa": progress.best_kappa,
         "validation_loss": progress.best_loss,
-        "certain_pixels": 2 * beside.certain.each_epoch if beside.certain else 0,
+        "certain_pixels": 2 * taught.certain.each_epoch if taught.certain else 0,
         "flops": scene_flops(detector, measurement.pair),
     }
     if config.train.pretrained is not None:
         facts["pretrained"] = config.train.pretrained
     return detector, facts
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Let torch compute on so many threads while the block runs; 0 leaves them as they are."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def scene_flops(detector: SiameseDetector, pair: ScenePair) -> int:

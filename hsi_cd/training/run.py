@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,28 +19,26 @@ from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
 from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
-from hsi_cd.prepare.band_choice import choose_bands
-from hsi_cd.prepare.measurement import Measurement
-from hsi_cd.prepare.splits import leak_share, make_split, near_training
+from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
 from hsi_cd.reporting.figures import panel_figure, save_figure
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import PROVENANCE
 from hsi_cd.runs.making import check_folder, make_folder, unmake_folder
 from hsi_cd.runs.recording import recording, versions
+from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.device import choose_device, hardware, machine
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.fitting import check_taught, learn, needed
-
-log = logging.getLogger(__name__)
+from hsi_cd.training.examples import Examples, LabelledScene, prepare_examples
+from hsi_cd.training.fitting import Learned, learn
+from hsi_cd.training.keeping import RunKept
 
 
 def run_training(
-    pair: ScenePair,
-    labels: Labels,
+    scene: LabelledScene,
     config: RunConfig,
     folder: Path,
     *,
@@ -59,8 +54,7 @@ def run_training(
     pictures), ``provenance.json`` and, last of all, ``result.json``.
 
     Args:
-        pair: the scene.
-        labels: its truth map.
+        scene: two dates and their truth map.
         config: the resolved configuration.
         folder: the run folder; made if it is not there.
         resume: go on with what an interrupted run of the same configuration left in the folder.
@@ -81,83 +75,40 @@ def run_training(
         Preempted: it was asked to leave.
     """
     find_method(config.method)
-    pair.check_labels(labels)
+    scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
     if team.leads:
         check_folder(folder, config, resume=resume)
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
-    pair = choose_bands(pair, **config.bands.model_dump())
-    measurement = Measurement(pair)
-    how = needed(config)
-    valid = measurement.valid_spectra() if how is None else measurement.valid(how)
-    lost = int((labels.values[~valid] != UNLABELLED).sum())
-    if lost:
-        log.warning("%d labelled pixels have no data in one of the dates: they neither teach nor judge", lost)
-    labels = replace(labels, values=np.where(valid, labels.values, np.uint8(UNLABELLED)))
-    split = make_split(labels, seed=config.seed, **config.split.model_dump())
-    check_taught(config.method, split.protocol, split.train)
+    circumstances = Circumstances(generator, device, team, stop or Stop())
+    examples = prepare_examples(scene, config)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
     earlier = load_checkpoint(folder / "last.pt") if resume and (folder / "last.pt").exists() else None
-    if team.leads:
-        if resume:
-            remove_drafts(folder)
-        else:
-            make_folder(folder, config)
-    with recording(folder / PROVENANCE, command, machine=machine()) if team.leads else nullcontext():
-        if team.leads:
-            _keep_split(folder / "split.npz", split, resume=resume)
-        return _learn_map_judge(
-            measurement,
-            labels,
-            split,
-            config,
-            folder,
-            generator=generator,
-            device=device,
-            resume=resume,
-            earlier=earlier,
-            team=team,
-            stop=stop,
-        )
-
-
-def _learn_map_judge(
-    measurement: Measurement,
-    labels: Labels,
-    split: Split,
-    config: RunConfig,
-    folder: Path,
-    *,
-    generator: np.random.Generator,
-    device: torch.device,
-    resume: bool,
-    earlier: dict[str, Any] | None,
-    team: Team,
-    stop: Stop | None,
-) -> RunResult | None:
-    """The work of a run, once all of its input has proved good."""
-    pair = measurement.pair
-    target = labels.values.ravel()[split.train].astype(np.int64)
-    try:
-        learned = learn(
-            measurement,
-            split.train,
-            target,
-            config,
-            folder,
-            generator=generator,
-            device=device,
-            earlier=earlier,
-            team=team,
-            stop=stop,
-        )
-    except HsiCdError:
-        if team.leads and not resume:
-            unmake_folder(folder)
-        raise
+    keeper = RunKept(folder, config, earlier, leads=team.leads)
     if not team.leads:
+        learn(examples.measurement, examples.taught, config, circumstances, keeper)
         return None
-    detector = learned.detector
+    if resume:
+        remove_drafts(folder)
+    else:
+        make_folder(folder, config)
+    with recording(folder / PROVENANCE, command, machine=machine()):
+        _keep_split(folder / "split.npz", examples.split, resume=resume)
+        try:
+            learned = learn(examples.measurement, examples.taught, config, circumstances, keeper)
+        except HsiCdError:
+            if not resume:
+                unmake_folder(folder)
+            raise
+        return _map_and_judge(examples, learned, config, folder, device=device)
+
+
+def _map_and_judge(
+    examples: Examples, learned: Learned, config: RunConfig, folder: Path, *, device: torch.device
+) -> RunResult:
+    """Map the scene with what was learned, judge the map, and leave both in the folder."""
+    detector, labels, split = learned.detector, examples.labels, examples.split
+    pair = examples.measurement.pair
 
     started = time.perf_counter()
     overview = Overview(pair)
@@ -173,7 +124,7 @@ def _learn_map_judge(
         change,
         labels,
         dataset=pair.name,
-        method=config.method,
+        method=find_method(config.method).name,
         split=split,
         score=score,
         probability=probability,

@@ -1,0 +1,179 @@
+"""A change map as a value: scored when it is looked at, streamed when it is written."""
+
+from __future__ import annotations
+
+import html
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.base import Detector
+from hsi_cd.errors import ConfigError
+from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
+from hsi_cd.inference.scoring import change_map
+from hsi_cd.io import MapFiles
+from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
+
+if TYPE_CHECKING:
+    import xarray
+
+FilePath = str | os.PathLike[str]
+
+
+class ChangeMap:
+    """What a fitted detector says of a scene.
+
+    Nothing is computed before it is asked for: :attr:`change` and its like score the scene once and keep the map in
+    memory; :meth:`write` streams it, so that a scene of any height can be mapped.
+
+    Attributes:
+        detector: what scores.
+        pair: the scene.
+        options: threshold, georeference, part of the scene, memory.
+
+    Example:
+        >>> import numpy as np, hsi_cd as hc
+        >>> t1 = np.random.default_rng(0).random((4, 20, 20), dtype=np.float32)
+        >>> t2 = t1.copy()
+        >>> t2[:, 5:9, 5:9] += 3
+        >>> change = hc.detect(hc.open_pair(t1, t2), method="cva")
+        >>> int(change.change[5:9, 5:9].sum())
+        16
+    """
+
+    def __init__(self, detector: Detector, pair: ScenePair, options: MapOptions | None = None) -> None:
+        """Nothing is scored yet."""
+        self.detector, self.pair, self.options = detector, pair, options or MapOptions()
+
+    @property
+    def grid(self) -> Grid:
+        """Shape, CRS and transform of the map."""
+        whole, shard = self.options.grid or self.pair.grid, self.options.shard
+        return whole if shard is None else whole.part(shard.rows(self.pair.shape[0]))
+
+    @property
+    def threshold(self) -> float:
+        """Score from which a pixel counts as changed."""
+        return self.detector.threshold if self.options.threshold is None else self.options.threshold
+
+    @cached_property
+    def score(self) -> NDArray[np.float32]:
+        """Scores, float32 ``(rows, cols)``, higher is more change, NaN for no data."""
+        parts = [part.score for part in map_rows(self.detector, self.pair, self.options) if part.score is not None]
+        return np.concatenate(parts)
+
+    @cached_property
+    def change(self) -> NDArray[np.uint8]:
+        """The map, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data."""
+        return change_map(self.score, self.threshold)
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """Probabilities of change, float32 ``(rows, cols)``, 0 to 1, NaN for no data."""
+        return self.detector.probability(self.score)
+
+    @cached_property
+    def uncertainty(self) -> NDArray[np.float32]:
+        """How far an ensemble's members differ on the probability, float32 ``(rows, cols)``, NaN for no data.
+
+        Raises:
+            CheckpointError: the detector is no ensemble.
+        """
+        rows = map_rows(self.detector, self.pair, self.options, uncertainty=True)
+        return np.concatenate([part.uncertainty for part in rows if part.uncertainty is not None])
+
+    def write(
+        self,
+        change: FilePath,
+        *,
+        score: FilePath | None = None,
+        uncertainty: FilePath | None = None,
+        vector: FilePath | None = None,
+        min_area: float = 0.0,
+        cog: bool = False,
+        overwrite: bool = False,
+    ) -> ChangeMap:
+        """Write the map as GeoTIFF, and what is asked for beside it; all files appear together, or none.
+
+        Args:
+            change: file of the map: 0 unchanged, 1 changed, 255 no data, with colours.
+            score: file of the scores, float32.
+            uncertainty: file of the uncertainty, float32.
+            vector: file of the changed regions as polygons (.gpkg, .geojson).
+            min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+            cog: write Cloud Optimized GeoTIFFs, with overviews.
+            overwrite: replace files that exist.
+
+        Returns:
+            The map itself.
+
+        Raises:
+            OutputError: a file exists or cannot be written.
+            GridError: polygons of a scene without CRS and transform.
+            FormatError: the polygons' name tells no format.
+            CheckpointError: uncertainty of a detector that is no ensemble.
+        """
+        beside = (None if path is None else Path(path) for path in (score, uncertainty, vector))
+        self.write_files(MapFiles(Path(change), *beside, min_area=min_area, cog=cog, overwrite=overwrite))
+        return self
+
+    def write_files(self, files: MapFiles) -> None:
+        """:meth:`write`, told by a value."""
+        write_maps(self.detector, self.pair, files, self.options)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The map with its coordinates: ``change`` and ``probability`` over ``y`` and ``x``.
+
+        CRS and transform are in the coordinate ``spatial_ref``, where rioxarray looks for them.
+
+        Raises:
+            ConfigError: xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError:
+            raise ConfigError("xarray is not installed: pip install xarray, or use .change and .grid") from None
+        grid = self.grid
+        data = {
+            "change": (("y", "x"), self.change, {"values": "0 unchanged, 1 changed, 255 no data"}),
+            "probability": (("y", "x"), self.probability, {}),
+        }
+        coords: dict[str, object] = {}
+        place = {"threshold": float(self.threshold), "scene": self.pair.name}
+        if grid.transform is not None:
+            t = grid.transform
+            if t.b == t.d == 0:  # a turned grid has no coordinates of one axis alone
+                coords |= {"x": t.c + t.a * (np.arange(grid.cols) + 0.5), "y": t.f + t.e * (np.arange(grid.rows) + 0.5)}
+            text = " ".join(repr(float(part)) for part in t.to_gdal())
+            attributes = {"GeoTransform": text}
+            if grid.crs is not None:
+                attributes |= {"crs_wkt": grid.crs.to_wkt(), "spatial_ref": grid.crs.to_wkt()}
+            coords["spatial_ref"] = ((), 0, attributes)
+        found = xarray.Dataset(data, coords=coords, attrs=place)
+        if "spatial_ref" in coords:
+            for name in data:
+                found[name].encoding["grid_mapping"] = "spatial_ref"
+        return found
+
+    def __repr__(self) -> str:
+        return " ".join(self._told().values())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in self._told().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _told(self) -> dict[str, str]:
+        """What a notebook shows; the share of change only where the scene has been scored."""
+        told = {"scene": f"ChangeMap of {self.pair.name}:", "size": f"{self.grid.rows} x {self.grid.cols} pixels,"}
+        told["threshold"] = f"threshold {self.threshold:.4g} ({self.detector.unit})"
+        if "change" in self.__dict__:
+            valid = int((self.change != UNLABELLED).sum())
+            changed = int((self.change == CHANGED).sum())
+            told["changed"] = f"{changed} of {valid} pixels changed ({100 * changed / max(valid, 1):.2f} %)"
+        return told

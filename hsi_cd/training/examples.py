@@ -1,0 +1,123 @@
+"""What a training stands on once all its input has proved good: the measured scene, its labels, who teaches."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hsi_cd.config import RunConfig
+from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.registry import find_method
+from hsi_cd.detectors.siamese import preparation
+from hsi_cd.errors import GridError, LabelError
+from hsi_cd.prepare.band_choice import choose_bands
+from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.prepare.splits import make_split
+from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.training.training_set import TrainingSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelledScene:
+    """Two dates, their truth map, and who teaches, if that was decided elsewhere.
+
+    Attributes:
+        pair: the scene.
+        labels: its truth map.
+        split: the pixels that teach; by default the configured protocol draws them.
+    """
+
+    pair: ScenePair
+    labels: Labels
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A measured scene and its labels, divided.
+
+    Attributes:
+        measurement: of the scene, in the bands that methods may look at.
+        labels: the truth map, unlabelled where either date has no data.
+        split: which labelled pixels teach, and which judge.
+    """
+
+    measurement: Measurement
+    labels: Labels
+    split: Split
+
+    @property
+    def taught(self) -> TrainingSet:
+        """The pixels that teach, with their classes."""
+        return TrainingSet(self.split.train, self.labels.values.ravel()[self.split.train].astype(np.int64))
+
+
+def measured_for(config: RunConfig) -> Preparation | None:
+    """How the configured method has spectra prepared; None where it takes them as they are."""
+    method = find_method(config.method)
+    if method.fit is None:
+        return preparation(config)
+    return method.preparation(choose_options(config.options, method.options, method=method.name))
+
+
+def prepare_examples(scene: LabelledScene, config: RunConfig) -> Examples:
+    """Measure a scene as the configured method will ask for it, and divide its labels.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        GridError: labels or split are of another scene.
+        BandError: the scene has bands that cannot be used.
+        LabelError: a class has too few labelled pixels, or the method learns from labels and gets none.
+    """
+    how = measured_for(config)
+    scene.pair.check_labels(scene.labels)
+    measurement = Measurement(choose_bands(scene.pair, **config.bands.model_dump()))
+    valid = measurement.valid_spectra() if how is None else measurement.valid(how)
+    labelled = scene.labels.values != UNLABELLED
+    if lost := int((labelled & ~valid).sum()):
+        log.warning("%d labelled pixels have no data in one of the dates: they neither teach nor judge", lost)
+    labels = replace(scene.labels, values=np.where(valid, scene.labels.values, np.uint8(UNLABELLED)))
+    if scene.split is None:
+        split = make_split(labels, seed=config.seed, **config.split.model_dump())
+    else:
+        split = _usable(scene.split, scene.labels, labels)
+    check_taught(config.method, split)
+    return Examples(measurement, labels, split)
+
+
+def check_taught(method: str, split: Split) -> None:
+    """Refuse a method that learns from labels where nobody teaches.
+
+    Raises:
+        LabelError: there is no training pixel.
+    """
+    if find_method(method).needs_labels and not len(split.train):
+        raise LabelError(
+            f"protocol {split.protocol} gives no training pixel, but {method} learns from labels: "
+            "choose a method without labels, or another protocol"
+        )
+
+
+def _usable(split: Split, labels: Labels, valid: Labels) -> Split:
+    """A given split without the pixels that have no data.
+
+    Raises:
+        GridError: it is of another scene's shape.
+        LabelError: a pixel teaches that nobody labelled.
+    """
+    if split.shape != labels.shape:
+        raise GridError(
+            f"the split is of a scene of {split.shape[0]} x {split.shape[1]} pixels but {labels.name} has "
+            f"{labels.shape[0]} x {labels.shape[1]}: give the split of this scene"
+        )
+    unknown = int((labels.values.ravel()[split.train] == UNLABELLED).sum())
+    if unknown:
+        raise LabelError(
+            f"{unknown} of {len(split.train)} pixels of the split are unlabelled in {labels.name}: nothing tells "
+            "what they teach; give the split that was drawn from these labels"
+        )
+    return replace(split, train=split.train[valid.values.ravel()[split.train] != UNLABELLED])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hsi_cd.batch.jobs import JOIN_KIND, Job, predict_kind
 from hsi_cd.errors import HsiCdError
-from hsi_cd.runs.folder import PROVENANCE, read_provenance, read_result
+from hsi_cd.runs import PROVENANCE, read_provenance, read_result
 
 Known = Mapping[tuple[str, ...], Sequence[float]]
 """Seconds that finished jobs took, by kind (see :attr:`~hsi_cd.batch.jobs.Job.kinds`)."""

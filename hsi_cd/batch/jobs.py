@@ -15,7 +15,7 @@ from typing import ClassVar
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
-from hsi_cd.runs.folder import PROVENANCE, file_identity, read_provenance
+from hsi_cd.runs import PROVENANCE, file_identity, read_provenance
 
 PROGRAM = (sys.executable, "-m", "hsi_cd")
 """The words before the command, in whatever environment this process runs."""

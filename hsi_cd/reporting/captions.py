@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hsi_cd.evaluation.result import ClassCounts, RunResult
+from hsi_cd.evaluation import ClassCounts, RunResult
 
 PLUS_MINUS = "±"
 

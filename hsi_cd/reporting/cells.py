@@ -7,9 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation.intervals import bootstrap_pixels, bootstrap_seeds, mean_std
-from hsi_cd.evaluation.result import RunResult
-from hsi_cd.evaluation.scores import SCORE_NAMES
+from hsi_cd.evaluation import SCORE_NAMES, RunResult, bootstrap_pixels, bootstrap_seeds, mean_std
 from hsi_cd.reporting.tables import SCORE_TITLES
 
 COST_TITLES: Mapping[str, str] = {

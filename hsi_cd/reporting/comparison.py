@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation.result import RunResult
+from hsi_cd.evaluation import RunResult
 from hsi_cd.reporting.captions import make_caption
 from hsi_cd.reporting.cells import FLOOR, MAJORITY, Cell, Runs, find_measures
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation.result import RunResult
+from hsi_cd.evaluation import RunResult
 from hsi_cd.reporting.captions import PLUS_MINUS, seeds_in_words
 from hsi_cd.reporting.cells import Cell, Measure, Runs, find_measures
 from hsi_cd.reporting.comparison import Row, Table, check_comparable

@@ -11,9 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation.counts import ConfusionCounts
-from hsi_cd.evaluation.result import ClassCounts, RunResult
-from hsi_cd.evaluation.scores import SCORE_NAMES
+from hsi_cd.evaluation import SCORE_NAMES, ClassCounts, ConfusionCounts, RunResult
 
 SCORE_TITLES: Mapping[str, str] = {
     "oa": "OA",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, MissingInputError
-from hsi_cd.evaluation.result import RunResult
+from hsi_cd.evaluation import RunResult
 from hsi_cd.runs.provenance import Provenance
 
 T = TypeVar("T")

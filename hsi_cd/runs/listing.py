@@ -10,8 +10,7 @@ from typing import Any
 
 from hsi_cd.config import RunConfig, read_config_file
 from hsi_cd.errors import HsiCdError, MissingInputError
-from hsi_cd.evaluation.intervals import mean_std
-from hsi_cd.evaluation.result import RunResult
+from hsi_cd.evaluation import RunResult, mean_std
 from hsi_cd.runs.folder import RESULT, read_provenance, read_result
 from hsi_cd.runs.provenance import Provenance
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from hsi_cd.batch.estimate import Estimate, estimate, in_words, known_times, total_seconds
 from hsi_cd.batch.jobs import PredictJob, TrainJob
-from hsi_cd.evaluation import ConfusionCounts, RunResult
-from hsi_cd.evaluation.result import ClassCounts
+from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult
 from hsi_cd.runs.provenance import Provenance, Session
 
 

@@ -13,8 +13,7 @@ import pytest
 from hsi_cd.batch.jobs import PredictJob, TrainJob, expand
 from hsi_cd.config import to_yaml
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import ConfusionCounts, RunResult
-from hsi_cd.evaluation.result import ClassCounts
+from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult
 from hsi_cd.runs.folder import file_identity
 from hsi_cd.runs.provenance import Provenance, Session
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from hsi_cd.errors import ConfigError, UnknownNameError
-from hsi_cd.evaluation import ConfusionCounts, RunResult
-from hsi_cd.evaluation.result import ClassCounts
+from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult
 from hsi_cd.reporting.label_curves import Point, curve_figure, curve_tables
 
 

@@ -35,7 +35,7 @@ from hsi_cd.training.self_training import (
     worth_asking,
 )
 from hsi_cd.training.tracking import NoTracker, Tracker
-from hsi_cd.training.weight_files import load_resnet_weights
+from hsi_cd.training.weight_files import load_encoder_weights
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _train_network(
     if earlier is not None:
         detector = resumed(detector, earlier["detector"], config)
     elif backbone.weights is not None:
-        load_resnet_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
+        load_encoder_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
     elif config.train.pretrained is not None:
         use_encoders(Path(config.train.pretrained), detector)
     detector.network.to(device)

@@ -6,6 +6,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hsi_cd.config import (
+    HEADS,
     HEADS_WITH_DISTANCE,
     PretrainConfig,
     RunConfig,
@@ -19,10 +20,10 @@ from hsi_cd.config import (
 )
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import ConfigError, MissingInputError
-from hsi_cd.nn.blocks import HEADS
 from hsi_cd.nn.losses import LOSSES
 from hsi_cd.nn.pretext import TASKS
 from hsi_cd.nn.schedules import SCHEDULES
+from hsi_cd.plugins import load_named
 from hsi_cd.training.samplers import SAMPLERS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -75,7 +76,9 @@ def test_every_loss_schedule_and_sampler_has_an_example_and_a_builder() -> None:
 
 
 def test_the_heads_that_a_contrastive_loss_can_teach_have_a_distance() -> None:
-    assert {name for name, head in HEADS.items() if hasattr(head, "measure")} == set(HEADS_WITH_DISTANCE)
+    assert {name for name, head in HEADS.items() if hasattr(load_named(head, kind="head"), "measure")} == set(
+        HEADS_WITH_DISTANCE
+    )
 
 
 def test_an_option_belongs_to_a_block_of_its_name() -> None:
@@ -86,11 +89,11 @@ def test_an_option_belongs_to_a_block_of_its_name() -> None:
 
 def test_settings_are_judged_together_once_all_are_there() -> None:
     parts: list[tuple[str, dict[str, Any]]] = [
-        ("first", {"model": {"backbone": {"until": "layer2"}}}),
-        ("second", {"model": {"backbone": {"kind": "resnet18"}}}),
+        ("first", {"train": {"schedule": "plateau", "folds": 0}}),
+        ("second", {"train": {"folds": 2}}),
     ]
-    assert resolve(parts).model.backbone.until == "layer2"
-    with pytest.raises(ConfigError, match=r"^configuration: model\.backbone: until is 'layer2'"):
+    assert resolve(parts).train.schedule == "plateau"
+    with pytest.raises(ConfigError, match=r"^configuration: train: schedule plateau waits for validations"):
         resolve(parts[:1])
 
 
@@ -161,16 +164,17 @@ def test_an_unknown_key_names_the_nearest(layer: dict[Any, Any], message: str) -
         ("train.augment.flips", 1, r"flips is 1: .*boolean"),
         ("prepare.projection", "ica", r"prepare\.projection is 'ica': .*'mnf', 'pca' or 'none'"),
         ("model.attention.window", 4, r"model\.attention: window is 4: it must be odd"),
-        ("model.attention.place", "features", r"model\.attention: bilateral .* place: input"),
         ("model.attention.scales", [1, 9], r"model\.attention\.scales\.1 is 9: .*less than or equal to 8"),
         ("model.attention.scales", [], r"model\.attention\.scales .*at least 1 item"),
         ("model.attention.scales", [1.5], r"model\.attention\.scales\.0 is 1\.5: .*integer"),
         ("model.backbone.patch", 4, r"model\.backbone: patch is 4: it must be odd"),
-        ("model.backbone.until", "layer2", r"until is 'layer2', but pointwise has no layers .*resnet18"),
-        ("model.backbone.weights", "a.pth", r"weights is 'a\.pth', but pointwise .*resnet18"),
-        ("model.backbone", {"kind": "resnet18", "until": "layer9"}, r"until is 'layer9': .*'layer4'"),
-        ("model.backbone", {"kind": "transformer", "width": 10}, r"width is 10: .*4 heads needs a multiple"),
-        ("model.backbone", {"kind": "inception", "width": 3}, r"width is 3: .*at least 4"),
+        ("model.backbone.kind", "resnet", r"kind is 'resnet': did you mean resnet\d+\? .* or module:Class"),
+        ("model.backbone.kind", 3, r"model\.backbone\.kind is 3: input should be 'pointwise', "),
+        ("model.backbone.kind", "no.such:Net", r"backbone no\.such:Net: there is no module no: install"),
+        ("model.attention.kind", "math:Net", r"attention math:Net: math has no Net"),
+        ("model.head", "math:sin.x", r"head math:sin\.x: math has no sin\.x"),
+        ("model.backbone.widht", 3, r"unknown key model\.backbone\.widht: did you mean model\.backbone\.width"),
+        ("model.backbone", {"kind": "math:sin", "widths": {"a": 1}}, r"model\.backbone\.widths"),
         ("model.head", "cosin", r"model\.head is 'cosin': .*'cosine'"),
         ("model.threshold", 1, r"model\.threshold: 1 is no threshold: give validation, learned, or"),
         ("model.threshold", "valid", r"model\.threshold: 'valid' is no threshold"),
@@ -320,3 +324,36 @@ def test_nobody_changes_a_configuration() -> None:
 def test_the_files_of_scenes_are_in_the_catalogue() -> None:
     names = {path.stem for path in CONFIGS.glob("*.yaml")} - {"default"}
     assert names <= CATALOGUE.keys()
+
+
+@pytest.mark.parametrize(
+    ("train", "bounds"),
+    [
+        ({}, (300, 600, 900)),
+        ({"epochs": 50}, (50, None, None)),
+        ({"epochs": 300}, (300, None, None)),
+        ({"epochs": 50, "max_steps": 100}, (50, None, 100)),
+        ({"epochs": 50, "min_steps": 600, "max_steps": 900}, (50, 600, 900)),  # a run of an earlier version
+        ({"min_steps": 1200}, (300, 1200, 1200)),
+        ({"max_steps": 100}, (300, 100, 100)),
+        ({"max_steps": None}, (300, 600, None)),
+    ],
+)
+def test_epochs_that_are_given_alone_have_no_bounds(train: dict[str, Any], bounds: tuple[int | None, ...]) -> None:
+    config = resolve([("--set", {"train": {name: value}}) for name, value in train.items()]).train
+    assert (config.epochs, config.min_steps, config.max_steps) == bounds
+    assert TrainConfig.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ({"min_steps": 9, "max_steps": 8}, r"train: min_steps is 9, above max_steps, which is 8"),
+        ({"min_steps": 0}, r"train\.min_steps is 0: .*greater than or equal to 1"),
+        ({"max_steps": "many"}, r"train\.max_steps is 'many': .*integer"),
+        ({"max_steps": True}, r"train\.max_steps is True: .*integer"),
+    ],
+)
+def test_bounds_that_are_none(train: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve([("--set", {"train": train})])

@@ -33,6 +33,7 @@ COMMANDS = {
     "figure": "The panel of a paper from run folders.",
     "report": "One HTML file to look at runs: maps, curves, table.",
     "model": "Show a network: layers, parameters, what learns, operations, memory.",
+    "config": "Print the defaults, an example, or a scene's settings, to start a file from.",
     "methods": "List the methods, with what each does and where it comes from.",
     "simulate": "Make a scene pair with known truth, to try everything on.",
     "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   hsi-cd model
-  hsi-cd model --config configs/examples/resnet18.yaml
+  hsi-cd model --config backbone-resnet18
   hsi-cd model --set model.backbone.kind=spectral --set prepare.projection=none --bands 155
   hsi-cd model --set model.backbone.kind=resnet18 --set model.backbone.weights=resnet18.pth
 """
@@ -22,7 +22,11 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings: YAML, or an example's name.",
 )
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
@@ -43,7 +47,7 @@ def model(config_file: Path | None, assignments: tuple[str, ...], bands: int | N
 
     layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
     if config_file is not None:
-        layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
+        layers.insert(0, (str(config_file), configuration.read_config(config_file)))
     config = configuration.resolve(layers)
     channels = _channels(config, bands)
     from hsi_cd.training.summary import summarise

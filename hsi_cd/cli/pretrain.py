@@ -19,7 +19,7 @@ Examples:
   hsi-cd train --dataset taizhou --set train.pretrained=runs/pre/encoder.pt
 
 The settings of bands, prepare and model must be those of the training that starts from it;
-configs/default.yaml lists every setting that --set and --config can change.
+hsi-cd config lists every setting that --set and --config can change.
 """
 
 

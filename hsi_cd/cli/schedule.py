@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   hsi-cd schedule
-  hsi-cd schedule --config configs/examples/schedule-hold.yaml --png hold.png
+  hsi-cd schedule --config schedule-hold --png hold.png
   hsi-cd schedule --set train.schedule=cosine --set train.linear_warmup=0.1 --labels 629
 """
 
@@ -23,7 +23,11 @@ _ROWS = 12  # of the table
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings: YAML, or an example's name.",
 )
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
@@ -51,20 +55,23 @@ def schedule(
 
     layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
     if config_file is not None:
-        layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
+        layers.insert(0, (str(config_file), configuration.read_config(config_file)))
     config = configuration.resolve(layers).train
     if png is not None:
         from hsi_cd.reporting.figures import figure_kind
 
         figure_kind(png)
         check_output(png, overwrite=overwrite)
-    from hsi_cd.training.plan import make_plan
+    from hsi_cd.training.plan import make_plan, overruled
 
     taught = labels - labels // config.folds if config.folds else labels
     plan = make_plan(config, taught)
     rates = learning_rates(config, plan)
     click.echo(f"schedule  {config.schedule}")
     click.echo(f"length    {plan.epochs:,} epochs of {plan.length.epoch} steps, {plan.length.steps:,} steps")
+    told = overruled(config, plan)
+    if told:
+        click.echo(f"epochs    {told}")
     click.echo(f"from      {labels:,} training pixels, of which each member learns {taught:,}\n")
     click.echo(f"{'step':>7}  {'epoch':>7}  {'learning rate':>14}")
     last = len(rates) - 1

@@ -41,7 +41,7 @@ def run_config(
 
     layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments] + layers
     if config_file is not None:
-        layers.insert(0, (str(config_file), configuration.read_config_file(config_file)))
+        layers.insert(0, (str(config_file), configuration.read_config(config_file)))
     config = configuration.resolve(layers)
     check_scene_options(config.dataset, t1, t2)
     if config.dataset is None:

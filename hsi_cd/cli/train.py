@@ -24,7 +24,7 @@ Examples:
   hsi-cd train --dataset taizhou --run runs/mine --resume
   torchrun --nproc-per-node 4 -m hsi_cd train --dataset barbara --run-dir runs/mine
 
-configs/default.yaml lists every setting that --set and --config can change.
+hsi-cd config lists every setting that --set and --config can change.
 """
 
 

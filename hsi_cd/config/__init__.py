@@ -1,21 +1,19 @@
 """The run's settings in one place, with their ranges; and how files and assignments become them."""
 
+from hsi_cd.config.blocks import ATTENTIONS, BACKBONES, HEADS, HEADS_WITH_DISTANCE
+from hsi_cd.config.config_files import config_files, dataset_config, find_config_file, read_config
 from hsi_cd.config.layers import (
-    dataset_config,
     parse_assignment,
     read_config_file,
     resolve,
     to_yaml,
     whole_key,
 )
+from hsi_cd.config.model_config import AttentionConfig, BackboneConfig, ModelConfig
 from hsi_cd.config.run_config import (
-    HEADS_WITH_DISTANCE,
-    AttentionConfig,
     AugmentConfig,
-    BackboneConfig,
     BandsConfig,
     FreezeConfig,
-    ModelConfig,
     PrepareConfig,
     PretrainConfig,
     RunConfig,
@@ -25,6 +23,9 @@ from hsi_cd.config.run_config import (
 )
 
 __all__ = [
+    "ATTENTIONS",
+    "BACKBONES",
+    "HEADS",
     "HEADS_WITH_DISTANCE",
     "AttentionConfig",
     "AugmentConfig",
@@ -38,8 +39,11 @@ __all__ = [
     "SplitConfig",
     "TeacherConfig",
     "TrainConfig",
+    "config_files",
     "dataset_config",
+    "find_config_file",
     "parse_assignment",
+    "read_config",
     "read_config_file",
     "resolve",
     "to_yaml",

@@ -13,21 +13,46 @@ from pydantic import BaseModel, ValidationError
 
 from hsi_cd.config.run_config import RunConfig
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.plugins import is_named, load_named
 
 
 def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
     """The configuration that results from ``layers`` of (where it comes from, nested keys), later ones winning.
 
+    A part of the network that is named as ``module:Class`` is imported: the layers are what the user wrote.
+
     Raises:
-        ConfigError: an unknown key (with the nearest right one) or a value that is not allowed.
+        ConfigError: an unknown key (with the nearest right one), a value that is not allowed, or a part that
+            cannot be imported.
     """
     merged: dict[str, Any] = {}
+    layers = list(layers)
+    for _, layer in layers:
+        merged = _merge(merged, layer)
     for source, layer in layers:
         # Whether settings fit together shows when all are there: another layer may bring what this one needs.
-        _refuse(source, [problem for problem in _problems(layer) if problem["type"] != "value_error"])
-        merged = _merge(merged, layer)
+        _refuse(source, [problem for problem in _problems(layer) if not _may_be_right(problem, merged)])
     _refuse("configuration", _problems(merged))
-    return RunConfig.model_validate(_numbers(merged))
+    config = RunConfig.model_validate(_numbers(merged))
+    model = config.model
+    for what, kind in (
+        ("attention", model.attention.kind),
+        ("backbone", model.backbone.kind),
+        ("head", model.head),
+    ):
+        if is_named(kind):
+            load_named(kind, kind=what)
+    return config
+
+
+def _may_be_right(problem: Any, merged: Mapping[str, Any]) -> bool:
+    """Whether what is wrong with a layer alone may be right with the others."""
+    if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 3:  # an option of another package's part
+        section: Any = merged
+        for part in problem["loc"][:2]:
+            section = section.get(part) if isinstance(section, Mapping) else None
+        return isinstance(section, Mapping) and is_named(section.get("kind"))
+    return bool(problem["type"] == "value_error")
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -53,19 +78,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(
-            f"config {path} holds a {type(content).__name__}: expected keys as in configs/default.yaml"
+            f"config {path} holds a {type(content).__name__}: expected keys, as train: {{epochs: 50}}"
         )
     return content
-
-
-def dataset_config(name: str) -> dict[str, Any]:
-    """The settings that a catalogue scene needs beside the defaults: ``configs/NAME.yaml`` where there is one."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "configs", package.parent / "configs"):
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            return read_config_file(path)
-    return {}
 
 
 def parse_assignment(text: str) -> dict[str, Any]:

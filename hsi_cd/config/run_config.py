@@ -1,16 +1,19 @@
 """The configuration of a run: frozen, validated, saved resolved.
 
-The defaults here are the one configuration that is meant for every scene; ``configs/default.yaml`` lists them
-with what each does. A run's configuration is the defaults, then the short file of the dataset, then ``--config``,
+The defaults here are the one configuration that is meant for every scene; ``default.yaml`` lists them with what
+each does. A run's configuration is the defaults, then the short file of the dataset, then ``--config``,
 then ``--set key=value``; the result is saved in the run folder.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
+from hsi_cd.config.blocks import HEADS_WITH_DISTANCE
+from hsi_cd.config.model_config import ModelConfig, check_odd
 from hsi_cd.config.named_options import (
     Count,
     LossOptions,
@@ -24,28 +27,12 @@ from hsi_cd.config.named_options import (
     Share,
 )
 
-HEADS_WITH_DISTANCE = ("distance", "euclidean", "cosine")
-"""Heads whose logit is a feature distance, scaled and shifted: what a contrastive loss can teach."""
+FEWEST_STEPS, MOST_STEPS = 600, 900  # of a training whose epochs nobody asked for
 
 
-Scale = Annotated[int, Field(ge=1, le=8, strict=True)]
-
-
-def _check_odd(**sides: int) -> None:
-    for name, side in sides.items():
-        if side % 2 == 0:
-            raise ValueError(f"{name} is {side}: it must be odd, with the pixel at its centre")
-
-
-def _threshold(value: object) -> str | float:
-    """``validation``, ``learned``, or a probability."""
-    if value in ("validation", "learned"):
-        return str(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
-        return float(value)
-    raise ValueError(
-        f"{value!r} is no threshold: give validation, learned, or a probability between 0 and 1, as 0.5"
-    )
+def _counts(value: object) -> TypeGuard[int]:
+    """Whether this is a number of steps; others are refused where the field is checked."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 class BandsConfig(Section):
@@ -76,84 +63,6 @@ class SplitConfig(Section):
     imbalance: Count = 1
     block: Count = 32
     radius: Number = 6
-
-
-class AttentionConfig(Section):
-    """The spatial attention."""
-
-    kind: Literal["bilateral", "bam", "joint_bam", "pam", "channel", "cbam", "none"] = "bilateral"
-    place: Literal["input", "features"] = "input"
-    window: Annotated[int, Field(ge=1, le=31)] = 9
-    channels: Count = 12
-    range: Annotated[float, Field(gt=0)] = 3.0
-    spread: Annotated[float, Field(ge=1)] = 1.5
-    gamma: float = 4.0
-    ds: Scale = 1
-    scales: Annotated[tuple[Scale, ...], Field(strict=False, min_length=1)] = (1, 2, 4)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> AttentionConfig:
-        _check_odd(window=self.window)
-        if self.kind == "bilateral" and self.place == "features":
-            raise ValueError("bilateral starts from the noise of its input: it needs place: input")
-        return self
-
-
-class BackboneConfig(Section):
-    """The encoder both dates share."""
-
-    kind: Literal[
-        "pointwise",
-        "spectral_spatial",
-        "inception",
-        "spectral",
-        "transformer",
-        "resnet18",
-        "resnet34",
-        "resnet50",
-    ] = "pointwise"
-    width: Count = 64
-    depth: Count = 3
-    dropout: Part = 0.1
-    until: Literal["conv1", "layer1", "layer2", "layer3", "layer4"] | None = None
-    patch: Annotated[int, Field(ge=1, le=65)] = 9
-    upsample: Literal["bilinear", "transposed"] = "bilinear"
-    weights: str | None = None
-    adapt: Literal["repeat", "mean", "random"] = "repeat"
-    conv: Literal["1d", "3d"] = "1d"
-    kernel: Count = 7
-    filters: Count = 8
-    window: Annotated[int, Field(ge=1, le=31)] = 5
-    heads: Count = 4
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> BackboneConfig:
-        _check_odd(patch=self.patch, kernel=self.kernel, window=self.window)
-        for name in ("until", "weights"):
-            if getattr(self, name) is not None and not self.kind.startswith("resnet"):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, but {self.kind} has no layers of those names: "
-                    f"{name} is for resnet18, resnet34 and resnet50"
-                )
-        if self.kind == "transformer" and self.width % self.heads:
-            raise ValueError(
-                f"width is {self.width}: a transformer of {self.heads} heads needs a multiple of them"
-            )
-        if self.kind == "inception" and self.width < 4:
-            raise ValueError(f"width is {self.width}: the four branches of inception need at least 4")
-        return self
-
-
-class ModelConfig(Section):
-    """The Siamese network."""
-
-    members: Count = 5
-    attention: AttentionConfig = AttentionConfig()
-    backbone: BackboneConfig = BackboneConfig()
-    head: Literal["distance_mlp", "distance", "euclidean", "cosine", "difference", "concatenation"] = (
-        "distance_mlp"
-    )
-    threshold: Annotated[str | float, PlainValidator(_threshold)] = "validation"
 
 
 class AugmentConfig(Section):
@@ -192,11 +101,16 @@ class TeacherConfig(Section):
 
 
 class TrainConfig(Section):
-    """The training loop."""
+    """The training loop.
+
+    Epochs that are given alone are exact: ``min_steps`` and ``max_steps`` are then None, which is no bound. Bounds
+    hold where they are given themselves, or where no epochs are. Of two bounds that exclude each other, the one
+    that was not given makes way.
+    """
 
     epochs: Count = 300
-    min_steps: Count = 600
-    max_steps: Count = 900
+    min_steps: Count | None = FEWEST_STEPS
+    max_steps: Count | None = MOST_STEPS
     batch_size: Count = 128
     accumulate: Count = 1
     sampler: Literal["shuffle", "balanced", "hard", "block"] = "shuffle"
@@ -240,8 +154,23 @@ class TrainConfig(Section):
     pretrained: str | None = None
     teacher: TeacherConfig = TeacherConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bounds(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        fewest, most = (values.get(name) for name in ("min_steps", "max_steps"))
+        free = "epochs" in values
+        default = {
+            "min_steps": None if free else min(FEWEST_STEPS, most) if _counts(most) else FEWEST_STEPS,
+            "max_steps": None if free else max(MOST_STEPS, fewest) if _counts(fewest) else MOST_STEPS,
+        }
+        return {**default, **values}
+
     @model_validator(mode="after")
     def _fits_together(self) -> TrainConfig:
+        if self.min_steps is not None and self.max_steps is not None and self.min_steps > self.max_steps:
+            raise ValueError(f"min_steps is {self.min_steps}, above max_steps, which is {self.max_steps}")
         if self.folds == 1:
             raise ValueError("folds is 1: a single part held out leaves nothing to learn from; 0 is no validation")
         if self.folds == 0 and (self.schedule == "plateau" or self.patience):
@@ -275,7 +204,7 @@ class PretrainConfig(Section):
 
     @model_validator(mode="after")
     def _has_a_centre(self) -> PretrainConfig:
-        _check_odd(patch=self.patch)
+        check_odd(patch=self.patch)
         return self
 
 

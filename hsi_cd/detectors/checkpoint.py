@@ -15,7 +15,7 @@ from hsi_cd.detectors.registry import detector_from_state
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.io.atomic import atomic_path
-from hsi_cd.nn.resnet import fold_batch_norm
+from hsi_cd.nn.patch_encoder import fold_batch_norm
 
 _FORMAT = 1
 

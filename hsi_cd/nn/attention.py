@@ -30,6 +30,9 @@ class NoAttention(nn.Module):
 
     radius = 0
 
+    def __init__(self, channels: int | None = None) -> None:
+        super().__init__()
+
     def forward(self, x1: Tensor, x2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Return both dates' features, each ``(N, C, H, W)``, unchanged."""
         return x1, x2
@@ -48,12 +51,12 @@ class BilateralBAM(nn.Module):
     labelled pixels then stand for all noisy looks at the same ground.
 
     Args:
-        channels: channels C of the features, those with the most signal first.
-        depth: channels of ``q``.
-        window: side of the neighbourhood, odd.
+        inputs: channels C of the features, those with the most signal first.
         noise: standard deviation of the noise in each channel, ``(C,)``.
-        tolerance: range of the filter at the start: how many noise deviations in every channel weaken a
-            neighbour by ``exp(-1/2)``.
+        channels: channels of ``q``: how many decide which neighbours are alike.
+        window: side of the neighbourhood, odd.
+        range: range of the filter at the start: how many noise deviations in every channel weaken a neighbour by
+            ``exp(-1/2)``.
         gamma: weight of the filtered features against the unfiltered ones at the start.
         noise_gain: strength of the noise added while training, in noise standard deviations.
     """
@@ -62,27 +65,27 @@ class BilateralBAM(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        inputs: int,
         *,
-        depth: int,
-        window: int,
         noise: Tensor,
-        tolerance: float = 3.0,
+        channels: int = 12,
+        window: int = 9,
+        range: float = 3.0,  # noqa: A002 - what a bilateral filter's is called
         gamma: float = 4.0,
         noise_gain: float = 1.0,
     ) -> None:
         super().__init__()
-        depth = min(depth, channels)
-        self.query = PointwiseConv(channels, depth, bias=False)
-        self.value = PointwiseConv(channels, channels, bias=False)
+        channels = min(channels, inputs)
+        self.query = PointwiseConv(inputs, channels, bias=False)
+        self.value = PointwiseConv(inputs, inputs, bias=False)
         self.gamma = nn.Parameter(torch.tensor(float(gamma)))
-        self.register_buffer("noise", noise.reshape(1, channels, 1, 1))
+        self.register_buffer("noise", noise.reshape(1, inputs, 1, 1))
         self.noise_gain = noise_gain
         self.radius = window // 2
         with torch.no_grad():
-            scale = 1 / (tolerance * depth**0.5 * noise[:depth].clamp_min(1e-6))
-            self.query.weight.zero_()[range(depth), range(depth), 0, 0] = scale
-            self.value.weight.copy_(torch.eye(channels)[:, :, None, None])
+            scale = 1 / (range * channels**0.5 * noise[:channels].clamp_min(1e-6))
+            self.query.weight.zero_()[:, :channels, 0, 0].diagonal().copy_(scale)
+            self.value.weight.copy_(torch.eye(inputs)[:, :, None, None])
 
     def forward(self, x1: Tensor, x2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Filter both dates with one attention map.

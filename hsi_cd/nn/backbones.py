@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from hsi_cd.nn.pointwise import GELU, PointwiseConv
 
+_BRANCHES = 4  # of an inception block, one channel each at least
+
 
 class Pointwise(nn.Module):
     """A spectral encoder: the same small perceptron at every pixel (1 x 1 convolutions, GELU).
@@ -62,10 +64,15 @@ class Inception(nn.Module):
 
     Each block has four branches side by side, of a quarter of the width each: 1 x 1; 1 x 1, then 3 x 3; 1 x 1,
     then 5 x 5; the maximum of 3 x 3, then 1 x 1. It eats two pixels on each side.
+
+    Raises:
+        ValueError: the width is below 4.
     """
 
     def __init__(self, channels: int, *, width: int, depth: int) -> None:
         super().__init__()
+        if width < _BRANCHES:
+            raise ValueError(f"width is {width}: the four branches of inception need at least {_BRANCHES}")
         self.stem = PointwiseConv(channels, width)
         self.layers = nn.ModuleList(InceptionBlock(width) for _ in range(depth - 1))
         self.activation = GELU()

@@ -99,6 +99,13 @@ class BAM(SpatialAttention):
         return crop(x1, self.radius) + y1, crop(x2, self.radius) + y2
 
 
+class JointBAM(BAM):
+    """:class:`BAM` over the windows of both dates."""
+
+    def __init__(self, channels: int, *, window: int, ds: int = 1) -> None:
+        super().__init__(channels, window=window, ds=ds, joint=True)
+
+
 class PAM(nn.Module):
     """Pyramid attention module: BAM at several scales, ``y = x + gamma W [A_1(x), A_2(x), ...]``.
 

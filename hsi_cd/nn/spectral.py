@@ -21,16 +21,16 @@ class Spectral(nn.Module):
         channels: bands C.
         width: channels of the features.
         depth: layers: ``depth - 1`` over the bands, the last one 1 x 1.
-        spatial: 3-D convolutions.
+        conv: ``1d`` (along the bands) or ``3d`` (and over the 3 x 3 pixels around).
         kernel: bands that one position sees, odd.
         filters: filters of each layer over the bands.
     """
 
     def __init__(
-        self, channels: int, *, width: int, depth: int, spatial: bool = False, kernel: int = 7, filters: int = 8
+        self, channels: int, *, width: int, depth: int, conv: str = "1d", kernel: int = 7, filters: int = 8
     ) -> None:
         super().__init__()
-        side = 3 if spatial else 1
+        side = 3 if conv == "3d" else 1
         self.layers = nn.ModuleList(
             nn.Conv3d(
                 1 if layer == 0 else filters,

@@ -29,10 +29,15 @@ class SpectralSpatialTransformer(nn.Module):
         depth: layers: one over the bands, ``depth - 1`` over the pixels.
         window: side of the neighbourhood in a layer over the pixels, odd.
         heads: attention heads.
+
+    Raises:
+        ValueError: the width is no multiple of the heads.
     """
 
     def __init__(self, channels: int, *, width: int, depth: int, window: int = 5, heads: int = 4) -> None:
         super().__init__()
+        if width % heads:
+            raise ValueError(f"width is {width}: a transformer of {heads} heads needs a multiple of them")
         size = -(-channels // _TOKENS)
         tokens = -(-channels // size)
         inner = heads * max(1, width // (4 * heads))

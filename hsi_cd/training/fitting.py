@@ -30,7 +30,7 @@ from hsi_cd.training.pretrain.encoders import use_encoders
 from hsi_cd.training.resuming import resumed
 from hsi_cd.training.self_training import certain_pixels, hear, patch_places, trusted_pixels, worth_asking
 from hsi_cd.training.training_set import TrainingSet
-from hsi_cd.training.weight_files import load_resnet_weights
+from hsi_cd.training.weight_files import load_encoder_weights
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _train_network(
     if keeper.earlier is not None:
         detector = resumed(detector, keeper.earlier["detector"], config)
     elif backbone.weights is not None:
-        load_resnet_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
+        load_encoder_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
     elif config.train.pretrained is not None:
         use_encoders(Path(config.train.pretrained), detector)
     detector.network.to(circumstances.device)

@@ -16,7 +16,8 @@ def parameter_groups(member: nn.Module) -> list[str]:
     """The parts of a member's backbone in the order of the data, as ``backbone.layer1``; each has parameters."""
     names = []
     for name, part in member.get_submodule("backbone").named_children():
-        inner = [f"{name}.{index}" for index in range(len(part))] if isinstance(part, nn.ModuleList) else [name]
+        container = isinstance(part, nn.ModuleList | nn.ModuleDict)  # of parts, one behind the other
+        inner = [f"{name}.{each}" for each, _ in part.named_children()] if container else [name]
         names += [f"backbone.{path}" for path in inner]
     return [name for name in names if any(True for _ in member.get_submodule(name).parameters())]
 

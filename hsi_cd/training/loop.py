@@ -35,6 +35,7 @@ from hsi_cd.training.journal import Journal
 from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.patches import PatchSource
+from hsi_cd.training.plan import tell_plan
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.validation import dense_probability, validate
 
@@ -91,6 +92,7 @@ def train(
     )
     batches = make_batches(config, taught, folds, members=len(network.members), valid=source.inside)
     plan = batches.plan
+    tell_plan(config, plan)
     stepper = Stepper(network, config, plan.length, device=device)
     loss_of = build_loss(config, changed=int((target == 1).sum()), unchanged=int((target == 0).sum()))
     on_distance, seed = config.loss == "contrastive", torch.initial_seed()

@@ -14,7 +14,7 @@ from hsi_cd.detectors.network import build_network
 from hsi_cd.nn.cost import LayerCost, PeakMemory, kept_for_backward, layer_costs
 from hsi_cd.nn.tiles import tile_size
 from hsi_cd.training.freezing import frozen_names, parameter_groups
-from hsi_cd.training.weight_files import LoadedWeights, load_resnet_weights
+from hsi_cd.training.weight_files import LoadedWeights, load_encoder_weights
 
 _FEW = 8  # patches whose memory is measured, to tell that of a batch
 
@@ -90,7 +90,7 @@ def summarise(config: RunConfig, *, channels: int) -> ModelSummary:
     backbone, freeze = config.model.backbone, config.train.freeze
     weights = None
     if backbone.weights is not None:
-        weights = load_resnet_weights(network, Path(backbone.weights), adapt=backbone.adapt)
+        weights = load_encoder_weights(network, Path(backbone.weights), adapt=backbone.adapt)
     member = network.members[0]
     frozen = frozen_names(member, freeze)
     for name, parameter in member.named_parameters():

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hsi_cd.config import ATTENTIONS
+from hsi_cd.detectors.network import find_part
 from hsi_cd.nn.attention import BilateralBAM, NoAttention
 from hsi_cd.nn.bam import BAM, PAM, SpatialAttention
-from hsi_cd.nn.blocks import ATTENTIONS, AttentionOptions
 from hsi_cd.nn.channel_attention import CBAM, ChannelAttention
 from hsi_cd.nn.cost import PeakMemory
 from hsi_cd.nn.local_attention import dilated_attention, local_attention
@@ -280,12 +281,13 @@ def test_a_window_over_everything_is_full_attention() -> None:
 
 def bilateral(channels: int = 6, **options: float) -> BilateralBAM:
     noise = torch.linspace(0.2, 0.5, channels)
-    return BilateralBAM(channels, depth=4, window=5, noise=noise, **options).double().eval()
+    return BilateralBAM(channels, channels=4, window=5, noise=noise, **options).double().eval()
 
 
 def by_name(kind: str) -> torch.nn.Module:
     torch.manual_seed(1)
-    module = ATTENTIONS[kind](16, AttentionOptions(window=3, ds=2, scales=(1, 2))).double()
+    options = {"window": 3, "ds": 2, "scales": (1, 2), "noise": torch.ones(16), "noise_gain": 0.0}
+    module = find_part("attention", kind, ATTENTIONS).build(16, options).double()
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name == "gamma":
@@ -329,7 +331,7 @@ def test_memory_grows_with_the_pixels_not_with_their_square(kind: str) -> None:
 
 
 def test_a_bilateral_module_starts_as_a_bilateral_filter_over_both_dates() -> None:
-    module = bilateral(tolerance=2.0, gamma=3.0)
+    module = bilateral(range=2.0, gamma=3.0)
     x1, x2, valid = scene(6, 9, 8, holes=True)
     found = module(x1, x2, valid)
     noise = torch.linspace(0.2, 0.5, 6)[:4, None].double()
@@ -358,7 +360,7 @@ def test_a_bilateral_module_does_not_care_which_date_comes_first() -> None:
 
 def test_both_dates_are_filtered_with_one_attention_map() -> None:
     # An edge that only the second date shows keeps the first date's sides apart, too.
-    module = bilateral(tolerance=1.0)
+    module = bilateral(range=1.0)
     x1 = 0.05 * randn(1, 6, 5, 14)
     x2 = torch.zeros_like(x1)
     valid = torch.ones(1, 1, 5, 14, dtype=torch.bool)

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from hsi_cd.nn.blocks import HEADS
+from hsi_cd.config import HEADS
 from hsi_cd.nn.distance import ConcatenationHead, CosineHead, DistanceHead, EuclideanHead, feature_distance
+from hsi_cd.plugins import load_named
 
 
 def maps(n: int = 2, channels: int = 5, rows: int = 3, cols: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,14 +54,14 @@ def test_the_distance_head_grows_with_the_distance_alone() -> None:
 
 @pytest.mark.parametrize("name", HEADS)
 def test_heads_say_whether_the_dates_may_be_exchanged(name: str) -> None:
-    head = HEADS[name](5, dropout=0.5).double().eval()
+    head = load_named(HEADS[name], kind="head")(5, dropout=0.5).double().eval()
     f1, f2 = maps()
     assert torch.allclose(head(f1, f2), head(f2, f1)) == head.symmetric
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_the_gradient_is_finite_where_nothing_is_there(name: str) -> None:
-    head = HEADS[name](5, dropout=0.0).double()
+    head = load_named(HEADS[name], kind="head")(5, dropout=0.0).double()
     f1, f2 = (torch.zeros(1, 5, 2, 2, dtype=torch.float64, requires_grad=True) for _ in range(2))
     head(f1, f2).sum().backward()
     assert torch.isfinite(f1.grad).all() and torch.isfinite(f2.grad).all()
@@ -90,7 +91,7 @@ def test_the_cosine_head_sees_angles_and_no_lengths() -> None:
 
 @pytest.mark.parametrize("name", ["difference", "concatenation"])
 def test_perceptrons_see_both_dates_at_every_pixel(name: str) -> None:
-    head = HEADS[name](5, dropout=0.5).double().eval()
+    head = load_named(HEADS[name], kind="head")(5, dropout=0.5).double().eval()
     f1, f2 = maps()
     a, b = f1[1, :, 2, 3], f2[1, :, 2, 3]
     seen = torch.cat([a, b]) if isinstance(head, ConcatenationHead) else (a - b).abs()

@@ -52,7 +52,7 @@ def test_inception_eats_two_pixels_a_block() -> None:
 @pytest.mark.parametrize("bands", [1, 5, 8])
 def test_spectral_convolutions_are_sums_over_bands_around(spatial: bool, bands: int) -> None:
     torch.manual_seed(0)
-    encoder = Spectral(bands, width=4, depth=3, spatial=spatial, kernel=3, filters=2).double()
+    encoder = Spectral(bands, width=4, depth=3, conv="3d" if spatial else "1d", kernel=3, filters=2).double()
     with torch.no_grad():
         for layer in encoder.layers:
             layer.bias.normal_()

@@ -43,7 +43,7 @@ def test_patches_and_windows_teach_the_module_alike() -> None:
     """The general form answers where the input needs a gradient; both must lead to the same gradients."""
     x1, x2, _, _ = (x.float() for x in inputs(side=5, channels=4))
     valid = torch.rand((4, 1, 5, 5), generator=torch.Generator().manual_seed(0)) > 0.2
-    module = BilateralBAM(4, depth=3, window=5, noise=torch.full((4,), 0.7))
+    module = BilateralBAM(4, channels=3, window=5, noise=torch.full((4,), 0.7))
     found = []
     for needs_gradient in (False, True):
         module.zero_grad()

@@ -7,16 +7,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from hsi_cd.nn.resnet import (
-    STAGES,
-    BasicBlock,
-    Bottleneck,
-    ResNet,
-    adapt_bands,
-    doubling,
-    fold_batch_norm,
-    per_patch,
-)
+from hsi_cd.nn.patch_encoder import adapt_bands, doubling, fold_batch_norm, per_patch
+from hsi_cd.nn.resnet import BasicBlock, Bottleneck, ResNet
+
+STAGES = ResNet.STAGES
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hsi_cd.config import ATTENTIONS, BACKBONES, HEADS
+from hsi_cd.detectors.network import find_part
 from hsi_cd.nn.attention import NoAttention
-from hsi_cd.nn.blocks import ATTENTIONS, BACKBONES, HEADS, AttentionOptions, BackboneOptions
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.pointwise import GELU, PointwiseConv
 from hsi_cd.nn.siamese_network import Ensemble, SiameseNetwork
@@ -44,9 +45,10 @@ OPTIONS = {
     "resnet18": [{"until": "layer2"}, {"until": "layer2", "upsample": "transposed"}],
     "resnet34": [{"until": "layer1", "upsample": "transposed"}],
     "resnet50": [{"until": "layer1"}],
-    "spectral": [{}, {"spatial": True}],
+    "densenet121": [{"until": "transition1"}, {"until": "denseblock1", "upsample": "transposed"}],
+    "spectral": [{}, {"conv": "3d"}],
 }
-"""Ways to build a backbone, the first one in all tests; resnets are cut short, for speed."""
+"""Ways to build a backbone, the first one in all tests; deep networks are cut short, for speed."""
 
 
 def build(
@@ -62,24 +64,22 @@ def build(
     way: int = 0,
 ) -> SiameseNetwork:
     torch.manual_seed(0)
-    attended = ATTENTIONS[attention](
+    attended = find_part("attention", attention, ATTENTIONS).build(
         channels if attend_first else WIDTH,
-        AttentionOptions(
-            window=3 if attention == "pam" else 5,
-            depth=4,
-            ds=ds,
-            scales=(1, ds + 1),
-            noise=torch.linspace(0.1, 0.4, channels),
-            noise_gain=noise,
-        ),
+        {
+            "window": 3 if attention == "pam" else 5,
+            "channels": 4,
+            "ds": ds,
+            "scales": (1, ds + 1),
+            "noise": torch.linspace(0.1, 0.4, channels),
+            "noise_gain": noise,
+        },
     )
-    options = OPTIONS.get(backbone, [{}])[way]
-    encoder = BACKBONES[backbone](
-        channels, BackboneOptions(**{"width": WIDTH, "patch": 7, "window": 3, "kernel": 3, **options})
-    )
-    network = SiameseNetwork(
-        attended, encoder, HEADS[head](WIDTH, dropout=dropout), attend_first=attend_first, gain_noise=noise
-    )
+    options = {"width": WIDTH, "depth": 3, "patch": 7, "window": 3, "kernel": 3}
+    options |= OPTIONS.get(backbone, [{}])[way]
+    encoder = find_part("backbone", backbone, BACKBONES).build(channels, options)
+    last = find_part("head", head, HEADS).build(WIDTH, {"dropout": dropout})
+    network = SiameseNetwork(attended, encoder, last, attend_first=attend_first, gain_noise=noise)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("gamma"):
@@ -253,8 +253,8 @@ def test_every_way_to_build_a_backbone_keeps_to_its_patch(backbone: str, way: in
 
 @pytest.mark.slow
 @pytest.mark.parametrize("upsample", ["bilinear", "transposed"])
-@pytest.mark.parametrize("kind", ["resnet18", "resnet34", "resnet50"])
-def test_whole_resnets_keep_to_their_patch(kind: str, upsample: str, monkeypatch) -> None:
+@pytest.mark.parametrize("kind", ["resnet18", "resnet34", "resnet50", "densenet121"])
+def test_whole_networks_keep_to_their_patch(kind: str, upsample: str, monkeypatch) -> None:
     monkeypatch.setitem(OPTIONS, kind, [{"upsample": upsample, "patch": 13}])
     assert_window_equals_patches(build("channel", True, kind, "distance_mlp"), 5, 6)
 

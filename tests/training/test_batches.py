@@ -26,7 +26,8 @@ def settings(**train: Any) -> TrainConfig:
 def test_the_plan_keeps_to_the_fewest_and_the_most_steps(
     pixels: int, size: int, accumulate: int, epochs: int
 ) -> None:
-    config = settings(batch_size=size, accumulate=accumulate, epochs=epochs)
+    bounds = {"min_steps": 600, "max_steps": 900}
+    config = settings(batch_size=size, accumulate=accumulate, epochs=epochs, **bounds)
     plan = make_plan(config, pixels)
     assert plan.batch_size == min(size, pixels) and 1 <= plan.batches == pixels // plan.batch_size
     length = plan.length
@@ -35,6 +36,10 @@ def test_the_plan_keeps_to_the_fewest_and_the_most_steps(
     assert config.min_steps <= length.steps < config.max_steps + length.epoch
     if config.min_steps <= epochs * length.epoch <= config.max_steps:
         assert plan.epochs == epochs
+    alone = settings(batch_size=size, accumulate=accumulate, epochs=epochs)
+    assert make_plan(alone, pixels).epochs == epochs  # exact, where no bounds are given
+    by_default = settings(batch_size=size, accumulate=accumulate)
+    assert make_plan(by_default, pixels) == make_plan(by_default.model_copy(update={"epochs": 300}), pixels)
 
 
 @given(count=st.integers(4, 60), folds=st.integers(2, 4), members=st.integers(1, 6))

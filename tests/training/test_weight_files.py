@@ -17,10 +17,11 @@ from torch import Tensor
 from hsi_cd.config import resolve
 from hsi_cd.detectors.network import build_network
 from hsi_cd.errors import CheckpointError, MissingInputError
-from hsi_cd.nn.resnet import STAGES
+from hsi_cd.nn.resnet import ResNet
 from hsi_cd.nn.siamese_network import Ensemble
-from hsi_cd.training.weight_files import load_resnet_weights
+from hsi_cd.training.weight_files import load_encoder_weights
 
+STAGES = ResNet.STAGES
 LAYERS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 PARAMETERS = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032}
 """With the classifier of 1000 classes, as torchvision's documentation gives them."""
@@ -97,7 +98,7 @@ def test_resnets_have_the_names_and_shapes_of_torchvision(kind: str) -> None:
 @pytest.mark.parametrize("adapt", ["repeat", "mean", "random"])
 def test_every_member_starts_from_the_file(file: Path, adapt: str, caplog: pytest.LogCaptureFixture) -> None:
     ensemble, plain = network(), network()
-    loaded = load_resnet_weights(ensemble, file, adapt=adapt)
+    loaded = load_encoder_weights(ensemble, file, adapt=adapt)
     expected = values("resnet18")
     first = expected.pop("conv1.weight")
     by_hand = {
@@ -117,14 +118,14 @@ def test_every_member_starts_from_the_file(file: Path, adapt: str, caplog: pytes
 
 def test_a_file_of_as_many_bands_is_taken_as_it_is(file: Path) -> None:
     ensemble = network(bands=3)
-    load_resnet_weights(ensemble, file, adapt="repeat")
+    load_encoder_weights(ensemble, file, adapt="repeat")
     found = ensemble.members[1].backbone.conv1.weight
     torch.testing.assert_close(found, values("resnet18")["conv1.weight"], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("until", STAGES)
 def test_a_prefix_takes_its_own_layers(file: Path, until: str, caplog: pytest.LogCaptureFixture) -> None:
-    loaded = load_resnet_weights(network(until=until), file, adapt="repeat")
+    loaded = load_encoder_weights(network(until=until), file, adapt="repeat")
     last = STAGES.index(until)
     beyond = [name for name in names_and_shapes("resnet18") if name.startswith(("fc", *STAGES[last + 1 :]))]
     assert list(loaded.extra) == beyond and not loaded.absent and not caplog.records
@@ -136,7 +137,7 @@ def test_absent_and_extra_names_are_told(tmp_path: Path, caplog: pytest.LogCaptu
     for name in ("layer1.0.conv2.weight", "bn1.running_mean"):
         del content[name]
     torch.save(content | {"mask_token": torch.zeros(3)}, tmp_path / "a.pth")
-    loaded = load_resnet_weights(network(), tmp_path / "a.pth", adapt="mean")
+    loaded = load_encoder_weights(network(), tmp_path / "a.pth", adapt="mean")
     assert set(loaded.absent) == {"layer1.0.conv2.weight", "bn1.running_mean"}
     assert set(loaded.extra) == {"fc.weight", "fc.bias", "mask_token"}
     (record,) = caplog.records
@@ -146,7 +147,7 @@ def test_absent_and_extra_names_are_told(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_many_names_are_counted(file: Path) -> None:
-    said = str(load_resnet_weights(network(until="conv1"), file, adapt="repeat"))
+    said = str(load_encoder_weights(network(until="conv1"), file, adapt="repeat"))
     assert "layer1.0.conv1.weight, layer1.0.bn1.weight" in said
     assert f"and {len(names_and_shapes('resnet18')) - 6 - 6} more" in said
 
@@ -154,7 +155,7 @@ def test_many_names_are_counted(file: Path) -> None:
 def test_files_of_older_torch_count_no_batches(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = {name: value for name, value in values("resnet18").items() if not name.endswith("tracked")}
     torch.save(content, tmp_path / "old.pth")
-    loaded = load_resnet_weights(network(), tmp_path / "old.pth", adapt="repeat")
+    loaded = load_encoder_weights(network(), tmp_path / "old.pth", adapt="repeat")
     assert loaded.absent and not caplog.records
 
 
@@ -178,17 +179,17 @@ def test_a_file_that_does_not_fit_is_one_clear_line(tmp_path: Path, content: obj
     ensemble = network()
     before = {name: value.clone() for name, value in ensemble.state_dict().items()}
     with pytest.raises(CheckpointError, match=message) as caught:
-        load_resnet_weights(ensemble, tmp_path / "a.pth", adapt="repeat")
+        load_encoder_weights(ensemble, tmp_path / "a.pth", adapt="repeat")
     assert "\n" not in str(caught.value)
     assert all(torch.equal(value, before[name]) for name, value in ensemble.state_dict().items())
 
 
 def test_a_damaged_or_missing_file_is_one_clear_line(tmp_path: Path, file: Path) -> None:
     with pytest.raises(MissingInputError, match="is not a file"):
-        load_resnet_weights(network(), tmp_path / "none.pth", adapt="repeat")
+        load_encoder_weights(network(), tmp_path / "none.pth", adapt="repeat")
     (tmp_path / "cut.pth").write_bytes(file.read_bytes()[:5000])
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_resnet_weights(network(), tmp_path / "cut.pth", adapt="repeat")
+        load_encoder_weights(network(), tmp_path / "cut.pth", adapt="repeat")
 
 
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
@@ -198,5 +199,5 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
 
     torch.save({"conv1.weight": Touch()}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match="holds more than tensors"):
-        load_resnet_weights(network(), tmp_path / "evil.pth", adapt="repeat")
+        load_encoder_weights(network(), tmp_path / "evil.pth", adapt="repeat")
     assert not (tmp_path / "touched").exists()

@@ -35,7 +35,7 @@ from hsi_cd.training.pretrain.encoders import backbones, save_encoders
 from hsi_cd.training.pretrain.pretraining_loop import pretrain
 from hsi_cd.training.resuming import resumed
 from hsi_cd.training.tracking import Tracker
-from hsi_cd.training.weight_files import load_resnet_weights
+from hsi_cd.training.weight_files import load_encoder_weights
 
 CURVES = ("loss/train", "loss/val", "explained/val", "reconstruction/val", "kl/val", "lr")
 """The columns of ``curves.csv`` beside the epoch."""
@@ -80,7 +80,7 @@ def run_pretraining(
         detector = resumed(detector, earlier["detector"], config)
     elif config.model.backbone.weights is not None:
         weights = Path(config.model.backbone.weights)
-        load_resnet_weights(detector.network, weights, adapt=config.model.backbone.adapt)
+        load_encoder_weights(detector.network, weights, adapt=config.model.backbone.adapt)
     detector.network.to(device)
     tasks = build_tasks(detector, config.pretrain).to(device)
     half = tasks[0].patch // 2 + int(backbones(detector)[0].radius)  # type: ignore[arg-type, operator]

@@ -1,0 +1,54 @@
+"""``hsi-cd config``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  hsi-cd config
+  hsi-cd config --list
+  hsi-cd config backbone-resnet18 --output my.yaml
+  hsi-cd train --dataset taizhou --config backbone-resnet18
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("name", default="default")
+@click.option("--list", "listing", is_flag=True, help="List the names, with what each is for.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the file instead.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def config(name: str, listing: bool, output: Path | None, overwrite: bool) -> None:
+    """Print every setting with its default and what it does; with NAME, an example, or a scene's settings.
+
+    What is printed is YAML that --config takes; --config takes NAME itself, too. A file need hold only the settings
+    that differ from the defaults.
+    """
+    from hsi_cd.config import config_files, find_config_file
+
+    if listing:
+        known = {each: _purpose(path) for each, path in config_files().items()}
+        width = max(map(len, known))
+        for each, purpose in known.items():
+            click.echo(f"{each:{width}}  {purpose}")
+        return
+    text = find_config_file(name).read_text(encoding="utf-8")
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from hsi_cd.io import check_output, write_text
+
+    check_output(output, overwrite=overwrite)
+    write_text(output, text)
+    click.echo(f"settings: {output}")
+
+
+def _purpose(path: Path) -> str:
+    """What a file says about itself in its first sentence."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = " ".join(
+        line.removeprefix("# ") for line in lines[: next(i for i, x in enumerate(lines) if not x.startswith("#"))]
+    )
+    return comment.partition(". ")[0].rstrip(".")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.errors import FormatError, MissingInputError
-from hsi_cd.runs.provenance import Provenance, Session
 from hsi_cd.runs.folder import file_identity, read_provenance
+from hsi_cd.runs.provenance import Provenance, Session
 
 texts = st.text(max_size=8)
 sessions = st.builds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,15 @@ def drawn(folder: Path, pair: ScenePair, number: int, count: int, **options: Any
     return path
 
 
+def drawn_otherwise(folder: Path, pair: ScenePair, *, date: str, row: int) -> Path:
+    """The second shard of a scene in which one row of one date has other values."""
+    cube = getattr(pair, date)
+    values = cube.read(slice(0, 100), slice(0, 20)).copy()
+    values[2, row, 7] += 0.125
+    other = replace(cube_from_array(values, grid=cube.grid), acquired=cube.acquired)
+    return drawn(folder, replace(pair, **{date: other}), 2, 2)
+
+
 MIXTURES: dict[str, tuple[Any, type[HsiCdError], str]] = {
     "checkpoint": (
         lambda f, p: drawn(f, p, 2, 2, checkpoint_hash="cd34"),
@@ -223,6 +233,11 @@ MIXTURES: dict[str, tuple[Any, type[HsiCdError], str]] = {
     ),
     "size": (lambda f, p: drawn(f, scene(100, 21), 2, 2), GridError, "100 x 21"),
     "pixels": (lambda f, p: drawn(f, scene(100, 20, seed=1), 2, 2), ShardError, "other files"),
+    **{
+        f"row {row} of {date}": (partial(drawn_otherwise, date=date, row=row), ShardError, "other files")
+        for date in ("t1", "t2")
+        for row in (0, 50, 99)
+    },
     "double": (lambda f, p: drawn(f, p, 1, 2), ShardError, "both shard 1/2 of the change map"),
 }
 

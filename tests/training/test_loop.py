@@ -13,7 +13,7 @@ import torch
 
 from hsi_cd.config import RunConfig, read_config_file, resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
+from hsi_cd.detectors.siamese import Calibration, SiameseDetector, fit_siamese
 from hsi_cd.errors import OutputError
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seed_everything
@@ -24,6 +24,7 @@ from hsi_cd.training.loop import Progress, train
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.tracking import Tracker
 from hsi_cd.training.training_set import TrainingSet
+from hsi_cd.training.validation import Validation
 
 QUICK: dict[str, Any] = {
     "epochs": 8,
@@ -245,6 +246,56 @@ def test_the_rate_falls_when_the_validation_loss_does_not(
             rate *= 1.0 if float(row[2]) < best * (1 - 1e-4) else 0.5
             best = min(best, float(row[2]))
     assert [float(row[4]) for row in rows] == expected and expected[-1] < 30
+
+
+# Kappa and its standard error at each validation, and the one whose weights are kept.
+@pytest.mark.parametrize(
+    ("kappas", "errors", "kept"),
+    [
+        ((0.5, 0.9, 0.85, 0.7), (0.1,) * 4, 3),  # not clearly worse than the best, and later
+        ((0.5, 0.9, 0.85, 0.7), (0.0,) * 4, 2),
+        ((0.5, 0.9, 0.85, 0.7), (0.3,) * 4, 4),
+        ((0.5, 0.9, 0.85, 0.84), (0.3, 0.3, 0.04, 0.07), 4),  # each by its own error
+        ((0.5, 0.8, 0.8, 0.7), (0.0,) * 4, 3),  # as good as the best is not worse
+        ((0.9, 0.85, 0.8, 0.75), (0.06,) * 4, 2),  # the best of all, not the last that was kept
+        ((np.nan,) * 4, (np.nan,) * 4, 4),  # nothing is held out
+    ],
+)
+def test_the_latest_epoch_within_one_standard_error_of_the_best_is_kept(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kappas: tuple[float, ...],
+    errors: tuple[float, ...],
+    kept: int,
+) -> None:
+    weights: list[dict[str, torch.Tensor]] = []
+
+    def validated(network: torch.nn.Module, *_: object, **__: object) -> Validation:
+        number = len(weights)
+        weights.append({name: value.clone() for name, value in network.state_dict().items()})
+        calibration = Calibration(threshold=0.1 * (number + 1))
+        return Validation(calibration, 1.0, kappas[number], errors[number])
+
+    monkeypatch.setattr("hsi_cd.training.loop.validate", validated)
+    progress, detector = run(scene, configured(), tmp_path, Saved())
+    assert len(weights) == 4 and progress.best_epoch == 2 * kept
+    assert progress.best_kappa == pytest.approx(kappas[kept - 1], nan_ok=True)
+    assert detector.calibration.threshold == pytest.approx(0.1 * kept)
+    ends = detector.network.state_dict()
+    assert all(torch.equal(ends[name], value) for name, value in weights[kept - 1].items())
+    assert any(not torch.equal(ends[name], value) for name, value in weights[kept % 4].items())
+
+
+def test_labels_that_mean_nothing_are_not_validated_as_learned(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """Drawn by lot they can be learned by heart, but nobody can tell those that were held out."""
+    pair, pixels, target = scene
+    lots = np.random.default_rng(1).permutation(target)
+    still = {"augment": {"mixup": 0.0, "noise": 0.0, "gain_noise": 0.0}, "lr": 0.01, "schedule": "constant"}
+    progress, _ = run((pair, pixels, lots), configured(epochs=30, validate_every=10, **still), tmp_path, Saved())
+    assert progress.highest_kappa < 0.5
 
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "configs" / "examples").glob("*.yaml"))

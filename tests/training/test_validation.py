@@ -1,0 +1,86 @@
+"""Validation believes each member only about the pixels that did not teach it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hsi_cd.training.training_set import TrainingSet
+from hsi_cd.training.validation import validate
+
+
+class Opinion(nn.Module):
+    """A member that has learned the pixels outside its own fold by heart, and says the opposite of its own."""
+
+    def __init__(self, taught: np.ndarray, target: np.ndarray, *, inside: float) -> None:
+        super().__init__()
+        right = np.where(target == 1, 4.0, -4.0)
+        self.logits = torch.from_numpy(np.where(taught, right, inside * right))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.logits[pixels][:, None, None, None]
+
+
+class Opinions(nn.Module):
+    def __init__(self, members: list[Opinion]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+
+@dataclass
+class Numbers:
+    """A source whose patches are the numbers of the pixels."""
+
+    valid: Tensor
+
+    def cut(self, pixels: Tensor) -> tuple[Tensor]:
+        return (pixels,)
+
+
+def judged(*, members: int, folds: int, inside: float, share: float | None = None, **options: Any) -> Any:
+    target = np.arange(60) % 3 == 0
+    fold = np.arange(60) // 7 % folds
+    network = Opinions([Opinion(fold != m % folds, target, inside=inside) for m in range(members)])
+    taught = TrainingSet(np.arange(60), target.astype(np.int64), share=share)
+    source: Any = Numbers(torch.ones(1))
+    return validate(network, source, taught, fold, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("members", "folds"), [(2, 2), (3, 3), (5, 2), (3, 5)])
+def test_what_a_member_was_taught_does_not_speak_for_it(members: int, folds: int) -> None:
+    """All know their lessons, and are as wrong as can be about the fold they held out."""
+    assert judged(members=members, folds=folds, inside=-1.0).kappa < 0
+    assert judged(members=members, folds=folds, inside=1.0).kappa == 1
+
+
+def test_held_out_pixels_of_several_members_are_the_mean_of_what_they_say() -> None:
+    """Members 0 and 2 hold out one fold, 1 the other; calibrated on the mean, not on the sum."""
+    one, several = (judged(members=m, folds=2, inside=1.0) for m in (2, 4))
+    assert several.calibration == one.calibration and several.loss == one.loss
+
+
+def test_without_folds_nothing_is_said() -> None:
+    source: Any = Numbers(torch.ones(1))
+    taught = TrainingSet(np.arange(4), np.array([0, 1, 0, 1]))
+    found = validate(Opinions([]), source, taught, None, threshold=0.3)  # type: ignore[arg-type]
+    assert np.isnan([found.kappa, found.loss, found.uncertainty]).all()
+    assert found.calibration.threshold == 0.3 and found.calibration.slope == 1
+
+
+def test_the_loss_is_the_cross_entropy_of_the_calibrated_logits() -> None:
+    found = judged(members=2, folds=2, inside=0.5)
+    target = np.arange(60) % 3 == 0
+    z = found.calibration.slope * np.where(target, 2.0, -2.0) + found.calibration.offset
+    p = 1 / (1 + np.exp(-z))
+    assert found.loss == pytest.approx(-np.log(np.where(target, p, 1 - p)).mean())
+    assert found.uncertainty >= 0
+
+
+def test_a_share_moves_the_probabilities_and_not_what_judges() -> None:
+    drawn, rarer = judged(members=2, folds=2, inside=0.3), judged(members=2, folds=2, inside=0.3, share=0.05)
+    assert (rarer.loss, rarer.kappa, rarer.uncertainty) == (drawn.loss, drawn.kappa, drawn.uncertainty)
+    moved = np.log(0.05 / 0.95) - np.log(20 / 40)
+    assert rarer.calibration.offset - drawn.calibration.offset == pytest.approx(moved)

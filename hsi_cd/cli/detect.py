@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
-from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
-from hsi_cd.cli.outputs import Extras, asked_maps, extra_options
+from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import MapFiles, like_option, memory_option, output_options
+from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
+from hsi_cd.cli.options.scene_options import check_scene, scene_options
+from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
     from hsi_cd.config import RunConfig
@@ -29,20 +32,17 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.option("--method", default="auto", show_default=True, help="A method without labels; see hsi-cd methods.")
 @scene_options
-@contract_options
+@pair_options
 @drop_option
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Change map (GeoTIFF).")
-@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Scores (GeoTIFF, float32).")
+@output_options(required=False, score="Scores (GeoTIFF, float32).")
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Keep what was measured as a checkpoint for hsi-cd predict; without --output, nothing is mapped now.",
 )
-@click.option(
-    "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
-)
+@like_option
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
@@ -50,56 +50,46 @@ Examples:
     show_default=True,
     help="Of methods that draw at random.",
 )
-@extra_options
 @memory_option
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@json_option
 def detect(
     method: str,
-    dataset: str | None,
-    t1: tuple[Path, ...],
-    t2: tuple[Path, ...],
-    axes: str | None,
-    resample: bool,
-    t1_key: str | None,
-    t2_key: str | None,
-    data_root: Path,
+    source: SceneSource,
     contract: Contract,
     dropped: tuple[str, ...],
     assignments: tuple[str, ...],
-    output: Path | None,
-    score: Path | None,
+    files: MapFiles,
     save: Path | None,
     like: Path | None,
     seed: int,
-    extras: Extras,
     memory: int | None,
-    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Map a scene pair without any label or training.
 
     The method measures the scene in streaming passes, chooses a threshold from its own scores, and writes the
     change map like predict does.
     """
-    check_scene_options(dataset, t1, t2)
-    if output is None and (save is None or score is not None or extras != Extras()):
+    check_scene(source)
+    if files.output is None and (save is None or files.score or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
     from hsi_cd.config import parse_assignment
     from hsi_cd.io import check_output
 
-    asked_maps(output, score, overwrite=overwrite)
+    files.check()
     if save is not None:
-        check_output(save, overwrite=overwrite)
+        check_output(save, overwrite=files.overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
-    pair = open_scene(
-        dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
-    )
-    grid = grid_like(like, pair.shape) if like is not None else None
-    extras.check(grid or pair.grid, overwrite=overwrite)
 
+    from hsi_cd.api.opening import open_scene
+    from hsi_cd.api.pairing import grid_like
     from hsi_cd.detectors.registry import find_method
     from hsi_cd.inference.mapping import write_maps
     from hsi_cd.prepare.band_choice import choose_bands
 
+    pair = open_scene(source, contract)
+    grid = grid_like(like, pair.shape) if like is not None else None
+    files.check_regions(grid or pair.grid)
     chosen = find_method(method)
     if chosen.needs_labels:
         raise click.UsageError(
@@ -115,24 +105,24 @@ def detect(
 
         config = _configuration(chosen, options, seed)
         save_checkpoint(save, detector, method=chosen.name, config=config.model_dump())
-        click.echo(f"checkpoint: {save}")
-    if output is not None:
+    if files.output is not None:
         write_maps(
             detector,
             pair,
-            change=output,
-            score=score,
+            change=files.output,
+            score=files.score,
             grid=grid,
-            cog=extras.cog,
-            vector=extras.vector,
-            min_area=extras.min_area,
+            cog=files.cog,
+            vector=files.vector,
+            min_area=files.min_area,
             memory=memory,
-            overwrite=overwrite,
+            overwrite=files.overwrite,
         )
-        click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
-    if extras.vector is not None:
-        click.echo(f"changed regions: {extras.vector}")
-    click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
+    written = ({} if save is None else {"checkpoint": str(save)}) | files.told(scores="scores")
+    lines = [f"{what}: {path}" for what, path in written.items()]
+    text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
+    facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}
+    tell(text, {"files": written, **facts}, as_json=as_json)
 
 
 def _configuration(method: Method, options: dict[str, Any], seed: int) -> RunConfig:

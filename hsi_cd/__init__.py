@@ -4,11 +4,15 @@ Start here::
 
     import hsi_cd as hc
 
-    pair = hc.open_pair("before.tif", "after.tif")      # files, arrays (bands, rows, cols), xarray, rasterio
-    pair = hc.open_pair(t1, t2, align=True)             # t2 is brought onto the grid of t1
-    labels = hc.open_labels("truth.tif")                # or open_labels(array, changed=2, unchanged=1, ignore=0)
-    pair, labels = hc.open_dataset("taizhou", root="data")
-    pair.t1.read(slice(0, 100), slice(0, 100))          # float32 (bands, rows, cols), NaN where there is no data
+    pair = hc.open_pair("before.tif", "after.tif")     # files, arrays (bands, rows, cols), xarray, rasterio
+    change = hc.detect(pair)                           # a map without any label; hc.methods() lists how
+    change.write("change.tif", cog=True)               # .change, .probability, .grid, .to_xarray()
+
+    labels = hc.open_labels("truth.tif")
+    net = hc.Siamese(members=5, seed=0).fit(pair, labels)
+    hc.evaluate(net.predict(pair), labels, exclude=net.split_)
+    net.save("net.pt")                                 # hc.load("net.pt").predict(another_pair)
+    hc.train(pair, labels, run="runs/mine")            # the same as a run folder: table, figure, report
 
 Next: ``help(hc.open_pair)`` for what may be opened and how, ``dir(hc)`` for all names, and ``hsi-cd --help`` in a
 terminal. Errors are :class:`hsi_cd.errors.HsiCdError` and the builtin that one would expect (ValueError, OSError).
@@ -23,22 +27,121 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imported when it is first used
     from hsi_cd import errors
+    from hsi_cd.api.estimators import (
+        CVA,
+        IRMAD,
+        ISFA,
+        PCACVA,
+        SAM,
+        SFA,
+        SVM,
+        Auto,
+        Celik,
+        Estimator,
+        Forest,
+        Logistic,
+        SelfTrained,
+        Siamese,
+        Superpixel,
+        load,
+    )
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair
-    from hsi_cd.scene import Cube, Grid, Labels, ScenePair
+    from hsi_cd.api.verbs import (
+        detect,
+        evaluate,
+        measure,
+        methods,
+        predict,
+        split,
+        train,
+    )
+    from hsi_cd.detectors.method import Method
+    from hsi_cd.evaluation import RunResult
+    from hsi_cd.inference.change_map import ChangeMap
+    from hsi_cd.inference.mapping import MapOptions
+    from hsi_cd.prepare.measurement import Measurement
+    from hsi_cd.scene import Cube, Grid, Labels, ScenePair, Split
 
 _PLACES = {
+    "Auto": "hsi_cd.api.estimators",
+    "CVA": "hsi_cd.api.estimators",
+    "Celik": "hsi_cd.api.estimators",
+    "ChangeMap": "hsi_cd.inference.change_map",
     "Cube": "hsi_cd.scene",
+    "Estimator": "hsi_cd.api.estimators",
+    "Forest": "hsi_cd.api.estimators",
     "Grid": "hsi_cd.scene",
+    "IRMAD": "hsi_cd.api.estimators",
+    "ISFA": "hsi_cd.api.estimators",
     "Labels": "hsi_cd.scene",
+    "Logistic": "hsi_cd.api.estimators",
+    "MapOptions": "hsi_cd.inference.mapping",
+    "Measurement": "hsi_cd.prepare.measurement",
+    "Method": "hsi_cd.detectors.method",
+    "PCACVA": "hsi_cd.api.estimators",
+    "RunResult": "hsi_cd.evaluation",
+    "SAM": "hsi_cd.api.estimators",
+    "SFA": "hsi_cd.api.estimators",
+    "SVM": "hsi_cd.api.estimators",
     "ScenePair": "hsi_cd.scene",
+    "SelfTrained": "hsi_cd.api.estimators",
+    "Siamese": "hsi_cd.api.estimators",
+    "Split": "hsi_cd.scene",
+    "Superpixel": "hsi_cd.api.estimators",
+    "detect": "hsi_cd.api.verbs",
     "errors": "hsi_cd.errors",
+    "evaluate": "hsi_cd.api.verbs",
+    "load": "hsi_cd.api.estimators",
+    "measure": "hsi_cd.api.verbs",
+    "methods": "hsi_cd.api.verbs",
     "open_dataset": "hsi_cd.api.opening",
     "open_labels": "hsi_cd.api.opening",
     "open_pair": "hsi_cd.api.opening",
+    "predict": "hsi_cd.api.verbs",
+    "split": "hsi_cd.api.verbs",
+    "train": "hsi_cd.api.verbs",
 }
 """Where each public name lives; its module is imported when the name is first used."""
 
-__all__ = ["Cube", "Grid", "Labels", "ScenePair", "errors", "open_dataset", "open_labels", "open_pair"]
+__all__ = [
+    "CVA",
+    "IRMAD",
+    "ISFA",
+    "PCACVA",
+    "SAM",
+    "SFA",
+    "SVM",
+    "Auto",
+    "Celik",
+    "ChangeMap",
+    "Cube",
+    "Estimator",
+    "Forest",
+    "Grid",
+    "Labels",
+    "Logistic",
+    "MapOptions",
+    "Measurement",
+    "Method",
+    "RunResult",
+    "ScenePair",
+    "SelfTrained",
+    "Siamese",
+    "Split",
+    "Superpixel",
+    "detect",
+    "errors",
+    "evaluate",
+    "load",
+    "measure",
+    "methods",
+    "open_dataset",
+    "open_labels",
+    "open_pair",
+    "predict",
+    "split",
+    "train",
+]
 
 
 if not TYPE_CHECKING:  # or a type checker would believe in any name

@@ -71,6 +71,10 @@ class ShardError(HsiCdError, ValueError):
     """Parts of a map do not belong together, are not all there, or cannot be cut as asked."""
 
 
+class NotFittedError(HsiCdError, ValueError, AttributeError):
+    """An estimator is asked for what it learns before it was fitted."""
+
+
 class DeviceError(HsiCdError, RuntimeError):
     """The device that was asked for is not there."""
 

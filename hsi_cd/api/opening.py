@@ -175,9 +175,25 @@ def open_scene(source: SceneSource, contract: Contract | None = None, *, like: A
     return make_pair(t1, t2, name=source.name or _scene_name(source.t1), contract=contract)
 
 
+def truth_of(source: SceneSource, truth: TruthSource) -> Labels:
+    """The labels of a scene: a benchmark scene brings its own, and any other has a truth map beside it.
+
+    Raises:
+        ConfigError: a scene of one's own comes without a truth map.
+        LabelError: the truth map holds other values or counts than it must.
+    """
+    if source.dataset is None:
+        return read_truth(truth)
+    from hsi_cd.datasets import open_dataset as open_by_name
+
+    return open_by_name(source.dataset, source.root)[1]
+
+
 def read_truth(truth: TruthSource) -> Labels:
     """The labels that a truth map holds; see :func:`open_labels`."""
     source, scheme = truth.source, truth.scheme
+    if source is None:
+        raise ConfigError("no truth map is named: give a file, two masks or an array")
     if isinstance(source, Labels):
         return source
     if isinstance(source, tuple | list) and len(source) == 1:

@@ -10,8 +10,11 @@ from hsi_cd.api.sources import Contract
 from hsi_cd.errors import GridError
 from hsi_cd.io import open_cube
 from hsi_cd.prepare import alignment
+from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, matching
 from hsi_cd.scene.contract import is_same_grid
+
+__all__ = ["choose_bands", "grid_like", "like_checkpoint", "make_pair", "warn_of_doubts"]
 
 _log = logging.getLogger(__name__)
 

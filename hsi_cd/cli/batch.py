@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.matrix_runs import find_slots, names, place_options, run_with_bar
-from hsi_cd.cli.options import data_root_option
-from hsi_cd.cli.slurm_options import slurm_options
+from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options, table_options
+from hsi_cd.cli.options.scene_options import data_root_option
+from hsi_cd.cli.options.slurm_options import slurm_options
+from hsi_cd.cli.telling import cells_of, document, is_quiet, results_text, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,29 +69,16 @@ Stopped and started again, it goes on where it stopped: what is finished is skip
     help="Estimate times by the finished runs in this folder, too; may be repeated.",
 )
 @click.option("--collect", is_flag=True, help="Start nothing: make the table of what is finished.")
-@click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["text", "markdown", "html", "csv", "latex"]),
-    default="text",
-    show_default=True,
-)
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@table_options
 def batch(
     matrix_file: Path,
     dry_run: bool,
-    workers: int | None,
-    gpus: tuple[int, ...] | str | None,
+    places: Places,
     request: Request | None,
     data_root: Path,
     history: tuple[Path, ...],
     collect: bool,
-    scores: str,
-    kind: str,
-    output: Path | None,
-    overwrite: bool,
+    table: TableChoice,
 ) -> int:
     """Do a matrix of runs, or map many scene pairs: on GPUs, on cores, or on a SLURM cluster.
 
@@ -101,17 +90,9 @@ def batch(
     from hsi_cd.cli.batch_check import check_commands
     from hsi_cd.datasets import find_entry
     from hsi_cd.detectors.registry import find_method
-    from hsi_cd.errors import unknown_name
-    from hsi_cd.io import check_output
-    from hsi_cd.reporting.tables import SCORE_TITLES
 
-    if output is not None:
-        check_output(output, overwrite=overwrite)
-    shown = names("--scores", scores)
-    for name in shown:
-        if name not in SCORE_TITLES:
-            raise unknown_name("score", name, SCORE_TITLES)
-    if request is not None and (workers is not None or gpus is not None or collect):
+    shown = table.check()
+    if request is not None and (places.are_named or collect):
         raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
     matrix = read_matrix(
         matrix_file,
@@ -120,26 +101,28 @@ def batch(
         data_root=data_root,
     )
     check_commands(matrix)
-    slots = find_slots(workers, gpus)
+    slots = places.slots()
     if request is not None:
         check_cluster(request)
     missing = [job for job in matrix.jobs if not job.is_finished()]
     if not collect:
-        places = len(slots) if request is None else min(request.at_once, max(1, len(missing)))
-        _show_plan(matrix, missing, history, places=places)
+        at_once = len(slots) if request is None else min(request.at_once, max(1, len(missing)))
+        _show_plan(matrix, missing, history, places=at_once)
     if dry_run:
-        for job in missing:
-            click.echo(f"  {job.name}: {job.folder}")
+        todo = [{"name": job.name, "folder": job.folder} for job in missing]
+        text = "\n".join(f"  {job.name}: {job.folder}" for job in missing)
+        if todo or table.kind == "json":
+            tell(text, {"jobs": len(matrix.jobs), "to_do": todo}, as_json=table.kind == "json")
         return 0
     if request is not None:
-        return _submit(matrix, missing, request, matrix_file, data_root)
+        return _submit(matrix, missing, request, matrix_file, data_root, as_json=table.kind == "json")
     if collect:
         from hsi_cd.batch.runner import log_of, reason_in
 
         failed = [f"failed: {job.name}: {reason_in(log_of(job)) or 'it never started'}" for job in missing]
     else:
         failed = run_with_bar({job: job.name for job in matrix.jobs}, slots, tell=True)
-    _show_end(matrix, shown, kind, output, overwrite=overwrite)
+    _show_end(matrix, shown, table)
     for line in failed:
         click.echo(line, err=True)
     return 2 if failed else 0
@@ -152,6 +135,8 @@ def _show_plan(matrix: Matrix, missing: Sequence[Job], history: Sequence[Path], 
     from hsi_cd.batch.estimate import estimate, in_words, known_times, total_seconds
     from hsi_cd.reporting.tables import align
 
+    if is_quiet():
+        return
     known = known_times([matrix.folder, *history])
     jobs = Counter(job.kinds[0] for job in matrix.jobs)
     left = Counter(job.kinds[0] for job in missing)
@@ -170,14 +155,22 @@ def _show_plan(matrix: Matrix, missing: Sequence[Job], history: Sequence[Path], 
     click.echo(f"  {len(missing)} of {len(matrix.jobs)} to do, {places} at a time: {time}{beside}\n", err=True)
 
 
-def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_file: Path, data_root: Path) -> int:
+def _submit(
+    matrix: Matrix,
+    missing: Sequence[Job],
+    request: Request,
+    matrix_file: Path,
+    data_root: Path,
+    *,
+    as_json: bool,
+) -> int:
     """Put what is missing into the queue of the cluster."""
     from hsi_cd.batch.jobs import PROGRAM
     from hsi_cd.batch.slurm import array_ids, make_executor, queue_name, queued, submit
     from hsi_cd.errors import OutputError
 
     if not missing:
-        click.echo("nothing to do; hsi-cd batch MATRIX.yaml --collect makes the table")
+        tell("nothing to do; hsi-cd batch MATRIX.yaml --collect makes the table", {"jobs": 0}, as_json=as_json)
         return 0
     logs, name = matrix.folder / "slurm", queue_name(matrix.folder)
     if there := queued(name):
@@ -185,40 +178,48 @@ def _submit(matrix: Matrix, missing: Sequence[Job], request: Request, matrix_fil
             f"this batch is in the queue already, as {', '.join(there)}: wait for it (squeue --name={name}), "
             f"or end it (scancel --name={name})"
         )
-    table = matrix.folder / "table.txt"
+    table_file = matrix.folder / "table.txt"
     words = [*PROGRAM, "batch", str(matrix_file.absolute()), "--data-root", str(data_root.absolute()), "--collect"]
     executor = make_executor(logs, request)
-    *tasks, last = submit(missing, executor, table=[*words, "--output", str(table), "--overwrite"], name=name)
-    click.echo(f"submitted {len(missing)} jobs as {', '.join(array_ids(tasks))}, then the table as {last.job_id}")
-    click.echo(f"watch: squeue --name={name}; logs: {logs}; table: {table}")
+    *tasks, last = submit(missing, executor, table=[*words, "--output", str(table_file), "--overwrite"], name=name)
+    arrays = array_ids(tasks)
+    text = (
+        f"submitted {len(missing)} jobs as {', '.join(arrays)}, then the table as {last.job_id}\n"
+        f"watch: squeue --name={name}; logs: {logs}; table: {table_file}"
+    )
+    record = {"jobs": len(missing), "arrays": arrays, "table_job": last.job_id, "logs": logs, "table": table_file}
+    tell(text, {**record, "name": name}, as_json=as_json)
     return 0
 
 
-def _show_end(matrix: Matrix, scores: Sequence[str], kind: str, output: Path | None, *, overwrite: bool) -> None:
+def _show_end(matrix: Matrix, scores: Sequence[str], table: TableChoice) -> None:
     """The tables of what is finished: one for each protocol, whose scores do not compare with another's."""
     from hsi_cd.batch.jobs import TrainJob
     from hsi_cd.evaluation import RunResult
-    from hsi_cd.io import write_text
-    from hsi_cd.reporting.formats import results_table
 
     groups: dict[str, list[RunResult]] = {}
     for job in matrix.jobs:
         if isinstance(job, TrainJob) and (result := job.table_result()) is not None:
             groups.setdefault(job.protocol, []).append(result)
-    tables = [
-        f"{title}\n\n" * (len(groups) > 1) + results_table(results, format=kind, columns="dataset", scores=scores)
-        for title, results in groups.items()
-    ]
     parts = {folder for job in matrix.jobs for folder in job.needs}
     maps = [
         job
         for job in matrix.jobs
         if not isinstance(job, TrainJob) and job.folder not in parts and job.is_finished()
     ]
-    tables += ["\n".join(f"mapped: {job.name}: {job.folder / 'change.tif'}" for job in maps)] if maps else []
-    if not tables:
+    if table.kind == "json":
+        cells = {
+            title: cells_of(results_text(results, kind="csv", columns="dataset", scores=scores))
+            for title, results in groups.items()
+        }
+        mapped = {job.name: job.folder / "change.tif" for job in maps}
+        click.echo(table.put(document({"tables": cells, "maps": mapped})))
         return
-    text = "\n\n".join(tables)
-    if output is not None:
-        write_text(output, text + "\n", overwrite=overwrite)
-    click.echo(text if output is None else f"table: {output}")
+    tables = [
+        f"{title}\n\n" * (len(groups) > 1)
+        + results_text(results, kind=table.kind, columns="dataset", scores=scores)
+        for title, results in groups.items()
+    ]
+    tables += ["\n".join(f"mapped: {job.name}: {job.folder / 'change.tif'}" for job in maps)] if maps else []
+    if tables:
+        click.echo(table.put("\n\n".join(tables)))

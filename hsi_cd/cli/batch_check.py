@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _DECIDED = {
     "train": ("dataset", "t1", "t2", "truth", "folder", "name", "method", "seed", "protocol", "resume"),
     "predict": ("dataset", "t1", "t2", "checkpoint", "output", "score", "shard", "provenance", "overwrite"),
-    "mosaic": ("files", "output", "score", "uncertainty", "provenance", "overwrite"),
+    "mosaic": ("shards", "output", "score", "uncertainty", "provenance", "overwrite"),
 }
 """Parameters that the matrix decides, by command."""
 

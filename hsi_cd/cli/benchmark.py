@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from hsi_cd.cli.matrix_runs import (
-    find_names,
-    find_slots,
+from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.options.matrix_options import (
+    MatrixChoice,
+    Places,
+    TableChoice,
     matrix_options,
-    names,
     place_options,
-    run_with_bar,
     runs_option,
+    table_options,
 )
+from hsi_cd.cli.telling import results_text
 
 EPILOG = """\b
 Examples:
@@ -40,31 +42,9 @@ larger matrices from a file; hsi-cd table makes other tables of the same runs.
 )
 @runs_option("runs/benchmark")
 @place_options
-@click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["text", "markdown", "html", "csv", "latex"]),
-    default="text",
-    show_default=True,
-)
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@table_options
 def benchmark(
-    datasets: str,
-    methods: str,
-    seeds: tuple[int, ...],
-    protocol: str,
-    data_root: Path,
-    assignments: tuple[str, ...],
-    vary: tuple[str, ...],
-    runs: Path,
-    workers: int | None,
-    gpus: tuple[int, ...] | str | None,
-    scores: str,
-    kind: str,
-    output: Path | None,
-    overwrite: bool,
+    matrix: MatrixChoice, protocol: str, vary: tuple[str, ...], runs: Path, places: Places, table: TableChoice
 ) -> int:
     """Run methods x scenes x seeds, skip what is done, and print the table.
 
@@ -72,37 +52,29 @@ def benchmark(
     """
     from hsi_cd.batch.jobs import expand
     from hsi_cd.batch.variants import cross
-    from hsi_cd.errors import unknown_name
-    from hsi_cd.io import check_output, write_text
-    from hsi_cd.reporting.formats import results_table
-    from hsi_cd.reporting.tables import SCORE_TITLES
 
-    if output is not None:
-        check_output(output, overwrite=overwrite)
-    scenes, chosen = find_names(datasets, methods)
-    shown = names("--scores", scores)
-    for name in shown:
-        if name not in SCORE_TITLES:
-            raise unknown_name("score", name, SCORE_TITLES)
-    slots = find_slots(workers, gpus)
+    shown = table.check()
+    scenes, chosen = matrix.names()
+    slots = places.slots()
     jobs = expand(
         scenes,
         chosen,
-        seeds,
+        matrix.seeds,
         protocol=protocol,
         folder=runs,
-        settings=assignments,
-        arguments=["--data-root", str(data_root)],
+        settings=matrix.assignments,
+        arguments=["--data-root", str(matrix.data_root)],
         variants=cross(vary),
     )
     failed = run_with_bar({job: job.name for job in jobs}, slots)
 
     results = [result for job in jobs if (result := job.table_result()) is not None]
     if results:
-        words = results_table(results, format=kind, rows="method", columns="dataset", scores=shown)
-        if output is not None:
-            write_text(output, words + "\n", overwrite=overwrite)
-        click.echo(words if output is None else f"table: {output}")
+        click.echo(
+            table.put(results_text(results, kind=table.kind, rows="method", columns="dataset", scores=shown))
+        )
+    elif table.kind == "json":
+        click.echo(table.put("[]"))
     for line in failed:
         click.echo(line, err=True)
     return 2 if failed else 0

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from hsi_cd.cli.matrix_runs import (
-    find_names,
-    find_slots,
+from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.matrix_options import (
+    MatrixChoice,
+    Places,
+    listed,
     matrix_options,
-    names,
     place_options,
-    run_with_bar,
     runs_option,
 )
+from hsi_cd.cli.telling import cells_of, hint, tell
 
 EPILOG = """\b
 Examples:
@@ -41,52 +45,89 @@ class Place(NamedTuple):
         return [f"{key}={value!r}" for key, value in self.settings.items()]
 
 
+@dataclass(frozen=True)
+class Axis:
+    """What is along the axis, as it was typed; one of the first three.
+
+    Attributes:
+        labels: training pixels of each class, with commas.
+        fractions: shares of each class that teach, with commas.
+        imbalance: unchanged training pixels for each changed one, with commas.
+        changed: changed training pixels, with ``imbalance``.
+    """
+
+    labels: str | None
+    fractions: str | None
+    imbalance: str | None
+    changed: int | None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is made of the runs.
+
+    Attributes:
+        score: the score.
+        output: file of the figure, or None.
+        table_file: file of the table, or None.
+        overwrite: replace files that exist.
+    """
+
+    score: str
+    output: Path | None
+    table_file: Path | None
+    overwrite: bool
+
+
 @click.command(epilog=EPILOG)
 @matrix_options
-@click.option("--labels", metavar="N,N", help="Training pixels of each class (protocol P2, split.count).")
-@click.option(
-    "--fractions", metavar="F,F", help="Shares of each class that teach (protocol P1, split.fraction), as 0.01."
-)
-@click.option(
-    "--imbalance",
-    metavar="N,N",
-    help="Unchanged training pixels for each changed one (protocol P2, split.imbalance).",
-)
-@click.option(
-    "--changed",
-    type=int,
-    metavar="N",
-    help="Changed training pixels, with --imbalance  [default: 10]",
+@gathering(
+    "axis",
+    Axis,
+    click.option("--labels", metavar="N,N", help="Training pixels of each class (protocol P2, split.count)."),
+    click.option(
+        "--fractions",
+        metavar="F,F",
+        help="Shares of each class that teach (protocol P1, split.fraction), as 0.01.",
+    ),
+    click.option(
+        "--imbalance",
+        metavar="N,N",
+        help="Unchanged training pixels for each changed one (protocol P2, split.imbalance).",
+    ),
+    click.option(
+        "--changed",
+        type=int,
+        metavar="N",
+        help="Changed training pixels, with --imbalance  [default: 10]",
+    ),
 )
 @runs_option("runs/curve")
 @place_options
-@click.option("--score", default="kappa", show_default=True, help="The score.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figure, .png or .pdf.")
-@click.option(
-    "--table",
-    "table_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the table to a file, as .csv, .md, .tex, .html or .txt.",
+@gathering(
+    "drawing",
+    Drawing,
+    click.option("--score", default="kappa", show_default=True, help="The score."),
+    click.option(
+        "--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figure, .png or .pdf."
+    ),
+    click.option(
+        "--table",
+        "table_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write the table to a file, as .csv, .md, .tex, .html or .txt.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@json_option
 def curve(
-    datasets: str,
-    methods: str,
-    seeds: tuple[int, ...],
-    data_root: Path,
-    assignments: tuple[str, ...],
-    labels: str | None,
-    fractions: str | None,
-    imbalance: str | None,
-    changed: int | None,
+    matrix: MatrixChoice,
+    axis: Axis,
     runs: Path,
-    workers: int | None,
-    gpus: tuple[int, ...] | str | None,
-    score: str,
-    output: Path | None,
-    table_file: Path | None,
-    overwrite: bool,
+    places: Places,
+    drawing: Drawing,
+    as_json: bool,
 ) -> int:
     """A score against the number of labels, or their imbalance, with bands over seeds.
 
@@ -102,53 +143,57 @@ def curve(
     from hsi_cd.reporting.label_curves import Point, curve_figure, curve_tables
     from hsi_cd.reporting.tables import SCORE_TITLES
 
-    axis, protocol, places = _axis(labels, fractions, imbalance, changed)
-    kind = _table_format(table_file)
-    for target in (output, table_file):
+    title, protocol, points_at = _axis(axis.labels, axis.fractions, axis.imbalance, axis.changed)
+    kind, score = _table_format(drawing.table_file), drawing.score
+    for target in (drawing.output, drawing.table_file):
         if target is not None:
-            check_output(target, overwrite=overwrite)
-    if output is not None:
-        figure_kind(output)
+            check_output(target, overwrite=drawing.overwrite)
+    if drawing.output is not None:
+        figure_kind(drawing.output)
     if score not in SCORE_TITLES:
         raise unknown_name("score", score, SCORE_TITLES)
-    scenes, chosen = find_names(datasets, methods)
-    varied = places[0].settings
-    for text in assignments:
+    scenes, chosen = matrix.names()
+    varied = points_at[0].settings
+    for text in matrix.assignments:
         if text.partition("=")[0].strip() in varied:
             raise click.UsageError(f"--set {text}: the curve sets {' and '.join(varied)} itself; leave it out")
 
-    slots = find_slots(workers, gpus)
+    slots = places.slots()
     jobs = {
         job: place
-        for place in places
+        for place in points_at
         for job in expand(
             scenes,
             chosen,
-            seeds,
+            matrix.seeds,
             protocol=protocol,
             folder=runs / "-".join(text.removeprefix("split.") for text in place.assignments),
-            settings=[*assignments, *place.assignments],
-            arguments=["--data-root", str(data_root)],
+            settings=[*matrix.assignments, *place.assignments],
+            arguments=["--data-root", str(matrix.data_root)],
         )
     }
     # Seed by seed, so that a curve stopped half-way has something of every point.
-    in_turn = sorted(jobs, key=lambda job: seeds.index(job.seed))
+    in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
     failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
     points = [
         Point(place.x, place.label, tuple(r for job, at in jobs.items() if at is place and (r := job.result())))
-        for place in places
+        for place in points_at
     ]
+    record = {"axis": title, "score": score, "points": [], "failed": failed}
     if any(point.results for point in points):
-        tables = curve_tables(points, axis=axis, score=score)
-        if table_file is not None:
-            write_text(table_file, FORMATS[kind](tables) + "\n", overwrite=overwrite)
-        if output is not None:
-            save_figure(curve_figure(points, axis=axis, score=score), output, overwrite=overwrite)
-        click.echo(FORMATS["text"](tables))
-        for word, path in (("table", table_file), ("figure", output)):
+        tables = curve_tables(points, axis=title, score=score)
+        if drawing.table_file is not None:
+            write_text(drawing.table_file, FORMATS[kind](tables) + "\n", overwrite=drawing.overwrite)
+        if drawing.output is not None:
+            figure = curve_figure(points, axis=title, score=score)
+            save_figure(figure, drawing.output, overwrite=drawing.overwrite)
+        tell(FORMATS["text"](tables), record | {"points": cells_of(FORMATS["csv"](tables))}, as_json=as_json)
+        for word, path in (("table", drawing.table_file), ("figure", drawing.output)):
             if path is not None:
-                click.echo(f"{word}: {path}")
+                hint(f"{word}: {path}", as_json=as_json)
+    elif as_json:
+        tell("", record, as_json=True)
     for line in failed:
         click.echo(line, err=True)
     return 2 if failed else 0
@@ -187,7 +232,7 @@ def _axis(
 def _numbers(option: str, text: str, kind: type[int] | type[float]) -> list[float]:
     """Numbers with commas, ascending, each once."""
     found = set()
-    for word in names(option, text):
+    for word in listed(option, text):
         try:
             found.add(kind(word))
         except ValueError:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi_cd.cli.options import data_root_option
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.scene_options import data_root_option
+from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
     from hsi_cd.datasets.catalogue import DatasetState
@@ -24,7 +25,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("name", required=False)
 @data_root_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option
 def datasets(name: str | None, data_root: Path, as_json: bool) -> None:
     """List the benchmark scenes, or describe the one called NAME.
 
@@ -34,13 +35,11 @@ def datasets(name: str | None, data_root: Path, as_json: bool) -> None:
     from hsi_cd.datasets.catalogue import describe
 
     states = describe(data_root, name)
-    if as_json:
-        records = [_record(state) for state in states]
-        click.echo(json.dumps(records if name is None else records[0], indent=2, ensure_ascii=False))
-    elif name is None:
-        click.echo(_table(states, data_root))
+    records = [_record(state) for state in states]
+    if name is None:
+        tell(_table(states, data_root), records, as_json=as_json)
     else:
-        click.echo(_details(states[0], data_root))
+        tell(_details(states[0], data_root), records[0], as_json=as_json)
 
 
 def _table(states: tuple[DatasetState, ...], root: Path) -> str:

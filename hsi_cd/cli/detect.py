@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
-from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
-from hsi_cd.cli.outputs import Extras, asked_maps, extra_options
-
-if TYPE_CHECKING:
-    from hsi_cd.config import RunConfig
-    from hsi_cd.detectors.base import Detector
-    from hsi_cd.detectors.method import Method
-    from hsi_cd.scene import ScenePair
+from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import OutputChoice, like_option, memory_option, output_options
+from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
+from hsi_cd.cli.options.scene_options import check_scene, scene_options
+from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
 Examples:
@@ -29,20 +25,17 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.option("--method", default="auto", show_default=True, help="A method without labels; see hsi-cd methods.")
 @scene_options
-@contract_options
+@pair_options
 @drop_option
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Change map (GeoTIFF).")
-@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Scores (GeoTIFF, float32).")
+@output_options(required=False, score="Scores (GeoTIFF, float32).")
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Keep what was measured as a checkpoint for hsi-cd predict; without --output, nothing is mapped now.",
 )
-@click.option(
-    "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
-)
+@like_option
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
@@ -50,105 +43,62 @@ Examples:
     show_default=True,
     help="Of methods that draw at random.",
 )
-@extra_options
 @memory_option
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@json_option
 def detect(
     method: str,
-    dataset: str | None,
-    t1: tuple[Path, ...],
-    t2: tuple[Path, ...],
-    axes: str | None,
-    resample: bool,
-    t1_key: str | None,
-    t2_key: str | None,
-    data_root: Path,
+    source: SceneSource,
     contract: Contract,
     dropped: tuple[str, ...],
     assignments: tuple[str, ...],
-    output: Path | None,
-    score: Path | None,
+    files: OutputChoice,
     save: Path | None,
     like: Path | None,
     seed: int,
-    extras: Extras,
     memory: int | None,
-    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Map a scene pair without any label or training.
 
     The method measures the scene in streaming passes, chooses a threshold from its own scores, and writes the
     change map like predict does.
     """
-    check_scene_options(dataset, t1, t2)
-    if output is None and (save is None or score is not None or extras != Extras()):
+    check_scene(source)
+    if files.output is None and (save is None or files.score or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
     from hsi_cd.config import parse_assignment
     from hsi_cd.io import check_output
 
-    asked_maps(output, score, overwrite=overwrite)
+    files.check()
     if save is not None:
-        check_output(save, overwrite=overwrite)
+        check_output(save, overwrite=files.overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
-    pair = open_scene(
-        dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
-    )
-    grid = grid_like(like, pair.shape) if like is not None else None
-    extras.check(grid or pair.grid, overwrite=overwrite)
 
+    from hsi_cd.api.estimators import make_estimator
+    from hsi_cd.api.opening import open_scene
+    from hsi_cd.api.pairing import choose_bands, grid_like
     from hsi_cd.detectors.registry import find_method
-    from hsi_cd.inference.mapping import MapOptions, write_maps
-    from hsi_cd.io import MapFiles
-    from hsi_cd.prepare.band_choice import choose_bands
+    from hsi_cd.inference.mapping import MapOptions
 
     chosen = find_method(method)
     if chosen.needs_labels:
         raise click.UsageError(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
+    pair = open_scene(source, contract)
+    grid = grid_like(like, pair.shape) if like is not None else None
+    files.check_regions(grid or pair.grid)
     pair = choose_bands(pair, **drop_settings(dropped))
-    fit = chosen.fit
-    detector = (
-        fit(pair, options=options, seed=seed) if fit else _train(pair, _configuration(chosen, options, seed))
-    )
+    settings = {} if chosen.fit is not None else {"settings": options}
+    estimator = make_estimator(method, seed=seed, **(settings or options)).fit(pair)
     if save is not None:
-        from hsi_cd.detectors.checkpoint import save_checkpoint
-
-        config = _configuration(chosen, options, seed)
-        save_checkpoint(save, detector, method=chosen.name, config=config.model_dump())
-        click.echo(f"checkpoint: {save}")
-    if output is not None:
-        files = MapFiles(output, score, None, extras.vector, extras.min_area, extras.cog, overwrite)
-        write_maps(detector, pair, files, MapOptions(grid=grid, memory=memory, look_at_shift=False))
-        click.echo(f"change map: {output}" + (f"\nscores: {score}" if score else ""))
-    if extras.vector is not None:
-        click.echo(f"changed regions: {extras.vector}")
-    click.echo(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
-
-
-def _configuration(method: Method, options: dict[str, Any], seed: int) -> RunConfig:
-    """The configuration with which hsi-cd train would come by the same detector."""
-    from hsi_cd.config import resolve
-
-    settings = options if method.fit is None else {"options": options}
-    return resolve([("--set", settings), ("options", {"method": method.name, "seed": seed})])
-
-
-def _train(pair: ScenePair, config: RunConfig) -> Detector:
-    """A network that teaches itself; what a run folder would hold is dropped."""
-    import tempfile
-
-    import numpy as np
-
-    from hsi_cd.prepare.measurement import Measurement
-    from hsi_cd.runtime.device import choose_device
-    from hsi_cd.runtime.seeding import seed_everything
-    from hsi_cd.training.fitting import learn
-
-    generator = seed_everything(config.seed, deterministic=config.deterministic)
-    none = np.empty(0, dtype=np.int64)
-    with tempfile.TemporaryDirectory() as folder:
-        device = choose_device(config.device)
-        return learn(
-            Measurement(pair), none, none, config, Path(folder), generator=generator, device=device
-        ).detector
+        estimator.save(save, overwrite=files.overwrite)
+    if files.output is not None:
+        how = MapOptions(grid=grid, memory=memory, look_at_shift=False)
+        estimator.predict(pair, how).write_files(files.named())
+    detector = estimator.detector_
+    written = ({} if save is None else {"checkpoint": str(save)}) | files.told(scores="scores")
+    lines = [f"{what}: {path}" for what, path in written.items()]
+    text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
+    facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}
+    tell(text, {"files": written, **facts}, as_json=as_json)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.options import data_root_option, read_truth, truth_options
-
-if TYPE_CHECKING:
-    from hsi_cd.scene import LabelScheme
+from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.cli.options.scene_options import data_root_option
+from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.telling import document, hint
 
 EPILOG = """\b
 Examples:
   hsi-cd evaluate change.tif --truth truth.tif
   hsi-cd evaluate runs/mine/change.tif --dataset taizhou --exclude runs/mine/split.npz --json scores.json
 """
+
+
+_STANDARD_OUTPUT = Path("-")
 
 
 @click.command(epilog=EPILOG)
@@ -34,15 +36,17 @@ Examples:
     help="P4: no label of this scene taught the map; all of them judge.",
 )
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the scores as JSON."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the scores as JSON; - prints them, and nothing else.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the JSON file if it exists.")
 def evaluate(
     map_file: Path,
     dataset: str | None,
-    truth: tuple[Path, ...],
-    truth_key: str | None,
-    scheme: LabelScheme | None,
+    truth: TruthSource,
     data_root: Path,
     exclude: Path | None,
     protocol: str | None,
@@ -59,16 +63,18 @@ def evaluate(
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
     import numpy as np
 
+    from hsi_cd.api.opening import truth_of
     from hsi_cd.evaluation import judge_map
     from hsi_cd.io import check_output, read_map, write_json
     from hsi_cd.io.split_files import read_split
     from hsi_cd.reporting.tables import score_table
     from hsi_cd.scene import Split, check_same_grid
 
-    if json_file is not None:
+    if json_file not in (None, _STANDARD_OUTPUT):
         check_output(json_file, overwrite=overwrite)
     change, grid = read_map(map_file)
-    labels = read_truth(dataset, truth, truth_key, data_root, scheme=scheme)
+    check_truth(truth, dataset)
+    labels = truth_of(SceneSource(dataset, data_root), truth)
     names = ("the map", f"the truth ({labels.name})")
     check_same_grid(grid, labels.grid, names=names, remedy="give the truth map of this scene, on its grid")
     split = read_split(exclude) if exclude is not None else None
@@ -77,8 +83,11 @@ def evaluate(
     result = judge_map(change, labels, split=split, dataset=dataset or labels.name, method=map_file.name)
     if protocol is not None:
         result = replace(result, seed=None)
+    if json_file == _STANDARD_OUTPUT:
+        click.echo(document(result.to_dict()))
+        return
     if json_file is not None:
         write_json(json_file, result.to_dict(), overwrite=overwrite)
     click.echo(score_table(result))
     if json_file is not None:
-        click.echo(f"\nscores: {json_file}")
+        hint(f"\nscores: {json_file}")

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.telling import tell
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,7 +36,8 @@ Examples:
 @click.option("--split", is_flag=True, help="Draw which pixels teach and which judge, in place of the maps.")
 @click.option("--dpi", type=click.IntRange(50, 1200), default=150, show_default=True, help="Pixels an inch.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
-def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrite: bool) -> None:
+@json_option
+def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrite: bool, as_json: bool) -> None:
     """Draw runs as papers print them.
 
     One run gives the panel: both dates in false colour, score, change map, truth, and errors with a legend.
@@ -52,7 +56,7 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
         raise ConfigError(f"{len(folders)} runs are named, and a split is of one: name one run with --split")
     drawn = _split(folders[0]) if split else _panel(folders[0]) if len(folders) == 1 else _side_by_side(folders)
     save_figure(drawn, output, overwrite=overwrite, dpi=dpi)
-    click.echo(f"figure: {output}")
+    tell(f"figure: {output}", {"figure": output, "runs": [run.folder for run in folders]}, as_json=as_json)
 
 
 def _panel(run: RunFolder) -> Figure:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.remedies import in_options
+from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
     from hsi_cd.io.inspect import FileInfo, Part, Summary
@@ -27,7 +30,7 @@ Examples:
 @click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
 @click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a quick look.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
 def info(
     paths: tuple[Path, ...],
@@ -55,14 +58,10 @@ def info(
     pair = _compare(*cubes) if len(cubes) == 2 else None
     if png is not None:
         _write_quick_look(png, [s for measured in summaries for s in measured], overwrite=overwrite)
-    if as_json:
-        click.echo(json.dumps({"files": records, "pair": pair}, indent=2, ensure_ascii=False))
-        return
-    click.echo("\n\n".join(_text(record) for record in records))
-    if pair is not None:
-        click.echo("\n" + _pair_text(pair))
+    texts = [_text(record) for record in records] + ([_pair_text(pair)] if pair is not None else [])
+    tell("\n\n".join(texts), {"files": records, "pair": pair}, as_json=as_json)
     if png is not None:
-        click.echo(f"\nquick look: {png}")
+        hint(f"\nquick look: {png}", as_json=as_json)
 
 
 def _record(found: FileInfo, summaries: list[Summary]) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def _record(found: FileInfo, summaries: list[Summary]) -> dict[str, Any]:
         "bytes": found.size,
         "arrays": [{"name": v.name, "shape": list(v.shape), "type": v.kind} for v in found.arrays],
         "images": [_image(part, summary) for part, summary in zip(found.parts, summaries, strict=True)],
-        "notes": list(found.notes),
+        "notes": [in_options(note) for note in found.notes],
     }
 
 
@@ -224,11 +223,11 @@ def _compare(first: Cube, second: Cube) -> dict[str, Any]:
     try:
         check_same_grid(first.grid, second.grid, names=names)
     except HsiCdError as error:
-        faults["grid"] = str(error)
+        faults["grid"] = in_options(str(error))
     try:
         check_same_bands(first.bands, second.bands, names=names)
     except HsiCdError as error:
-        faults["bands"] = str(error)
+        faults["bands"] = in_options(str(error))
     shift = None if any(faults.values()) else residual_shift(ScenePair(first, second))
     return {
         "names": list(names),

@@ -6,7 +6,8 @@ import importlib
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import click
@@ -16,29 +17,48 @@ from hsi_cd.cli.remedies import in_options
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
 from hsi_cd.runtime.team import first_to_speak, launched
 
-COMMANDS = {
-    "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",
-    "train": "Learn from a scene's labels, map the scene, and score the map.",
-    "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
-    "schedule": "Show the learning rate over a training: a table, and the curve.",
-    "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
-    "mosaic": "Join the parts that predict --shard wrote to one map.",
-    "evaluate": "Score a change map against a truth map.",
-    "detect": "Map a scene pair without any label or training.",
-    "benchmark": "Run methods x scenes x seeds, and print the table.",
-    "batch": "Do a matrix of runs, or map many scene pairs, on GPUs, cores or a SLURM cluster.",
-    "curve": "Scores against the number of labels, with bands over seeds.",
-    "runs": "List runs, find the best, and say what differs between two.",
-    "table": "The table of a paper from run folders.",
-    "figure": "The panel of a paper from run folders.",
-    "report": "One HTML file to look at runs: maps, curves, table.",
-    "model": "Show a network: layers, parameters, what learns, operations, memory.",
-    "config": "Print the defaults, an example, or a scene's settings, to start a file from.",
-    "methods": "List the methods, with what each does and where it comes from.",
-    "simulate": "Make a scene pair with known truth, to try everything on.",
-    "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",
+GROUPS: dict[str, dict[str, str]] = {
+    "Look": {
+        "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",
+        "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",
+        "simulate": "Make a scene pair with known truth, to try everything on.",
+        "methods": "List the methods, with what each does and where it comes from.",
+        "model": "Show a network: layers, parameters, what learns, operations, memory.",
+        "schedule": "Show the learning rate over a training: a table, and the curve.",
+        "config": "Print the defaults, an example, or a scene's settings, to start a file from.",
+    },
+    "Map": {
+        "detect": "Map a scene pair without any label or training.",
+        "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
+        "mosaic": "Join the parts that predict --shard wrote to one map.",
+    },
+    "Learn": {
+        "train": "Learn from a scene's labels, map the scene, and score the map.",
+        "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
+    },
+    "Judge": {
+        "evaluate": "Score a change map against a truth map.",
+    },
+    "Many runs": {
+        "benchmark": "Run methods x scenes x seeds, and print the table.",
+        "batch": "Do a matrix of runs, or map many scene pairs, on GPUs, cores or a SLURM cluster.",
+        "curve": "Scores against the number of labels, with bands over seeds.",
+        "runs": "List runs, find the best, and say what differs between two.",
+    },
+    "Show": {
+        "table": "The table of a paper from run folders.",
+        "figure": "The panel of a paper from run folders.",
+        "report": "One HTML file to look at runs: maps, curves, table.",
+    },
 }
-"""The commands in the order a newcomer meets them, with what each does; each lives in a module of its name."""
+"""The commands by what a person wants, with what each does. A command is a line here and a module of its name in
+``hsi_cd.cli``, with ``_`` for ``-``."""
+
+COMMANDS = {name: text for commands in GROUPS.values() for name, text in commands.items()}
+"""All commands, with what each does."""
+
+_ANYWHERE = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
+"""Options that may stand anywhere."""
 
 _INTERRUPTED = "interrupted; what was finished is kept"
 
@@ -67,7 +87,8 @@ class LazyGroup(click.Group):
         """Import and return a command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"hsi_cd.cli.{cmd_name}"), cmd_name)
+        place = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"hsi_cd.cli.{place}"), place)
         return command
 
     def resolve_command(
@@ -93,8 +114,10 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:{widest}}", text) for name, text in commands.items()])
 
 
 @click.group(
@@ -104,8 +127,10 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="hsi-cd")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Only errors and the asked-for result.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell what is decided on the way, too.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and all that is logged.")
+def cli(quiet: bool, verbose: bool, debug: bool) -> None:
     """Hyperspectral change detection: two cubes in, a georeferenced change map and its scores out."""
 
 
@@ -118,23 +143,47 @@ def run(arguments: list[str]) -> int:
     """Run the command line.
 
     Args:
-        arguments: as typed after ``hsi-cd``; ``--debug`` may stand anywhere.
+        arguments: as typed after ``hsi-cd``; ``--debug``, ``--quiet`` and ``--verbose`` may stand anywhere.
 
     Returns:
         The exit code.
     """
-    debug = "--debug" in arguments
-    arguments = [a for a in arguments if a != "--debug"]
+    said, arguments = _split_off(arguments)
+    debug = "debug" in said
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _volume(said):
         warnings.showwarning = _show_warning
-        return _run(arguments, debug=debug)
+        return _run(arguments, debug=debug, contradiction={"quiet", "verbose"} <= said)
 
 
-def _run(arguments: list[str], *, debug: bool) -> int:
+def _split_off(arguments: list[str]) -> tuple[set[str], list[str]]:
+    """The options that may stand anywhere, and the other arguments; after ``--`` nothing is an option."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    said = {_ANYWHERE[word] for word in arguments[:end] if word in _ANYWHERE}
+    return said, [word for i, word in enumerate(arguments) if i >= end or word not in _ANYWHERE]
+
+
+@contextmanager
+def _volume(said: set[str]) -> Iterator[None]:
+    """How much the package says, while a command runs: the level of its logger, which progress heeds, too."""
+    logger = logging.getLogger("hsi_cd")
+    before = logger.level
+    if "quiet" in said:
+        logger.setLevel(logging.ERROR)
+    elif "verbose" in said and "debug" not in said:
+        logger.setLevel(logging.INFO)
     try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _run(arguments: list[str], *, debug: bool, contradiction: bool = False) -> int:
+    try:
+        if contradiction:
+            raise click.UsageError("--quiet and --verbose contradict each other: give one of them")
         code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False, obj=["hsi-cd", *arguments])
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:

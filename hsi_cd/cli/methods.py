@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.telling import hint, tell
+
+if TYPE_CHECKING:
+    from hsi_cd.detectors.method import Method
 
 EPILOG = """\b
 Examples:
@@ -13,22 +21,38 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("name", required=False)
-def methods(name: str | None) -> None:
+@json_option
+def methods(name: str | None, as_json: bool) -> None:
     """List the methods, with what each does and where it comes from; with NAME, its options."""
     from hsi_cd.detectors.registry import METHODS, find_method
 
     if name is None:
         width = max(map(len, METHODS))
-        for method in METHODS.values():
-            click.echo(f"{method.name:{width}}  {method.summary}\n{'':{width}}  {method.reference}")
-        click.echo("\nWithout labels: hsi-cd detect --method NAME ...   With: hsi-cd train --method NAME ...")
+        lines = [f"{m.name:{width}}  {m.summary}\n{'':{width}}  {m.reference}" for m in METHODS.values()]
+        tell("\n".join(lines), [_record(method) for method in METHODS.values()], as_json=as_json)
+        hint(
+            "\nWithout labels: hsi-cd detect --method NAME ...   With: hsi-cd train --method NAME ...",
+            as_json=as_json,
+        )
         return
     method = find_method(name)
-    click.echo(f"{method.name}: {method.title}\n  {method.summary}\n  {method.reference}")
-    for option, default in method.options.items():
-        click.echo(f"  option {option} = {default}")
+    lines = [f"{method.name}: {method.title}\n  {method.summary}\n  {method.reference}"]
+    lines += [f"  option {option} = {default}" for option, default in method.options.items()]
+    tell("\n".join(lines), _record(method), as_json=as_json)
     if method.needs_labels:
         setting = " --set options.NAME=VALUE" if method.options else ""
-        click.echo(f"Try: hsi-cd train --method {method.name} --t1 A --t2 B --truth L{setting}")
+        hint(f"Try: hsi-cd train --method {method.name} --t1 A --t2 B --truth L{setting}", as_json=as_json)
     else:
-        click.echo(f"Try: hsi-cd detect --method {method.name} --t1 A --t2 B --output change.tif --set NAME=VALUE")
+        words = f"--method {method.name} --t1 A --t2 B --output change.tif --set NAME=VALUE"
+        hint(f"Try: hsi-cd detect {words}", as_json=as_json)
+
+
+def _record(method: Method) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "title": method.title,
+        "summary": method.summary,
+        "reference": method.reference,
+        "needs_labels": method.needs_labels,
+        "options": dict(method.options),
+    }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.run_options import SettingsChoice, settings_options
+from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
     from hsi_cd.config import RunConfig
@@ -21,38 +25,26 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Settings: YAML, or an example's name.",
-)
-@click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
-)
+@settings_options
 @click.option(
     "--bands",
     type=click.IntRange(min=1),
     metavar="N",
     help="Bands of the scene [default: the configured dataset's, else enough for the components].",
 )
-def model(config_file: Path | None, assignments: tuple[str, ...], bands: int | None) -> None:
+@json_option
+def model(settings: SettingsChoice, bands: int | None, as_json: bool) -> None:
     """Show a configuration's network: layers, shapes, parameters, what learns, operations, memory.
 
     Outputs and operations of a layer are those for one patch, as in training, and both dates. Nothing is read but
     the configuration, and the weight file if it names one.
     """
-    from hsi_cd import config as configuration
-
-    layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
-    if config_file is not None:
-        layers.insert(0, (str(config_file), configuration.read_config(config_file)))
-    config = configuration.resolve(layers)
+    config = settings.resolve()
     channels = _channels(config, bands)
     from hsi_cd.training.summary import summarise
 
-    click.echo(_text(summarise(config, channels=channels), batch=config.train.batch_size))
+    summary = summarise(config, channels=channels)
+    tell(_text(summary, batch=config.train.batch_size), asdict(summary), as_json=as_json)
 
 
 def _channels(config: RunConfig, bands: int | None) -> int:

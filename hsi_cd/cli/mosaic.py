@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, provenance_option, recorded, tell_written
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import OutputChoice, output_options, provenance_option
+from hsi_cd.cli.provenance_record import recorded
+from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
 Examples:
@@ -16,32 +19,22 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("files", metavar="SHARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
-)
-@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Change probabilities (GeoTIFF).")
-@click.option(
-    "--uncertainty", type=click.Path(path_type=Path), metavar="FILE", help="Uncertainty of both (GeoTIFF)."
-)
+@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@output_options(uncertainty="Uncertainty of both (GeoTIFF).")
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="The shards' checkpoint: needed for --vector where a method's scores are no probabilities.",
 )
-@extra_options
 @provenance_option
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@json_option
 def mosaic(
-    files: tuple[Path, ...],
-    output: Path,
-    score: Path | None,
-    uncertainty: Path | None,
+    shards: tuple[Path, ...],
+    files: OutputChoice,
     checkpoint: Path | None,
-    extras: Extras,
     provenance: Path | None,
-    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Join the parts that predict --shard wrote: the same file, byte for byte, as of a single process.
 
@@ -51,11 +44,11 @@ def mosaic(
     from hsi_cd.runtime.signals import heed_signals
 
     click.get_current_context().with_resource(heed_signals())
-    maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
-    from hsi_cd.io import MapFiles, join_shards, read_shards
+    files.check()
+    from hsi_cd.io import join_shards, read_shards
 
-    shards = read_shards(files)
-    extras.check(shards.grid, overwrite=overwrite)
+    found = read_shards(shards)
+    files.check_regions(found.grid)
     probability = None
     if checkpoint is not None:
         import torch
@@ -64,9 +57,9 @@ def mosaic(
         from hsi_cd.errors import CheckpointError
 
         probability = load_detector(checkpoint, device=torch.device("cpu")).probability
-        if file_hash(checkpoint) != shards.tags.get("CHECKPOINT_SHA256"):
+        if file_hash(checkpoint) != found.tags.get("CHECKPOINT_SHA256"):
             raise CheckpointError(f"checkpoint {checkpoint} did not make these shards: give the one that did")
-    with recorded(provenance, inputs=files):
-        made = MapFiles(output, score, uncertainty, extras.vector, extras.min_area, extras.cog, overwrite)
-        join_shards(shards, made, probability=probability)
-    tell_written(maps, extras)
+    with recorded(provenance, inputs=shards):
+        join_shards(found, files.named(), probability=probability)
+    written = files.told()
+    tell("\n".join(f"{what}: {path}" for what, path in written.items()), {"files": written}, as_json=as_json)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.contract import Contract, contract_options, like_checkpoint
-from hsi_cd.cli.options import check_scene_options, grid_like, memory_option, open_scene, scene_options
-from hsi_cd.cli.outputs import Extras, asked_maps, extra_options, provenance_option, recorded, tell_written
+from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import (
+    OutputChoice,
+    like_option,
+    memory_option,
+    output_options,
+    provenance_option,
+)
+from hsi_cd.cli.options.pair_options import pair_options
+from hsi_cd.cli.options.scene_options import check_scene, scene_options
+from hsi_cd.cli.provenance_record import recorded
+from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
     from hsi_cd.detectors.base import Detector
@@ -26,73 +38,73 @@ Examples:
 """
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How the scene is scored.
+
+    Attributes:
+        threshold: score from which a pixel is changed; None for the checkpoint's.
+        refit_statistics: measure the bands and the shift on this scene.
+        device: where to compute.
+        precision: of a network's products.
+        memory: bytes for the parts of the scene that are on their way, or None.
+        shard: the part that is mapped, as ``3/8``, or None.
+    """
+
+    threshold: float | None
+    refit_statistics: bool
+    device: str
+    precision: str
+    memory: int | None
+    shard: str | None
+
+
 @click.command(epilog=EPILOG)
 @click.option(
     "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="FILE", help="best.pt of a run."
 )
 @scene_options
-@contract_options
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Change map (GeoTIFF)."
+@pair_options
+@output_options(uncertainty="Standard deviation of the change probability over the ensemble's members (GeoTIFF).")
+@gathering(
+    "scoring",
+    Scoring,
+    click.option(
+        "--threshold", type=float, help="Score from which a pixel is changed [default: the checkpoint's]."
+    ),
+    click.option(
+        "--refit-statistics",
+        is_flag=True,
+        help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of "
+        "the training scene's. Takes as much memory as training does.",
+    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        show_default=True,
+        help="Of a network's products. bfloat16, for GPUs that are fast in it, moves probabilities by about 0.01.",
+    ),
+    memory_option,
+    click.option(
+        "--shard",
+        metavar="I/N",
+        help="Map only part I of N, some whole rows of the scene; hsi-cd mosaic joins the parts.",
+    ),
 )
-@click.option("--score", type=click.Path(path_type=Path), metavar="FILE", help="Change probabilities (GeoTIFF).")
-@click.option(
-    "--uncertainty",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Standard deviation of the change probability over the ensemble's members (GeoTIFF).",
-)
-@click.option("--threshold", type=float, help="Score from which a pixel is changed [default: the checkpoint's].")
-@click.option(
-    "--refit-statistics",
-    is_flag=True,
-    help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of the "
-    "training scene's. Takes as much memory as training does.",
-)
-@click.option(
-    "--like", type=click.Path(path_type=Path), metavar="FILE", help="Take the georeference of this raster."
-)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@extra_options
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="Of a network's products. bfloat16, for GPUs that are fast in it, moves probabilities by about 0.01.",
-)
-@memory_option
-@click.option(
-    "--shard",
-    metavar="I/N",
-    help="Map only part I of N, some whole rows of the scene; hsi-cd mosaic joins the parts.",
-)
+@like_option
 @provenance_option
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@json_option
 def predict(
     checkpoint: Path,
-    dataset: str | None,
-    t1: tuple[Path, ...],
-    t2: tuple[Path, ...],
-    axes: str | None,
-    resample: bool,
-    t1_key: str | None,
-    t2_key: str | None,
-    data_root: Path,
+    source: SceneSource,
     contract: Contract,
-    output: Path,
-    score: Path | None,
-    uncertainty: Path | None,
-    threshold: float | None,
-    refit_statistics: bool,
+    files: OutputChoice,
+    scoring: Scoring,
     like: Path | None,
-    device: str,
-    extras: Extras,
-    precision: str,
-    memory: int | None,
-    shard: str | None,
     provenance: Path | None,
-    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Map a scene pair with a trained checkpoint. No labels are read.
 
@@ -101,53 +113,50 @@ def predict(
     """
     from hsi_cd.runtime.signals import heed_signals
 
-    context = click.get_current_context()
-    context.with_resource(heed_signals())
-    check_scene_options(dataset, t1, t2)
+    click.get_current_context().with_resource(heed_signals())
+    check_scene(source)
+    threshold = scoring.threshold
     if threshold is not None and math.isnan(threshold):
         raise click.UsageError("--threshold is not a number: give a score, for the network a probability, 0 to 1")
-    if shard is not None and (extras.cog or extras.vector is not None):
-        option = "--cog" if extras.cog else "--vector"
+    if scoring.shard is not None and (files.cog or files.vector is not None):
+        option = "--cog" if files.cog else "--vector"
         raise click.UsageError(f"{option} is for the whole map: give it to hsi-cd mosaic, which joins the shards")
     from hsi_cd.scene import parse_shard
 
-    part = parse_shard(shard) if shard is not None else None
-    maps = asked_maps(output, score, uncertainty, overwrite=overwrite)
-    pair = open_scene(
-        dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
-    )
+    part = parse_shard(scoring.shard) if scoring.shard is not None else None
+    files.check()
+
+    from hsi_cd.api.estimators import load
+    from hsi_cd.api.opening import open_scene
+    from hsi_cd.api.pairing import grid_like, like_checkpoint
+    from hsi_cd.inference.mapping import MapOptions
+
+    pair = open_scene(source, contract)
     grid = grid_like(like, pair.shape) if like is not None else None
-    extras.check(grid or pair.grid, overwrite=overwrite)
-
-    from hsi_cd.detectors.checkpoint import file_hash, load_detector
-    from hsi_cd.detectors.refit import refit_statistics as refit_detector
-    from hsi_cd.inference.mapping import MapOptions, write_maps
-    from hsi_cd.io import MapFiles
-    from hsi_cd.runtime.device import choose_device
-
-    detector = load_detector(checkpoint, device=choose_device(device))
+    files.check_regions(grid or pair.grid)
+    estimator = load(checkpoint, device=scoring.device)
+    detector = estimator.detector_
     if threshold is not None and detector.unit == "probability" and not 0 <= threshold <= 1:
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
-    if precision != "float32":
-        _lower_precision(detector, precision)
+    if scoring.precision != "float32":
+        _lower_precision(detector, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
-    files = MapFiles(output, score, uncertainty, extras.vector, extras.min_area, extras.cog, overwrite)
-    with recorded(provenance, inputs=[*t1, *t2, checkpoint]):
-        if refit_statistics:
-            detector = refit_detector(detector, pair)
-        how = MapOptions(
-            threshold=threshold,
-            grid=grid,
-            shard=part,
-            memory=memory,
-            checkpoint=file_hash(checkpoint),
-            statistics="refitted on the scene" if refit_statistics else MapOptions.statistics,
-        )
-        write_maps(detector, pair, files, how)
-    if part is not None:
-        rows = part.rows(pair.shape[0])
-        click.echo(f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
-    tell_written(maps, extras)
+    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=scoring.memory)
+    with recorded(provenance, inputs=[*source.files, checkpoint]):
+        estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
+    written = files.told()
+    lines = [f"{what}: {path}" for what, path in written.items()]
+    rows = None if part is None else part.rows(pair.shape[0])
+    if rows is not None:
+        lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
+    record = {
+        "files": written,
+        "checkpoint": checkpoint,
+        "threshold": detector.threshold if threshold is None else threshold,
+        "unit": detector.unit,
+        "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
+    }
+    tell("\n".join(lines), record, as_json=as_json)
 
 
 def _lower_precision(detector: Detector, precision: str) -> None:

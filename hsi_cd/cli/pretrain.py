@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
+from dataclasses import replace
 
 import click
 
-from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
-from hsi_cd.cli.options import open_scene, scene_options
-from hsi_cd.cli.settings import Layers, run_config
+from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.pair_options import pair_options
+from hsi_cd.cli.options.run_options import (
+    RunChoice,
+    SettingsChoice,
+    run_config,
+    run_options,
+    settings_options,
+)
+from hsi_cd.cli.options.scene_options import scene_options
+from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
 Examples:
@@ -25,43 +33,22 @@ hsi-cd config lists every setting that --set and --config can change.
 
 @click.command(epilog=EPILOG)
 @scene_options
-@contract_options
-@drop_option
+@pair_options
 @click.option(
     "--task",
     metavar="NAME",
     help="masked (fill in hidden channels) or vae (code patches in few numbers) [default: masked].",
 )
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
-)
-@click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
-)
-@click.option(
-    "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/...]."
-)
-@click.option("--seed", type=int, help="Seed of the weights, the batches and what is held out [default: 0].")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute [default: auto].")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run in --run.")
+@settings_options
+@run_options(seed="the weights, the batches and what is held out")
+@json_option
 def pretrain(
-    dataset: str | None,
-    t1: tuple[Path, ...],
-    t2: tuple[Path, ...],
-    axes: str | None,
-    resample: bool,
-    t1_key: str | None,
-    t2_key: str | None,
-    data_root: Path,
+    source: SceneSource,
     contract: Contract,
-    dropped: tuple[str, ...],
     task: str | None,
-    config_file: Path | None,
-    assignments: tuple[str, ...],
-    folder: Path | None,
-    seed: int | None,
-    device: str | None,
-    resume: bool,
+    settings: SettingsChoice,
+    choice: RunChoice,
+    as_json: bool,
 ) -> None:
     """Let encoders learn from a scene without labels, for a training to start from.
 
@@ -74,30 +61,27 @@ def pretrain(
     from hsi_cd.runtime.signals import heed_signals
 
     stop = click.get_current_context().with_resource(heed_signals())
-    options = {"dataset": dataset, "seed": seed, "device": device}
-    layers: Layers = [("options", {name: value for name, value in options.items() if value is not None})]
+    layers = choice.layers(dataset=source.dataset)
     if task is not None:
-        layers.append(("--task", {"pretrain": {"task": task}}))
-    if dropped:
-        layers.append(("--drop", {"bands": drop_settings(dropped)}))
-    config = run_config(config_file, assignments, layers, t1=t1, t2=t2)
-    if resume and folder is None:
-        raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
-    pair = open_scene(
-        config.dataset, t1, t2, (t1_key, t2_key), data_root, axes=axes, resample=resample, contract=contract
-    )
-    if folder is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        folder = Path("runs") / f"{pair.name}-{config.pretrain.task}-seed{config.seed}-{stamp}"
+        layers.insert(1, ("--task", {"pretrain": {"task": task}}))
+    config = run_config(settings, layers, source)
+    choice.check()
 
+    from hsi_cd.api.opening import open_scene
     from hsi_cd.training.pretrain.pretraining import run_pretraining
 
-    facts = run_pretraining(pair, config, folder, resume=resume, stop=stop)
+    pair = open_scene(replace(source, dataset=config.dataset), contract)
+    folder = choice.folder_or(f"{pair.name}-{config.pretrain.task}-seed{config.seed}")
+    facts = run_pretraining(pair, config, folder, resume=choice.resume, stop=stop)
     pixels, judged = facts["pixels"], facts["held_out"]
-    click.echo(
+    text = (
         f"{facts['task']}: {facts['encoders']} encoders, {pixels['taught']} pixels taught, both dates of each\n"
         f"held-out pixels ({pixels['held_out']}): {judged['explained/val']:.1%} of the variance explained, "
         f"loss {judged['loss/val']:.4g}"
     )
-    click.echo(f"\n{folder} holds encoder.pt, pretrain.json and curves.csv")
-    click.echo(f"train from it: hsi-cd train ... --set train.pretrained={folder / 'encoder.pt'}")
+    tell(text, {"run": folder, "encoders_file": folder / "encoder.pt", **facts}, as_json=as_json)
+    hint(
+        f"\n{folder} holds encoder.pt, pretrain.json and curves.csv\n"
+        f"train from it: hsi-cd train ... --set train.pretrained={folder / 'encoder.pt'}",
+        as_json=as_json,
+    )

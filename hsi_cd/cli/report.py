@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.telling import tell
+
 EPILOG = """\b
 Examples:
   hsi-cd report runs/taizhou --output report.html
@@ -20,7 +23,8 @@ Examples:
 )
 @click.option("--title", default="Change detection report", show_default=True, help="Title of the page.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
-def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool) -> None:
+@json_option
+def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool, as_json: bool) -> None:
     """Make one HTML file from runs, to look at and to pass on.
 
     It holds maps to zoom into and to blink between, the results table, curves, calibration, the split, McNemar's
@@ -50,4 +54,4 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool) ->
         for run in folders
     ]
     write_text(output, report_page(shown, title=title), overwrite=overwrite)
-    click.echo(f"report: {output}")
+    tell(f"report: {output}", {"report": output, "runs": [run.folder for run in folders]}, as_json=as_json)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.table import names
+from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ Examples:
     metavar="RUN RUN",
     help="Show what differs between two runs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+@json_option
 def runs(
     folder: Path,
     dataset: str | None,
@@ -85,10 +86,8 @@ def runs(
             if not any((path / name).is_file() for name in ("config.yaml", "result.json")):
                 raise MissingInputError(f"{path} is no run folder: give two folders that hsi-cd train wrote")
         rows = differences(read_run(diff[0]), read_run(diff[1]))
-        if as_json:
-            click.echo(json.dumps([dict(zip(("what", "a", "b"), row, strict=True)) for row in rows], indent=2))
-        else:
-            click.echo(align([("", *map(str, diff)), *rows], rule_after=1) if rows else "nothing differs")
+        text = align([("", *map(str, diff)), *rows], rule_after=1) if rows else "nothing differs"
+        tell(text, [dict(zip(("what", "a", "b"), row, strict=True)) for row in rows], as_json=as_json)
         return
     wanted = {"dataset": dataset, "method": method, "protocol": protocol, "seed": seed, "state": state}
     settings: dict[str, Any] = {}
@@ -102,9 +101,9 @@ def runs(
     ]
     if best:
         standings = best_runs(found, score=score)
-        click.echo(_json_of_best(standings, score) if as_json else _table_of_best(standings, score))
+        tell(_table_of_best(standings, score), _records_of_best(standings, score), as_json=as_json)
     else:
-        click.echo(_json_of(found) if as_json else _table_of(found, folder, scores))
+        tell(_table_of(found, folder, scores), _records_of(found), as_json=as_json)
 
 
 def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
@@ -144,8 +143,8 @@ def _table_of_best(standings: Sequence[Standing], score: str) -> str:
     return align(rows, rule_after=1)
 
 
-def _json_of(found: Sequence[Run]) -> str:
-    listed = [
+def _records_of(found: Sequence[Run]) -> list[dict[str, Any]]:
+    return [
         {
             "folder": str(run.folder),
             "state": run.state,
@@ -153,30 +152,26 @@ def _json_of(found: Sequence[Run]) -> str:
             "method": run.method or None,
             "protocol": run.protocol or None,
             "seed": run.seed,
-            "scores": {k: None if math.isnan(v) else v for k, v in run.result.scores.items()}
-            if run.result
-            else {},
+            "scores": dict(run.result.scores) if run.result else {},
             "seconds": run.provenance.seconds,
             "settings": dict(run.settings),
             "sessions": run.provenance.to_dict()["sessions"],
         }
         for run in found
     ]
-    return json.dumps(listed, indent=2, default=str)
 
 
-def _json_of_best(standings: Sequence[Standing], score: str) -> str:
-    listed = [
+def _records_of_best(standings: Sequence[Standing], score: str) -> list[dict[str, Any]]:
+    return [
         {
             "dataset": best.dataset,
             "protocol": best.protocol,
             "method": best.method,
             "score": score,
             "mean": best.mean,
-            "std": None if math.isnan(best.std) else best.std,
+            "std": best.std,
             "runs": [str(run.folder) for run in best.runs],
             "settings": dict(best.changed),
         }
         for best in standings
     ]
-    return json.dumps(listed, indent=2, default=str)

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.run_options import SettingsChoice, settings_options
+from hsi_cd.cli.telling import hint, tell
+
 if TYPE_CHECKING:
     from hsi_cd.config import TrainConfig
     from hsi_cd.training.plan import Plan
@@ -22,16 +26,7 @@ _ROWS = 12  # of the table
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Settings: YAML, or an example's name.",
-)
-@click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
-)
+@settings_options
 @click.option(
     "--labels",
     type=click.IntRange(1, 10**7),
@@ -42,21 +37,16 @@ _ROWS = 12  # of the table
 )
 @click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curve, as .png or .pdf.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
-def schedule(
-    config_file: Path | None, assignments: tuple[str, ...], labels: int, png: Path | None, overwrite: bool
-) -> None:
+@json_option
+def schedule(settings: SettingsChoice, labels: int, png: Path | None, overwrite: bool, as_json: bool) -> None:
     """Show the learning rate over a training, before any training.
 
     A plateau waits for validations, which only a training has: it is shown as if none brought a smaller loss after
     the first.
     """
-    from hsi_cd import config as configuration
     from hsi_cd.io import check_output
 
-    layers = [("--set " + text, configuration.parse_assignment(text)) for text in assignments]
-    if config_file is not None:
-        layers.insert(0, (str(config_file), configuration.read_config(config_file)))
-    config = configuration.resolve(layers).train
+    config = settings.resolve().train
     if png is not None:
         from hsi_cd.reporting.figures import figure_kind
 
@@ -66,21 +56,38 @@ def schedule(
 
     taught = labels - labels // config.folds if config.folds else labels
     plan = make_plan(config, taught)
-    rates = learning_rates(config, plan)
-    click.echo(f"schedule  {config.schedule}")
-    click.echo(f"length    {plan.epochs:,} epochs of {plan.length.epoch} steps, {plan.length.steps:,} steps")
-    told = overruled(config, plan)
-    if told:
-        click.echo(f"epochs    {told}")
-    click.echo(f"from      {labels:,} training pixels, of which each member learns {taught:,}\n")
-    click.echo(f"{'step':>7}  {'epoch':>7}  {'learning rate':>14}")
+    rates, why = learning_rates(config, plan), overruled(config, plan)
+    told = f"epochs    {why}\n" if why else ""
+    if png is not None:
+        _draw(rates, config, plan, png, overwrite=overwrite)
+    record = {
+        "schedule": config.schedule,
+        "epochs": plan.epochs,
+        "steps_per_epoch": plan.length.epoch,
+        "steps": plan.length.steps,
+        "labels": labels,
+        "taught": taught,
+        "rates": rates,
+    }
+    text = (
+        f"schedule  {config.schedule}\n"
+        f"length    {plan.epochs:,} epochs of {plan.length.epoch} steps, {plan.length.steps:,} steps\n"
+        f"{told}from      {labels:,} training pixels, of which each member learns {taught:,}\n\n"
+        f"{_table(rates, plan)}"
+    )
+    tell(text, record, as_json=as_json)
+    if png is not None:
+        hint(f"\ncurve: {png}", as_json=as_json)
+
+
+def _table(rates: list[float], plan: Plan) -> str:
+    """Some of the steps, spread evenly, with their rates."""
+    lines = [f"{'step':>7}  {'epoch':>7}  {'learning rate':>14}"]
     last = len(rates) - 1
     for row in range(min(_ROWS, len(rates))):
         step = round(row * last / (min(_ROWS, len(rates)) - 1)) if last else 0
-        click.echo(f"{step:>7,}  {step / plan.length.epoch:>7.1f}  {rates[step]:>14.4g}")
-    if png is not None:
-        _draw(rates, config, plan, png, overwrite=overwrite)
-        click.echo(f"\ncurve: {png}")
+        lines.append(f"{step:>7,}  {step / plan.length.epoch:>7.1f}  {rates[step]:>14.4g}")
+    return "\n".join(lines)
 
 
 def learning_rates(config: TrainConfig, plan: Plan) -> list[float]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.telling import hint, tell
+
 # The defaults below are repeated in SimulationOptions, which is not imported here: the help must come at once. A
 # test holds the two together.
 _SETTINGS: tuple[tuple[str, type, int | float, str], ...] = (
@@ -43,7 +46,8 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_with_settings
 @click.option("--overwrite", is_flag=True, help="Replace a simulated scene that lies in DIR already.")
-def simulate(directory: Path, overwrite: bool, **settings: Any) -> None:
+@json_option
+def simulate(directory: Path, overwrite: bool, as_json: bool, **settings: Any) -> None:
     """Make a pair of hyperspectral images with known truth in the folder DIR.
 
     Farmland with roads, a river and villages is drawn from formulas and seen at two dates: nothing is downloaded.
@@ -61,8 +65,7 @@ def simulate(directory: Path, overwrite: bool, **settings: Any) -> None:
     from hsi_cd.datasets.simulated.simulation_files import write_pair
 
     files = write_pair(directory, SimulationOptions(**settings), overwrite=overwrite)
-    click.echo(f"dates   {files.t1}\n        {files.t2}")
-    click.echo(f"truth   {files.truth}")
-    click.echo(f"record  {files.record}")
+    text = f"dates   {files.t1}\n        {files.t2}\ntruth   {files.truth}\nrecord  {files.record}"
+    tell(text, {name: getattr(files, name) for name in ("t1", "t2", "truth", "record")}, as_json=as_json)
     t1, t2, truth = (shlex.quote(str(path)) for path in (files.t1, files.t2, files.truth))
-    click.echo(f"next:   hsi-cd train --t1 {t1} --t2 {t2} --truth {truth}")
+    hint(f"next:   hsi-cd train --t1 {t1} --t2 {t2} --truth {truth}", as_json=as_json)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.cli.options.matrix_options import FORMATS
+from hsi_cd.cli.telling import results_text
+
 EPILOG = """\b
 Examples:
   hsi-cd table runs
@@ -44,7 +47,7 @@ def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["text", "markdown", "html", "csv", "latex"]),
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
 )
@@ -70,14 +73,13 @@ def table(
     second underlined, a missing run a dash. Runs of different protocols are refused: their scores do not compare.
     """
     from hsi_cd.io import check_output, write_text
-    from hsi_cd.reporting.formats import results_table
     from hsi_cd.runs.folder import find_runs, read_result
 
     if output is not None:
         check_output(output, overwrite=overwrite)
-    words = results_table(
+    words = results_text(
         [read_result(folder) for folder in find_runs(runs)],
-        format=kind,
+        kind=kind,
         rows=rows,
         columns=columns or ("dataset" if rows == "method" else "method"),
         scores=scores,

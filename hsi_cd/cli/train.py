@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.contract import Contract, contract_options, drop_option, drop_settings
-from hsi_cd.cli.options import open_scene, read_truth, scene_options, truth_options
-from hsi_cd.cli.settings import Layers, run_config
-
-if TYPE_CHECKING:
-    from hsi_cd.scene import LabelScheme
+from hsi_cd.api.sources import Contract, SceneSource, TruthSource
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.pair_options import pair_options
+from hsi_cd.cli.options.run_options import (
+    RunChoice,
+    SettingsChoice,
+    run_config,
+    run_options,
+    settings_options,
+)
+from hsi_cd.cli.options.scene_options import scene_options
+from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
 Examples:
@@ -30,52 +34,24 @@ hsi-cd config lists every setting that --set and --config can change.
 
 @click.command(epilog=EPILOG)
 @scene_options
-@contract_options
-@drop_option
+@pair_options
 @truth_options
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, as YAML."
-)
-@click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."
-)
-@click.option(  # torchrun takes --run, wherever it stands, for the beginning of an option of its own
-    "--run",
-    "--run-dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Run folder [default: runs/...]. With torchrun, write --run-dir.",
-)
+@settings_options
+@run_options(seed="the split, the weights and the batches", torchrun=True)
 @click.option("--name", metavar="NAME", help="What tables call a scene of your own [default: from its files].")
 @click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
 @click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
-@click.option("--seed", type=int, help="Seed of the split, the weights and the batches [default: 0].")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute [default: auto].")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run in --run.")
+@json_option
 def train(
-    dataset: str | None,
-    t1: tuple[Path, ...],
-    t2: tuple[Path, ...],
-    axes: str | None,
-    resample: bool,
-    t1_key: str | None,
-    t2_key: str | None,
-    data_root: Path,
+    source: SceneSource,
     contract: Contract,
-    dropped: tuple[str, ...],
-    truth: tuple[Path, ...],
-    truth_key: str | None,
-    scheme: LabelScheme | None,
-    config_file: Path | None,
-    assignments: tuple[str, ...],
-    folder: Path | None,
+    truth: TruthSource,
+    settings: SettingsChoice,
+    choice: RunChoice,
     name: str | None,
     method: str | None,
     protocol: str | None,
-    seed: int | None,
-    device: str | None,
-    resume: bool,
+    as_json: bool,
 ) -> None:
     """Learn from a scene's labels, map the scene, and score the map.
 
@@ -89,47 +65,34 @@ def train(
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
-    options = {"dataset": dataset, "method": method, "seed": seed, "device": device}
-    layers: Layers = [("options", {name: value for name, value in options.items() if value is not None})]
+    layers = choice.layers(dataset=source.dataset, method=method)
     if protocol is not None:
-        layers.append(("--protocol", {"split": {"protocol": protocol}}))
-    if dropped:
-        layers.append(("--drop", {"bands": drop_settings(dropped)}))
-    config = run_config(config_file, assignments, layers, t1=t1, t2=t2)
+        layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
+    config = run_config(settings, layers, source)
     if name is not None and config.dataset is not None:
         raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
-    if resume and folder is None:
-        raise click.UsageError("--resume needs --run DIR: the folder of the run to go on with")
+    choice.check()
+    check_truth(truth, config.dataset)
 
-    from hsi_cd.runtime.team import join_team
-
-    team = context.with_resource(join_team(device=config.device))
-    pair = open_scene(
-        config.dataset,
-        t1,
-        t2,
-        (t1_key, t2_key),
-        data_root,
-        axes=axes,
-        resample=resample,
-        truth=truth,
-        truth_key=truth_key,
-        contract=contract,
-    )
-    pair = replace(pair, name=name) if name is not None else pair
-    labels = read_truth(config.dataset, truth, truth_key, data_root, scheme=scheme)
-    if folder is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        folder = Path("runs") / f"{pair.name}-{config.method}-seed{config.seed}-{stamp}"
-
+    from hsi_cd.api.opening import open_scene, truth_of
     from hsi_cd.reporting.tables import score_table
+    from hsi_cd.runtime.team import join_team
+    from hsi_cd.training.examples import LabelledScene
     from hsi_cd.training.run import run_training
 
-    result = run_training(pair, labels, config, folder, resume=resume, team=team, stop=stop, command=context.obj)
+    team = context.with_resource(join_team(device=config.device))
+    source = replace(source, dataset=config.dataset, name=name)
+    pair = open_scene(source, contract, like=truth)
+    labels = truth_of(source, truth)
+    folder = choice.folder_or(f"{pair.name}-{config.method}-seed{config.seed}")
+    scene = LabelledScene(pair, labels)
+    result = run_training(scene, config, folder, resume=choice.resume, team=team, stop=stop, command=context.obj)
     if result is None:
         return
-    click.echo(score_table(result))
-    click.echo(f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt")
-    click.echo(
-        f"map another scene of these bands: hsi-cd predict --checkpoint {folder / 'best.pt'} --t1 ... --t2 ..."
+    record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict()}
+    tell(score_table(result), record, as_json=as_json)
+    hint(
+        f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"
+        f"map another scene of these bands: hsi-cd predict --checkpoint {folder / 'best.pt'} --t1 ... --t2 ...",
+        as_json=as_json,
     )

@@ -103,6 +103,20 @@ def parse_assignment(text: str) -> dict[str, Any]:
     return dict(nested)
 
 
+def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a configuration nests them: ``{"train.epochs": 50}`` is ``{"train": {"epochs": 50}}``.
+
+    Keys without dots stay as they are; the first part of a dotted key may be left out as in an assignment.
+    """
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner: Any = value
+        for part in reversed(whole_key(key).split(".")):
+            inner = {part: inner}
+        nested = _merge(nested, inner)
+    return nested
+
+
 def whole_key(key: str) -> str:
     """A key with its first part, where that was left out and the rest says which it is; others as given."""
     if "." not in key or key.split(".")[0] in RunConfig.model_fields:

@@ -117,7 +117,15 @@ def load_detector(path: Path, *, device: torch.device) -> Detector:
         MissingInputError: there is no such file.
         CheckpointError: the checkpoint is damaged or of another kind.
     """
-    content = load_checkpoint(path)
+    return detector_of(load_checkpoint(path), device=device)
+
+
+def detector_of(content: dict[str, Any], *, device: torch.device) -> Detector:
+    """The detector in what :func:`load_checkpoint` read, ready to score on ``device``, and for nothing else.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or of another kind.
+    """
     detector = detector_from_state(content["method"], content["detector"], device=device)
     if isinstance(detector, SiameseDetector):
         fold_batch_norm(detector.network.eval())

@@ -213,6 +213,11 @@ def find_method(name: str) -> Method:
     raise unknown_name("method", name, [*METHODS, *entered])
 
 
+def all_methods() -> dict[str, Method]:
+    """All methods by name: those of :data:`METHODS`, and those that installed packages enter."""
+    return {**METHODS, **{name: find_method(name) for name in entries("method")}}
+
+
 def detector_from_state(method: Any, state: dict[str, Any], *, device: torch.device) -> Detector:
     """The detector of a method, rebuilt from what :meth:`Detector.state` gave, scoring on ``device``.
 

@@ -27,8 +27,8 @@ FilePath = str | os.PathLike[str]
 class ChangeMap:
     """What a fitted detector says of a scene.
 
-    Nothing is computed before it is asked for: :attr:`change` and its like score the scene once and keep the map in
-    memory; :meth:`write` streams it, so that a scene of any height can be mapped.
+    Nothing is computed before it is asked for: :attr:`change` and its like score the scene once and keep the map
+    in memory; :meth:`write` streams it, so that a scene of any height can be mapped.
 
     Attributes:
         detector: what scores.
@@ -117,8 +117,8 @@ class ChangeMap:
             FormatError: the polygons' name tells no format.
             CheckpointError: uncertainty of a detector that is no ensemble.
         """
-        beside = (None if path is None else Path(path) for path in (score, uncertainty, vector))
-        self.write_files(MapFiles(Path(change), *beside, min_area=min_area, cog=cog, overwrite=overwrite))
+        scores, doubts, regions = (None if path is None else Path(path) for path in (score, uncertainty, vector))
+        self.write_files(MapFiles(Path(change), scores, doubts, regions, min_area, cog, overwrite))
         return self
 
     def write_files(self, files: MapFiles) -> None:
@@ -147,7 +147,8 @@ class ChangeMap:
         if grid.transform is not None:
             t = grid.transform
             if t.b == t.d == 0:  # a turned grid has no coordinates of one axis alone
-                coords |= {"x": t.c + t.a * (np.arange(grid.cols) + 0.5), "y": t.f + t.e * (np.arange(grid.rows) + 0.5)}
+                coords["x"] = t.c + t.a * (np.arange(grid.cols) + 0.5)
+                coords["y"] = t.f + t.e * (np.arange(grid.rows) + 0.5)
             text = " ".join(repr(float(part)) for part in t.to_gdal())
             attributes = {"GeoTransform": text}
             if grid.crs is not None:
@@ -163,9 +164,8 @@ class ChangeMap:
         return " ".join(self._told().values())
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in self._told().items()
-        )
+        cells = ((html.escape(name), html.escape(text)) for name, text in self._told().items())
+        rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells)
         return f"<table>{rows}</table>"
 
     def _told(self) -> dict[str, str]:

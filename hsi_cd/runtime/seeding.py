@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,24 @@ def seed_everything(seed: int, *, deterministic: bool, benchmark: bool = False) 
         # cuBLAS repeats its results only with a fixed workspace.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return np.random.default_rng(seed)
+
+
+@contextmanager
+def seeded(seed: int, *, deterministic: bool, benchmark: bool = False) -> Iterator[np.random.Generator]:
+    """:func:`seed_everything` while the block runs; then all draws go on where a caller's had stood.
+
+    Yields:
+        The generator for everything the training draws itself.
+    """
+    generator = np.random.default_rng(seed)
+    state = random_state(generator)
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    try:
+        yield seed_everything(seed, deterministic=deterministic, benchmark=benchmark)
+    finally:
+        restore_random_state(state, generator)
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def random_state(generator: np.random.Generator) -> dict[str, Any]:

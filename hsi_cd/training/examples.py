@@ -64,8 +64,15 @@ def measured_for(config: RunConfig) -> Preparation | None:
     return method.preparation(choose_options(config.options, method.options, method=method.name))
 
 
-def prepare_examples(scene: LabelledScene, config: RunConfig) -> Examples:
+def prepare_examples(
+    scene: LabelledScene, config: RunConfig, *, measurement: Measurement | None = None
+) -> Examples:
     """Measure a scene as the configured method will ask for it, and divide its labels.
+
+    Args:
+        scene: two dates and their truth map.
+        config: the run's configuration.
+        measurement: what was measured on the scene before, for other methods.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -75,7 +82,9 @@ def prepare_examples(scene: LabelledScene, config: RunConfig) -> Examples:
     """
     how = measured_for(config)
     scene.pair.check_labels(scene.labels)
-    measurement = Measurement(choose_bands(scene.pair, **config.bands.model_dump()))
+    pair = choose_bands(scene.pair, **config.bands.model_dump())
+    if measurement is None or measurement.pair is not pair:
+        measurement = Measurement(pair)
     valid = measurement.valid_spectra() if how is None else measurement.valid(how)
     labelled = scene.labels.values != UNLABELLED
     if lost := int((labelled & ~valid).sum()):

@@ -25,3 +25,7 @@ class TrainingSet:
     target: NDArray[np.int64]
     certain: CertainPixels | None = None
     share: float | None = None
+
+
+NOBODY = TrainingSet(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+"""No label teaches."""

@@ -1,0 +1,207 @@
+"""What one does with scenes, in one call each; the command line calls these."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
+from hsi_cd.api.opening import read_truth
+from hsi_cd.api.settings import resolve_run
+from hsi_cd.api.sources import TruthSource
+from hsi_cd.config.layers import nested_settings
+from hsi_cd.detectors.method import Method
+from hsi_cd.detectors.registry import all_methods
+from hsi_cd.errors import ConfigError, GridError
+from hsi_cd.evaluation import RunResult, judge_map
+from hsi_cd.inference.change_map import ChangeMap
+from hsi_cd.inference.mapping import MapOptions
+from hsi_cd.io import read_map
+from hsi_cd.io.split_files import read_split
+from hsi_cd.prepare.measurement import Measurement, Scene
+from hsi_cd.prepare.splits import make_split
+from hsi_cd.scene import Labels, ScenePair, Split, check_same_grid
+
+FilePath = str | os.PathLike[str]
+
+
+def measure(pair: ScenePair) -> Measurement:
+    """The measurement of a scene without labels, to be handed to several methods.
+
+    It reads when a method first asks for something, and nothing twice; ``residual_shift`` tells how far the dates
+    lie off each other.
+
+    Args:
+        pair: the scene.
+    """
+    return Measurement(pair)
+
+
+def detect(scene: Scene, method: str = "auto", *, seed: int = 0, **options: Any) -> ChangeMap:
+    """Map a scene without any label.
+
+    Args:
+        scene: the scene, or its measurement.
+        method: a method without labels; :func:`methods` lists them.
+        seed: of methods that draw at random.
+        options: of the method.
+
+    Returns:
+        The map, scored when it is looked at or written.
+
+    Raises:
+        UnknownNameError: there is no such method, or it has no such option.
+        ConfigError: the method learns from labels.
+        BandError: bands without data or variation.
+    """
+    check_label_free(method)
+    estimator = make_estimator(method, seed=seed, **options).fit(scene)
+    # The measurement has looked how far the dates lie off each other.
+    return estimator.predict(estimator.measurement_.pair, MapOptions(look_at_shift=False))
+
+
+def predict(
+    fitted: Estimator | FilePath,
+    pair: ScenePair,
+    *,
+    threshold: float | None = None,
+    refit: bool = False,
+    device: str = "auto",
+) -> ChangeMap:
+    """Map a scene with what was fitted on it or on another. No labels are read.
+
+    Args:
+        fitted: a fitted estimator, or the file of a checkpoint.
+        pair: the scene, with the same bands.
+        threshold: score from which a pixel counts as changed; by default the fitted one.
+        refit: measure the bands' statistics and the shift on this scene.
+        device: where the network of a checkpoint computes: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+        BandError: the scene's bands are others.
+    """
+    estimator = fitted if isinstance(fitted, Estimator) else load(fitted, device=device)
+    return estimator.predict(pair, MapOptions(threshold=threshold), refit=refit)
+
+
+def split(labels: Any, *, protocol: str = "P1", seed: int = 0, **options: Any) -> Split:
+    """Divide a truth map's labelled pixels into those that teach and those that judge.
+
+    Args:
+        labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
+        protocol: P1, P1-strict, P2, P3 or P4.
+        seed: of the draw.
+        options: ``fraction``, ``count``, ``imbalance``, ``block``, ``radius``; see
+            :func:`hsi_cd.prepare.splits.make_split`.
+
+    Raises:
+        LabelError: the labels cannot give such a split.
+        UnknownNameError: there is no such protocol.
+    """
+    return make_split(read_truth(TruthSource(labels)), protocol=protocol, seed=seed, **options)
+
+
+def evaluate(
+    change: ChangeMap | NDArray[np.uint8] | FilePath,
+    labels: Any,
+    *,
+    exclude: Split | FilePath | None = None,
+    protocol: str | None = None,
+    name: str | None = None,
+    method: str | None = None,
+) -> RunResult:
+    """Score a change map against a truth map. Only labelled pixels count.
+
+    Args:
+        change: a map, its values (0 unchanged, 1 changed, 255 no data), or its file.
+        labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
+        exclude: the split, or its file, whose teaching pixels judge nothing.
+        protocol: ``P4`` says that no label of this scene taught the map.
+        name: what the result calls the scene.
+        method: what it calls the map's method.
+
+    Returns:
+        The result: protocol, pixels, confusion counts and scores; a table in a notebook.
+
+    Raises:
+        GridError: map and truth lie on different grids.
+        ConfigError: ``protocol`` beside ``exclude``, or another than P4.
+    """
+    if protocol is not None and (protocol != "P4" or exclude is not None):
+        why = "protocol='P4' says that no pixel of this scene taught: leave exclude out"
+        raise ConfigError(why if protocol == "P4" else f"protocol is {protocol!r}: give 'P4', or exclude a split")
+    truth = read_truth(TruthSource(labels))
+    shown: dict[str, Any] = {}
+    if isinstance(change, ChangeMap):
+        values, grid = change.change, change.grid
+        name, method = name or change.pair.name, method or getattr(change.detector, "method", "siamese")
+        shown = {"score": change.score, "probability": change.probability, "threshold": change.threshold}
+    elif isinstance(change, np.ndarray):
+        values, grid = change, None
+    else:
+        values, grid = read_map(Path(change))
+        method = method or Path(change).name
+    if grid is not None:
+        names = ("the map", f"the truth ({truth.name})")
+        check_same_grid(grid, truth.grid, names=names, remedy="give the truth map of this scene, on its grid")
+    elif values.shape != truth.shape:
+        raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
+    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(Path(exclude))
+    if protocol is not None:
+        divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
+    result = judge_map(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
+    return replace(result, seed=None) if protocol is not None else result
+
+
+def train(
+    pair: ScenePair,
+    labels: Any,
+    *,
+    run: FilePath,
+    method: str = "siamese",
+    protocol: str = "P1",
+    seed: int = 0,
+    split: Split | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> RunResult:
+    """Learn from a scene's labels, map the scene, judge the map, and leave all of it in a run folder.
+
+    Args:
+        pair: the scene.
+        labels: its truth map, in any form that :func:`hsi_cd.open_labels` takes.
+        run: the run folder, which must not be there or be empty.
+        method: what learns; :func:`methods` lists them.
+        protocol: which labelled pixels teach, where no ``split`` says it.
+        seed: of the split, the weights and the batches.
+        split: which labelled pixels teach.
+        settings: further settings, as ``{"train.epochs": 50}``; ``hsi-cd config`` lists all.
+        resume: go on with an interrupted run of the same settings.
+
+    Raises:
+        OutputError: the folder holds another run, or cannot be written.
+        LabelError: a class has too few labelled pixels.
+        CheckpointError: the run cannot be resumed.
+    """
+    from hsi_cd.training.examples import LabelledScene
+    from hsi_cd.training.run import run_training
+
+    options = {"method": method, "seed": seed, "split": {"protocol": protocol}}
+    config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
+    truth: Labels = read_truth(TruthSource(labels))
+    result = run_training(LabelledScene(pair, truth, split), config, Path(run), resume=resume)
+    if result is None:  # never of one process alone
+        raise ConfigError("train runs in one process: start several by torchrun -m hsi_cd train")
+    return result
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name: those built in, and those that installed packages enter."""
+    return all_methods()

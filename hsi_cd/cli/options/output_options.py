@@ -1,0 +1,205 @@
+"""Options of the commands that write maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsi_cd.cli.options.gathering import gathering
+
+if TYPE_CHECKING:
+    from hsi_cd.io import MapFiles
+    from hsi_cd.scene import Grid
+
+FilePath = click.Path(path_type=Path)
+
+_WORDS = {"output": "change map", "score": "change probabilities", "uncertainty": "uncertainty"}
+_UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
+
+
+@dataclass(frozen=True)
+class OutputChoice:
+    """The files that are to be written, and how.
+
+    Attributes:
+        output: the change map, or None.
+        score: the scores, or None.
+        uncertainty: the uncertainty, or None.
+        cog: write Cloud Optimized GeoTIFFs.
+        vector: file of the changed regions as polygons, or None.
+        min_area: smallest region kept.
+        overwrite: replace files that exist.
+    """
+
+    output: Path | None = None
+    score: Path | None = None
+    uncertainty: Path | None = None
+    cog: bool = False
+    vector: Path | None = None
+    min_area: float = 0.0
+    overwrite: bool = False
+
+    def named(self) -> MapFiles:
+        """What is to be written, where there must be a change map.
+
+        Raises:
+            click.UsageError: there is none.
+        """
+        from hsi_cd.io import MapFiles
+
+        if self.output is None:
+            raise click.UsageError("no map is named: give --output FILE")
+        return MapFiles(
+            self.output, self.score, self.uncertainty, self.vector, self.min_area, self.cog, self.overwrite
+        )
+
+    @property
+    def maps(self) -> dict[str, Path]:
+        """The maps that are asked for, by their options' names."""
+        return {name: path for name in _WORDS if (path := getattr(self, name)) is not None}
+
+    def check(self) -> None:
+        """Refuse maps that could not each be written to a file of its own, before any long work.
+
+        Raises:
+            click.UsageError: two of them are one file.
+            OutputError: a file exists or cannot be written.
+        """
+        from hsi_cd.io import check_output
+
+        for (first, path), (second, other) in combinations(self.maps.items(), 2):
+            if path.absolute() == other.absolute():
+                raise click.UsageError(
+                    f"--{first} and --{second} are both {path}: give each map a file of its own"
+                )
+        for target in self.maps.values():
+            check_output(target, overwrite=self.overwrite)
+
+    def check_regions(self, grid: Grid) -> None:
+        """Refuse polygons that could not be written.
+
+        Raises:
+            OutputError: the file exists or cannot be written.
+            FormatError: its name's ending tells no format.
+            GridError: the scene has no CRS and transform.
+        """
+        from hsi_cd.io import check_output, check_vector
+
+        if self.vector is not None:
+            check_output(self.vector, overwrite=self.overwrite)
+            check_vector(self.vector, grid)
+
+    def told(self, *, scores: str = _WORDS["score"]) -> dict[str, str]:
+        """What was written, by what it is called; ``scores``: what these are."""
+        words = _WORDS | {"score": scores}
+        files = {words[name]: str(path) for name, path in self.maps.items()}
+        return files | ({"changed regions": str(self.vector)} if self.vector is not None else {})
+
+
+def _files(
+    output: Path | None,
+    score: Path | None,
+    cog: bool,
+    vector: Path | None,
+    min_area: float | None,
+    overwrite: bool,
+    uncertainty: Path | None = None,
+) -> OutputChoice:
+    if min_area is not None and vector is None:
+        raise click.UsageError("--min-area is about polygons: give --vector FILE, too")
+    return OutputChoice(output, score, uncertainty, cog, vector, min_area or 0.0, overwrite)
+
+
+def _files_without_uncertainty(
+    output: Path | None,
+    score: Path | None,
+    cog: bool,
+    vector: Path | None,
+    min_area: float | None,
+    overwrite: bool,
+) -> OutputChoice:
+    return _files(output, score, cog, vector, min_area, overwrite)
+
+
+def output_options(
+    *, required: bool = True, score: str = "Change probabilities (GeoTIFF).", uncertainty: str | None = None
+) -> Callable[[Any], Any]:
+    """Name the maps; the command is handed them as ``files``.
+
+    Args:
+        required: whether there must be a change map.
+        score: help of ``--score``.
+        uncertainty: help of ``--uncertainty``; None where there is no such option.
+    """
+    further = (
+        (click.option("--uncertainty", type=FilePath, metavar="FILE", help=uncertainty),) if uncertainty else ()
+    )
+    return gathering(
+        "files",
+        _files if uncertainty else _files_without_uncertainty,
+        click.option("--output", type=FilePath, required=required, metavar="FILE", help="Change map (GeoTIFF)."),
+        click.option("--score", type=FilePath, metavar="FILE", help=score),
+        *further,
+        click.option("--cog", is_flag=True, help="Write Cloud Optimized GeoTIFFs, with overviews."),
+        click.option(
+            "--vector",
+            type=FilePath,
+            metavar="FILE",
+            help="Changed regions as polygons (.gpkg, .geojson), with area and mean probability.",
+        ),
+        click.option(
+            "--min-area",
+            type=click.FloatRange(min=0),
+            metavar="AREA",
+            help="Leave out smaller regions; in the CRS's unit squared, m2 where that is degrees.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+    )
+
+
+def parse_bytes(text: str) -> int:
+    """The number of bytes that ``text`` names, as 500MB, 1.5G or 2GiB.
+
+    Raises:
+        click.BadParameter: it names none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([KMGT]I?|)B?", text.strip().upper())
+    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if size < 1:
+        raise click.BadParameter(f"{text!r} is no size: give bytes, as 500MB or 2GiB")
+    return size
+
+
+memory_option = click.option(
+    "--memory",
+    type=parse_bytes,
+    metavar="SIZE",
+    help="Memory for the parts of the scene that are on their way, as 500MB or 2GiB; the program takes some "
+    "400 MB more [default: enough, at most a quarter of what is free].",
+)
+
+like_option = click.option("--like", type=FilePath, metavar="FILE", help="Take the georeference of this raster.")
+
+provenance_option = click.option(
+    "--provenance",
+    type=FilePath,
+    metavar="FILE",
+    help="Keep a record (JSON) of command, files, versions, machine and time. Its folder must be these maps' "
+    "alone: what a killed command left half-written in it is removed.",
+)

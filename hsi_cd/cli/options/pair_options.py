@@ -1,0 +1,51 @@
+"""Options by which two files become one scene: grids, bands, empty pixels."""
+
+from __future__ import annotations
+
+import click
+
+from hsi_cd.api.sources import Contract
+from hsi_cd.cli.options.gathering import gathering
+
+DROPPED = ("bad", "constant", "water-vapour")
+"""Kinds of bands that ``--drop`` leaves out."""
+
+
+def _contract(align: bool, common_bands: bool, band_tolerance: float, saturated: float | None) -> Contract:
+    return Contract(align, common_bands, band_tolerance, saturated)
+
+
+pair_options = gathering(
+    "contract",
+    _contract,
+    click.option("--align", is_flag=True, help="Resample t2 onto the grid of t1."),
+    click.option("--common-bands", is_flag=True, help="Keep the bands that both dates have, in one order."),
+    click.option(
+        "--band-tolerance",
+        type=click.FloatRange(min=0),
+        default=5.0,
+        show_default=True,
+        metavar="NM",
+        help="Wavelengths nearer than this are the same band.",
+    ),
+    click.option(
+        "--saturated",
+        type=float,
+        metavar="VALUE",
+        help="Stored values from here on are saturated [default: integers' largest, in half the bands].",
+    ),
+)
+"""Say what is asked of the two dates; the command is handed it as ``contract``."""
+
+drop_option = click.option(
+    "--drop",
+    "dropped",
+    type=click.Choice(DROPPED),
+    multiple=True,
+    help="Leave out bands: those the files mark as bad, constant ones, or water vapour's; may be repeated.",
+)
+
+
+def drop_settings(dropped: tuple[str, ...]) -> dict[str, bool]:
+    """``--drop`` as the settings of the configuration's section ``bands``."""
+    return {f"drop_{kind.replace('-', '_')}": True for kind in dropped}

@@ -1,0 +1,81 @@
+"""Options that name a scene: a dataset of the catalogue, or two files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hsi_cd.api.sources import SceneSource
+from hsi_cd.cli.options.gathering import gathering
+
+FilePath = click.Path(path_type=Path)
+
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="HSI_CD_DATA",
+    default="data",
+    show_default=True,
+    show_envvar=True,
+    help="Folder that holds one folder per dataset.",
+)
+
+
+def _source(
+    dataset: str | None,
+    t1: tuple[Path, ...],
+    t2: tuple[Path, ...],
+    axes: str | None,
+    resample: bool,
+    t1_key: str | None,
+    t2_key: str | None,
+    data_root: Path,
+) -> SceneSource:
+    return SceneSource(
+        dataset=dataset,
+        root=data_root,
+        t1=t1 or None,
+        t2=t2 or None,
+        keys=(t1_key, t2_key),
+        axes=axes,
+        resample=resample,
+    )
+
+
+scene_options = gathering(
+    "source",
+    _source,
+    click.option("--dataset", metavar="NAME", help="A benchmark scene; hsi-cd datasets lists them."),
+    click.option(
+        "--t1",
+        type=FilePath,
+        metavar="PATH",
+        multiple=True,
+        help="Cube of the earlier date (MATLAB, NumPy, ENVI, GeoTIFF); or a folder with one file a band; or "
+        "such files, each with --t1.",
+    ),
+    click.option("--t2", type=FilePath, metavar="PATH", multiple=True, help="Cube of the later date, as --t1."),
+    click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols."),
+    click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest."),
+    click.option("--t1-key", metavar="NAME", help="Variable of t1, if it is a MATLAB file with several."),
+    click.option("--t2-key", metavar="NAME", help="Variable of t2, if it is a MATLAB file with several."),
+    data_root_option,
+)
+"""Name a scene; the command is handed it as ``source``."""
+
+
+def check_scene(source: SceneSource) -> None:
+    """Refuse anything but a dataset or a pair of files.
+
+    Raises:
+        click.UsageError: with what to give.
+    """
+    if source.dataset is not None and (source.t1 or source.t2):
+        raise click.UsageError("--dataset and --t1/--t2 name two scenes: give one of them")
+    if source.dataset is None and not (source.t1 and source.t2):
+        missing = "--t2" if source.t1 else "--t1"
+        said = "no scene is named" if not source.t1 and not source.t2 else f"{missing} is missing"
+        raise click.UsageError(f"{said}: give --dataset NAME, or --t1 FILE and --t2 FILE")
+    if source.dataset is not None and (source.axes is not None or source.resample):
+        raise click.UsageError("--axes and --resample are for --t1 and --t2: leave them out with --dataset")

@@ -23,7 +23,8 @@ def main() -> None:
         started = time.perf_counter()
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
-            NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
+            place = {"metadata": {"path": folder}}
+            NotebookClient(notebook, timeout=600, resources=place).execute()
         print(f"{name}: {time.perf_counter() - started:.0f} s")
         if arguments.write:
             for cell in notebook.cells:

@@ -64,7 +64,8 @@ class SceneComponents:
         inside = self.kept[:, :, top : int(row.max()) + 1, left : int(col.max()) + 1]
         if inside.shape[2:] != (len(row), len(col)) or row[0] > row[-1] or col[0] > col[-1]:
             inside = inside[:, :, (row - top)[:, None], col - left]
-        return inside[0], inside[1]
+        # In the order in which a product of a window would leave them: sums over components round by it.
+        return np.ascontiguousarray(inside[0]), np.ascontiguousarray(inside[1])
 
     def let_go(self) -> None:
         """Leave the memory to others where the components lie in a file; they can be read on."""

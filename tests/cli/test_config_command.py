@@ -82,7 +82,9 @@ def test_every_config_that_a_help_text_names_is_there(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)  # as from a wheel: no checkout around
     texts = [path.read_text() for path in (ROOT / "hsi_cd" / "cli").glob("**/*.py")]
     helps = [text.partition('EPILOG = """')[2].partition('"""')[0] for text in texts]
-    named = {name for text in helps for name in re.findall(r"--config ([a-z][\w./-]*)", text)} - {"my.yaml"}
+    named = {name for text in helps for name in re.findall(r"(?m)^ +hsi-cd .*--config ([a-z][\w./-]*)", text)} - {
+        "my.yaml"
+    }
     assert {"backbone-resnet18", "schedule-hold"} <= named
     for name in named:
         read_config(Path(name))

@@ -26,6 +26,13 @@ NETWORKS: dict[str, dict[str, object]] = {
         "model__attention__window": 3,
         "model__threshold": 0.4,
     },
+    "densenet121": {
+        "model__members": 1,
+        "model__backbone__kind": "densenet121",
+        "model__backbone__until": "transition1",
+        "model__backbone__patch": 3,
+        "train__freeze__groups": 2,
+    },
     "inception": {
         "model__backbone__kind": "inception",
         "model__backbone__depth": 2,

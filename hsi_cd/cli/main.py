@@ -28,6 +28,7 @@ COMMANDS = {
     "benchmark": "Run methods x scenes x seeds, and print the table.",
     "batch": "Do a matrix of runs, or map many scene pairs, on GPUs, cores or a SLURM cluster.",
     "curve": "Scores against the number of labels, with bands over seeds.",
+    "import-map": "Bring a map made by other code into the tables, as a row with a name.",
     "runs": "List runs, find the best, and say what differs between two.",
     "table": "The table of a paper from run folders.",
     "figure": "The panel of a paper from run folders.",
@@ -66,7 +67,8 @@ class LazyGroup(click.Group):
         """Import and return a command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"hsi_cd.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"hsi_cd.cli.{name}"), name)
         return command
 
     def resolve_command(

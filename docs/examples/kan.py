@@ -1,8 +1,9 @@
 """A Kolmogorov-Arnold network as a method of hsi-cd.
 
 Where a perceptron has a number on each edge, a KAN has a learned function of one variable: a cubic B-spline beside
-a SiLU (Liu et al. 2024, KAN, arXiv 2404.19756). SpectralKAN (arXiv 2407.00949) brought them to hyperspectral change
-detection, in a network of its own; here two such layers, pixel by pixel, are the encoder of the Siamese network.
+a SiLU (Liu et al. 2024, KAN, arXiv 2404.19756). SpectralKAN (arXiv 2407.00949) brought them to hyperspectral
+change detection, in a network of its own; here two such layers, pixel by pixel, encode each date for the Siamese
+network.
 """
 
 import itertools

@@ -78,7 +78,8 @@ class Estimator:
             detector = refit_statistics(detector, pair)
         own = options or MapOptions()
         told = "refitted on the scene" if refit else own.statistics
-        return ChangeMap(detector, pair, replace(own, checkpoint=self.checkpoint_, statistics=told))
+        how = replace(own, checkpoint=self.checkpoint_, statistics=told)
+        return ChangeMap(detector, pair, how, method=find_method(self.method).row)
 
     @property
     def threshold_(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from hsi_cd import plugins
 from hsi_cd.config import resolve
@@ -33,6 +33,7 @@ def method_of_class(plugin: Any, *, name: str, place: str) -> Method:
     """
     if not isinstance(plugin, type):
         raise refused(name, f"it is a {type(plugin).__name__}, expected a class")
+    plugin = cast("Any", plugin)
     network = hasattr(plugin, "settings")
     for attribute, kind in {**_WORDS, **({"settings": Mapping} if network else {})}.items():
         _check_kind(plugin, attribute, kind, name=name)

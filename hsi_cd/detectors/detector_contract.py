@@ -19,6 +19,9 @@ from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
 
 
+_CORNERS = ((0, 0), (7, 8))  # of the window that is tried
+
+
 def fit_method(
     method: Method, measurement: Measurement, *labelled: NDArray[np.int64], options: Mapping[str, Any], seed: int
 ) -> Detector:
@@ -67,15 +70,19 @@ def check_detector(detector: Any, *, method: Method, pair: ScenePair) -> None:
             raise refused(name, f"{fact} of what it fits is {str(found)[:60]!r}, expected {well}")
     again = _rebuilt(detector, method)
     r, (top, left) = detector.radius, (side // 2 for side in pair.shape)
-    t1, t2 = read_window(pair, slice(top, top + 2), slice(left, left + 3), radius=r)
+    t1, t2 = read_window(pair, slice(top, top + 8), slice(left, left + 9), radius=r)
     with blamed(name, "score"):
         score = _score(detector, t1, t2, name=name)
-        side = 2 * r + 1
-        patch = _score(detector, t1[:, :side, :side], t2[:, :side, :side], name=name)
+        patches = [
+            _score(
+                detector, *(date[:, row : row + 2 * r + 1, col : col + 2 * r + 1] for date in (t1, t2)), name=name
+            )
+            for row, col in _CORNERS
+        ]
         t1_gap = t1.copy()
         t1_gap[:, r, r] = np.nan
         gap, later = _score(detector, t1_gap, t2, name=name), _score(again, t1, t2, name=name)
-    if not _alike(score[:1, :1], patch):
+    if not all(_alike(score[corner], patch[0, 0]) for corner, patch in zip(_CORNERS, patches, strict=True)):
         raise refused(
             name, f"score gives a pixel another value in a window than alone with its surroundings (radius {r})"
         )

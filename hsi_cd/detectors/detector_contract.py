@@ -18,7 +18,6 @@ from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands, ScenePair
 
-
 _CORNERS = ((0, 0), (7, 8))  # of the window that is tried
 
 

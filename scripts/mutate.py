@@ -199,19 +199,20 @@ def main() -> int:
         copied = Path(folder)
         skip = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / PACKAGE, copied / PACKAGE, ignore=skip)
-        budgets: dict[tuple[Path, ...], float] = {}
+        budgets: dict[frozenset[Path], float] = {}
         for number, change in enumerate(drawn, 1):
-            tests = tuple(arguments.tests or tests_of(change.path))
-            if tests not in budgets:
+            tests = arguments.tests or tests_of(change.path)
+            whole = frozenset(tests)  # in whatever order
+            if whole not in budgets:
                 started = time.perf_counter()
                 if not run_tests(copied, tests, timeout=3600):
                     print(f"the tests fail without any change: {', '.join(map(str, tests))}")
                     return 2
-                budgets[tests] = arguments.timeout or 20 + 3 * (time.perf_counter() - started)
+                budgets[whole] = arguments.timeout or 20 + 3 * (time.perf_counter() - started)
             target = copied / change.path
             unchanged = target.read_text(encoding="utf-8")
             target.write_text(change.source, encoding="utf-8")
-            lives = run_tests(copied, tests, timeout=budgets[tests])
+            lives = run_tests(copied, tests, timeout=budgets[whole])
             target.write_text(unchanged, encoding="utf-8")
             if lives:
                 survivors.append(change)

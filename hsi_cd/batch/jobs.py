@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
+from hsi_cd.plugins import is_named
 from hsi_cd.runs import PROVENANCE, file_identity, read_provenance
 
 PROGRAM = (sys.executable, "-m", "hsi_cd")
@@ -108,7 +109,7 @@ class TrainJob:
         try:
             text = (self.folder / "result.json").read_text(encoding="utf-8")
             result = RunResult.from_dict(json.loads(text))
-            if kept.is_file() and resolve([(str(kept), read_config_file(kept))]) != self.config():
+            if kept.is_file() and not self._made_by(read_config_file(kept)):
                 return None
         except (OSError, ValueError, HsiCdError):
             return None
@@ -119,6 +120,12 @@ class TrainJob:
             self.protocol,
         )
         return result if same else None
+
+    def _made_by(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a folder's settings are this job's. What they name of other packages is not imported for it."""
+        own = self.config()
+        foreign = set(_named_parts(settings)) - set(_named_parts(own.model_dump()))
+        return not foreign and resolve([("config.yaml", settings)]) == own
 
     def table_result(self) -> RunResult | None:
         """The result as a row of a table: its method is called by the variant, too."""
@@ -132,6 +139,15 @@ class TrainJob:
     def make_room(self) -> None:
         """Make the folder around its run folder, which the run makes itself."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _named_parts(settings: Any) -> Iterator[str]:
+    """Every ``module:Class`` that stands anywhere in some settings."""
+    if isinstance(settings, Mapping):
+        for value in settings.values():
+            yield from _named_parts(value)
+    elif is_named(settings):
+        yield settings
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ Examples:
 def config(name: str, listing: bool, output: Path | None, overwrite: bool) -> None:
     """Print every setting with its default and what it does; with NAME, an example, or a scene's settings.
 
-    What is printed is YAML that --config takes; --config takes NAME itself, too. A file need hold only the
-    settings that differ from the defaults.
+    What is printed is YAML that --config takes; --config takes NAME itself, too. A file need hold only what
+    differs from the defaults.
     """
     from hsi_cd.config import config_files, find_config_file
 
@@ -41,7 +41,7 @@ def config(name: str, listing: bool, output: Path | None, overwrite: bool) -> No
     from hsi_cd.io import check_output, write_text
 
     check_output(output, overwrite=overwrite)
-    write_text(output, text)
+    write_text(output, text, overwrite=overwrite)
     click.echo(f"settings: {output}")
 
 

@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Judge": {
         "evaluate": "Score a change map against a truth map.",
+        "import-map": "Bring a map made by other code into the tables, as a row with a name.",
     },
     "Many runs": {
         "benchmark": "Run methods x scenes x seeds, and print the table.",

@@ -43,7 +43,7 @@ def read_config(named: Path) -> dict[str, Any]:
         MissingInputError: there is neither a file nor a name like this.
         ConfigError: the file is not YAML, or not a mapping.
     """
-    if named.exists():
+    if named.is_file():
         return read_config_file(named)
     known, stem = config_files(), named.name.removesuffix(".yaml")
     own = named.parent in (Path(), Path("configs"), Path("configs/examples"), Path("examples"))

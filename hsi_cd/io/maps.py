@@ -18,6 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError, OutputError
+from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.atomic import atomic_paths
 from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import open_raster, quiet_georeference, read_single_band
@@ -231,11 +232,12 @@ def _optimise(path: Path, resampling: str) -> None:
         copy.unlink(missing_ok=True)
 
 
-def read_map(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], Grid]:
+def read_map(path: str | os.PathLike[str], *, key: str | None = None) -> tuple[NDArray[np.uint8], Grid]:
     """Read a change map.
 
     Args:
-        path: a raster of one band with 0 unchanged, 1 changed, 255 no data.
+        path: a raster of one band, or an array (NumPy, MATLAB, HDF5), with 0 unchanged, 1 changed, 255 no data.
+        key: variable of a file of arrays; by default its only 2-D numeric array.
 
     Returns:
         uint8 ``(rows, cols)`` and the grid.
@@ -245,7 +247,7 @@ def read_map(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], Grid]:
         FormatError: it is no raster, has several bands, or holds other values.
     """
     found = find_input(path)
-    stored, grid, nodata = read_single_band(found, file_kind(found))
+    stored, grid, nodata = _read_one(found, key)
     values = np.unique(stored)
     if not set(values.tolist()) <= set(COLOURS):
         listed = ", ".join(f"{float(v):g}" for v in values[:8])
@@ -263,15 +265,26 @@ def read_map(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], Grid]:
 
 
 def read_scores(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """Read a raster of scores, float32 ``(rows, cols)``, NaN for no data.
+    """Read a raster, or an array, of scores: float32 ``(rows, cols)``, NaN for no data.
 
     Raises:
         MissingInputError: the file does not exist.
         FormatError: it is no raster, or has several bands.
     """
     found = find_input(path)
-    stored, _, _ = read_single_band(found, file_kind(found))
+    stored, _, _ = _read_one(found, None)
     return stored.astype(np.float32)
+
+
+def _read_one(path: Path, key: str | None) -> tuple[NDArray[np.generic], Grid, float | None]:
+    """The one band of a file, its grid (its shape alone for arrays), and the no-data value that it declares."""
+    kind = file_kind(path)
+    if kind.holds_arrays:
+        values = read_matrix(path, kind, key=key)
+        return values, Grid(*values.shape), None
+    if key is not None:
+        raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
+    return read_single_band(path, kind)
 
 
 def _create(

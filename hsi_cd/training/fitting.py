@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.method import Method, check_detector
+from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import ConfigError
@@ -93,6 +94,7 @@ def learn(
 
 def _check_network(method: Method, config: RunConfig, circumstances: Circumstances) -> None:
     """Refuse what a network cannot be trained with, before anything long."""
+    check_parts(config.model)
     size = circumstances.team.size
     if size > 1 and config.train.teacher.kind != "none":
         raise ConfigError(

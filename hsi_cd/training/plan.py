@@ -51,7 +51,7 @@ def make_plan(config: TrainConfig, pixels: int) -> Plan:
 
 
 def overruled(config: TrainConfig, plan: Plan) -> str | None:
-    """Which bound of the steps changes the number of epochs, and how to lift it, in one line; None where none."""
+    """Which bound of the steps changes the number of epochs, and how to lift it, in one line; or None."""
     if plan.epochs == config.epochs:
         return None
     bound = _bound(config, plan)

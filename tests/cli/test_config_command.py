@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -82,13 +81,14 @@ def test_an_example_is_no_scene() -> None:
 def test_every_config_that_a_help_text_names_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # as from a wheel: no checkout around
     texts = [path.read_text() for path in (ROOT / "hsi_cd" / "cli").glob("**/*.py")]
-    named = {name for text in texts for name in re.findall(r"--config ([a-z][\w./-]*)", text)} - {"my.yaml"}
+    helps = [text.partition('EPILOG = """')[2].partition('"""')[0] for text in texts]
+    named = {name for text in helps for name in re.findall(r"(?m)^ +hsi-cd .*--config ([a-z][\w./-]*)", text)} - {
+        "my.yaml"
+    }
     assert {"backbone-resnet18", "schedule-hold"} <= named
     for name in named:
         read_config(Path(name))
-    assert not any(
-        re.search(r"configs/\w+", text.partition('EPILOG = """')[2].partition('"""')[0]) for text in texts
-    )
+    assert not [text for text in helps if "configs/" in text]
 
 
 def test_files_of_a_wheel_are_found(tmp_path: Path, cli: Any) -> None:
@@ -97,11 +97,11 @@ def test_files_of_a_wheel_are_found(tmp_path: Path, cli: Any) -> None:
     package.mkdir()
     for path in (ROOT / "hsi_cd").iterdir():
         if path.name != "config":
-            os.symlink(path, package / path.name)
+            (package / path.name).symlink_to(path)
     (package / "config").mkdir()
     for path in (ROOT / "hsi_cd" / "config").glob("*.py"):
         (package / "config" / path.name).write_bytes(path.read_bytes())
-    os.symlink(CONFIGS, package / "configs")
+    (package / "configs").symlink_to(CONFIGS)
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import hsi_cd.config as c; from pathlib import Path; "
         "print(c.config_files()['loss-focal']); print(c.read_config(Path('loss-focal'))['train']['loss'])"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -102,14 +101,3 @@ def test_what_goes_to_a_closed_pipe_is_no_fault(cli: Any) -> None:
     process.stdout.close()
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err and "Error" not in err
-
-
-@pytest.mark.parametrize(("given", "kept"), [(None, "32"), ("512", "512")])
-def test_gdal_does_not_pile_up_what_is_read_once(
-    cli: Any, monkeypatch: pytest.MonkeyPatch, given: str | None, kept: str
-) -> None:
-    monkeypatch.setenv("GDAL_CACHEMAX", given or "")
-    if given is None:
-        monkeypatch.delenv("GDAL_CACHEMAX")
-    assert cli("--version") == 0
-    assert os.environ["GDAL_CACHEMAX"] == kept

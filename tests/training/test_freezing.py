@@ -35,6 +35,11 @@ def learning(ensemble: Ensemble) -> set[str]:
         ("transformer", {"depth": 2}, ["embed", "spectral", "merge", "layers.0"]),
         ("resnet18", {"until": "layer2"}, ["conv1", "bn1", "layer1", "layer2", "project"]),
         (
+            "densenet121",
+            {"until": "transition1"},
+            [*(f"features.{part}" for part in ("conv0", "norm0", "denseblock1", "transition1")), "project"],
+        ),
+        (
             "resnet18",
             {"until": "layer1", "upsample": "transposed"},
             ["conv1", "bn1", "layer1", "project", "upsample.0", "upsample.1"],

@@ -141,6 +141,7 @@ FEATURES: dict[str, dict[str, Any]] = {
         "schedule_options": {"hold": {"epochs": 3, "decay": 0}},
         "label_smoothing": 0.1,
     },
+    "frozen, then learning": {"freeze": {"names": ["backbone.*"], "until": 4}},  # stopped while it is frozen
     "hinge, patience": {"loss": "hinge", "patience": 2, "schedule": "cosine", "linear_warmup": 0.3},
 }
 

@@ -201,3 +201,81 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds more than tensors"):
         load_encoder_weights(network(), tmp_path / "evil.pth", adapt="repeat")
     assert not (tmp_path / "touched").exists()
+
+
+DENSE = (6, 12, 24, 16)
+
+
+def densenet_names_and_shapes(*, old: bool = False) -> dict[str, tuple[int, ...]]:
+    """Every entry of torchvision's DenseNet-121, in its order; ``old`` as its files were until version 0.3."""
+    dot = "." if old else ""
+    shapes = {"features.conv0.weight": (64, 3, 7, 7), **norm("features.norm0", 64)}
+    width = 64
+    for block, layers in enumerate(DENSE, 1):
+        for layer in range(1, layers + 1):
+            path = f"features.denseblock{block}.denselayer{layer}"
+            shapes |= norm(f"{path}.norm{dot}1", width)
+            shapes[f"{path}.conv{dot}1.weight"] = (128, width, 1, 1)
+            shapes |= norm(f"{path}.norm{dot}2", 128)
+            shapes[f"{path}.conv{dot}2.weight"] = (32, 128, 3, 3)
+            width += 32
+        if block < 4:
+            path = f"features.transition{block}"
+            shapes |= {**norm(f"{path}.norm", width), f"{path}.conv.weight": (width // 2, width, 1, 1)}
+            width //= 2
+    shapes |= norm("features.norm5", width)
+    return shapes | {"classifier.weight": (1000, width), "classifier.bias": (1000,)}
+
+
+def densenet_file(path: Path, **options: bool) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    content = {
+        name: torch.tensor(7) if shape == () else torch.rand(shape, generator=generator)
+        for name, shape in densenet_names_and_shapes(**options).items()
+    }
+    torch.save(content, path)
+    return content
+
+
+def test_densenet_has_the_names_and_shapes_of_torchvision() -> None:
+    with torch.device("meta"):
+        encoder = network("densenet121", bands=3).members[0].backbone
+    expected = densenet_names_and_shapes()
+    counted = [math.prod(shape) for name, shape in expected.items() if name.endswith(("weight", "bias"))]
+    assert sum(counted) == 7_978_856  # with the classifier, as torchvision's documentation gives it
+    expected = {name: shape for name, shape in expected.items() if not name.startswith("classifier")}
+    found = {name: tuple(value.shape) for name, value in encoder.state_dict().items()}
+    assert {name: found[name] for name in encoder.pretrained_names()} == expected
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_densenet_starts_from_a_file_of_any_version(tmp_path: Path, old: bool) -> None:
+    content = densenet_file(tmp_path / "densenet121.pth", old=old)
+    ensemble = network("densenet121", until="transition1")
+    loaded = load_encoder_weights(ensemble, tmp_path / "densenet121.pth", adapt="repeat")
+    assert not loaded.absent and not loaded.surprising
+    assert "features.conv0.weight from 3 to 4 bands (repeat)" in loaded.first
+    for member in ensemble.members:
+        state = member.backbone.state_dict()
+        torch.testing.assert_close(
+            state["features.conv0.weight"], content["features.conv0.weight"][:, [0, 1, 2, 0]] * 3 / 4
+        )
+        layer = "features.denseblock1.denselayer6"
+        dot = "." if old else ""
+        for name, ours in (
+            (f"norm{dot}2.running_var", "norm2.running_var"),
+            (f"conv{dot}1.weight", "conv1.weight"),
+        ):
+            assert torch.equal(state[f"{layer}.{ours}"], content[f"{layer}.{name}"])
+        assert torch.equal(state["features.transition1.conv.weight"], content["features.transition1.conv.weight"])
+
+
+def test_what_no_densenet_has_is_surprising(tmp_path: Path) -> None:
+    content = densenet_file(tmp_path / "a.pth")
+    torch.save(content | {"features.other.weight": torch.zeros(1)}, tmp_path / "a.pth")
+    assert load_encoder_weights(network("densenet121"), tmp_path / "a.pth", adapt="mean").surprising
+    with pytest.raises(
+        CheckpointError, match=r"hold nothing of this encoder: .* its first features\.conv0\.weight"
+    ):
+        torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "b.pth")
+        load_encoder_weights(network("densenet121", until="conv0"), tmp_path / "b.pth", adapt="mean")

@@ -25,8 +25,9 @@ from hsi_cd.io import (
     read_labels,
 )
 from hsi_cd.io.cubes import is_array_file, shape_of
+from hsi_cd.io.split_files import read_split
 from hsi_cd.io.truth import labels_of, labels_of_masks
-from hsi_cd.scene import Cube, Grid, Labels, LabelScheme, ScenePair
+from hsi_cd.scene import Cube, Grid, Labels, LabelScheme, ScenePair, Split
 
 DATA_ROOT = "HSI_CD_DATA"
 """Environment variable that names the folder with one folder per benchmark scene."""
@@ -145,6 +146,16 @@ def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple
     pair, labels = open_by_name(name, data_root(root))
     warn_of_doubts(pair)
     return pair, labels
+
+
+def open_split(path: str | os.PathLike[str]) -> Split:
+    """Which pixels taught, from the file that a run or ``hsi-cd split`` left.
+
+    Raises:
+        MissingInputError: there is no such file.
+        FormatError: it is damaged, or no split.
+    """
+    return read_split(Path(path))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

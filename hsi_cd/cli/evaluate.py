@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -61,28 +60,16 @@ def evaluate(
     """
     if protocol is not None and exclude is not None:
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
-    import numpy as np
-
     from hsi_cd.api.opening import truth_of
-    from hsi_cd.evaluation import judge_map
-    from hsi_cd.io import check_output, read_map, write_json
-    from hsi_cd.io.split_files import read_split
+    from hsi_cd.api.verbs import evaluate as judge
+    from hsi_cd.io import check_output, write_json
     from hsi_cd.reporting.tables import score_table
-    from hsi_cd.scene import Split, check_same_grid
 
     if json_file not in (None, _STANDARD_OUTPUT):
         check_output(json_file, overwrite=overwrite)
-    change, grid = read_map(map_file)
     check_truth(truth, dataset)
     labels = truth_of(SceneSource(dataset, data_root), truth)
-    names = ("the map", f"the truth ({labels.name})")
-    check_same_grid(grid, labels.grid, names=names, remedy="give the truth map of this scene, on its grid")
-    split = read_split(exclude) if exclude is not None else None
-    if protocol is not None:
-        split = Split(protocol, 0, labels.shape, np.empty(0, dtype=np.int64))
-    result = judge_map(change, labels, split=split, dataset=dataset or labels.name, method=map_file.name)
-    if protocol is not None:
-        result = replace(result, seed=None)
+    result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset)
     if json_file == _STANDARD_OUTPUT:
         click.echo(document(result.to_dict()))
         return

@@ -60,23 +60,21 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
 
 
 def _panel(run: RunFolder) -> Figure:
-    from hsi_cd.reporting.figures import panel_figure
+    from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure
 
     overview = _overview(run)
-    in_0_1 = run.score is None or (float(run.score[run.score == run.score].max(initial=0)) <= 1)
+    score = None
+    if run.score is not None:
+        in_0_1 = float(run.score[run.score == run.score].max(initial=0)) <= 1
+        score = ScorePanel(run.score) if in_0_1 else ScorePanel(run.score, "Score", None)
     return panel_figure(
         overview.t1,
         overview.t2,
         change=run.change,
-        score=run.score,
+        score=score,
         truth=overview.truth,
         train_index=run.split.train if run.split is not None and len(run.split.train) else None,
-        scene=run.result.dataset,
-        method=run.result.method,
-        scores=run.result.scores,
-        note=_protocol(run),
-        score_label="Change probability" if in_0_1 else "Score",
-        score_range=(0.0, 1.0) if in_0_1 else None,
+        title=Title(run.result.dataset, run.result.method, run.result.scores, _protocol(run)),
         grid=run.grid,
     )
 

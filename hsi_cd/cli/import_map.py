@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.options import data_root_option, read_truth, truth_options
-
-if TYPE_CHECKING:
-    from hsi_cd.scene import LabelScheme
+from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.scene_options import data_root_option
+from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
 Examples:
@@ -23,9 +24,34 @@ Examples:
 FILE = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True)
+class MapChoice:
+    """The map, as it was named.
+
+    Attributes:
+        map_file: its file.
+        name: what tables call the method.
+        score_file: file of its scores, or None.
+        key: variable of a file with several.
+    """
+
+    map_file: Path
+    name: str
+    score_file: Path | None
+    key: str | None
+
+
 @click.command("import-map", epilog=EPILOG)
-@click.argument("map_file", metavar="MAP", type=FILE)
-@click.option("--name", required=True, metavar="TEXT", help="What tables call the method.")
+@gathering(
+    "made",
+    MapChoice,
+    click.argument("map_file", metavar="MAP", type=FILE),
+    click.option("--name", required=True, metavar="TEXT", help="What tables call the method."),
+    click.option(
+        "--score", "score_file", type=FILE, metavar="FILE", help="Scores of the map; higher is more change."
+    ),
+    click.option("--key", metavar="NAME", help="Variable of the map, if it is a file with several."),
+)
 @click.option("--run", "folder", required=True, type=FILE, metavar="DIR", help="The run folder that is made.")
 @click.option(
     "--like",
@@ -37,21 +63,16 @@ FILE = click.Path(path_type=Path)
 @truth_options
 @data_root_option
 @click.option("--split", "split_file", type=FILE, metavar="FILE", help="split.npz: the pixels that taught.")
-@click.option("--score", "score_file", type=FILE, metavar="FILE", help="Scores of the map; higher is more change.")
-@click.option("--key", metavar="NAME", help="Variable of the map, if it is a file with several.")
+@json_option
 def import_map(
-    map_file: Path,
-    name: str,
+    made: MapChoice,
     folder: Path,
     like: Path | None,
     dataset: str | None,
-    truth: tuple[Path, ...],
-    truth_key: str | None,
-    scheme: LabelScheme | None,
+    truth: TruthSource,
     data_root: Path,
     split_file: Path | None,
-    score_file: Path | None,
-    key: str | None,
+    as_json: bool,
 ) -> None:
     """Bring a change map made by other code into the tables, as a row with a name.
 
@@ -59,17 +80,16 @@ def import_map(
     is, and kept as a run folder: table, figure and report take it like any other. --split names the pixels that
     taught; they do not judge.
     """
-    from hsi_cd.api.import_map import import_map as bring_in
+    from hsi_cd.api.foreign_maps import import_map as bring_in
+    from hsi_cd.api.foreign_maps import open_foreign_map
+    from hsi_cd.api.opening import open_split, truth_of
     from hsi_cd.cli.run_folders import open_run
     from hsi_cd.errors import MissingInputError
-    from hsi_cd.io import read_map, read_scores
-    from hsi_cd.io.split_files import read_split
     from hsi_cd.reporting import score_table
 
-    if like is not None and (dataset is not None or truth or split_file is not None):
+    if like is not None and (dataset is not None or truth.source or split_file is not None):
         raise click.UsageError("--like brings truth and split: leave --dataset, --truth and --split out")
-    change, grid = read_map(map_file, key=key)
-    score = None if score_file is None else read_scores(score_file)
+    found = open_foreign_map(made.map_file, name=made.name, score=made.score_file, key=made.key)
     if like is not None:
         model = open_run(like)
         labels, split, overview = model.labels(), model.split, model.overview
@@ -79,18 +99,12 @@ def import_map(
                 f"{like} holds no overview.npz with its truth: name truth and split themselves"
             )
     else:
-        labels = read_truth(None if truth else dataset, truth, truth_key, data_root, scheme=scheme)
-        split, overview = None if split_file is None else read_split(split_file), None
-    result = bring_in(
-        change,
-        grid,
-        replace(labels, name=dataset or labels.name),
-        name=name,
-        folder=folder,
-        split=split,
-        score=score,
-        overview=overview,
-        command=click.get_current_context().obj or (),
-    )
-    click.echo(score_table(result))
-    click.echo(f"\nrun: {folder}")
+        named = None if truth.source else dataset
+        check_truth(truth, named)
+        labels = truth_of(SceneSource(named, data_root), truth)
+        split, overview = None if split_file is None else open_split(split_file), None
+    labels = replace(labels, name=dataset or labels.name)
+    command = click.get_current_context().obj or ()
+    result = bring_in(found, labels, folder=folder, split=split, overview=overview, command=command)
+    tell(score_table(result), {"run": folder, "result": result.to_dict()}, as_json=as_json)
+    hint(f"\nrun: {folder}", as_json=as_json)

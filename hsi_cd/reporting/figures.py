@@ -9,6 +9,7 @@ import math
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -50,20 +51,47 @@ _LINE = "#777777"
 _NOTE = "#555555"
 
 
+@dataclass(frozen=True)
+class ScorePanel:
+    """The panel of scores.
+
+    Attributes:
+        values: float ``(rows, cols)``, NaN where there is none.
+        label: the panel's title.
+        limits: values at the ends of the colour bar; the 2nd and 98th percentile of the scores where None.
+    """
+
+    values: NDArray[np.floating]
+    label: str = "Change probability"
+    limits: tuple[float, float] | None = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Title:
+    """What stands above the panels.
+
+    Attributes:
+        scene: name of the scene.
+        method: name of the method.
+        scores: scores by name; ``oa`` and ``kappa`` are printed.
+        note: what else is said, as the protocol.
+    """
+
+    scene: str = "scene"
+    method: str = ""
+    scores: Mapping[str, float] | None = None
+    note: str = ""
+
+
 def panel_figure(
     t1: NDArray[np.floating] | NDArray[np.uint8],
     t2: NDArray[np.floating] | NDArray[np.uint8],
     *,
     change: NDArray[np.uint8],
-    score: NDArray[np.floating] | None = None,
+    score: ScorePanel | None = None,
     truth: NDArray[np.uint8] | None = None,
     train_index: NDArray[np.integer] | None = None,
-    scene: str = "scene",
-    method: str = "",
-    scores: Mapping[str, float] | None = None,
-    note: str = "",
-    score_label: str = "Change probability",
-    score_range: tuple[float, float] | None = (0.0, 1.0),
+    title: Title | None = None,
     grid: Grid | None = None,
 ) -> Figure:
     """Draw a scene pair, its change map and its errors.
@@ -73,16 +101,11 @@ def panel_figure(
             picture to be shown as it is, uint8 ``(rows, cols, 3)``.
         t2: the same of the second date; both dates share one stretch per channel.
         change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
-        score: float ``(rows, cols)``, NaN where there is none; its panel is left out without it.
+        score: scores, and how they are shown; their panel is left out without them.
         truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled; truth and errors are left out
             without it.
         train_index: integers ``(n,)``, row-major flat indices of training pixels, marked among the errors.
-        scene: name of the scene, for the title.
-        method: name of the method, for the title.
-        scores: scores by name; ``oa`` and ``kappa`` are printed.
-        note: what else stands under the title, as the protocol.
-        score_label: title of the score panel.
-        score_range: values at the ends of the colour bar; the 2nd and 98th percentile of the score where None.
+        title: what stands above the panels.
         grid: the scene's grid; where it is georeferenced, the first date has a scale bar and a north arrow.
 
     Returns:
@@ -92,7 +115,8 @@ def panel_figure(
         GridError: an array is not on the grid of the change map.
     """
     shape = change.shape
-    check_shapes(shape, t1=t1, t2=t2, score=score, truth=truth)
+    title = title or Title()
+    check_shapes(shape, t1=t1, t2=t2, score=None if score is None else score.values, truth=truth)
     train = None
     if train_index is not None and truth is not None:
         train = np.zeros(shape, dtype=bool)
@@ -104,7 +128,7 @@ def panel_figure(
     bar = None
     if score is not None:
         bar = len(panels)
-        panels.append((score_label, _heat(score[thin], score_range)))
+        panels.append((score.label, _heat(score.values[thin], score.limits)))
     panels.append(("Change map", picture(class_image(change))))
     if truth is not None:
         truth = truth[thin]
@@ -113,8 +137,8 @@ def panel_figure(
     return compose(
         panels,
         shape,
-        title=f"{scene}: {method}" if method else scene,
-        note=_note(scores or {}, note),
+        title=f"{title.scene}: {title.method}" if title.method else title.scene,
+        note=_note(title.scores or {}, title.note),
         entries=legend_entries(errors=truth is not None, training=train is not None),
         bar=bar,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
 from hsi_cd.errors import GridError, LabelError
@@ -80,6 +81,8 @@ def prepare_examples(
         BandError: the scene has bands that cannot be used.
         LabelError: a class has too few labelled pixels, or the method learns from labels and gets none.
     """
+    if find_method(config.method).fit is None:
+        check_parts(config.model)  # before anything is read
     how = measured_for(config)
     scene.pair.check_labels(scene.labels)
     pair = choose_bands(scene.pair, **config.bands.model_dump())

@@ -18,6 +18,7 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.decision import Decision
 from hsi_cd.detectors.detector_contract import fit_method
 from hsi_cd.detectors.method import Method
+from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import ConfigError
@@ -94,6 +95,7 @@ def learn(
 
 def _check_network(method: Method, config: RunConfig, circumstances: Circumstances) -> None:
     """Refuse what a network cannot be trained with, before anything long."""
+    check_parts(config.model)
     size = circumstances.team.size
     if size > 1 and config.train.teacher.kind != "none":
         raise ConfigError(

@@ -22,7 +22,7 @@ from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
-from hsi_cd.reporting.figures import panel_figure, save_figure
+from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure, save_figure
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import PROVENANCE
 from hsi_cd.runs.making import check_folder, make_folder, unmake_folder
@@ -210,16 +210,14 @@ def _draw(
         "truth": labels.values,
     }
     write_npz(folder / "overview.npz", pictures, overwrite=True)
+    told = f"{result.protocol}, seed {result.seed}, {result.scope} pixels"
     figure = panel_figure(
         t1,
         t2,
         change=change,
-        score=probability,
+        score=ScorePanel(probability),
         truth=labels.values,
         train_index=split.train,
-        scene=overview.name,
-        method=result.method,
-        scores=result.scores,
-        note=f"{result.protocol}, seed {result.seed}, {result.scope} pixels",
+        title=Title(overview.name, result.method, result.scores, told),
     )
     save_figure(figure, folder / "figure.png", overwrite=True)

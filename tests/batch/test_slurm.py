@@ -42,6 +42,7 @@ class Quick:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 
 
+@pytest.mark.slow
 def test_on_the_local_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task does its job once, is put back when the job was pre-empted, and fails alone; then comes the table."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tasks cannot import the tests

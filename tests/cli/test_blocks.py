@@ -79,7 +79,10 @@ def train(
     return cli("train", *options, *cli.settings(**settings))
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+# The blocks themselves are tested in tests/nn; the road from a setting to a map is one for all of them.
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (i > 0)) for i, kind in enumerate(NETWORKS)]
+)
 def test_a_trained_network_maps_as_it_did(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, kind: str
 ) -> None:
@@ -102,6 +105,7 @@ def test_a_trained_network_maps_as_it_did(
         assert result["threshold"] == 0.4 and calibration["slope"] != 1.0
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_resumes_in_the_same_weights(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from hsi_cd.cli.main import COMMANDS
 from hsi_cd.cli.main import cli as group
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
-from hsi_cd.detectors.methods import METHODS
+from hsi_cd.detectors.registry import METHODS
 from hsi_cd.errors import AxesError, BandError, FormatError, GridError, OutputError
 from hsi_cd.io import open_cube, write_text
 
@@ -126,9 +126,9 @@ def test_what_is_no_remedy_stays(text: str) -> None:
 def remedy(error: pytest.ExceptionInfo[Exception]) -> dict[str, Any]:
     """The keywords that a message names, as a caller would type them."""
     text = str(error.value)
-    return {name: True for name in re.findall(r"\b([a-z_]+)=True\b", text)} | {
-        name: value for name, value in re.findall(r"\b([a-z_]+)='([^']*)'", text)
-    }
+    return dict.fromkeys(re.findall(r"\b([a-z_]+)=True\b", text), True) | dict(
+        re.findall(r"\b([a-z_]+)='([^']*)'", text)
+    )
 
 
 def test_align_and_common_bands(simulated: PairFiles, tmp_path: Path, cli: Any, capsys: Any) -> None:

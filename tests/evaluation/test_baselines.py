@@ -92,8 +92,8 @@ def test_wrong_training_pixels_are_refused():
         coordinate_floor(np.array([], dtype=int), labels, test)
     with pytest.raises(LabelError, match="from 0 to 3 in a map of 3"):
         coordinate_floor(np.array([0, 3]), labels, test)
-    with pytest.raises(LabelError, match="1 of 2 training pixels have no label"):
-        coordinate_floor(np.array([0, 2]), labels, test)
+    with pytest.raises(LabelError, match="1 of 3 training pixels have no label"):
+        coordinate_floor(np.array([0, 1, 2]), labels, test)
     with pytest.raises(GridError, match="test mask"):
         coordinate_floor(np.array([0]), labels, test.T)
 

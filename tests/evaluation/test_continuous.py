@@ -124,3 +124,11 @@ def test_a_reliability_curve_without_pixels_is_empty():
     curve = reliability_curve(np.array([np.nan]), np.array([1], dtype=np.uint8), bins=3)
     assert curve.count.tolist() == [0, 0, 0]
     assert np.isnan(curve.mean).all()
+
+
+def test_there_are_fifteen_bins_unless_told_otherwise():
+    """0.061 and 0.065 share the first of 15 bins; of 16 bins, the first ends between them."""
+    probability, truth = np.array([0.061, 0.065]), np.array([0, 1], dtype=np.uint8)
+    curve = reliability_curve(probability, truth)
+    assert curve.count.tolist() == [2] + [0] * 14
+    assert expected_calibration_error(probability, truth) == pytest.approx(abs(0.126 - 1) / 2)

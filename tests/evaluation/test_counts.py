@@ -95,3 +95,13 @@ def test_unexpected_values_are_named_with_their_number():
 def test_negative_counts_are_refused():
     with pytest.raises(LabelError, match="-1 pixels of fp"):
         ConfusionCounts(1, -1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [(8, r"9 \(1 pixels\): expected"), (9, r"9 \(1 pixels\) and 1 more: "), (10, r"9 \(1 pixels\) and 2 more: ")],
+)
+def test_eight_wrong_values_are_told_and_the_others_counted(kinds, told):
+    truth = np.arange(2, 2 + kinds, dtype=np.uint8)[np.newaxis]
+    with pytest.raises(LabelError, match=r"values 2 \(1 pixels\), .*" + told):
+        count_confusion(truth, np.zeros_like(truth))

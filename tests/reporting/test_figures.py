@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hsi_cd.errors import GridError, OutputError
-from hsi_cd.reporting.figures import panel_figure, save_figure
+from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure, save_figure
 
 
 def scene(rows, cols):
@@ -32,13 +32,10 @@ def test_with_truth():
         t1,
         t2,
         change=change,
-        score=score,
+        score=ScorePanel(score),
         truth=truth,
         train_index=np.arange(4),
-        scene="taizhou",
-        method="siamese",
-        scores={"oa": 0.9876, "kappa": 0.9512, "f1": 0.5},
-        note="P1, seed 0",
+        title=Title("taizhou", "siamese", {"oa": 0.9876, "kappa": 0.9512, "f1": 0.5}, "P1, seed 0"),
     )
     assert panel_titles(figure) == ["Date 1", "Date 2", "Change probability", "Change map", "Truth", "Errors"]
     assert {"false positive", "false negative", "training pixel"} <= set(legend_texts(figure))
@@ -55,7 +52,7 @@ def test_without_truth_and_score():
 
 def test_undefined_scores_are_said_to_be():
     t1, t2, change, _, _ = scene(8, 8)
-    figure = panel_figure(t1, t2, change=change, scores={"oa": 1.0, "kappa": float("nan")})
+    figure = panel_figure(t1, t2, change=change, title=Title(scores={"oa": 1.0, "kappa": float("nan")}))
     assert figure.texts[1].get_text() == "OA 100.00 %, Kappa undefined"
 
 
@@ -64,7 +61,7 @@ def test_undefined_scores_are_said_to_be():
 )
 def test_the_arrangement_follows_the_scene(shape, columns):
     t1, t2, change, score, truth = scene(*shape)
-    figure = panel_figure(t1, t2, change=change, score=score, truth=truth)
+    figure = panel_figure(t1, t2, change=change, score=ScorePanel(score), truth=truth)
     boxes = [axes.get_position() for axes in figure.axes if axes.get_title()]
     assert len({round(box.x0, 6) for box in boxes}) == columns
     width, height = figure.get_size_inches()
@@ -76,8 +73,8 @@ def test_the_arrangement_follows_the_scene(shape, columns):
 @pytest.mark.parametrize("full", [True, False])
 def test_nothing_overlaps_or_leaves_the_page(shape, full):
     t1, t2, change, score, truth = scene(*shape)
-    extra = {"score": score, "truth": truth, "train_index": np.array([0])} if full else {}
-    figure = panel_figure(t1, t2, change=change, scene="a scene", note="words and " * 30, **extra)
+    extra = {"score": ScorePanel(score), "truth": truth, "train_index": np.array([0])} if full else {}
+    figure = panel_figure(t1, t2, change=change, title=Title("a scene", note="words and " * 30), **extra)
     figure.canvas.draw()
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     boxes += [*(text.get_window_extent() for text in figure.texts if text.get_text())]
@@ -123,7 +120,7 @@ def test_a_score_of_any_range_has_its_own_bar():
     t1, t2, change, score, _ = scene(30, 30)
     score = score * 50
     score[0] = np.nan
-    figure = panel_figure(t1, t2, change=change, score=score, score_range=None, score_label="CVA")
+    figure = panel_figure(t1, t2, change=change, score=ScorePanel(score, "CVA", None))
     image = next(axes for axes in figure.axes if axes.get_title() == "CVA").images[0]
     assert image.get_clim() == pytest.approx(tuple(np.nanpercentile(score, [2, 98])))
 
@@ -144,12 +141,12 @@ def test_pyplot_is_never_loaded():
 def test_files_are_whole_the_same_twice_and_never_overwritten_unasked(tmp_path, suffix, magic):
     t1, t2, change, score, truth = scene(20, 30)
     path = tmp_path / f"figure{suffix}"
-    save_figure(panel_figure(t1, t2, change=change, score=score, truth=truth), path)
+    save_figure(panel_figure(t1, t2, change=change, score=ScorePanel(score), truth=truth), path)
     first = path.read_bytes()
     assert first.startswith(magic)
     with pytest.raises(OutputError, match="exists"):
         save_figure(panel_figure(t1, t2, change=change), path)
-    save_figure(panel_figure(t1, t2, change=change, score=score, truth=truth), path, overwrite=True)
+    save_figure(panel_figure(t1, t2, change=change, score=ScorePanel(score), truth=truth), path, overwrite=True)
     assert path.read_bytes() == first
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 

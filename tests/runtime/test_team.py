@@ -114,6 +114,7 @@ def curves(folder: Path) -> dict[str, list[float]]:
     return {name: [float(row[i]) for row in rows if row[i]] for i, name in enumerate(head)}
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(words: list[object], alone: Path, tmp_path: Path) -> None:
     done = torchrun(2, *words, tmp_path / "run")
     assert done.returncode == 0, done.stderr

@@ -88,7 +88,7 @@ def run(
 ) -> tuple[Progress, SiameseDetector]:
     pair, pixels, target = scene
     generator = seed_everything(0, deterministic=False)
-    detector, _ = fit_siamese(pair, config)
+    detector = fit_siamese(pair, config)
     if resume is not None:
         detector.network.load_state_dict(resume["network"])
     epoch = resume["training"]["progress"]["epoch"] if resume else 0
@@ -141,6 +141,7 @@ FEATURES: dict[str, dict[str, Any]] = {
         "schedule_options": {"hold": {"epochs": 3, "decay": 0}},
         "label_smoothing": 0.1,
     },
+    "frozen, then learning": {"freeze": {"names": ["backbone.*"], "until": 4}},  # stopped while it is frozen
     "hinge, patience": {"loss": "hinge", "patience": 2, "schedule": "cosine", "linear_warmup": 0.3},
 }
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from hsi_cd.config import PretrainConfig, RunConfig
 from hsi_cd.detectors.checkpoint import read_saved, write_saved
+from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import ConfigError
 from hsi_cd.io import remove_drafts, write_json
@@ -73,6 +74,7 @@ def run_pretraining(
     started = time.perf_counter()
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
+    check_parts(config.model)
     measurement = Measurement(pair)
     detector = fit_siamese(measurement, config)
     earlier = _earlier(folder / "last.pt") if resume else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, OutputError
 from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
-from hsi_cd.io import map_writers, write_json, write_npz
+from hsi_cd.io import map_writers, read_map, read_scores, write_json, write_npz
 from hsi_cd.io.split_files import write_split
 from hsi_cd.prepare.splits import near_training
 from hsi_cd.runs import PROVENANCE, RESULT, Overview, find_runs, read_result
@@ -20,15 +20,45 @@ from hsi_cd.runs.recording import recording, versions
 from hsi_cd.scene import UNLABELLED, Grid, Labels, Split, check_same_grid
 
 
+@dataclass(frozen=True)
+class ForeignMap:
+    """A map made by other code.
+
+    Attributes:
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        grid: the map's grid; without a georeference, that of the truth is kept.
+        name: what tables call the method.
+        score: float32 ``(rows, cols)``, higher is more change, NaN for no data; adds the ranking scores.
+    """
+
+    change: NDArray[np.uint8]
+    grid: Grid
+    name: str
+    score: NDArray[np.float32] | None = None
+
+
+def open_foreign_map(path: Path, *, name: str, score: Path | None = None, key: str | None = None) -> ForeignMap:
+    """A map made by other code, from its file.
+
+    Args:
+        path: GeoTIFF, ENVI, PNG, NumPy or MATLAB.
+        name: what tables call the method.
+        score: file of its scores.
+        key: variable of a file with several.
+
+    Raises:
+        FormatError: a file is damaged, or holds other values than 0, 1 and 255.
+    """
+    change, grid = read_map(path, key=key)
+    return ForeignMap(change, grid, name, None if score is None else read_scores(score))
+
+
 def import_map(
-    change: NDArray[np.uint8],
-    grid: Grid,
+    made: ForeignMap,
     labels: Labels,
     *,
-    name: str,
     folder: str | os.PathLike[str],
     split: Split | None = None,
-    score: NDArray[np.float32] | None = None,
     overview: Overview | None = None,
     command: Sequence[str] = (),
 ) -> RunResult:
@@ -38,13 +68,10 @@ def import_map(
     ``overview.npz`` where they are given; ``provenance.json``, and, last of all, ``result.json``.
 
     Args:
-        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
-        grid: the map's grid; without a georeference, that of the truth is kept.
+        made: the map.
         labels: truth map; its name is that of the scene.
-        name: what tables call the method.
         folder: the run folder; made if it is not there.
         split: the pixels that taught; they do not judge. Without it, all labelled pixels judge.
-        score: float32 ``(rows, cols)``, higher is more change, NaN for no data; adds the ranking scores.
         overview: pictures of the scene, for figures; a run of the same scene has them.
         command: what was typed, for the record.
 
@@ -58,7 +85,7 @@ def import_map(
         OutputError: the folder is not empty, or cannot be written.
     """
     folder = Path(folder)
-    name = name.strip()
+    change, grid, score, name = made.change, made.grid, made.score, made.name.strip()
     if not name or not name.isprintable():
         raise ConfigError(f"name {name!r}: give one line of text, as tables are to call the method")
     _check_grids(change, grid, labels, split, score)

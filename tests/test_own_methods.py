@@ -382,6 +382,10 @@ FITTED = {
         "Good.threshold = property(lambda s: None, lambda s, v: 0)",
         "threshold of what it fits is 'None'",
     ),
+    "a count of numpy": (
+        "Good.parameters = lambda s: np.int64(3)",
+        "parameters() of what it fits is '3', expected a",
+    ),
     "parameters": ("Good.parameters = lambda s: 'many'", "parameters() of what it fits is 'many'"),
     "state": ("Good.state = lambda s: {'a': np.ones(3)}", "state() holds more than tensors and plain values"),
     "state fails": ("Good.state = lambda s: s.nothing", "fails in state (AttributeError"),

@@ -148,8 +148,8 @@ def _train_network(
     detector.network.to(circumstances.device)
 
     with keeper.journal() as journal, on_threads(config.train.threads):
-        patches = scene_patches(detector, measurement)
         measurement.forget_components()
+        patches = scene_patches(detector, measurement)
         with circumstances.stop.postponed():
             progress = train(detector, patches, taught, config.train, circumstances=circumstances, journal=journal)
         journal.tracker.hyperparameters(

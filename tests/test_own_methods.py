@@ -18,7 +18,6 @@ import scipy
 import torch
 import yaml
 from PIL import Image
-from rasterio.transform import from_origin
 
 import hsi_cd as hc
 from hsi_cd.batch.jobs import ChosenMethod, TrainJob
@@ -105,7 +104,7 @@ def scenes(tmp_path: Path) -> Path:
     """A simulated scene in the place, the shape and the formats of taizhou."""
     folder = tmp_path / "scenes" / "taizhou"
     files = write_pair(tmp_path / "simulated", SimulationOptions(rows=400, cols=400, bands=6))
-    place = from_origin(0, 0, 30, 30)
+    place = rasterio.Affine(30, 0, 0, 0, -30, 0)
     for source, name in ((files.t1, "2000TM"), (files.t2, "2003TM")):
         folder.mkdir(parents=True, exist_ok=True)
         with rasterio.open(source) as raster:
@@ -216,8 +215,6 @@ def test_a_batch_passes_on_the_name_and_the_trust(
     (folder / "pairs.csv").write_text(f"t1,t2,name\n{t1},{t2},mine\n")
     maps = {"folder": "maps", "predict": {"checkpoint": str(run / "best.pt"), "pairs": "pairs.csv"}}
     (folder / "maps.yaml").write_text(yaml.safe_dump(maps))
-    assert cli("batch", "maps.yaml") == 2
-    assert "set HSI_CD_PLUGINS=plug_good" in capsys.readouterr().err
     monkeypatch.setenv("HSI_CD_PLUGINS", "plug_other,plug_good")
     assert cli("batch", "maps.yaml") == 0
     assert (folder / "maps" / "mine" / "change.tif").read_bytes()

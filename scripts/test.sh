@@ -8,7 +8,12 @@ bash scripts/setup.sh dev
 export OMP_NUM_THREADS=1
 arguments=()
 for argument in "$@"; do
-  if [ "$argument" = "--slow" ]; then arguments+=(-m "slow or not slow"); else arguments+=("$argument"); fi
+  if [ "$argument" = "--slow" ]; then
+    arguments+=(-m "slow or not slow")
+    export HSI_CD_EXAMPLES=thorough # five times as many examples of each property
+  else
+    arguments+=("$argument")
+  fi
 done
 
 echo "== format and lint"

@@ -21,9 +21,10 @@ _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 # Tests run in several processes: more threads each would only wait for one another.
 torch.set_num_threads(1)
 
-# How long one example takes says more about the machine than about the code.
-settings.register_profile("hsi-cd", deadline=None)
-settings.load_profile("hsi-cd")
+# How long one example takes says more about the machine than about the code: no deadline.
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile(os.environ.get("HSI_CD_EXAMPLES", "quick"))  # scripts/test.sh --slow says thorough
 
 
 @pytest.fixture(scope="session")

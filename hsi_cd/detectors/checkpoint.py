@@ -11,7 +11,7 @@ import torch
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector
-from hsi_cd.detectors.registry import detector_from_state
+from hsi_cd.detectors.registry import detector_from_state, find_method
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import CheckpointError, MissingInputError
 from hsi_cd.io.atomic import atomic_path
@@ -32,9 +32,9 @@ def save_checkpoint(
         config: the resolved configuration.
         training: what a resumed training needs: optimiser, schedule, epoch, random states.
     """
-    write_saved(
-        path, {"method": method, "config": config, "detector": detector.state(), "training": training or {}}
-    )
+    content = {"method": method, "config": config, "detector": detector.state(), "training": training or {}}
+    place = find_method(method).place
+    write_saved(path, content | ({"place": place} if place else {}))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -126,7 +126,8 @@ def detector_of(content: dict[str, Any], *, device: torch.device) -> Detector:
     Raises:
         CheckpointError: the checkpoint is damaged or of another kind.
     """
-    detector = detector_from_state(content["method"], content["detector"], device=device)
+    place = content.get("place", "")
+    detector = detector_from_state(content["method"], content["detector"], device=device, place=place)
     if isinstance(detector, SiameseDetector):
         fold_batch_norm(detector.network.eval())
     return detector

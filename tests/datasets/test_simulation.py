@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import shift as spline_shift
 from scipy.optimize import minimize
@@ -54,7 +54,6 @@ def test_shapes_and_dtypes() -> None:
     np.testing.assert_allclose(reflectance.t1[kept], pair.t1[kept] / 10000, atol=5.1e-5)
 
 
-@settings(max_examples=10, deadline=None)
 @given(
     rows=st.integers(8, 50),
     cols=st.integers(8, 40),
@@ -74,7 +73,6 @@ def test_any_options_make_a_scene(**chosen: Any) -> None:
     assert math.hypot(*pair.shift) == pytest.approx(options.shift)
 
 
-@settings(max_examples=15, deadline=None)
 @given(start=st.integers(0, 69), length=st.integers(0, 70), date=st.sampled_from([1, 2]))
 def test_rows_do_not_depend_on_which_are_asked(start: int, length: int, date: Any) -> None:
     scene = Simulation(SMALL)

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.io import loadmat, savemat, whosmat
@@ -64,7 +64,6 @@ WRITERS = {
 }
 
 
-@settings(max_examples=150)
 @given(
     kind=st.sampled_from(sorted(WRITERS)),
     dtype=st.sampled_from(DTYPES),
@@ -91,7 +90,6 @@ def test_round_trips_by_windows(tmp_path_factory, kind, dtype, order, shape, dat
     np.testing.assert_array_equal(window, expected[:, row0:row1, col0:col1])
 
 
-@settings(max_examples=40)
 @given(axes=st.permutations(["rows", "cols", "bands"]), kind=st.sampled_from(["v5", "v7.3", "npy", "npz", "hdf5"]))
 def test_axes_that_are_said_hold(tmp_path_factory, axes, kind) -> None:
     sizes = {"rows": 4, "cols": 5, "bands": 6}

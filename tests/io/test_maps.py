@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
@@ -50,7 +50,6 @@ def write_both(
     return change, score
 
 
-@settings(max_examples=25, deadline=None)
 @given(rows=st.integers(1, 70), cols=st.integers(1, 70), step=st.integers(1, 80), placed=st.booleans())
 def test_what_is_written_is_read(tmp_path_factory, rows: int, cols: int, step: int, placed: bool) -> None:
     folder = tmp_path_factory.mktemp("maps")

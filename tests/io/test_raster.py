@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
@@ -49,7 +49,6 @@ def ramp(bands: int, rows: int, cols: int, dtype: str) -> np.ndarray:
     return (np.arange(bands * rows * cols) % 251).reshape(bands, rows, cols).astype(dtype)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     interleave=st.sampled_from(sorted(ORDERS)),
     dtype=st.sampled_from(sorted(CODES)),

@@ -7,7 +7,7 @@ import pyogrio.raw
 import pytest
 import rasterio.features
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rasterio.crs import CRS
@@ -59,7 +59,6 @@ def flood(change: np.ndarray) -> list[set[tuple[int, int]]]:
     return regions
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     change=arrays(
         np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 255])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.errors import FormatError, HsiCdError, MissingInputError, OutputError
@@ -85,7 +85,6 @@ def written() -> bytes:
 WHOLE = written()
 
 
-@settings(max_examples=80)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_read(tmp_path_factory, data) -> None:
     path = tmp_path_factory.mktemp("damaged") / "split.npz"

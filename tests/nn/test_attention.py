@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -55,7 +55,6 @@ def inputs(
     return query, key, randn(n, 3, *whole, seed=seed + 2), bias
 
 
-@settings(max_examples=40)
 @given(
     h=size,
     w=size,
@@ -98,7 +97,6 @@ def test_a_traced_attention_is_the_same(h: int, maps: int, heads: int) -> None:
     torch.testing.assert_close(found[1], found[0])
 
 
-@settings(max_examples=30)
 @given(h=size, w=size, reach=st.integers(0, 2), dilation=st.integers(1, 4), maps=st.integers(1, 2))
 def test_lattices_equal_keys_that_stand_apart(h: int, w: int, reach: int, dilation: int, maps: int) -> None:
     tensors = inputs(h, w, reach * dilation, 2, seed=h + w, maps=maps)

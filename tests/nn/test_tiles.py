@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -30,7 +30,6 @@ def window(rows: int, cols: int) -> tuple[Tensor, Tensor, Tensor]:
     return t1, t2, torch.rand(shape, generator=generator)[:, :1] > 0.2
 
 
-@settings(max_examples=40)
 @given(rows=st.integers(1, 40), cols=st.integers(1, 40), height=st.integers(1, 50), width=st.integers(1, 50))
 def test_tiles_of_any_size_give_the_whole(rows: int, cols: int, height: int, width: int) -> None:
     network, tensors = Spread(), window(rows, cols)

@@ -12,7 +12,7 @@ import hsi_cd
 PACKAGE = Path(hsi_cd.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "configs" not in path.parts)
 MOST = 9
-"""Parameters of a function, itself left out. What the door takes by keyword alone is the caller's, and counts once."""
+"""Parameters of a function, itself left out. Those that the door takes by keyword alone count as one."""
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         Superpixel,
         load,
     )
-    from hsi_cd.api.opening import open_dataset, open_labels, open_pair
+    from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.verbs import (
         detect,
         evaluate,
@@ -97,6 +97,7 @@ _PLACES = {
     "open_dataset": "hsi_cd.api.opening",
     "open_labels": "hsi_cd.api.opening",
     "open_pair": "hsi_cd.api.opening",
+    "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "split": "hsi_cd.api.verbs",
     "train": "hsi_cd.api.verbs",
@@ -138,6 +139,7 @@ __all__ = [
     "open_dataset",
     "open_labels",
     "open_pair",
+    "open_split",
     "predict",
     "split",
     "train",

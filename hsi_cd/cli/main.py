@@ -13,9 +13,9 @@ from typing import Any, TextIO
 import click
 
 from hsi_cd import __version__
+from hsi_cd.api.processes import first_to_speak, launched
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
-from hsi_cd.runtime.team import first_to_speak, launched
 
 GROUPS: dict[str, dict[str, str]] = {
     "Look": {
@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "mosaic": "Join the parts that predict --shard wrote to one map.",
     },
     "Learn": {
+        "split": "Say which labelled pixels teach, and keep it as a file for train --split.",
         "train": "Learn from a scene's labels, map the scene, and score the map.",
         "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
     },

@@ -152,12 +152,22 @@ def run(arguments: list[str]) -> int:
     """
     said, arguments = _split_off(arguments)
     debug = "debug" in said
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_InOptions("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), _volume(said):
         warnings.showwarning = _show_warning
         return _run(arguments, debug=debug, contradiction={"quiet", "verbose"} <= said)
+
+
+class _InOptions(logging.Formatter):
+    """What is logged, with the library's remedies in the words of the command line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line that is shown."""
+        return in_options(super().format(record))
 
 
 def _split_off(arguments: list[str]) -> tuple[set[str], list[str]]:

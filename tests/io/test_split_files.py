@@ -153,7 +153,6 @@ def truth_of(split: Split, values: np.ndarray | None = None) -> Labels:
     return Labels(np.zeros(split.shape, np.uint8) if values is None else values)
 
 
-@settings(max_examples=60)
 @given(split=divided(), ending=st.sampled_from([".npz", ".mat", ".csv", ".CSV"]))
 def test_every_format_brings_the_pixels_back_in_their_order(
     tmp_path_factory: pytest.TempPathFactory, split: Split, ending: str
@@ -174,7 +173,6 @@ def test_every_format_brings_the_pixels_back_in_their_order(
         assert ending == ".CSV" or read_split(path).same_pixels(split)  # these tell their shape
 
 
-@settings(max_examples=60)
 @given(split=divided(guarded=False), base=st.integers(0, 1), column_major=st.integers(0, 1), v73=st.booleans())
 def test_flat_indices_are_read_as_the_file_says(
     tmp_path_factory: pytest.TempPathFactory, split: Split, base: int, column_major: int, v73: bool
@@ -193,7 +191,6 @@ def test_flat_indices_are_read_as_the_file_says(
     np.testing.assert_array_equal(found.train, split.train)
 
 
-@settings(max_examples=60)
 @given(split=divided(guarded=False), data=st.data())
 def test_what_a_raster_labels_teaches(
     tmp_path_factory: pytest.TempPathFactory, split: Split, data: st.DataObject
@@ -347,7 +344,6 @@ def test_a_name_tells_the_format(tmp_path: Path) -> None:
         write_split(tmp_path / "split.csv", Split("P4", 0, (4, 5), np.empty(0, np.int64)))
 
 
-@settings(max_examples=30)
 @given(first=divided(), second=divided())
 def test_a_fingerprint_tells_splits_apart(first: Split, second: Split) -> None:
     same = first.shape == second.shape and first.same_pixels(second)

@@ -54,7 +54,12 @@ class SettingsChoice:
         """
         from hsi_cd import config as configuration
 
-        return configuration.resolve(self.layers())
+        layers = self.layers()
+        if not any("method" in layer for _, layer in layers):
+            return configuration.resolve(layers)
+        from hsi_cd.api.settings import resolve_run  # which loads the methods
+
+        return resolve_run(layers)
 
 
 settings_options = gathering(

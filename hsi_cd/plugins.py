@@ -26,12 +26,23 @@ GROUPS = {"method": "hsi_cd.methods", "backbone": "hsi_cd.backbones", "attention
 TRUSTED = "HSI_CD_PLUGINS"
 """Environment variable: modules that a checkpoint may have imported, separated by commas."""
 
+_ROW = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
 _NAMED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def is_named(text: object) -> bool:
     """Whether a text has the form ``module:Class``, as ``mynets.kan:KAN``."""
     return isinstance(text, str) and _NAMED.fullmatch(text) is not None
+
+
+def is_row(text: object) -> bool:
+    """Whether a text can be a method's own name: of letters, digits, ``.``, ``_``, ``+`` and ``-``."""
+    return isinstance(text, str) and _ROW.fullmatch(text) is not None
+
+
+def file_word(name: str) -> str:
+    """A method's name as part of a folder's: ``mynets.kan:KAN`` is ``mynets.kan+KAN``; no two become one."""
+    return name.replace(":", "+")
 
 
 def load_named(name: str, *, kind: str) -> Any:
@@ -74,7 +85,9 @@ def load_trusted(name: str, *, kind: str, allowed: Iterable[str] = ()) -> Any:
         raise CheckpointError(f"the checkpoint's {kind} {name!r} is no name of the form module:Class")
     module = name.partition(":")[0]
     vouched = {*allowed, *(part.strip() for part in os.environ.get(TRUSTED, "").split(","))}
-    if module not in sys.modules and not {name, module} & vouched and name not in entries(kind).values():
+    packages = {module[:end] for end, letter in enumerate(module) if letter == "."}  # of one trusted, all is
+    trusted = bool({name, module, *packages} & vouched)
+    if module not in sys.modules and not trusted and name not in entries(kind).values():
         raise CheckpointError(
             f"the checkpoint needs the {kind} {name}, which is imported only if you trust it: import {module} "
             f"first, or set {TRUSTED}={module}"
@@ -89,8 +102,33 @@ def load_trusted(name: str, *, kind: str, allowed: Iterable[str] = ()) -> Any:
 
 def entries(kind: str) -> dict[str, str]:
     """What installed packages enter of a kind (see :data:`GROUPS`): names to ``module:Class``; imports nothing."""
-    found = importlib.metadata.entry_points(group=GROUPS[kind]) if kind in GROUPS else ()
-    return {entry.name: entry.value.partition("[")[0].replace(" ", "") for entry in found}
+    return {name: places[0] for name, places in _entered(kind).items()}
+
+
+def entry(kind: str, name: str) -> str | None:
+    """Where that is which an installed package enters by a name, as ``module:Class``; None if none does.
+
+    Raises:
+        ConfigError: two packages enter something else by one name, or it is no name.
+    """
+    places = _entered(kind).get(name, [])
+    if len(places) > 1:
+        raise ConfigError(f"{kind} {name} is entered as {' and as '.join(places)}: name the one you mean so")
+    if places and not is_row(name):
+        raise ConfigError(
+            f"{kind} {name!r} is entered under a name that is none (letters, digits, '.', '_', '+', '-'): "
+            f"name it as {places[0]}"
+        )
+    return places[0] if places else None
+
+
+def _entered(kind: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in importlib.metadata.entry_points(group=GROUPS[kind]) if kind in GROUPS else ():
+        places, place = found.setdefault(each.name, []), each.value.partition("[")[0].replace(" ", "")
+        if place not in places:
+            places.append(place)
+    return found
 
 
 def _imported(module: str, *, what: str) -> Any:

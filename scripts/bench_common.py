@@ -47,7 +47,7 @@ def open_pair(files: PairFiles) -> ScenePair:
 def untrained(pair: ScenePair) -> SiameseDetector:
     """The default detector with random weights: it scores at the cost of a trained one."""
     torch.manual_seed(0)
-    detector, _ = fit_siamese(pair, RunConfig())
+    detector = fit_siamese(pair, RunConfig())
     detector.network.eval()
     return detector
 

@@ -16,7 +16,7 @@ from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import detector_of, file_hash, load_checkpoint, save_checkpoint, write_saved
 from hsi_cd.detectors.method import Method
-from hsi_cd.detectors.registry import METHODS, find_method
+from hsi_cd.detectors.registry import METHODS, find_method, method_of_file
 from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
@@ -78,7 +78,8 @@ class Estimator:
             detector = refit_statistics(detector, pair)
         own = options or MapOptions()
         told = "refitted on the scene" if refit else own.statistics
-        return ChangeMap(detector, pair, replace(own, checkpoint=self.checkpoint_, statistics=told))
+        how = replace(own, checkpoint=self.checkpoint_, statistics=told)
+        return ChangeMap(detector, pair, how, method=find_method(self.method).row)
 
     @property
     def threshold_(self) -> float:
@@ -261,7 +262,8 @@ def estimator_class(method: Method | str, *, name: str | None = None) -> type[Es
         "__signature__": inspect.Signature(parameters),
         "__module__": __name__,
     }
-    return type(name or "".join(word.title() for word in own.name.replace(":", "-").split("-")), (kind,), members)
+    last = own.place.rpartition(":")[2].rpartition(".")[2]  # of another package: as its class is called
+    return type(name or last or "".join(word.title() for word in own.name.split("-")), (kind,), members)
 
 
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Estimator:
@@ -278,7 +280,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Estimator:
     """
     content = load_checkpoint(Path(path))
     detector = detector_of(content, device=choose_device(device))
-    known = _CLASSES.get(content["method"]) or estimator_class(content["method"])
+    method = content["method"]
+    known = _CLASSES.get(method) or estimator_class(method_of_file(method, place=content.get("place", "")))
     estimator = known()
     estimator.options = {**estimator.options, **_options_of(content["config"], estimator.options)}
     estimator.detector_, estimator.split_, estimator._loaded = detector, None, content

@@ -141,7 +141,7 @@ def evaluate(
     shown: dict[str, Any] = {}
     if isinstance(change, ChangeMap):
         values, grid = change.change, change.grid
-        name, method = name or change.pair.name, method or getattr(change.detector, "method", "siamese")
+        name, method = name or change.pair.name, method or change.method
         shown = {"score": change.score, "probability": change.probability, "threshold": change.threshold}
     elif isinstance(change, np.ndarray):
         values, grid = change, None

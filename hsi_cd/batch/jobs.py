@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
-from hsi_cd.plugins import is_named
+from hsi_cd.plugins import file_word
 from hsi_cd.runs import PROVENANCE, file_identity, read_provenance
 
 PROGRAM = (sys.executable, "-m", "hsi_cd")
@@ -42,6 +42,8 @@ class TrainJob:
         arguments: further arguments of ``hsi-cd train``, which change no setting.
         files: for a scene that is not in the catalogue, the arguments that name its files.
         variant: what its settings are called; empty where all runs share them.
+        row: what its result calls the method; empty where that is the method's name.
+        brings: settings that its method brings, as JSON; it makes them itself when it runs.
     """
 
     dataset: str
@@ -53,19 +55,26 @@ class TrainJob:
     arguments: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variant: str = ""
+    row: str = ""
+    brings: str = ""
 
     needs: ClassVar[tuple[Path, ...]] = ()
 
     @property
+    def title(self) -> str:
+        """What tables call its method."""
+        return self.row or self.method
+
+    @property
     def name(self) -> str:
         """The run in words."""
-        words = [self.variant, self.dataset, self.method, f"seed {self.seed}"]
+        words = [self.variant, self.dataset, self.title, f"seed {self.seed}"]
         return " ".join(word for word in words if word)
 
     @property
     def kinds(self) -> tuple[tuple[str, ...], ...]:
         """What runs that take as long have in common with it: method and scene; else the method."""
-        return ("train", self.method, self.dataset), ("train", self.method)
+        return ("train", self.title, self.dataset), ("train", self.title)
 
     def config(self) -> RunConfig:
         """The configuration that ``hsi-cd train`` resolves for it.
@@ -77,6 +86,7 @@ class TrainJob:
         scene = {} if self.files else {"dataset": self.dataset}
         return resolve(
             [
+                (f"method {self.method}", json.loads(self.brings or "{}")),
                 (f"configs/{self.dataset}.yaml", {} if self.files else dataset_config(self.dataset)),
                 *((f"--set {text}", parse_assignment(text)) for text in self.settings),
                 ("options", scene | named),
@@ -109,23 +119,18 @@ class TrainJob:
         try:
             text = (self.folder / "result.json").read_text(encoding="utf-8")
             result = RunResult.from_dict(json.loads(text))
-            if kept.is_file() and not self._made_by(read_config_file(kept)):
+            # Not resolved: that would import what a file names.
+            if kept.is_file() and RunConfig.model_validate(read_config_file(kept)) != self.config():
                 return None
         except (OSError, ValueError, HsiCdError):
             return None
         same = (result.dataset, result.method, result.seed, result.protocol) == (
             self.dataset,
-            self.method,
+            self.title,
             self.seed,
             self.protocol,
         )
         return result if same else None
-
-    def _made_by(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a folder's settings are this job's. What they name of other packages is not imported for it."""
-        own = self.config()
-        foreign = set(_named_parts(settings)) - set(_named_parts(own.model_dump()))
-        return not foreign and resolve([("config.yaml", settings)]) == own
 
     def table_result(self) -> RunResult | None:
         """The result as a row of a table: its method is called by the variant, too."""
@@ -139,15 +144,6 @@ class TrainJob:
     def make_room(self) -> None:
         """Make the folder around its run folder, which the run makes itself."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _named_parts(settings: Any) -> Iterator[str]:
-    """Every ``module:Class`` that stands anywhere in some settings."""
-    if isinstance(settings, Mapping):
-        for value in settings.values():
-            yield from _named_parts(value)
-    elif is_named(settings):
-        yield settings
 
 
 @dataclass(frozen=True)
@@ -264,13 +260,28 @@ def _has_maps(folder: Path, command: Sequence[str], inputs: Sequence[Path]) -> b
     )
 
 
+@dataclass(frozen=True)
+class ChosenMethod:
+    """A method of a matrix, as far as its runs need to know it.
+
+    Attributes:
+        name: its name, as ``hsi-cd train --method`` takes it.
+        row: what its results are called; empty where that is its name.
+        brings: of a network of another package: the settings that it brings, as JSON.
+    """
+
+    name: str
+    row: str = ""
+    brings: str = ""
+
+
 Job = TrainJob | PredictJob | JoinJob
 """One process of a batch."""
 
 
 def expand(
     datasets: Sequence[str],
-    methods: Sequence[str],
+    methods: Sequence[str | ChosenMethod],
     seeds: Sequence[int],
     *,
     protocol: str,
@@ -289,18 +300,20 @@ def expand(
     jobs = [
         TrainJob(
             dataset,
-            method,
+            method.name,
             seed,
             protocol,
-            run_folder(folder / variant, dataset, method, protocol, seed),
+            run_folder(folder / variant, dataset, method.name, protocol, seed),
             (*settings, *changes),
             tuple(arguments),
             variant=variant,
+            row=method.row,
+            brings=method.brings,
         )
         for seed in seeds
         for variant, changes in variants.items()
         for dataset in datasets
-        for method in methods
+        for method in (ChosenMethod(each) if isinstance(each, str) else each for each in methods)
     ]
     for job in jobs:
         job.config()
@@ -309,4 +322,4 @@ def expand(
 
 def run_folder(folder: Path, dataset: str, method: str, protocol: str, seed: int) -> Path:
     """The folder of one run below the folder of a matrix."""
-    return folder / dataset / f"{method}-{protocol}-seed{seed}"
+    return folder / dataset / f"{file_word(method)}-{protocol}-seed{seed}"

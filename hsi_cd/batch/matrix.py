@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hsi_cd.batch.jobs import Job, JoinJob, PredictJob, TrainJob, run_folder
+from hsi_cd.batch.jobs import ChosenMethod, Job, JoinJob, PredictJob, TrainJob, run_folder
 from hsi_cd.batch.lines import Document, Place, read_document
 from hsi_cd.batch.pairs import NAME, find_pairs, read_pairs
 from hsi_cd.config import parse_assignment, resolve
@@ -87,7 +87,9 @@ class Matrix:
     places: Mapping[Job, str]
 
 
-def read_matrix(path: Path, *, find_dataset: Names, find_method: Names, data_root: Path) -> Matrix:
+def read_matrix(
+    path: Path, *, find_dataset: Names, find_method: Callable[[str], str | ChosenMethod], data_root: Path
+) -> Matrix:
     """Read and expand a matrix; paths in it are relative to its own folder.
 
     Args:
@@ -141,19 +143,31 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def _runs(
-    file: MatrixFile, document: Document, folder: Path, root: Path, *, find_dataset: Names, find_method: Names
+    file: MatrixFile,
+    document: Document,
+    folder: Path,
+    root: Path,
+    *,
+    find_dataset: Names,
+    find_method: Callable[[str], str | ChosenMethod],
 ) -> Matrix:
     scenes = _scenes(file, document, find_dataset)
-    methods = _right_names("methods", file.methods, document, find_method)
+    found = _right_names("methods", file.methods, document, find_method)
+    methods = [ChosenMethod(each) if isinstance(each, str) else each for each in found]
     seeds = _seeds(file, document)
     for i, protocol in enumerate(file.protocols):
         resolve([(document.where("protocols", i), {"split": {"protocol": protocol}})])
-    shared = _assignments(file.settings, document, ("settings",))
+    # A part of another package has options of its own: which, the method or another setting says.
+    brought = [(f"method {method.name}", json.loads(method.brings)) for method in methods if method.brings]
+    shared = _assignments(file.settings, document, ("settings",), beside=brought)
+    beside = [*brought, *(("settings", parse_assignment(text)) for text in shared)]
     variants = (
         {"": ()}
         if not file.variants
         else {
-            _path_safe(name, document, ("variants", name)): _assignments(values, document, ("variants", name))
+            _path_safe(name, document, ("variants", name)): _assignments(
+                values, document, ("variants", name), beside=beside
+            )
             for name, values in file.variants.items()
         }
     )
@@ -167,14 +181,16 @@ def _runs(
                         catalogue = () if files else ("--data-root", str(root))
                         job = TrainJob(
                             name,
-                            method,
+                            method.name,
                             seed,
                             protocol,
-                            run_folder(folder / variant, name, method, protocol, seed),
+                            run_folder(folder / variant, name, method.name, protocol, seed),
                             settings=(*shared, *changes),
                             arguments=(*catalogue, *file.arguments, *arguments),
                             files=files,
                             variant=variant,
+                            row=method.row,
+                            brings=method.brings,
                         )
                         job.config()
                         jobs[job] = where
@@ -252,9 +268,12 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
     return Matrix(folder, tuple(places), places)
 
 
+Found = TypeVar("Found")
+
+
 def _right_names(
-    field: str, names: list[str], document: Document, find: Names, *, at: int | None = None
-) -> list[str]:
+    field: str, names: list[str], document: Document, find: Callable[[str], Found], *, at: int | None = None
+) -> list[Found]:
     found = []
     for i, name in enumerate(names):
         try:
@@ -280,13 +299,20 @@ def _seeds(file: MatrixFile, document: Document) -> list[int]:
     return seeds
 
 
-def _assignments(values: Mapping[str, Any], document: Document, place: Place) -> tuple[str, ...]:
+def _assignments(
+    values: Mapping[str, Any],
+    document: Document,
+    place: Place,
+    *,
+    beside: Sequence[tuple[str, Mapping[str, Any]]] = (),
+) -> tuple[str, ...]:
     """Settings, with dots or nested, as ``--set`` takes them; each is checked where it stands."""
-    found = []
+    found, layers = [], []
     for keys, value in _leaves(values, ()):
         text = f"{'.'.join(keys)}={json.dumps(value, default=str)}"
-        resolve([(document.where(*place, *keys), parse_assignment(text))])
         found.append(text)
+        layers.append((document.where(*place, *keys), parse_assignment(text)))
+    resolve([*beside, *layers])
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from itertools import product
 from hsi_cd.batch.pairs import NAME
 from hsi_cd.config import parse_assignment, whole_key
 from hsi_cd.errors import ConfigError
+from hsi_cd.plugins import file_word
 
 
 def cross(varied: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -30,7 +31,7 @@ def cross(varied: Sequence[str]) -> dict[str, tuple[str, ...]]:
         if not equals or not key or not listed:
             raise ConfigError(f"vary {text}: expected key=value,value,..., as train.loss=bce,focal")
         for value in listed:
-            if not NAME.fullmatch(value):
+            if not NAME.fullmatch(file_word(value)):
                 raise ConfigError(
                     f"vary {text}: {value!r} would name a folder, and cannot; name it in the variants of a file "
                     "(hsi-cd batch)"
@@ -41,6 +42,6 @@ def cross(varied: Sequence[str]) -> dict[str, tuple[str, ...]]:
             raise ConfigError(f"vary {key} is given twice: list all its values in one")
         lists[key] = listed
     return {
-        "+".join(values): tuple(f"{key}={value}" for key, value in zip(lists, values, strict=True))
+        "+".join(map(file_word, values)): tuple(f"{key}={value}" for key, value in zip(lists, values, strict=True))
         for values in product(*lists.values())
     }

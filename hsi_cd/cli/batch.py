@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi_cd.cli.matrix_runs import run_with_bar
-from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options, table_options
+from hsi_cd.cli.options.matrix_options import Places, TableChoice, chosen_method, place_options, table_options
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.slurm_options import slurm_options
 from hsi_cd.cli.telling import cells_of, document, is_quiet, results_text, tell
@@ -89,7 +89,6 @@ def batch(
     from hsi_cd.batch.slurm import check_cluster
     from hsi_cd.cli.batch_check import check_commands
     from hsi_cd.datasets import find_entry
-    from hsi_cd.detectors.registry import find_method
 
     shown = table.check()
     if request is not None and (places.are_named or collect):
@@ -97,7 +96,7 @@ def batch(
     matrix = read_matrix(
         matrix_file,
         find_dataset=lambda name: find_entry(name).name,
-        find_method=lambda name: find_method(name).name,
+        find_method=chosen_method,
         data_root=data_root,
     )
     check_commands(matrix)

@@ -138,6 +138,7 @@ def curve(
     from hsi_cd.batch.jobs import expand
     from hsi_cd.errors import unknown_name
     from hsi_cd.io import check_output, write_text
+    from hsi_cd.reporting.comparison import told_apart
     from hsi_cd.reporting.figures import figure_kind, save_figure
     from hsi_cd.reporting.formats import FORMATS
     from hsi_cd.reporting.label_curves import Point, curve_figure, curve_tables
@@ -176,8 +177,10 @@ def curve(
     in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
     failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
+    found = [(job, result) for job in jobs if (result := job.result()) is not None]
+    results = dict(zip((job for job, _ in found), told_apart([result for _, result in found]), strict=True))
     points = [
-        Point(place.x, place.label, tuple(r for job, at in jobs.items() if at is place and (r := job.result())))
+        Point(place.x, place.label, tuple(r for job, r in results.items() if jobs[job] is place))
         for place in points_at
     ]
     record = {"axis": title, "score": score, "points": [], "failed": failed}

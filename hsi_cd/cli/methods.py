@@ -16,6 +16,7 @@ EPILOG = """\b
 Examples:
   hsi-cd methods
   hsi-cd methods irmad
+  hsi-cd methods mynets:KAN       # a class of your own, in a module that can be imported
 """
 
 
@@ -24,19 +25,24 @@ Examples:
 @json_option
 def methods(name: str | None, as_json: bool) -> None:
     """List the methods, with what each does and where it comes from; with NAME, its options."""
-    from hsi_cd.detectors.registry import METHODS, find_method
+    from hsi_cd.detectors.registry import all_methods, find_method
 
     if name is None:
-        width = max(map(len, METHODS))
-        lines = [f"{m.name:{width}}  {m.summary}\n{'':{width}}  {m.reference}" for m in METHODS.values()]
-        tell("\n".join(lines), [_record(method) for method in METHODS.values()], as_json=as_json)
+        known = all_methods()
+        width = max(map(len, known))
+        lines = [f"{m.name:{width}}  {m.summary}\n{'':{width}}  {m.reference}" for m in known.values()]
+        tell("\n".join(lines), [_record(method) for method in known.values()], as_json=as_json)
         hint(
             "\nWithout labels: hsi-cd detect --method NAME ...   With: hsi-cd train --method NAME ...",
             as_json=as_json,
         )
         return
+    from hsi_cd.runs.listing import flat
+
     method = find_method(name)
     lines = [f"{method.name}: {method.title}\n  {method.summary}\n  {method.reference}"]
+    lines += [f"  from {method.place}"] if method.place else []
+    lines += [f"  setting {key} = {value}" for key, value in flat(method.settings).items()]
     lines += [f"  option {option} = {default}" for option, default in method.options.items()]
     tell("\n".join(lines), _record(method), as_json=as_json)
     if method.needs_labels:
@@ -55,4 +61,6 @@ def _record(method: Method) -> dict[str, Any]:
         "reference": method.reference,
         "needs_labels": method.needs_labels,
         "options": dict(method.options),
+        "place": method.place or None,
+        "settings": dict(method.settings),
     }

@@ -34,6 +34,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|output|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
+    (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),
     # Functions.
     (r"(?<![\w./-])open_dataset\('([^']*)'\)", r"--dataset \1"),
     (r"(?<![\w./-])open_pair and open_labels\b", "--t1, --t2 and --truth"),

@@ -75,6 +75,7 @@ def train(
     check_truth(truth, config.dataset)
 
     from hsi_cd.api.opening import open_scene, truth_of
+    from hsi_cd.plugins import file_word
     from hsi_cd.reporting.tables import score_table
     from hsi_cd.runtime.team import join_team
     from hsi_cd.training.examples import LabelledScene
@@ -84,7 +85,7 @@ def train(
     source = replace(source, dataset=config.dataset, name=name)
     pair = open_scene(source, contract, like=truth)
     labels = truth_of(source, truth)
-    folder = choice.folder_or(f"{pair.name}-{config.method}-seed{config.seed}")
+    folder = choice.folder_or(f"{pair.name}-{file_word(config.method)}-seed{config.seed}")
     scene = LabelledScene(pair, labels)
     result = run_training(scene, config, folder, resume=choice.resume, team=team, stop=stop, command=context.obj)
     if result is None:

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.frontend import Frontend
+from hsi_cd.errors import OutputError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.prepare.scratch import let_go, scratch_array
 from hsi_cd.prepare.statistics import cache_blocks, row_blocks
 from hsi_cd.prepare.windows import Dates
-
-_CACHE_BYTES = 256 << 20  # spectra kept between the passes over a scene; a larger scene is read again each time
 
 
 class JointSpectra:
     """Both dates' components of all valid pixels, as often as they are asked for.
 
-    In blocks of as many pixels as the processor's cache holds, so that what is done to them costs little. A scene
-    that fits into 256 MiB is kept from the first pass on; a larger one is read anew in each.
+    In blocks of as many pixels as the processor's cache holds, so that what is done to them costs little. The
+    first pass keeps them, those of a large scene in a temporary file; where there is no room for it, each pass
+    makes them again.
     """
 
     def __init__(self, frontend: Frontend, measurement: Measurement) -> None:
@@ -29,23 +30,34 @@ class JointSpectra:
         self.components = frontend.transform.components
         self.pixels = rows * cols  # valid or not
         self._frontend, self._measurement = frontend, measurement
-        size = 2 * self.components * self.pixels * 4
-        self._kept: list[NDArray[np.float32]] | None = [] if size <= _CACHE_BYTES else None
-        self._complete = False
+        self._kept: list[NDArray[np.float32]] | None = None  # views of one array
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         """Yield float64 ``(2 components, pixels)``: date 1's components, then date 2's."""
-        if self._kept is not None and self._complete:
+        if self._kept is not None:
             for values in self._kept:
                 yield values.astype(np.float64)
+                let_go(values)
             return
-        kept: list[NDArray[np.float32]] = []
+        room = self._room()
+        kept, used = [], 0
         for values in self._read():
-            if self._kept is not None:
-                kept.append(values)
+            if room is not None:
+                own = room[used : used + values.size].reshape(values.shape)
+                own[:] = values
+                kept.append(own)
+                used += values.size
+                let_go(room)
             yield values.astype(np.float64)
-        if self._kept is not None:
-            self._kept, self._complete = kept, True
+        if room is not None:
+            self._kept = kept
+
+    def _room(self) -> NDArray[np.float32] | None:
+        """Where the spectra can be kept, or None."""
+        try:
+            return scratch_array((2 * self.components * self.pixels,), np.float32)  # type: ignore[return-value]
+        except OutputError:
+            return None
 
     def _read(self) -> Iterator[NDArray[np.float32]]:
         frontend, measurement = self._frontend, self._measurement

@@ -1,35 +1,70 @@
-"""What a method is to the rest of the package, and how a class of another package becomes one."""
+"""What a method is to the rest of the package: one of its own, or a class of another package."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hsi_cd.detectors.base import Detector
-from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Preparation
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of change detection.
+    """A method of change detection; :func:`hsi_cd.methods` lists all.
+
+    A method of your own is a class, in a module that Python can import or that lies in the current folder. It is
+    named as ``module:Class`` wherever a method is named (``--method mynets:KAN``, ``hc.detect(pair, "my:Sum")``),
+    or by the name that an installed package enters it by in the group ``hsi_cd.methods``. It has
+
+    - ``title`` and ``reference``, text; a docstring, whose first line says what it does;
+    - ``needs_labels``, True or False;
+    - ``name``, if tables are to call it otherwise than ``module:Class``: letters, digits, ``.``, ``_``, ``+``
+      and ``-``;
+
+    and either, to make the Siamese network another one,
+
+    - ``settings``, a mapping of settings of ``model``, ``train`` and ``prepare``, nested or as
+      ``{"model.backbone.kind": "mynets:Backbone"}``. A part is a ``torch.nn.Module`` that is made from the
+      channels that it sees and, by keyword, from those settings of its section that its signature names.
+      Attention and backbone have ``radius``, a backbone ``out_channels``; none pads between pixels. Without
+      labels (``needs_labels = False``) the network is taught by pixels of which ``auto`` is certain;
+
+    or, to do without a network,
+
+    - ``fit(scene, *, options=None, seed=0)``, or with labels
+      ``fit(scene, pixels, target, *, options=None, seed=0)``: a static or class method that gives a detector.
+      ``scene`` is a :class:`hsi_cd.Measurement`: ``scene.pair`` is the scene, ``scene.read(title)`` gives both
+      dates block by block, ``hsi_cd.detectors.frontend.fit_frontend(scene, how)`` what turns stored values into
+      standardised or projected, registered components. ``pixels`` are flat indices of the labelled pixels that
+      teach, int64 ``(n,)``, and ``target`` their classes, 0 unchanged, 1 changed;
+    - ``from_state(state, *, device=None)``, likewise: the same detector, from what its ``state()`` gave;
+    - ``options``, if it has any: a mapping of names to default values (text, numbers, True or False), which
+      ``--set options.NAME=VALUE`` changes; ``fit`` is given those that the user said, or none;
+    - ``preparation(options)``, if it takes components: the
+      :class:`~hsi_cd.prepare.measurement.Preparation` of its front end or None, so that a run measures the scene
+      as ``fit`` will ask for it.
+
+    A detector keeps to :class:`hsi_cd.detectors.base.Detector`: ``radius``, ``bands``, ``unit``, ``threshold``,
+    ``score(t1, t2)``, ``probability(score)``, ``parameters()`` and ``state()``. A score depends on the pixels
+    within ``radius`` and on what ``fit`` froze, on nothing else; it is NaN where either date has no data.
+    ``state()`` holds tensors and plain values alone. All of this is tried when it has been fitted, and what is
+    missing is said.
 
     Attributes:
         name: what the command line calls it.
-        title: what a table calls it.
+        title: what a text calls it.
         summary: one line on what it does.
         reference: where it comes from, with a DOI where there is one.
         needs_labels: whether it learns from labelled pixels.
-        fit: ``fit(scene, *, options=None, seed=0)``, or with labels ``fit(scene, pixels, target, *, options=None,
-            seed=0)``, where ``scene`` is a :class:`~hsi_cd.prepare.measurement.Measurement`; None for a network,
-            which the training loop fits.
-        from_state: ``from_state(state, *, device=None)``.
+        fit: as above; None for a network, which the training loop fits.
+        from_state: as above.
         options: its options with their defaults.
-        preparation: from its options to how it has spectra prepared, so that a run measures the scene as the
-            method will ask for it; None where it takes spectra as they are.
+        preparation: from its options to how it has spectra prepared; None where it takes them as they are.
         settings: of a network: the settings of a run that make it this method, nested as in a configuration.
+        own_name: of a method of another package: the ``name`` of its class; empty without one.
+        place: of a method of another package: where its class is, as ``module:Class``.
     """
 
     name: str
@@ -42,91 +77,10 @@ class Method:
     options: Mapping[str, Any] = field(default_factory=dict)
     preparation: Callable[[Mapping[str, Any]], Preparation | None] = lambda options: None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    own_name: str = ""
+    place: str = ""
 
-
-_WORDS = {"title": str, "reference": str, "needs_labels": bool}
-
-
-def method_of_class(plugin: Any, *, name: str) -> Method:
-    """The method that a class of another package describes.
-
-    It has ``title``, ``reference`` and ``needs_labels``, a docstring whose first line says what it does, and
-    either ``settings``, which make the Siamese network this method, or ``fit`` and ``from_state`` as in
-    :class:`Method`; ``options`` and ``preparation`` if it has any.
-
-    Args:
-        plugin: the class.
-        name: by which it was named.
-
-    Raises:
-        ConfigError: what is missing, or of another kind.
-    """
-    wanted = {**_WORDS, **({"settings": Mapping} if hasattr(plugin, "settings") else {})}
-    for attribute, kind in wanted.items():
-        found = getattr(plugin, attribute, None)
-        if not isinstance(found, kind):
-            said = f"is {found!r}" if hasattr(plugin, attribute) else "is missing"
-            raise _refused(name, f"{attribute} {said}, expected {kind.__name__.lower()}")
-    summary = next(iter((inspect.getdoc(plugin) or "").splitlines()), "").rstrip(".")
-    if not summary:
-        raise _refused(name, "a docstring that says what it does is missing")
-    words = {"title": plugin.title, "reference": plugin.reference, "summary": summary}
-    if hasattr(plugin, "settings"):
-        from hsi_cd.detectors.siamese import siamese_from_state
-
-        return Method(
-            name,
-            **words,
-            needs_labels=plugin.needs_labels,
-            fit=None,
-            from_state=siamese_from_state,
-            settings=plugin.settings,
-        )
-    fit, from_state = (_callable(plugin, part, name=name) for part in ("fit", "from_state"))
-    taught = ("pixels", "target") if plugin.needs_labels else ()
-    _check_call(fit, ("scene", *taught), {"options": {}, "seed": 0}, name=name)
-    _check_call(from_state, ("state",), {"device": None}, name=name)
-    return Method(
-        name,
-        **words,
-        needs_labels=plugin.needs_labels,
-        fit=fit,
-        from_state=from_state,
-        options=getattr(plugin, "options", {}),
-        preparation=getattr(plugin, "preparation", lambda options: None),
-    )
-
-
-def check_detector(detector: Any, *, method: str) -> None:
-    """Refuse what a method fitted if it is no detector.
-
-    Raises:
-        ConfigError: with what it lacks of :class:`~hsi_cd.detectors.base.Detector`.
-    """
-    members = [part for part in vars(Detector) if not part.startswith("_")]
-    missing = [part for part in members if not hasattr(detector, part)]
-    if missing:
-        raise _refused(method, f"what it fits, a {type(detector).__name__}, lacks {', '.join(missing)}")
-
-
-def _callable(plugin: Any, part: str, *, name: str) -> Callable[..., Any]:
-    found = getattr(plugin, part, None)
-    if not callable(found):
-        raise _refused(name, f"{part} is missing")
-    called: Callable[..., Any] = found
-    return called
-
-
-def _check_call(
-    function: Callable[..., Any], given: tuple[str, ...], named: Mapping[str, Any], *, name: str
-) -> None:
-    try:
-        inspect.signature(function).bind(*given, **named)
-    except (TypeError, ValueError) as error:
-        call = ", ".join([*given, *(f"{key}=..." for key in named)])
-        what = getattr(function, "__name__", "it")
-        raise _refused(name, f"{what}({call}) is how it is called, but {error}") from error
-
-
-def _refused(name: str, why: str) -> ConfigError:
-    return ConfigError(f"method {name} does not keep the contract of a method: {why}; see help(hsi_cd.Method)")
+    @property
+    def row(self) -> str:
+        """What tables call it."""
+        return self.own_name or self.name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 
+from hsi_cd import plugins
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.celik import CELIK_OPTIONS, celik_from_state, fit_celik
 from hsi_cd.detectors.classical import (
@@ -19,6 +21,7 @@ from hsi_cd.detectors.classical import (
     preparation,
 )
 from hsi_cd.detectors.decision import minimum_noise, standardised
+from hsi_cd.detectors.detector_contract import blamed, check_members, refused
 from hsi_cd.detectors.difference import (
     CVA_OPTIONS,
     PCA_CVA_OPTIONS,
@@ -31,12 +34,12 @@ from hsi_cd.detectors.difference import (
 from hsi_cd.detectors.irmad import IRMAD_OPTIONS, fit_irmad
 from hsi_cd.detectors.labelfree import AUTO_OPTIONS, fit_auto
 from hsi_cd.detectors.linear import linear_from_state
-from hsi_cd.detectors.method import Method, method_of_class
+from hsi_cd.detectors.method import Method
+from hsi_cd.detectors.method_contract import method_of_class
 from hsi_cd.detectors.siamese import siamese_from_state
 from hsi_cd.detectors.slow_features import ISFA_OPTIONS, SFA_OPTIONS, fit_isfa, fit_sfa
 from hsi_cd.detectors.superpixel import SUPERPIXEL_OPTIONS, fit_superpixel, superpixel_from_state
-from hsi_cd.errors import CheckpointError, unknown_name
-from hsi_cd.plugins import entries, is_named, load_named, load_trusted
+from hsi_cd.errors import CheckpointError, ConfigError, HsiCdError, unknown_name
 
 _ALL = (
     Method(
@@ -194,6 +197,9 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 """All methods by name."""
 
 
+log = logging.getLogger(__name__)
+
+
 def find_method(name: str) -> Method:
     """The method called ``name``: one of :data:`METHODS`, one of an installed package, or ``module:Class``.
 
@@ -205,28 +211,80 @@ def find_method(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    entered = entries("method")
-    if name in entered:
-        return method_of_class(load_named(entered[name], kind="method"), name=name)
-    if is_named(name):
-        return method_of_class(load_named(name, kind="method"), name=name)
-    raise unknown_name("method", name, [*METHODS, *entered])
+    place = name if plugins.is_named(name) else plugins.entry("method", name)
+    if place is None:
+        raise unknown_name("method", name, [*METHODS, *plugins.entries("method")])
+    method = method_of_class(plugins.load_named(place, kind="method"), name=name, place=place)
+    if method.own_name in METHODS:
+        raise refused(name, f"name is {method.own_name}, which is a method of hsi-cd")
+    return method
 
 
 def all_methods() -> dict[str, Method]:
-    """All methods by name: those of :data:`METHODS`, and those that installed packages enter."""
-    return {**METHODS, **{name: find_method(name) for name in entries("method")}}
+    """All methods by name: those of :data:`METHODS`, and those that installed packages enter.
+
+    One that cannot be used is left out with a warning: what else is installed must not keep anybody from the rest.
+    """
+    found = dict(METHODS)
+    for name, place in plugins.entries("method").items():
+        try:
+            if name in METHODS:
+                raise ConfigError(f"method {name} is one of hsi-cd: name what a package enters as it by {place}")
+            found[name] = find_method(name)
+        except ConfigError as error:
+            log.warning("%s", error)
+    return found
 
 
-def detector_from_state(method: Any, state: dict[str, Any], *, device: torch.device) -> Detector:
+def method_of_file(method: Any, *, place: Any = "") -> Method:
+    """The method that a file names.
+
+    Args:
+        method: its name.
+        place: of a method of another package: where its class was, as ``module:Class``.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        CheckpointError: it is of a package that nobody vouched for, or that cannot be used.
+    """
+    if not isinstance(method, str):
+        raise CheckpointError(f"the checkpoint's method is a {type(method).__name__}, not a name: train it again")
+    if method in METHODS:
+        return METHODS[method]
+    if place and method not in plugins.entries("method"):
+        method = place  # the package that entered the name is not installed here
+    if plugins.is_named(method):
+        plugins.load_trusted(method, kind="method")
+    try:
+        return find_method(method)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"the checkpoint needs the method {method}, which cannot be used: {error}"
+        ) from error
+
+
+def detector_from_state(method: Any, state: dict[str, Any], *, device: torch.device, place: str = "") -> Detector:
     """The detector of a method, rebuilt from what :meth:`Detector.state` gave, scoring on ``device``.
+
+    Args:
+        method: the method's name, as a file holds it.
+        state: what the detector gave.
+        device: where it scores.
+        place: of a method of another package: where its class was, as ``module:Class``.
 
     Raises:
         UnknownNameError: there is no such method.
         CheckpointError: the state is not one of this method, or it needs a package that nobody vouched for.
     """
-    if not isinstance(method, str):
-        raise CheckpointError(f"the checkpoint's method is a {type(method).__name__}, not a name: train it again")
-    if is_named(method):
-        load_trusted(method, kind="method")
-    return find_method(method).from_state(state, device=device)
+    found = method_of_file(method, place=place)
+    if not found.place:
+        return found.from_state(state, device=device)
+    try:
+        with blamed(found.name, "from_state"):
+            detector = found.from_state(state, device=device)
+        check_members(detector, method=found.name)
+    except CheckpointError:
+        raise
+    except HsiCdError as error:
+        raise CheckpointError(f"the checkpoint cannot be rebuilt: {error}") from error
+    return detector

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hsi_cd.evaluation.result import ClassCounts, RunResult
+from typing import Any
 
 
-def result_table(result: RunResult) -> str:
+def result_table(result: Any) -> str:
     """An HTML table: scores beside those of the coordinate floor, with protocol, scope and pixels above.
 
     Every text is escaped; the table has no styles, scripts or links.
+
+    Args:
+        result: a :class:`~hsi_cd.evaluation.result.RunResult`, which imports this module and not the other way.
     """
     known = result.baselines
     floor = {"oa": known.floor_oa, "kappa": known.floor_kappa} if known is not None else {}
@@ -31,7 +31,7 @@ def result_table(result: RunResult) -> str:
     )
 
 
-def _caption(result: RunResult) -> str:
+def _caption(result: Any) -> str:
     seed = "" if result.seed is None else f", seed {result.seed}"
     parts = [
         f"{result.method} on {result.dataset}: protocol {result.protocol}{seed}",
@@ -44,7 +44,7 @@ def _caption(result: RunResult) -> str:
     return "; ".join(parts)
 
 
-def _pixels(counts: ClassCounts) -> str:
+def _pixels(counts: Any) -> str:
     return f"{counts.unchanged:,} unchanged + {counts.changed:,} changed pixels"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from hsi_cd.errors import FormatError
 from hsi_cd.evaluation.baselines import Baselines
 from hsi_cd.evaluation.counts import ConfusionCounts
+from hsi_cd.evaluation.notebook import result_table
 from hsi_cd.evaluation.records import RECORD, Count, Fact, Number, Score, Text, read_record, write_record
 
 RESULT_VERSION = 1
@@ -99,8 +100,6 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         """The result as a notebook shows it."""
-        from hsi_cd.evaluation.notebook import result_table
-
         return result_table(self)
 
     @classmethod

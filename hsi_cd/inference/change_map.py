@@ -34,6 +34,7 @@ class ChangeMap:
         detector: what scores.
         pair: the scene.
         options: threshold, georeference, part of the scene, memory.
+        method: what tables call the method.
 
     Example:
         >>> import numpy as np, hsi_cd as hc
@@ -45,9 +46,12 @@ class ChangeMap:
         16
     """
 
-    def __init__(self, detector: Detector, pair: ScenePair, options: MapOptions | None = None) -> None:
+    def __init__(
+        self, detector: Detector, pair: ScenePair, options: MapOptions | None = None, *, method: str = ""
+    ) -> None:
         """Nothing is scored yet."""
         self.detector, self.pair, self.options = detector, pair, options or MapOptions()
+        self.method = method or str(getattr(detector, "method", "siamese"))
 
     @property
     def grid(self) -> Grid:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from hsi_cd.errors import OutputError
 
-IN_MEMORY = 256 << 20
+IN_MEMORY = 64 << 20
 """Bytes up to which an array stays in memory; a scene's height must not decide what a fit takes."""
 
 
@@ -35,7 +35,7 @@ def scratch_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.generi
 
 def let_go(array: NDArray[np.generic]) -> None:
     """Take the pages of an array that lies in a file out of memory; what was written stays in the file."""
-    mapped = getattr(array, "_mmap", None)
+    mapped = getattr(array, "_mmap", None)  # views of a memory map know it, too
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import RunResult
@@ -57,6 +57,7 @@ def compare_results(
         raise ConfigError(f"rows {rows} and columns {columns}: there is no such table; choose {known}")
     if interval not in (None, "pixels", "seeds"):
         raise ConfigError(f"interval over {interval!r}: choose pixels or seeds")
+    results = told_apart(results)
     check_comparable(results)
     measures = find_measures(results, scores, percent, costs)
     runs = Runs(results, interval=interval, ddof=ddof)
@@ -91,6 +92,22 @@ def compare_results(
             )
         )
     return tuple(tables)
+
+
+def told_apart(results: Sequence[RunResult]) -> list[RunResult]:
+    """Results whose methods are told apart by their names: two of other packages may have one name.
+
+    Such a method is called by where its class is, too: ``kan (mynets:KAN)``.
+    """
+    places: dict[str, set[object]] = {}
+    for result in results:
+        places.setdefault(result.method, set()).add(result.details.get("plugin"))
+    return [
+        replace(result, method=f"{result.method} ({place})")
+        if (place := result.details.get("plugin")) and len(places[result.method]) > 1
+        else result
+        for result in results
+    ]
 
 
 def check_comparable(results: Sequence[RunResult]) -> None:

@@ -49,6 +49,17 @@ class ScenePair:
         )
         check_same_bands(self.t1.bands, self.t2.bands, names=names, tolerance=self.band_tolerance)
 
+    def __repr__(self) -> str:
+        """One line: a cube's own, with all that its file says, would fill a page."""
+        centres, crs = self.bands.centres, self.grid.crs or self.grid.gcp_crs
+        code = None if crs is None else crs.to_epsg()
+        place = f"EPSG:{code}" if code else "georeferenced" if self.grid.is_georeferenced else "no georeference"
+        told = f", {min(centres):.0f}-{max(centres):.0f} nm" if centres else ""
+        return (
+            f"ScenePair {self.name}: {self.t1.name} and {self.t2.name}, {self.shape[0]} x {self.shape[1]} pixels, "
+            f"{self.bands.count} bands{told}, {place}"
+        )
+
     @property
     def grid(self) -> Grid:
         """The grid of both dates, with the georeference of the first that has one."""

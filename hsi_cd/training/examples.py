@@ -87,7 +87,7 @@ def prepare_examples(
     scene.pair.check_labels(scene.labels)
     pair = choose_bands(scene.pair, **config.bands.model_dump())
     if measurement is None or measurement.pair is not pair:
-        measurement = Measurement(pair)
+        measurement = Measurement(pair, for_network=find_method(config.method).fit is None)
     valid = measurement.valid_spectra() if how is None else measurement.valid(how)
     labelled = scene.labels.values != UNLABELLED
     if lost := int((labelled & ~valid).sum()):

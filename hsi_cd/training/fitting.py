@@ -15,7 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
-from hsi_cd.detectors.method import Method, check_detector
+from hsi_cd.detectors.decision import Decision
+from hsi_cd.detectors.detector_contract import fit_method
+from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
@@ -79,8 +81,7 @@ def learn(
                 f"{method.name} learns in one process, not in {circumstances.team.size}: start it without torchrun"
             )
         labelled = (taught.pixels, taught.target) if method.needs_labels else ()
-        fitted = method.fit(measurement, *labelled, options=config.options, seed=config.seed)
-        check_detector(fitted, method=method.name)
+        fitted = fit_method(method, measurement, *labelled, options=config.options, seed=config.seed)
         keeper.keep(fitted)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     _check_network(method, config, circumstances)
@@ -147,8 +148,8 @@ def _train_network(
     detector.network.to(circumstances.device)
 
     with keeper.journal() as journal, on_threads(config.train.threads):
-        patches = scene_patches(detector, measurement)
         measurement.forget_components()
+        patches = scene_patches(detector, measurement)
         with circumstances.stop.postponed():
             progress = train(detector, patches, taught, config.train, circumstances=circumstances, journal=journal)
         journal.tracker.hyperparameters(
@@ -197,7 +198,7 @@ def scene_flops(detector: SiameseDetector, pair: ScenePair) -> int:
 def _decided(detector: Detector) -> dict[str, Any]:
     """How a label-free detector came by its threshold, for the result's record."""
     decision = getattr(detector, "decision", None)
-    if decision is None:
+    if not isinstance(decision, Decision):
         return {}
     found = {f"threshold_{name}": value for name, value in decision.threshold.found.items()}
     return {"threshold_method": decision.threshold.method, **found}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
+from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
 from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
@@ -74,7 +75,8 @@ def run_training(
         CheckpointError: the run cannot be resumed.
         Preempted: it was asked to leave.
     """
-    find_method(config.method)
+    if find_method(config.method).fit is None:
+        check_parts(config.model)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
     if team.leads:
@@ -108,7 +110,7 @@ def _map_and_judge(
 ) -> RunResult:
     """Map the scene with what was learned, judge the map, and leave both in the folder."""
     detector, labels, split = learned.detector, examples.labels, examples.split
-    pair = examples.measurement.pair
+    pair, method = examples.measurement.pair, find_method(config.method)
 
     started = time.perf_counter()
     overview = Overview(pair)
@@ -124,7 +126,7 @@ def _map_and_judge(
         change,
         labels,
         dataset=pair.name,
-        method=find_method(config.method).name,
+        method=method.row,
         split=split,
         score=score,
         probability=probability,
@@ -138,13 +140,14 @@ def _map_and_judge(
         checkpoint="best.pt",
         details={
             **learned.facts,
+            **({"plugin": method.place} if method.place else {}),
             "score_unit": detector.unit,
             "leak_share": leak_share(split, labels, radius=detector.radius),
             **scores_elsewhere(change, labels, _other_scopes(labels, split), score=score, probability=probability),
         },
     )
     result = replace(result, split="split.npz")
-    if not find_method(config.method).needs_labels:
+    if not method.needs_labels:
         result = replace(result, train=None)  # it never looked at the pixels that would have taught
     _draw(folder, overview, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)

@@ -14,7 +14,6 @@ import pytest
 import rasterio
 import scipy.io
 from affine import Affine
-from hsi_cd.detectors.methods import METHODS
 
 import hsi_cd
 import hsi_cd as hc
@@ -22,6 +21,7 @@ from hsi_cd.cli.main import COMMANDS
 from hsi_cd.cli.main import cli as group
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.detectors.registry import METHODS
 from hsi_cd.errors import AxesError, BandError, FormatError, GridError, OutputError
 from hsi_cd.io import open_cube, write_text
 

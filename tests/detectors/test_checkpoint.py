@@ -35,7 +35,7 @@ def config() -> RunConfig:
 
 @pytest.fixture(scope="module")
 def detector(pair: ScenePair, config: RunConfig) -> SiameseDetector:
-    return fit_siamese(pair, config)[0]
+    return fit_siamese(pair, config)
 
 
 @pytest.fixture(scope="module")

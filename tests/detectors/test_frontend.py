@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.detectors.context import joint_bilateral
-from hsi_cd.detectors.frontend import JointSpectra, fit_frontend, frontend_from_state
+from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
+from hsi_cd.detectors.joint_spectra import JointSpectra
+from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.scene import ScenePair, cube_from_array
 
 
@@ -16,6 +18,16 @@ def scene(rows: int = 33, cols: int = 27) -> ScenePair:
     t2 = (t1 + rng.normal(size=t1.shape)).astype(np.float32)
     t1[:, 3, 4] = np.nan
     return ScenePair(cube_from_array(t1), cube_from_array(t2))
+
+
+def fitted(how: Preparation | None = None, *, reach: int = 0) -> Frontend:
+    return fit_frontend(Measurement(scene()), how or Preparation(), reach=reach)
+
+
+def spectra_of(pair: ScenePair) -> JointSpectra:
+    """Standardised spectra of both dates."""
+    measurement = Measurement(pair)
+    return JointSpectra(fit_frontend(measurement, Preparation()), measurement)
 
 
 @given(seed=st.integers(0, 100), reach=st.integers(1, 2))
@@ -55,17 +67,17 @@ def test_an_edge_of_either_date_stays() -> None:
 
 
 def test_a_kept_scene_gives_the_same_blocks_again() -> None:
-    spectra = JointSpectra(fit_frontend(scene()), scene())
+    spectra = spectra_of(scene())
     first, second = (np.concatenate(list(spectra), axis=1) for _ in range(2))
     assert first.shape == (12, 33 * 27 - 1)
     np.testing.assert_array_equal(first, second)
-    one = next(iter(JointSpectra(fit_frontend(scene()), scene())))
+    one = next(iter(spectra_of(scene())))
     one[:] = 0  # what a caller does to a block stays with the caller
     np.testing.assert_array_equal(np.concatenate(list(spectra), axis=1), first)
 
 
 def test_the_state_brings_it_back() -> None:
-    frontend = fit_frontend(scene(), projection="mnf", components=3, registration=True, reach=1)
+    frontend = fitted(Preparation(projection="mnf", components=3, registration=True), reach=1)
     again = frontend_from_state(frontend.state())
     t1, t2 = scene().read()
     for a, b in zip(frontend.apply(t1, t2), again.apply(t1, t2), strict=True):
@@ -74,7 +86,7 @@ def test_the_state_brings_it_back() -> None:
 
 
 def test_standardised_bands_are_the_transform_in_single_precision() -> None:
-    frontend = fit_frontend(scene())
+    frontend = fitted()
     t1, t2 = scene().read()
     first, second = frontend.apply(t1, t2)
     known = np.isfinite(first[0])

@@ -6,10 +6,12 @@ import scipy.linalg
 import scipy.stats
 from sklearn.cross_decomposition import CCA
 
-from hsi_cd.detectors.frontend import JointSpectra, fit_frontend
+from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.irmad import canonical_map, fit_irmad, iterate_canonical
+from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.errors import OutputError
+from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.scene import ScenePair, cube_from_array
 
@@ -25,6 +27,12 @@ def dates(bands: int = 4, rows: int = 40, cols: int = 30, seed: int = 0) -> tupl
 
 def pair(t1: np.ndarray, t2: np.ndarray) -> ScenePair:
     return ScenePair(cube_from_array(t1), cube_from_array(t2))
+
+
+def spectra_of(scene: ScenePair) -> JointSpectra:
+    """Standardised spectra of both dates."""
+    measurement = Measurement(scene)
+    return JointSpectra(fit_frontend(measurement, Preparation()), measurement)
 
 
 def test_canonical_correlations_against_the_generalised_eigenproblem() -> None:
@@ -52,7 +60,7 @@ def test_the_iteration_against_a_loop_over_all_pixels(quiet: float, exact: float
     """As published, and anchored to a quantile, which the histogram tells to .3 %."""
     t1, t2 = dates()
     scene = pair(t1, t2)
-    frontend = fit_frontend(scene)
+    frontend = fit_frontend(Measurement(scene), Preparation())
     joint = np.concatenate(frontend.apply(t1, t2)).reshape(8, -1).astype(np.float64)
     weight = np.ones(joint.shape[1])
     for _ in range(3):
@@ -69,7 +77,7 @@ def test_the_iteration_against_a_loop_over_all_pixels(quiet: float, exact: float
         if quiet:
             squared *= scipy.stats.chi2.ppf(quiet, 4) / np.quantile(squared, quiet)
         weight = scipy.stats.chi2.sf(squared, 4)
-    spectra = JointSpectra(frontend, scene)
+    spectra = JointSpectra(frontend, Measurement(scene))
     fitted = iterate_canonical(spectra, iterations=3, tolerance=0.0, ridge=0.0, quiet=quiet)
     np.testing.assert_allclose(fitted.correlation, np.sort(r)[::-1], rtol=exact)
     np.testing.assert_allclose(fitted.squared(joint), squared, rtol=10 * exact)
@@ -98,7 +106,7 @@ def test_it_finds_what_changed() -> None:
 @pytest.mark.parametrize("quiet", [0.0, 0.5])
 def test_it_converges_on_242_correlated_bands(quiet: float) -> None:
     t1, t2 = dates(bands=242, rows=50, cols=40)
-    spectra = JointSpectra(fit_frontend(pair(t1, t2)), pair(t1, t2))
+    spectra = spectra_of(pair(t1, t2))
     fitted = iterate_canonical(spectra, iterations=50, tolerance=1e-3, ridge=1e-3, quiet=quiet)
     assert np.isfinite(fitted.weight).all()
     assert (fitted.correlation <= 1).all()
@@ -111,15 +119,15 @@ def test_a_full_disk_is_told_before_anything_is_written_to_it(monkeypatch: pytes
     def full(*asked: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("hsi_cd.detectors.reweighting._IN_MEMORY", 0)
+    monkeypatch.setattr("hsi_cd.prepare.scratch.IN_MEMORY", 0)
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(OutputError, match=r"0\.0 GB .* \(No space left on device\): make room there, or .*TMPDIR"):
+    with pytest.raises(OutputError, match=r"0\.0 GB .* \(No space left on device\): make room, or .*TMPDIR"):
         fit_irmad(pair(*dates()))
 
 
 def test_weights_anchored_to_half_of_the_pixels_keep_their_spread() -> None:
     t1, t2 = dates()
-    spectra = JointSpectra(fit_frontend(pair(t1, t2)), pair(t1, t2))
+    spectra = spectra_of(pair(t1, t2))
     fitted = iterate_canonical(spectra, iterations=20, tolerance=1e-3, ridge=1e-3, quiet=0.5)
     squared = np.concatenate([fitted.squared(values) for values in spectra])
     assert np.median(squared) == pytest.approx(scipy.stats.chi2.ppf(0.5, 4), rel=0.02)

@@ -41,7 +41,7 @@ def untrained(dates: np.ndarray, **prepare: Any) -> SiameseDetector:
     torch.manual_seed(0)
     model = {"members": 2, "attention": {"window": 5, "channels": 4}, "backbone": {"width": 8, "depth": 2}}
     config = resolve([("test", {"prepare": {"components": 5} | prepare, "model": model})])
-    detector, _ = fit_siamese(as_pair(dates), config)
+    detector = fit_siamese(as_pair(dates), config)
     detector.calibration = Calibration(slope=1.5, offset=-0.2, threshold=0.4)
     return detector
 
@@ -75,15 +75,15 @@ def test_the_shift_is_measured_anew_and_all_else_is_kept(dates) -> None:
     detector = untrained(dates)
     target = simulated(shift=0.9, seed=5)
     moved = refit_statistics(detector, as_pair(target))
-    assert moved.shift != detector.shift
-    assert moved.shift == pytest.approx(untrained(target).shift, abs=0.1)
+    assert moved.frontend.shift != detector.frontend.shift
+    assert moved.frontend.shift == pytest.approx(untrained(target).frontend.shift, abs=0.1)
     assert (moved.network, moved.calibration, moved.bands) == (
         detector.network,
         detector.calibration,
         detector.bands,
     )
     unregistered = untrained(dates, registration=False)
-    assert refit_statistics(unregistered, as_pair(target)).shift == (0.0, 0.0)
+    assert refit_statistics(unregistered, as_pair(target)).frontend.shift == (0.0, 0.0)
 
 
 def test_a_refitted_detector_does_not_depend_on_the_tiling(dates) -> None:

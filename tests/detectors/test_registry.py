@@ -31,7 +31,7 @@ def test_no_method_is_rebuilt_from_nothing(method: str) -> None:
 def test_a_scene_of_other_bands_is_refused() -> None:
     known = Bands(4, centres=(400.0, 500.0, 600.0, 700.0))
     config = resolve([("test", {"model": {"members": 1}})])
-    detector, _ = fit_siamese(pair(bands=known), config)
+    detector = fit_siamese(pair(bands=known), config)
     check_bands(detector, pair(bands=known))
     check_bands(detector, pair(bands=Bands(4)))
     with pytest.raises(BandError, match="the checkpoint has 4 bands but the scene fields has 3"):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hsi_cd.detectors.methods import METHODS
 
 from hsi_cd.config import resolve
 from hsi_cd.datasets.simulated.simulation import SimulatedPair, SimulationOptions, simulate_pair
 from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.registry import METHODS
 from hsi_cd.detectors.siamese import fit_siamese
 from hsi_cd.inference import score_scene
 from hsi_cd.scene import ScenePair, cube_from_array
@@ -43,7 +43,7 @@ def fitted(name: str, pair: ScenePair) -> Detector:
     method = METHODS[name]
     if method.fit is None:
         torch.manual_seed(0)
-        detector, _ = fit_siamese(pair, resolve([("test", {"method": name, "model": {"members": 2}})]))
+        detector = fit_siamese(pair, resolve([("test", {"method": name, "model": {"members": 2}})]))
         detector.network.eval()
         return detector
     taught: tuple[np.ndarray, ...] = ()

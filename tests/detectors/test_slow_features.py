@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from hsi_cd.detectors.frontend import JointSpectra, fit_frontend
+from hsi_cd.detectors.frontend import fit_frontend
+from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.detectors.slow_features import fit_isfa, fit_sfa, slow_eigenproblem, slow_map
+from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.scene import ScenePair, cube_from_array
 
 
@@ -22,9 +24,15 @@ def pair() -> ScenePair:
     return ScenePair(cube_from_array(t1), cube_from_array(t2))
 
 
+def spectra_of(scene: ScenePair) -> JointSpectra:
+    """Standardised spectra of both dates."""
+    measurement = Measurement(scene)
+    return JointSpectra(fit_frontend(measurement, Preparation()), measurement)
+
+
 def test_the_eigenproblem_is_solved() -> None:
     scene = pair()
-    joint = np.concatenate(list(JointSpectra(fit_frontend(scene), scene)), axis=1)
+    joint = np.concatenate(list(spectra_of(scene)), axis=1)
     x, y = joint[:5], joint[5:]
     x, y = ((v - v.mean(axis=1, keepdims=True)) / v.std(axis=1, keepdims=True) for v in (x, y))
     a = (x - y) @ (x - y).T / x.shape[1]
@@ -47,7 +55,7 @@ def test_the_score_is_the_sum_over_slowness() -> None:
     x, y = ((v - v.mean(axis=(1, 2), keepdims=True)) / v.std(axis=(1, 2), keepdims=True) for v in (t1, t2))
     detector = fit_sfa(pair(), options={"ridge": 0.0})
     scene = pair()
-    fitted = slow_map(joint_moments(JointSpectra(fit_frontend(scene), scene)), ridge=0.0)
+    fitted = slow_map(joint_moments(spectra_of(scene)), ridge=0.0)
     difference = np.tensordot(fitted.vectors, x - y, 1)
     expected = np.sqrt((difference**2 / fitted.slowness[:, None, None]).sum(axis=0))
     np.testing.assert_allclose(detector.score(t1, t2), expected, rtol=1e-3)

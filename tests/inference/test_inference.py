@@ -21,8 +21,9 @@ from rasterio.crs import CRS
 from hsi_cd import __version__
 from hsi_cd.errors import BandError, CheckpointError, OutputError
 from hsi_cd.inference import change_map, score_rows, score_scene
-from hsi_cd.inference.mapping import write_maps
+from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.inference.scoring import rows_per_band
+from hsi_cd.io import MapFiles
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, cube_from_array
 
@@ -162,7 +163,8 @@ def test_thresholds_count_from_themselves_and_no_data_stays() -> None:
 def test_maps_are_the_scores_on_the_ground(tmp_path: Path, threshold, limit: float) -> None:
     pair = random_pair(40, 33, grid=Grid(40, 33, crs=UTM, transform=PLACE))
     paths = {"change": tmp_path / "change.tif", "score": tmp_path / "score.tif"}
-    write_maps(MeanDifference(), pair, **paths, threshold=threshold, checkpoint_hash="0123abcd")
+    how = MapOptions(threshold=threshold, checkpoint="0123abcd")
+    write_maps(MeanDifference(), pair, MapFiles(**paths), how)
     expected = score_scene(MeanDifference(), pair)
     with rasterio.open(paths["score"]) as raster:
         np.testing.assert_array_equal(raster.read(1), expected)
@@ -194,9 +196,9 @@ def test_three_rasters_come_from_one_pass(tmp_path: Path) -> None:
     pair = random_pair(300, 8, grid=Grid(300, 8, crs=UTM, transform=PLACE))
     detector, plain = Ensemble(), MeanDifference()
     names = [tmp_path / f"{name}.tif" for name in ("change", "score", "uncertainty")]
-    write_maps(detector, pair, change=names[0], score=names[1], uncertainty=names[2])
+    write_maps(detector, pair, MapFiles(*names))
     windows = detector.windows
-    write_maps(plain, pair, change=tmp_path / "plain.tif", score=tmp_path / "plain score.tif")
+    write_maps(plain, pair, MapFiles(tmp_path / "plain.tif", tmp_path / "plain score.tif"))
     assert windows == plain.windows > 1
     with rasterio.open(names[2]) as raster:
         assert (raster.dtypes, raster.crs, raster.transform) == (("float32",), UTM, PLACE)
@@ -205,7 +207,7 @@ def test_three_rasters_come_from_one_pass(tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_band(names[0]), by_band(tmp_path / "plain.tif"))
     np.testing.assert_array_equal(by_band(names[1]), by_band(tmp_path / "plain score.tif"))
     # The uncertainty alone is scored no differently.
-    write_maps(detector, pair, change=tmp_path / "alone.tif", uncertainty=tmp_path / "u.tif")
+    write_maps(detector, pair, MapFiles(tmp_path / "alone.tif", uncertainty=tmp_path / "u.tif"))
     np.testing.assert_array_equal(by_band(tmp_path / "u.tif"), by_band(names[2]))
 
 
@@ -220,13 +222,15 @@ def by_band(path: Path) -> np.ndarray:
 )
 def test_what_is_no_ensemble_has_no_uncertainty(tmp_path: Path, detector: Any, reason: str) -> None:
     with pytest.raises(CheckpointError, match=reason):
-        write_maps(detector, random_pair(9, 8), change=tmp_path / "c.tif", uncertainty=tmp_path / "u.tif")
+        files = MapFiles(tmp_path / "c.tif", uncertainty=tmp_path / "u.tif")
+        write_maps(detector, random_pair(9, 8), files)
     assert detector.windows == 0 and not list(tmp_path.iterdir())
 
 
 def test_a_place_may_come_from_elsewhere_and_the_score_is_not_forced_on_anyone(tmp_path: Path) -> None:
     grid = Grid(9, 8, crs=UTM, transform=PLACE)
-    write_maps(MeanDifference(), random_pair(9, 8), change=tmp_path / "change.tif", grid=grid)
+    files = MapFiles(tmp_path / "change.tif")
+    write_maps(MeanDifference(), random_pair(9, 8), files, MapOptions(grid=grid))
     assert [path.name for path in tmp_path.iterdir()] == ["change.tif"]
     with rasterio.open(tmp_path / "change.tif") as raster:
         assert (raster.crs, raster.transform) == (UTM, PLACE)
@@ -234,7 +238,7 @@ def test_a_place_may_come_from_elsewhere_and_the_score_is_not_forced_on_anyone(t
 
 def test_a_scene_of_other_bands_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(BandError, match="the checkpoint has 4 bands but the scene fields has 3"):
-        write_maps(MeanDifference(bands=4), random_pair(9, 8), change=tmp_path / "change.tif")
+        write_maps(MeanDifference(bands=4), random_pair(9, 8), MapFiles(tmp_path / "change.tif"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -243,10 +247,10 @@ def test_an_existing_map_is_kept_and_nothing_is_scored(tmp_path: Path) -> None:
     detector = MeanDifference()
     names = {"change": tmp_path / "change.tif", "score": tmp_path / "score.tif"}
     with pytest.raises(OutputError, match="exists"):
-        write_maps(detector, random_pair(9, 8), **names)
+        write_maps(detector, random_pair(9, 8), MapFiles(**names))
     assert detector.windows == 0
     assert (tmp_path / "score.tif").read_bytes() == b"mine"
-    write_maps(detector, random_pair(9, 8), **names, overwrite=True)
+    write_maps(detector, random_pair(9, 8), MapFiles(**names, overwrite=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["change.tif", "score.tif"]
 
 
@@ -257,9 +261,8 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path: Path, existing: bool
     detector = Breaks()
     pair = random_pair(400, 8)  # more than one band of rows
     with pytest.raises(RuntimeError, match="out of memory"):
-        write_maps(
-            detector, pair, change=tmp_path / "change.tif", score=tmp_path / "score.tif", overwrite=existing
-        )
+        files = MapFiles(tmp_path / "change.tif", tmp_path / "score.tif", overwrite=existing)
+        write_maps(detector, pair, files)
     assert detector.windows == 1
     left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert left == ({"change.tif": b"of an earlier run"} if existing else {})
@@ -268,7 +271,7 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path: Path, existing: bool
 def test_the_dates_are_in_the_tags(tmp_path: Path) -> None:
     pair = random_pair(9, 8)
     pair = replace(pair, t1=replace(pair.t1, acquired="2004-05-01"))
-    write_maps(MeanDifference(), pair, change=tmp_path / "change.tif")
+    write_maps(MeanDifference(), pair, MapFiles(tmp_path / "change.tif"))
     with quiet_georeference(), rasterio.open(tmp_path / "change.tif") as file:
         assert file.tags()["T1_DATE"] == "2004-05-01"
         assert "T2_DATE" not in file.tags()
@@ -284,9 +287,9 @@ def test_a_region_over_all_row_bands_is_one(tmp_path: Path, monkeypatch: pytest.
     pair = ScenePair(*(cube_from_array(values, grid=place) for values in (t1, t2)))
     monkeypatch.setattr("hsi_cd.inference.mapping.score_rows", partial(score_rows, rows=7))
     paths = {"change": tmp_path / "change.tif", "vector": tmp_path / "regions.gpkg"}
-    write_maps(MeanDifference(), pair, **paths, threshold=1.5, min_area=30_000)
+    write_maps(MeanDifference(), pair, MapFiles(**paths, min_area=30_000), MapOptions(threshold=1.5))
     fields = pyogrio.raw.read(paths["vector"])[3]
     assert [field.tolist() for field in fields[:3]] == [[160 * 900.0], ["m2"], [160]]
     with pytest.raises(OutputError, match=r"change\.tif exists"):
-        write_maps(MeanDifference(), pair, **(paths | {"vector": tmp_path / "again.gpkg"}))
+        write_maps(MeanDifference(), pair, MapFiles(**(paths | {"vector": tmp_path / "again.gpkg"})))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["change.tif", "regions.gpkg"]

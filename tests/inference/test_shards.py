@@ -21,8 +21,8 @@ from rasterio.crs import CRS
 from rasterio.rpc import RPC
 
 from hsi_cd.errors import FormatError, GridError, HsiCdError, OutputError, ShardError
-from hsi_cd.inference.mapping import write_maps
-from hsi_cd.io import join_shards, read_shards
+from hsi_cd.inference.mapping import MapOptions, write_maps
+from hsi_cd.io import MapFiles, join_shards, read_shards
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Grid, ScenePair, Shard, cube_from_array
 
@@ -94,12 +94,15 @@ def names(folder: Path, which: object = "") -> dict[str, Path]:
     return {name: folder / f"{name}{which}.tif" for name in ("change", "score", "uncertainty")}
 
 
-def write_shards(folder: Path, pair: ScenePair, count: int, **options: Any) -> list[Path]:
+def write_shards(
+    folder: Path, pair: ScenePair, count: int, *, overwrite: bool = False, **options: Any
+) -> list[Path]:
     """All shards of all three maps."""
     files: list[Path] = []
     for number in range(1, count + 1):
         own = names(folder, f"-{number}-of-{count}")
-        write_maps(WhereItStands(), pair, **own, shard=Shard(number, count), checkpoint_hash="ab12", **options)
+        how = MapOptions(shard=Shard(number, count), checkpoint="ab12", **options)
+        write_maps(WhereItStands(), pair, MapFiles(**own, overwrite=overwrite), how)
         files += own.values()
     return files
 
@@ -112,10 +115,10 @@ def assert_same_bytes(ours: Iterable[Path], theirs: Iterable[Path]) -> None:
 @pytest.mark.parametrize(("kind", "cog"), [*((kind, False) for kind in GRIDS), ("placed", True), ("points", True)])
 def test_eight_shards_are_one_map_byte_for_byte(tmp_path: Path, kind: str, cog: bool) -> None:
     pair = scene(600, 21, kind)
-    write_maps(WhereItStands(), pair, **names(tmp_path), checkpoint_hash="ab12", cog=cog)
+    write_maps(WhereItStands(), pair, MapFiles(**names(tmp_path), cog=cog), MapOptions(checkpoint="ab12"))
     files = write_shards(tmp_path, pair, 8)
     shards = read_shards(list(reversed(files)))
-    join_shards(shards, **names(tmp_path, "-joined"), cog=cog)
+    join_shards(shards, MapFiles(**names(tmp_path, "-joined"), cog=cog))
     assert_same_bytes(names(tmp_path).values(), names(tmp_path, "-joined").values())
     assert max(len(values) for name in shards.files for _, values in shards.blocks(name)) <= 256
 
@@ -127,15 +130,16 @@ def test_any_number_of_shards_of_any_scene(tmp_path_factory, data: st.DataObject
     memory = data.draw(st.sampled_from([None, 1]))  # bands of 64 rows, or of 8
     tmp_path = tmp_path_factory.mktemp("shards")
     pair = scene(rows, cols)
-    write_maps(WhereItStands(), pair, **names(tmp_path), checkpoint_hash="ab12", memory=memory)
+    how = MapOptions(checkpoint="ab12", memory=memory)
+    write_maps(WhereItStands(), pair, MapFiles(**names(tmp_path)), how)
     files = write_shards(tmp_path, pair, count, memory=memory)
-    join_shards(read_shards(data.draw(st.permutations(files))), **names(tmp_path, "-joined"))
+    join_shards(read_shards(data.draw(st.permutations(files))), MapFiles(**names(tmp_path, "-joined")))
     assert_same_bytes(names(tmp_path).values(), names(tmp_path, "-joined").values())
 
 
 def test_each_shard_lies_at_its_place_and_says_what_it_is(tmp_path: Path) -> None:
     pair = scene(450, 12, "turned")
-    write_maps(WhereItStands(), pair, **names(tmp_path), checkpoint_hash="ab12")
+    write_maps(WhereItStands(), pair, MapFiles(**names(tmp_path)), MapOptions(checkpoint="ab12"))
     files = write_shards(tmp_path, pair, 3)
     with rasterio.open(tmp_path / "score.tif") as whole:
         for number, rows in ((1, (0, 128)), (2, (128, 256)), (3, (256, 450))):
@@ -167,10 +171,11 @@ def test_control_points_and_sensor_models_stay_on_the_ground(tmp_path: Path) -> 
 def test_polygons_of_shards_are_those_of_the_whole(tmp_path: Path) -> None:
     pair = scene(200, 40)
     whole, joined = tmp_path / "whole.geojson", tmp_path / "joined.geojson"
-    write_maps(WhereItStands(), pair, change=tmp_path / "c.tif", vector=whole, min_area=3000, threshold=0.4)
+    files_of_all = MapFiles(tmp_path / "c.tif", vector=whole, min_area=3000)
+    write_maps(WhereItStands(), pair, files_of_all, MapOptions(threshold=0.4))
     files = [path for path in write_shards(tmp_path, pair, 3, threshold=0.4) if "uncertainty" not in path.name]
     # The scores are needed for the polygons' probabilities, not asked for as a file.
-    join_shards(read_shards(files), change=tmp_path / "joined.tif", vector=joined, min_area=3000)
+    join_shards(read_shards(files), MapFiles(tmp_path / "joined.tif", vector=joined, min_area=3000))
     assert joined.read_bytes() == whole.read_bytes()
     assert len(pyogrio.raw.read(joined)[2]) > 3
 
@@ -185,20 +190,20 @@ def test_polygons_of_scores_that_are_no_probabilities(tmp_path: Path) -> None:
     pair, files = scene(150, 20), []
     for number in (1, 2):
         own = {"change": tmp_path / f"c{number}.tif", "score": tmp_path / f"s{number}.tif"}
-        write_maps(Magnitude(), pair, **own, shard=Shard(number, 2))
+        write_maps(Magnitude(), pair, MapFiles(**own), MapOptions(shard=Shard(number, 2)))
         files += own.values()
-    output = {"change": tmp_path / "c.tif", "vector": tmp_path / "v.geojson"}
+    output = MapFiles(tmp_path / "c.tif", vector=tmp_path / "v.geojson")
     with pytest.raises(ShardError, match="give its checkpoint as checkpoint="):
-        join_shards(read_shards(files), **output)
-    join_shards(read_shards(files), **output, probability=Magnitude().probability)
-    write_maps(Magnitude(), pair, change=tmp_path / "c0.tif", vector=tmp_path / "v0.geojson")
+        join_shards(read_shards(files), output)
+    join_shards(read_shards(files), output, probability=Magnitude().probability)
+    write_maps(Magnitude(), pair, MapFiles(tmp_path / "c0.tif", vector=tmp_path / "v0.geojson"))
     assert (tmp_path / "v.geojson").read_bytes() == (tmp_path / "v0.geojson").read_bytes()
 
 
 def drawn(folder: Path, pair: ScenePair, number: int, count: int, **options: Any) -> Path:
     """One shard of the change map."""
     path = folder / f"{len(list(folder.iterdir()))}.tif"
-    write_maps(WhereItStands(), pair, change=path, shard=Shard(number, count), **options)
+    write_maps(WhereItStands(), pair, MapFiles(path), MapOptions(shard=Shard(number, count), **options))
     return path
 
 
@@ -213,7 +218,7 @@ def drawn_otherwise(folder: Path, pair: ScenePair, *, date: str, row: int) -> Pa
 
 MIXTURES: dict[str, tuple[Any, type[HsiCdError], str]] = {
     "checkpoint": (
-        lambda f, p: drawn(f, p, 2, 2, checkpoint_hash="cd34"),
+        lambda f, p: drawn(f, p, 2, 2, checkpoint="cd34"),
         ShardError,
         "checkpoint (none and cd34)",
     ),
@@ -308,7 +313,7 @@ def test_tags_that_were_changed_are_told(tmp_path: Path, tags: dict[str, str]) -
 
 
 def test_what_is_no_shard_is_refused(tmp_path: Path) -> None:
-    write_maps(WhereItStands(), scene(10, 9), change=tmp_path / "whole.tif")
+    write_maps(WhereItStands(), scene(10, 9), MapFiles(tmp_path / "whole.tif"))
     (tmp_path / "text.txt").write_text("no raster")
     with pytest.raises(ShardError, match="is no shard of a map"):
         read_shards([tmp_path / "whole.tif"])
@@ -330,7 +335,7 @@ def test_a_damaged_shard_leaves_nothing_behind(tmp_path: Path) -> None:
     files[-1].write_bytes(bytes(data))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(FormatError, match="damaged"):
-        join_shards(shards, change=tmp_path / "c.tif", score=tmp_path / "s.tif")
+        join_shards(shards, MapFiles(tmp_path / "c.tif", tmp_path / "s.tif"))
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -338,16 +343,16 @@ def test_what_is_asked_for_and_what_is_there_must_agree(tmp_path: Path) -> None:
     files = write_shards(tmp_path, scene(100, 20), 2)
     own = {name: [path for path in files if name in path.name] for name in names(tmp_path)}
     with pytest.raises(ShardError, match="is a shard of the score, which is not asked for: give score=FILE"):
-        join_shards(read_shards(own["change"] + own["score"]), change=tmp_path / "c.tif")
+        join_shards(read_shards(own["change"] + own["score"]), MapFiles(tmp_path / "c.tif"))
     with pytest.raises(ShardError, match="none of the files is a shard of the uncertainty"):
-        join_shards(read_shards(own["change"]), change=tmp_path / "c.tif", uncertainty=tmp_path / "u.tif")
+        join_shards(read_shards(own["change"]), MapFiles(tmp_path / "c.tif", uncertainty=tmp_path / "u.tif"))
     with pytest.raises(ShardError, match="none of the files is a shard of the change map"):
-        join_shards(read_shards(own["score"]), change=tmp_path / "c.tif", score=tmp_path / "s.tif")
+        join_shards(read_shards(own["score"]), MapFiles(tmp_path / "c.tif", tmp_path / "s.tif"))
     with pytest.raises(OutputError, match="exists"):
-        join_shards(read_shards(own["change"]), change=own["change"][0])
+        join_shards(read_shards(own["change"]), MapFiles(own["change"][0]))
 
 
 def test_more_shards_than_rows_write_nothing(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="give at most 3"):
-        write_maps(WhereItStands(), scene(3, 5), change=tmp_path / "c.tif", shard=Shard(1, 4))
+        write_maps(WhereItStands(), scene(3, 5), MapFiles(tmp_path / "c.tif"), MapOptions(shard=Shard(1, 4)))
     assert not list(tmp_path.iterdir())

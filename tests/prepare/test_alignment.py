@@ -11,7 +11,8 @@ from rasterio.warp import Resampling
 from scipy import ndimage
 
 from hsi_cd.errors import GridError
-from hsi_cd.prepare.alignment import align, residual_shift
+from hsi_cd.prepare.alignment import align
+from hsi_cd.prepare.residual_shift import residual_shift
 from hsi_cd.scene import Cube, Grid, ScenePair, check_same_grid, cube_from_array
 
 PLACE = Affine(30, 0, 500000, 0, -30, 5300000)

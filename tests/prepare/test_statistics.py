@@ -3,7 +3,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from hsi_cd.errors import BandError
+from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.statistics import (
+    SceneStatistics,
     band_moments,
     percentile_limits,
     row_blocks,
@@ -30,6 +33,15 @@ def every_band(dates: np.ndarray) -> np.ndarray:
     return np.arange(dates.shape[1])
 
 
+def statistics_of(pair: ScenePair, bands: np.ndarray, *, clip: np.ndarray | None = None) -> SceneStatistics:
+    """Of a scene, as its measurement reads it."""
+    return scene_statistics(Measurement(pair).read("statistics", below=1), pair.shape, bands, clip=clip)
+
+
+def moments_of(pair: ScenePair, bands: np.ndarray) -> tuple[tuple[Moments, Moments], np.ndarray]:
+    return band_moments(Measurement(pair).read("statistics"), pair.shape, bands)
+
+
 def assert_same(found, expected, *, rtol: float = 1e-9, noise_rtol: float | None = None) -> None:
     for date in ("t1", "t2"):
         for field in ("mean", "covariance", "low", "high", "noise"):
@@ -51,7 +63,7 @@ def test_moments_are_those_of_numpy_over_pixels_valid_in_both_dates() -> None:
     dates[1, 0, 10, 11] = np.inf
     valid = np.ones(dates.shape[2:], bool)
     valid[3, 4] = valid[10, 11] = False
-    found = scene_statistics(as_pair(dates), every_band(dates))
+    found = statistics_of(as_pair(dates), every_band(dates))
     np.testing.assert_array_equal(found.valid, valid)
     for statistics, values in zip((found.t1, found.t2), dates, strict=True):
         spectra = values[:, valid].astype(np.float64)
@@ -72,7 +84,9 @@ def test_band_moments_are_those_of_numpy_however_they_are_cut(
     dates[:, 1] += 1e4  # what single precision cannot square
     used = np.array([0, 1, 2])
     valid = np.isfinite(dates[:, used]).all(axis=(0, 1))
-    for moments, values in zip(band_moments(as_pair(dates), used), dates, strict=True):
+    found, where = moments_of(as_pair(dates), used)
+    np.testing.assert_array_equal(where, valid)
+    for moments, values in zip(found, dates, strict=True):
         spectra = values[used][:, valid].astype(np.float64)
         assert moments.count == valid.sum()
         np.testing.assert_allclose(moments.mean, spectra.mean(axis=1), rtol=1e-12)
@@ -88,16 +102,16 @@ def test_what_stands_in_a_pixel_without_data_never_matters(garbage: float) -> No
     others = one_band.copy()
     others[0][:, holes] = garbage
     others[1, [0, 1, 3]] = np.where(holes, np.float32(garbage), others[1, [0, 1, 3]])
-    expected = scene_statistics(as_pair(one_band), every_band(dates))
-    assert_same(scene_statistics(as_pair(others), every_band(dates)), expected, rtol=0)
+    expected = statistics_of(as_pair(one_band), every_band(dates))
+    assert_same(statistics_of(as_pair(others), every_band(dates)), expected, rtol=0)
 
 
 def test_nodata_counts_as_nan() -> None:
     dates = np.rint(random_dates() * 10).astype(np.uint16)
     stored, as_nan = dates.copy(), dates.astype(np.float32)
     stored[0, 1, 5:9], as_nan[0, 1, 5:9] = 0, np.nan
-    found = scene_statistics(as_pair(stored, nodata=0), every_band(dates))
-    assert_same(found, scene_statistics(as_pair(as_nan), every_band(dates)), rtol=0)
+    found = statistics_of(as_pair(stored, nodata=0), every_band(dates))
+    assert_same(found, statistics_of(as_pair(as_nan), every_band(dates)), rtol=0)
 
 
 def test_bands_not_used_never_matter() -> None:
@@ -105,24 +119,24 @@ def test_bands_not_used_never_matter() -> None:
     other = dates.copy()
     other[:, 1] = np.nan
     used = np.array([0, 2, 3])
-    assert_same(scene_statistics(as_pair(other), used), scene_statistics(as_pair(dates), used), rtol=0)
+    assert_same(statistics_of(as_pair(other), used), statistics_of(as_pair(dates), used), rtol=0)
 
 
 @pytest.mark.parametrize("pixels", [1, 17 * 5, 17 * 22])
 def test_the_size_of_blocks_plays_no_part(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dates = random_dates(rows=200)
-    expected = scene_statistics(as_pair(dates), every_band(dates))
+    expected = statistics_of(as_pair(dates), every_band(dates))
     monkeypatch.setattr(BLOCK, pixels)
     # Which differences are the smaller ones is decided block by block.
     noise_rtol = 0.25 if pixels < 17 * 5 else 0.06
-    assert_same(scene_statistics(as_pair(dates), every_band(dates)), expected, noise_rtol=noise_rtol)
+    assert_same(statistics_of(as_pair(dates), every_band(dates)), expected, noise_rtol=noise_rtol)
 
 
 def test_clipped_statistics_are_those_of_clipped_values() -> None:
     dates = random_dates()
     clip = np.stack([np.quantile(date, [0.1, 0.8], axis=(1, 2)) for date in dates])
     clipped = np.clip(dates, clip[:, 0, :, None, None], clip[:, 1, :, None, None])
-    found = scene_statistics(as_pair(dates), every_band(dates), clip=clip)
+    found = statistics_of(as_pair(dates), every_band(dates), clip=clip)
     for statistics, values in zip((found.t1, found.t2), clipped, strict=True):
         np.testing.assert_allclose(statistics.covariance, np.cov(values.reshape(4, -1), bias=True), atol=1e-4)
         np.testing.assert_allclose(statistics.high, values.max(axis=(1, 2)), rtol=1e-6)
@@ -141,7 +155,7 @@ def smooth_ground_with_noise(deviation: np.ndarray, *, step: float = 0, shared: 
 
 def measured_noise(deviation: np.ndarray, **options: float) -> np.ndarray:
     dates = np.stack([smooth_ground_with_noise(deviation, **options)] * 2)
-    return scene_statistics(as_pair(dates), every_band(dates)).t1.noise
+    return statistics_of(as_pair(dates), every_band(dates)).t1.noise
 
 
 def correlation(covariance: np.ndarray) -> np.ndarray:
@@ -207,16 +221,17 @@ def test_dates_that_do_not_overlap_are_refused() -> None:
     dates[0, :, :12] = np.nan
     dates[1, :, 12:] = np.nan
     with pytest.raises(BandError, match="0 pixels have data in all 4 bands of both dates"):
-        scene_statistics(as_pair(dates), every_band(dates))
+        statistics_of(as_pair(dates), every_band(dates))
     with pytest.raises(BandError, match="0 pixels have data in all 4 bands of both dates"):
-        band_moments(as_pair(dates), every_band(dates))
+        moments_of(as_pair(dates), every_band(dates))
 
 
 @pytest.mark.parametrize("percent", [0.5, 2, 25])
 def test_percentiles_are_those_of_numpy_to_one_bin(percent: float) -> None:
     dates = random_dates(rows=60)
     dates[0, 1, ::3] = np.nan
-    found = percentile_limits(as_pair(dates), np.array([1, 3]), percent=percent)
+    pair = as_pair(dates)
+    found = percentile_limits(lambda: Measurement(pair).read("percentiles"), np.array([1, 3]), percent=percent)
     for date in range(2):
         values = dates[date, [1, 3]][:, np.isfinite(dates[0, 1])]  # what one date lacks counts in neither
         expected = np.nanpercentile(values, [percent, 100 - percent], axis=1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
 from hsi_cd.prepare.statistics import SceneStatistics, band_moments, percentile_limits, scene_statistics
 from hsi_cd.prepare.transform import SceneTransform, fit_transform, refit_transform, standardise
@@ -23,11 +24,21 @@ def dates() -> np.ndarray:
     return values.astype(np.float32)
 
 
+def limits(pair: ScenePair, percent: float) -> np.ndarray | None:
+    if not percent:
+        return None
+    return percentile_limits(lambda: Measurement(pair).read("percentiles"), USED, percent=percent)
+
+
+def statistics_of(pair: ScenePair, clip: np.ndarray | None = None) -> SceneStatistics:
+    return scene_statistics(Measurement(pair).read("statistics", below=1), pair.shape, USED, clip=clip)
+
+
 def fit(dates: np.ndarray, *, clip_percent: float = 0, **options) -> SceneTransform:
     pair = ScenePair(*map(cube_from_array, dates))
-    clip = percentile_limits(pair, USED, percent=clip_percent) if clip_percent else None
+    clip = limits(pair, clip_percent)
     options = {"scaling": "zscore", "joint": False, "projection": "mnf", "components": 3} | options
-    return fit_transform(scene_statistics(pair, USED, clip=clip), USED, clip=clip, **options)
+    return fit_transform(statistics_of(pair, clip), USED, clip=clip, **options)
 
 
 def directly(dates: np.ndarray, *, scaling: str, joint: bool, projection: str, clip_percent: float) -> np.ndarray:
@@ -36,7 +47,7 @@ def directly(dates: np.ndarray, *, scaling: str, joint: bool, projection: str, c
     values = dates[:, USED].astype(np.float64)
     clip = None
     if clip_percent:
-        clip = percentile_limits(pair, USED, percent=clip_percent)
+        clip = limits(pair, clip_percent)
         values = np.clip(values, clip[:, 0, :, None, None], clip[:, 1, :, None, None])
     valid = np.isfinite(values).all(axis=(0, 1))
     pixels = values[:, :, valid]
@@ -54,7 +65,7 @@ def directly(dates: np.ndarray, *, scaling: str, joint: bool, projection: str, c
     if projection == "pca":
         matrix = principal_components(covariance, 3)
     else:
-        measured = scene_statistics(pair, USED, clip=clip)
+        measured = statistics_of(pair, clip)
         noise = (
             measured.t1.noise / np.outer(scale[0], scale[0]) + measured.t2.noise / np.outer(scale[1], scale[1])
         ) / 2
@@ -111,7 +122,7 @@ def test_units_never_matter(dates) -> None:
 @pytest.mark.parametrize("projection", ["mnf", "pca", "none"])
 def test_the_noise_is_that_of_the_components(dates, projection: str) -> None:
     transform = fit(dates, projection=projection, components=5)
-    measured = scene_statistics(ScenePair(*map(cube_from_array, dates)), USED)
+    measured = statistics_of(ScenePair(*map(cube_from_array, dates)))
     expected = np.mean(
         [np.diag(w @ s.noise @ w.T) for w, s in zip(transform.weight, (measured.t1, measured.t2), strict=True)],
         axis=0,
@@ -137,8 +148,8 @@ def test_a_band_constant_among_the_valid_pixels_is_left_unscaled(dates) -> None:
 
 def measured(dates: np.ndarray, *, clip_percent: float = 0) -> tuple[SceneStatistics, np.ndarray | None]:
     pair = ScenePair(*map(cube_from_array, dates))
-    clip = percentile_limits(pair, USED, percent=clip_percent) if clip_percent else None
-    return scene_statistics(pair, USED, clip=clip), clip
+    clip = limits(pair, clip_percent)
+    return statistics_of(pair, clip), clip
 
 
 def refit(transform: SceneTransform, dates: np.ndarray, *, clip_percent: float = 0, **options) -> SceneTransform:
@@ -169,7 +180,8 @@ def test_refitted_components_do_not_see_gain_and_offset(dates, scaling, clip_per
 
 def test_standardising_alone_is_the_transform_without_projection(dates) -> None:
     pair = ScenePair(*map(cube_from_array, dates))
-    plain, full = standardise(band_moments(pair, USED), USED), fit(dates, projection="none")
+    moments, _ = band_moments(Measurement(pair).read("statistics"), pair.shape, USED)
+    plain, full = standardise(moments, USED), fit(dates, projection="none")
     for name in ("weight", "offset", "centre", "scale"):
         np.testing.assert_allclose(getattr(plain, name), getattr(full, name), rtol=1e-5, err_msg=name)
     np.testing.assert_array_equal(plain.clip, full.clip)

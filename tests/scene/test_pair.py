@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from affine import Affine
+from rasterio.crs import CRS
 
 from hsi_cd.errors import BandError, GridError
 from hsi_cd.scene import Bands, Cube, Grid, Labels, ScenePair, cube_from_array
@@ -43,3 +46,12 @@ def test_wavelengths_of_both_dates_are_compared() -> None:
     t1, t2 = (cube_from_array(values, bands=Bands(1, centres=(centre,))) for centre in (400.0, 500.0))
     with pytest.raises(BandError, match=r"not in t2 \(array\): 400\.0 nm"):
         ScenePair(t1, t2)
+
+
+def test_a_pair_is_told_in_one_line() -> None:
+    bands = Bands(3, centres=(400.0, 650.5, 2500.0))
+    assert repr(ScenePair(cube(), cube(), name="mine")).startswith("ScenePair mine: ")
+    assert repr(ScenePair(cube(), cube())).endswith("4 x 5 pixels, 3 bands, no georeference")
+    placed = Grid(4, 5, crs=CRS.from_epsg(32651), transform=Affine.translation(0, 0))
+    told = repr(ScenePair(replace(cube(), grid=placed, bands=bands), replace(cube(), grid=placed, bands=bands)))
+    assert told.endswith("4 x 5 pixels, 3 bands, 400-2500 nm, EPSG:32651")

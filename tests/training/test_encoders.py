@@ -35,7 +35,7 @@ def configuration(*layers: dict[str, Any]) -> RunConfig:
 
 def detector(pair: ScenePair, *layers: dict[str, Any]) -> SiameseDetector:
     torch.manual_seed(0)
-    return fit_siamese(pair, configuration(*layers))[0]
+    return fit_siamese(pair, configuration(*layers))
 
 
 def encoders(path: Path, pair: ScenePair, *layers: dict[str, Any]) -> Path:

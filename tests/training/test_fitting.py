@@ -15,6 +15,6 @@ def test_the_operations_of_a_scene_are_those_of_its_products() -> None:
         "backbone": {"width": 10, "depth": 2},
         "head": "distance",
     }
-    detector, _ = fit_siamese(pair, resolve([("test", {"model": model, "prepare": {"components": 5}})]))
+    detector = fit_siamese(pair, resolve([("test", {"model": model, "prepare": {"components": 5}})]))
     products = 5 * 10 + 10 * 10  # the two layers; the distance itself is no product
     assert scene_flops(detector, pair) == 3 * 2 * 2 * products * 20 * 18  # members, dates, two a product, pixels

@@ -88,7 +88,7 @@ def run(
 ) -> tuple[Progress, SiameseDetector]:
     pair, pixels, target = scene
     generator = seed_everything(0, deterministic=False)
-    detector, _ = fit_siamese(pair, config)
+    detector = fit_siamese(pair, config)
     if resume is not None:
         detector.network.load_state_dict(resume["network"])
     epoch = resume["training"]["progress"]["epoch"] if resume else 0

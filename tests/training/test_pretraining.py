@@ -89,7 +89,7 @@ class Mean(torch.nn.Module):
 
 
 def test_telling_the_mean_explains_nothing_and_telling_all_explains_all() -> None:
-    detector, _ = fit_siamese(low_rank_scene(), configuration(prepare__registration=False))
+    detector = fit_siamese(low_rank_scene(), configuration(prepare__registration=False))
     source = scene_patches(detector, low_rank_scene(), radius=0)
     pixels = torch.arange(64 * 48)
     mean = (torch.cat([source.t1, source.t2], dim=2)).mean(dim=(1, 2))[None, :, None, None]
@@ -107,7 +107,7 @@ def test_every_backbone_can_be_taught(kind: str, task: str) -> None:
     until = {"resnet": "layer1", "densenet": "denseblock1"}.get(kind.rstrip("0123456789"))
     small = {"kind": kind, "width": 8, "depth": 2, "until": until} if until else {"kind": kind}
     config = configuration(model__members=1, model__backbone=small, prepare__components=4, pretrain__task=task)
-    detector, _ = fit_siamese(low_rank_scene(rows=20, cols=20), config)
+    detector = fit_siamese(low_rank_scene(rows=20, cols=20), config)
     tasks = build_tasks(detector, config.pretrain)
     (encoder,) = backbones(detector)
     half = tasks[0].patch // 2 + int(encoder.radius)  # type: ignore[arg-type, operator]
@@ -124,7 +124,7 @@ def test_each_member_learns_from_its_own_start(tmp_path: Path) -> None:
     run_pretraining(low_rank_scene(), configuration(), tmp_path / "run")
     first, second = torch.load(tmp_path / "run" / "encoder.pt", weights_only=True)["encoders"]
     torch.manual_seed(0)
-    fresh = [encoder.state_dict() for encoder in backbones(fit_siamese(low_rank_scene(), configuration())[0])]
+    fresh = [encoder.state_dict() for encoder in backbones(fit_siamese(low_rank_scene(), configuration()))]
     for name, value in first.items():
         if value.ndim > 1:
             assert not torch.allclose(value, second[name])

@@ -19,7 +19,8 @@ from hsi_cd.errors import BandError, LabelError, OutputError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.io import open_cube, read_labels, read_map
 from hsi_cd.io.split_files import read_split
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Cube, Labels, ScenePair
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Cube, Labels, ScenePair, Split
+from hsi_cd.training.examples import LabelledScene
 from hsi_cd.training.run import run_training
 
 Train = Callable[..., RunResult]
@@ -47,7 +48,21 @@ def first(
 ) -> tuple[RunResult, Path]:
     """A run with seed 0, and its folder."""
     folder = tmp_path_factory.mktemp("first") / "run"
-    return run_training(pair, labels, config, folder), folder
+    return trained(pair, labels, config, folder), folder
+
+
+def trained(
+    pair: ScenePair,
+    labels: Labels,
+    config: RunConfig,
+    folder: Path,
+    *,
+    split: Split | None = None,
+    resume: bool = False,
+) -> RunResult:
+    result = run_training(LabelledScene(pair, labels, split), config, folder, resume=resume)
+    assert result is not None
+    return result
 
 
 def tensors(value: Any, name: str = "") -> dict[str, torch.Tensor]:
@@ -73,7 +88,7 @@ def same_map(first: Path, second: Path) -> bool:
 def test_the_same_seed_gives_the_same_run(
     pair: ScenePair, labels: Labels, config: RunConfig, first: tuple[RunResult, Path], tmp_path: Path
 ) -> None:
-    again = run_training(pair, labels, config, tmp_path)
+    again = trained(pair, labels, config, tmp_path)
     assert same_detector(first[1], tmp_path) and same_map(first[1], tmp_path)
     assert again.scores == first[0].scores and again.counts == first[0].counts
     np.testing.assert_array_equal(
@@ -84,7 +99,7 @@ def test_the_same_seed_gives_the_same_run(
 def test_another_seed_gives_another_split_and_other_weights(
     pair: ScenePair, labels: Labels, config: RunConfig, first: tuple[RunResult, Path], tmp_path: Path
 ) -> None:
-    run_training(pair, labels, config.model_copy(update={"seed": 1}), tmp_path)
+    trained(pair, labels, config.model_copy(update={"seed": 1}), tmp_path)
     assert not same_detector(first[1], tmp_path)
     one, other = (set(read_split(folder / "split.npz").train.tolist()) for folder in (first[1], tmp_path))
     assert len(one) == len(other) and len(one & other) < len(one) / 2
@@ -105,15 +120,13 @@ def test_pixels_outside_the_split_choose_nothing(
     config: RunConfig,
     first: tuple[RunResult, Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     change: Callable[[np.ndarray], np.ndarray],
 ) -> None:
     """With the training pixels held fast, all other labels may say what they like."""
     split = read_split(first[1] / "split.npz")
     values = change(labels.values)
     values.ravel()[split.train] = labels.values.ravel()[split.train]
-    monkeypatch.setattr(run_module, "make_split", lambda *_, **__: split)
-    result = run_training(pair, replace(labels, values=values), config, tmp_path)
+    result = trained(pair, replace(labels, values=values), config, tmp_path, split=split)
     assert same_detector(first[1], tmp_path) and same_map(first[1], tmp_path)
     assert result.train == first[0].train and result.scores != first[0].scores
 
@@ -124,14 +137,12 @@ def test_the_labels_of_training_pixels_do_matter(
     config: RunConfig,
     first: tuple[RunResult, Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The other side of the test above: it would notice."""
     split = read_split(first[1] / "split.npz")
     values = labels.values.copy()
     values.ravel()[split.train[:3]] ^= 1
-    monkeypatch.setattr(run_module, "make_split", lambda *_, **__: split)
-    run_training(pair, replace(labels, values=values), config, tmp_path)
+    trained(pair, replace(labels, values=values), config, tmp_path, split=split)
     assert not same_detector(first[1], tmp_path)
 
 
@@ -139,7 +150,7 @@ def test_pixels_without_data_neither_teach_nor_judge(
     pair: ScenePair, labels: Labels, config: RunConfig, tmp_path: Path
 ) -> None:
     hole = (slice(5, 20), slice(8, 24))
-    result = run_training(with_hole(pair, hole), labels, config, tmp_path)
+    result = trained(with_hole(pair, hole), labels, config, tmp_path)
     split = read_split(tmp_path / "split.npz")
     taught = np.zeros(split.shape, dtype=bool)
     taught.ravel()[split.train] = True
@@ -169,10 +180,10 @@ def test_refused_input_leaves_no_folder(
     folder = tmp_path / "deep" / "run"
     flat = Cube("flat", pair.t1.grid, pair.t1.bands, pair.t1.dtype, lambda r, c: pair.t1.reader(r, c) * 0, None)
     with pytest.raises(BandError):
-        run_training(replace(pair, t1=flat), labels, config, folder)
+        trained(replace(pair, t1=flat), labels, config, folder)
     scarce = config.model_copy(update={"split": config.split.model_copy(update={"fraction": 1e-4})})
     with pytest.raises(LabelError):
-        run_training(pair, labels, scarce, folder)
+        trained(pair, labels, scarce, folder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,9 +199,9 @@ def test_a_run_that_fails_midway_can_be_resumed(
     with monkeypatch.context() as patched:
         patched.setattr(run_module, "write_maps", _full_disk)
         with pytest.raises(OutputError):
-            run_training(pair, labels, config, tmp_path)
+            trained(pair, labels, config, tmp_path)
     assert not list(tmp_path.glob("*.tif")) and not (tmp_path / "result.json").exists()
-    result = run_training(pair, labels, config, tmp_path, resume=True)
+    result = trained(pair, labels, config, tmp_path, resume=True)
     assert same_detector(first[1], tmp_path) and result.scores == first[0].scores
 
 
@@ -206,5 +217,5 @@ def test_a_handful_of_labels_is_enough_to_run(
     for code in (UNCHANGED, CHANGED):
         pixels = np.flatnonzero(labels.values == code)[: 20 * labelled]
         values.ravel()[pixels] = code
-    result = run_training(pair, replace(labels, values=values), config, tmp_path)
+    result = trained(pair, replace(labels, values=values), config, tmp_path)
     assert result.train is not None and result.train.changed == result.train.unchanged == labelled

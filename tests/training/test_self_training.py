@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,9 @@ from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pai
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.errors import LabelError
 from hsi_cd.inference import score_scene
-from hsi_cd.runtime.seeding import seed_everything
+from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.runtime.circumstances import Circumstances
+from hsi_cd.runtime.seeding import seeded
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.fitting import learn
 from hsi_cd.training.self_training import (
@@ -23,6 +23,7 @@ from hsi_cd.training.self_training import (
     patch_places,
     trusted_pixels,
 )
+from hsi_cd.training.training_set import TrainingSet
 
 
 @pytest.fixture(scope="module")
@@ -166,22 +167,22 @@ def test_many_labels_of_few_places_are_few_labels(scene: ScenePair) -> None:
     assert joined.number(np.arange(len(pixels))) == len(np.unique(places)) + 2 * joined.each_epoch
 
 
-def test_certain_pixels_help_where_labels_are_few(scene: ScenePair, tmp_path: Path) -> None:
+def test_certain_pixels_help_where_labels_are_few(scene: ScenePair) -> None:
     """With five labels a class, the network that hears them too maps the scene better."""
     truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth
     random = np.random.default_rng(1)
     pixels = np.concatenate([random.choice(np.flatnonzero(truth.ravel() == code), 5, False) for code in (0, 1)])
-    alone, beside = (_kappa(scene, truth, pixels, "P1", certain=n, folder=tmp_path / str(n)) for n in (0, 100))
+    alone, beside = (_kappa(scene, truth, pixels, "P1", certain=n) for n in (0, 100))
     assert beside > alone
 
 
-def test_certain_pixels_help_where_labels_are_of_one_block(scene: ScenePair, tmp_path: Path) -> None:
+def test_certain_pixels_help_where_labels_are_of_one_block(scene: ScenePair) -> None:
     """A block of four hundred labels shows one place: under P3 the rest of the scene has a say."""
     truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth
     corners = [(row, col) for row in range(0, 53, 4) for col in range(0, 45, 4)]
     row, col = max(corners, key=lambda at: min(_both(truth, at)))
     pixels = (np.arange(row, row + 20)[:, None] * 64 + np.arange(col, col + 20)).ravel()
-    alone, beside = (_kappa(scene, truth, pixels, "P3", certain=n, folder=tmp_path / str(n)) for n in (0, 100))
+    alone, beside = (_kappa(scene, truth, pixels, "P3", certain=n) for n in (0, 100))
     assert beside > alone + 0.02
 
 
@@ -190,9 +191,7 @@ def _both(truth: np.ndarray, at: tuple[int, int]) -> tuple[int, int]:
     return int((block == 0).sum()), int((block == 1).sum())
 
 
-def _kappa(
-    scene: ScenePair, truth: np.ndarray, pixels: np.ndarray, protocol: str, *, certain: int, folder: Path
-) -> float:
+def _kappa(scene: ScenePair, truth: np.ndarray, pixels: np.ndarray, protocol: str, *, certain: int) -> float:
     """Kappa of the whole map of a network taught by ``pixels``."""
     config = resolve(
         [
@@ -205,15 +204,10 @@ def _kappa(
             )
         ]
     )
-    learned = learn(
-        scene,
-        pixels,
-        truth.ravel()[pixels].astype(np.int64),
-        config,
-        folder,
-        generator=seed_everything(0, deterministic=True),
-        device=torch.device("cpu"),
-    )
+    taught = TrainingSet(pixels, truth.ravel()[pixels].astype(np.int64))
+    with seeded(0, deterministic=True) as generator:
+        circumstances = Circumstances(generator, torch.device("cpu"))
+        learned = learn(Measurement(scene), taught, config, circumstances)
     assert (learned.facts["certain_pixels"] > 0) == (certain > 0)
     change = score_scene(learned.detector, scene) >= learned.detector.threshold
     return float(cohen_kappa_score(truth.ravel(), change.ravel()))

@@ -15,6 +15,7 @@ from hsi_cd.cli.options.scene_options import data_root_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hsi_cd.batch.jobs import ChosenMethod
     from hsi_cd.batch.slots import Slot
 
 
@@ -36,18 +37,17 @@ class MatrixChoice:
     data_root: Path
     assignments: tuple[str, ...]
 
-    def names(self) -> tuple[list[str], list[str]]:
-        """The scenes and the methods.
+    def names(self) -> tuple[list[str], list[ChosenMethod]]:
+        """The scenes and the methods, those of other packages among them.
 
         Raises:
             UnknownNameError: there is no such scene or method.
             click.UsageError: a list names nothing.
         """
         from hsi_cd.datasets import find_entry
-        from hsi_cd.detectors.registry import find_method
 
         scenes = [find_entry(name).name for name in listed("--datasets", self.datasets)]
-        chosen = [find_method(name).name for name in listed("--methods", self.methods)]
+        chosen = [chosen_method(name) for name in listed("--methods", self.methods)]
         return list(dict.fromkeys(scenes)), list(dict.fromkeys(chosen))
 
 
@@ -131,6 +131,23 @@ class TableChoice:
             return words
         write_text(self.output, words + "\n", overwrite=self.overwrite)
         return f"table: {self.output}"
+
+
+def chosen_method(name: str) -> ChosenMethod:
+    """A method that the user named, for a matrix of runs; each run is a process that is given the name again.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        ConfigError: it is of another package, and cannot be used.
+    """
+    import json
+
+    from hsi_cd.batch.jobs import ChosenMethod
+    from hsi_cd.detectors.registry import find_method
+
+    method = find_method(name)
+    brings = json.dumps(method.settings) if method.settings else ""
+    return ChosenMethod(method.name, method.row if method.row != method.name else "", brings)
 
 
 def listed(option: str, text: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import RunResult, compare_maps
 from hsi_cd.reporting.cells import COST_TITLES
-from hsi_cd.reporting.comparison import Table, check_comparable, compare_results
+from hsi_cd.reporting.comparison import Table, check_comparable, compare_results, told_apart
 from hsi_cd.reporting.formats import html_view
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture, step_of
 from hsi_cd.reporting.html.rendering import render
@@ -85,6 +85,8 @@ def report_page(
     """
     if not runs:
         raise ConfigError("no run to report on: name run folders")
+    results = told_apart([run.result for run in runs])
+    runs = [replace(run, result=result) for run, result in zip(runs, results, strict=True)]
     scenes: dict[str, list[ReportRun]] = {}
     for run in runs:
         scenes.setdefault(run.result.dataset, []).append(run)
@@ -92,7 +94,7 @@ def report_page(
         "page.html",
         title=title,
         summary=_summary(runs),
-        results=[html_view(tables) for tables in _tables([run.result for run in runs], percent)],
+        results=[html_view(tables) for tables in _tables(results, percent)],
         scenes=[_view_scene(name, of_scene, percent) for name, of_scene in scenes.items()],
         colours=MAP_COLOURS,
         split_colours=SPLIT_COLOURS,

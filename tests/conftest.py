@@ -40,6 +40,19 @@ def shared() -> Path:
     return _SHARED
 
 
+@pytest.fixture
+def figures() -> None:
+    """Named by a test of a training that is to draw its figure."""
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training draws nothing, which would take a quarter of its time; those that many tests share do draw."""
+    run = sys.modules.get("hsi_cd.training.run")
+    if run is not None and "figures" not in request.fixturenames:
+        monkeypatch.setattr(run, "_draw", lambda *drawn: None)
+
+
 # --- The command line on a small simulated scene: tests/cli, tests/training and tests/test_end_to_end.py ---
 
 QUICK = {

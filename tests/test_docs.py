@@ -210,6 +210,7 @@ def test_the_readme_python_lines_run(own_files: Path) -> None:
     assert told["result"].scores["kappa"] > 0.3
 
 
+@pytest.mark.usefixtures("figures")
 def test_the_page_on_python_runs_from_top_to_bottom(own_files: Path) -> None:
     with rasterio.open("before.tif") as before, rasterio.open("after.tif") as after:
         for name, date in (("T1", before), ("T2", after)):

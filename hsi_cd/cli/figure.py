@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from hsi_cd.cli.run_folders import RunFolder
+    from hsi_cd.api.run_folders import RunFolder
     from hsi_cd.runs.folder import Overview
 
 EPILOG = """\b
@@ -44,7 +44,7 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
     Several runs of one scene give their error maps side by side. Georeferenced scenes have a scale bar and a
     north arrow; the colours are told apart by the colour-blind.
     """
-    from hsi_cd.cli.run_folders import open_run
+    from hsi_cd.api.run_folders import open_run
     from hsi_cd.errors import ConfigError
     from hsi_cd.io import check_output
     from hsi_cd.reporting.figures import save_figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -209,6 +210,7 @@ def test_the_readme_python_lines_run(own_files: Path) -> None:
     assert told["result"].scores["kappa"] > 0.3
 
 
+@pytest.mark.usefixtures("figures")
 def test_the_page_on_python_runs_from_top_to_bottom(own_files: Path) -> None:
     with rasterio.open("before.tif") as before, rasterio.open("after.tif") as after:
         for name, date in (("T1", before), ("T2", after)):
@@ -241,6 +243,38 @@ def _of_the_door(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "hc"
 
 
+@pytest.fixture
+def brief_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings whose length nobody asked for end after a fraction of the usual steps."""
+    monkeypatch.setattr("hsi_cd.config.run_config.FEWEST_STEPS", 20)
+    monkeypatch.setattr("hsi_cd.config.run_config.MOST_STEPS", 30)
+
+
+@pytest.mark.usefixtures("brief_training")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of figures that nobody sees
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_cells_of_a_notebook_run(
+    notebook: Path, cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, with a command in place of its process, and brief trainings; as a kernel does it: below."""
+
+    def command(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        assert words[:3] == [sys.executable, "-m", "hsi_cd"]
+        return subprocess.CompletedProcess(words, cli(*words[3:]))
+
+    monkeypatch.setattr(subprocess, "run", command)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["source"]]
+    told: dict[str, Any] = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"{notebook.name}[{number}]", "exec"), told)
+    assert "hc" in told
+    told["plt"].close("all")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(notebook: Path) -> None:
     """In a process of its own: a kernel's warnings are not ours."""

@@ -85,19 +85,19 @@ def batch(
     Each job is a process and a folder of its own, with what it says in a .log beside it. One that fails stops no
     other and is named at the end; one that was pre-empted is put back. On Ctrl-C or SIGTERM what runs is saved.
     """
+    from hsi_cd.api.benchmarks import dataset_name
+    from hsi_cd.api.method_names import method_name
     from hsi_cd.batch.matrix import read_matrix
     from hsi_cd.batch.slurm import check_cluster
     from hsi_cd.cli.batch_check import check_commands
-    from hsi_cd.datasets import find_entry
-    from hsi_cd.detectors.registry import find_method
 
     shown = table.check()
     if request is not None and (places.are_named or collect):
         raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
     matrix = read_matrix(
         matrix_file,
-        find_dataset=lambda name: find_entry(name).name,
-        find_method=lambda name: find_method(name).name,
+        find_dataset=dataset_name,
+        find_method=method_name,
         data_root=data_root,
     )
     check_commands(matrix)

@@ -10,7 +10,7 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
-    from hsi_cd.detectors.method import Method
+    from hsi_cd.api.method_names import Method
 
 EPILOG = """\b
 Examples:
@@ -24,12 +24,13 @@ Examples:
 @json_option
 def methods(name: str | None, as_json: bool) -> None:
     """List the methods, with what each does and where it comes from; with NAME, its options."""
-    from hsi_cd.detectors.registry import METHODS, find_method
+    from hsi_cd.api.method_names import built_in_methods, find_method
 
     if name is None:
-        width = max(map(len, METHODS))
-        lines = [f"{m.name:{width}}  {m.summary}\n{'':{width}}  {m.reference}" for m in METHODS.values()]
-        tell("\n".join(lines), [_record(method) for method in METHODS.values()], as_json=as_json)
+        known = built_in_methods()
+        width = max(map(len, known))
+        lines = [f"{m.name:{width}}  {m.summary}\n{'':{width}}  {m.reference}" for m in known.values()]
+        tell("\n".join(lines), [_record(method) for method in known.values()], as_json=as_json)
         hint(
             "\nWithout labels: hsi-cd detect --method NAME ...   With: hsi-cd train --method NAME ...",
             as_json=as_json,

@@ -43,12 +43,11 @@ class MatrixChoice:
             UnknownNameError: there is no such scene or method.
             click.UsageError: a list names nothing.
         """
-        from hsi_cd.datasets import find_entry
-        from hsi_cd.detectors.registry import find_method
+        from hsi_cd.api.benchmarks import dataset_names
+        from hsi_cd.api.method_names import method_names
 
-        scenes = [find_entry(name).name for name in listed("--datasets", self.datasets)]
-        chosen = [find_method(name).name for name in listed("--methods", self.methods)]
-        return list(dict.fromkeys(scenes)), list(dict.fromkeys(chosen))
+        scenes, methods = listed("--datasets", self.datasets), listed("--methods", self.methods)
+        return dataset_names(scenes), method_names(methods)
 
 
 @dataclass(frozen=True)

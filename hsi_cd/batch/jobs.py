@@ -29,6 +29,21 @@ JOIN_KIND = ("mosaic", "shards, joined")
 
 
 @dataclass(frozen=True)
+class GivenSplit:
+    """The pixels that teach in a run, named by a file.
+
+    Attributes:
+        path: the file, as ``hsi-cd train --split`` takes it.
+        protocol: what the split says of how it was drawn.
+        fingerprint: of its pixels.
+    """
+
+    path: Path
+    protocol: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """One run of a matrix.
 
@@ -42,6 +57,7 @@ class TrainJob:
         arguments: further arguments of ``hsi-cd train``, which change no setting.
         files: for a scene that is not in the catalogue, the arguments that name its files.
         variant: what its settings are called; empty where all runs share them.
+        given: the pixels that teach, where no protocol draws them; the protocol is then theirs.
     """
 
     dataset: str
@@ -53,6 +69,7 @@ class TrainJob:
     arguments: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variant: str = ""
+    given: GivenSplit | None = None
 
     needs: ClassVar[tuple[Path, ...]] = ()
 
@@ -75,12 +92,13 @@ class TrainJob:
         """
         named = {"method": self.method, "seed": self.seed}
         scene = {} if self.files else {"dataset": self.dataset}
+        given = None if self.given is None else self.given.fingerprint
         return resolve(
             [
                 (f"configs/{self.dataset}.yaml", {} if self.files else dataset_config(self.dataset)),
                 *((f"--set {text}", parse_assignment(text)) for text in self.settings),
                 ("options", scene | named),
-                ("--protocol", {"split": {"protocol": self.protocol}}),
+                ("--protocol", {"split": {"protocol": self.protocol, "given": given}}),
             ]
         )
 
@@ -91,8 +109,7 @@ class TrainJob:
         words += [
             "--seed",
             str(self.seed),
-            "--protocol",
-            self.protocol,
+            *(["--protocol", self.protocol] if self.given is None else ["--split", str(self.given.path)]),
             "--run",
             str(self.folder),
             *(word for text in self.settings for word in ("--set", text)),
@@ -273,7 +290,7 @@ def expand(
     methods: Sequence[str],
     seeds: Sequence[int],
     *,
-    protocol: str,
+    protocol: str | GivenSplit,
     folder: Path,
     settings: Sequence[str] = (),
     arguments: Sequence[str] = (),
@@ -281,21 +298,26 @@ def expand(
 ) -> list[TrainJob]:
     """All runs of a matrix, seed by seed, so that a matrix stopped half-way has something of every method.
 
-    The runs of a variant have its settings besides, and a folder of its name around them.
+    The runs of a variant have its settings besides, and a folder of its name around them. Runs of a given split
+    have its fingerprint in their folders' names: other pixels are other runs.
 
     Raises:
         ConfigError: a setting, a seed or the protocol is not allowed.
     """
+    given = protocol if isinstance(protocol, GivenSplit) else None
+    name = protocol if isinstance(protocol, str) else protocol.protocol
+    told = name if given is None else f"{name}-{given.fingerprint}"
     jobs = [
         TrainJob(
             dataset,
             method,
             seed,
-            protocol,
-            run_folder(folder / variant, dataset, method, protocol, seed),
+            name,
+            run_folder(folder / variant, dataset, method, told, seed),
             (*settings, *changes),
             tuple(arguments),
             variant=variant,
+            given=given,
         )
         for seed in seeds
         for variant, changes in variants.items()

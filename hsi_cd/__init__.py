@@ -45,7 +45,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         Superpixel,
         load,
     )
-    from hsi_cd.api.opening import open_dataset, open_labels, open_pair
+    from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
+    from hsi_cd.api.pairing import choose_bands
     from hsi_cd.api.verbs import (
         detect,
         evaluate,
@@ -88,6 +89,7 @@ _PLACES = {
     "Siamese": "hsi_cd.api.estimators",
     "Split": "hsi_cd.scene",
     "Superpixel": "hsi_cd.api.estimators",
+    "choose_bands": "hsi_cd.api.pairing",
     "detect": "hsi_cd.api.verbs",
     "errors": "hsi_cd.errors",
     "evaluate": "hsi_cd.api.verbs",
@@ -97,6 +99,7 @@ _PLACES = {
     "open_dataset": "hsi_cd.api.opening",
     "open_labels": "hsi_cd.api.opening",
     "open_pair": "hsi_cd.api.opening",
+    "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "split": "hsi_cd.api.verbs",
     "train": "hsi_cd.api.verbs",
@@ -129,6 +132,7 @@ __all__ = [
     "Siamese",
     "Split",
     "Superpixel",
+    "choose_bands",
     "detect",
     "errors",
     "evaluate",
@@ -138,6 +142,7 @@ __all__ = [
     "open_dataset",
     "open_labels",
     "open_pair",
+    "open_split",
     "predict",
     "split",
     "train",

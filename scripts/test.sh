@@ -19,13 +19,16 @@ done
 echo "== format and lint"
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
-echo "== types"
-.venv/bin/mypy
-echo "== layers"
-.venv/bin/lint-imports
-echo "== docs"
+echo "== types, layers, docs"
+mkdir -p build
+# One core checks while the other builds.
+{ .venv/bin/mypy && .venv/bin/lint-imports; } > build/checks.log 2>&1 &
+checks=$!
 # The tests look at this very site, so that it is built once.
 export HSI_CD_SITE=$PWD/build/site
 NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet --site-dir "$HSI_CD_SITE"
+wait "$checks" || { cat build/checks.log; exit 1; }
+cat build/checks.log
 echo "== tests"
-.venv/bin/pytest -q -n 2 "${arguments[@]}"
+# worksteal: neighbouring tests stay in one process, which then makes what they share once.
+.venv/bin/pytest -q -n 2 --dist worksteal "${arguments[@]}"

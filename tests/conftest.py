@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,6 +40,19 @@ def shared() -> Path:
     return _SHARED
 
 
+@pytest.fixture
+def figures() -> None:
+    """Named by a test of a training that is to draw its figure."""
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training draws nothing, which would take a quarter of its time; those that many tests share do draw."""
+    run = sys.modules.get("hsi_cd.training.run")
+    if run is not None and "figures" not in request.fixturenames:
+        monkeypatch.setattr(run, "_draw", lambda *drawn: None)
+
+
 # --- The command line on a small simulated scene: tests/cli, tests/training and tests/test_end_to_end.py ---
 
 QUICK = {
@@ -52,8 +70,75 @@ QUICK = {
 """Settings of a training that takes a second and still passes through everything."""
 
 
+FORKS = """
+import json, os, signal, sys
+import matplotlib.backends.backend_agg, tensorboardX
+import hsi_cd.api.opening, hsi_cd.cli.pretrain, hsi_cd.cli.train, hsi_cd.reporting.tables
+import hsi_cd.training.pretrain.pretraining, hsi_cd.training.run
+for line in sys.stdin:
+    order = json.loads(line)
+    if "pid" in order:
+        done, status = os.waitpid(order["pid"], os.WNOHANG)
+        print(json.dumps(os.waitstatus_to_exitcode(status) if done else None), flush=True)
+        continue
+    pid = os.fork()
+    if pid == 0:
+        break
+    print(pid, flush=True)
+else:
+    sys.exit()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, path in enumerate([os.devnull, *order["files"]]):
+    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+sys.argv[1:] = order["arguments"]
+os.environ |= order["environment"]
+exec(order["code"], {"__name__": "__main__"})
+"""
+"""A server that has imported all that trainings need: each of its forks does one, and ends as Python does."""
+
+
+class Fork:
+    """A process of its own that begins with everything imported; as far as tests need it, a ``Popen``."""
+
+    def __init__(self, server: subprocess.Popen[str], folder: Path, **order: object) -> None:
+        self.returncode: int | None = None
+        self._server = server
+        self._files = [folder / "stdout", folder / "stderr"]
+        self.pid = self._ask(order | {"files": [str(path) for path in self._files]})
+
+    def _ask(self, order: dict[str, object]) -> Any:
+        assert self._server.stdin is not None and self._server.stdout is not None
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        return json.loads(self._server.stdout.readline())
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._ask({"pid": self.pid})
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = 300) -> tuple[str, str]:
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            assert time.monotonic() < deadline, "the process did not end"
+            time.sleep(0.01)
+        out, err = (path.read_text() for path in self._files)
+        return out, err
+
+
 class HsiCd:
     """Runs ``hsi-cd``: quickly in this process, or as a user does, in one of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder  # for what forks say
+        self._server: subprocess.Popen[str] | None = None
 
     def __call__(self, *arguments: object) -> int:
         """The exit code of a run in this process."""
@@ -78,6 +163,28 @@ class HsiCd:
         stdout, stderr = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
+    def fork(
+        self,
+        *arguments: object,
+        code: str = "from hsi_cd.cli.main import main; main()",
+        environment: dict[str, str] | None = None,
+    ) -> Fork:
+        """As :meth:`start`, without the ten seconds of CPU that the imports of a training take."""
+        if self._server is None:
+            pipe, command = subprocess.PIPE, [sys.executable, "-c", FORKS]
+            variables = os.environ | {"OMP_NUM_THREADS": "1"}
+            self._server = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, text=True, env=variables, start_new_session=True
+            )
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        words = [str(argument) for argument in arguments]
+        return Fork(self._server, folder, arguments=words, code=code, environment=environment or {})
+
+    def close(self) -> None:
+        """End the server of forks."""
+        if self._server is not None:
+            self._server.communicate()
+
     @staticmethod
     def settings(**changes: object) -> list[str]:
         """``--set`` for the quick settings; ``train__epochs=9`` changes one."""
@@ -86,9 +193,11 @@ class HsiCd:
 
 
 @pytest.fixture(scope="session")
-def cli() -> HsiCd:
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HsiCd]:
     """The command line."""
-    return HsiCd()
+    made = HsiCd(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -11,10 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
+import numpy as np
 import pytest
+import rasterio
+import scipy.io
 from packaging.requirements import Requirement
 
 import hsi_cd
@@ -30,11 +35,19 @@ PAGES = [
 ]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 REFUSED = (click.ClickException, HsiCdError)
-door = pytest.mark.skipif(not hasattr(hsi_cd, "open_pair"), reason="import hsi_cd has no open_pair yet")
 
 
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+def own_files(simulated: PairFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a reader's files lie, under the names that the pages give them."""
+    for source, name in ((simulated.t1, "before"), (simulated.t2, "after"), (simulated.truth, "truth")):
+        shutil.copy(source, tmp_path / f"{name}.tif")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 # --- What is typed ---
@@ -91,7 +104,8 @@ def check_arguments(arguments: list[str]) -> None:
     Raises:
         click.ClickException, HsiCdError: there is no such command, option or setting, or a value does not fit.
     """
-    arguments = [re.sub(r"\$\w+", "1", word) for word in arguments]
+    anywhere = ("-q", "--quiet", "-v", "--verbose", "--debug")
+    arguments = [re.sub(r"\$\w+", "1", word) for word in arguments if word not in anywhere]
     if not arguments or arguments[0].isupper() or arguments[0] == "--help":
         return
     context = click.Context(group, info_name="hsi-cd")
@@ -172,6 +186,46 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
     assert sorted(missing) == sorted(made)
 
 
+# --- What is told of the code ---
+
+
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=named)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    """Of the package, with or without its folder's name, of the tests and of the scripts."""
+    found = re.findall(r"`((?:\w+/)+\w+\.(?:py|sh|yaml|toml))`", page.read_text(encoding="utf-8"))
+    assert [name for name in found if "NAME" not in name and not _is_there(name)] == []
+
+
+def _is_there(name: str) -> bool:
+    return any((ROOT / room / name).exists() for room in ("", "hsi_cd"))
+
+
+def test_the_walk_names_ten_files_in_the_order_of_the_calls(own_files: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walk = text.partition("\n1. ")[2].partition("\n\n")[0]
+    told = re.findall(r"`(\w+/\w+\.py)`", walk)
+    assert len(told) == len(set(told)) == 10
+
+    def detect() -> None:
+        hsi_cd.detect(hsi_cd.open_pair("before.tif", "after.tif")).write("change.tif", overwrite=True)
+
+    called: dict[str, None] = {}
+    package = f"{Path(hsi_cd.__file__).parent}{os.sep}"
+
+    def see(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(package):
+            called.setdefault(Path(frame.f_code.co_filename).relative_to(package).as_posix())
+
+    detect()  # what is imported late is imported now
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        detect()
+    finally:
+        sys.setprofile(before)
+    assert [name for name in called if name in told] == told
+
+
 # --- The README ---
 
 
@@ -184,20 +238,38 @@ def test_the_readme_is_short_and_names_the_pinned_torch() -> None:
         assert f"pip install {pin} --index-url https://download.pytorch.org/whl/cpu" in (ROOT / page).read_text()
 
 
-@door
-def test_the_readme_python_lines_run(
-    simulated: PairFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+FIVE = "members=5, seed=0"
+"""Five members of full length take half a minute; fewer tell no less."""
+
+
+def test_the_readme_python_lines_run(own_files: Path) -> None:
     (code,) = [code for language, code in blocks((ROOT / "README.md").read_text()) if language == "python"]
-    for source, name in ((simulated.t1, "before"), (simulated.t2, "after"), (simulated.truth, "truth")):
-        shutil.copy(source, tmp_path / f"{name}.tif")
-    monkeypatch.chdir(tmp_path)
-    assert "members=5" in code
-    code = code.replace("members=5", "members=2")  # five take half a minute, and tell no more
+    assert FIVE in code
     told: dict[str, Any] = {}
-    exec(compile(code, "README.md", "exec"), told)
-    assert (tmp_path / "change.tif").is_file()
+    quick = 'members=2, seed=0, settings={"train.epochs": 40}'
+    exec(compile(code.replace(FIVE, quick), "README.md", "exec"), told)
+    assert (own_files / "change.tif").is_file()
     assert told["result"].scores["kappa"] > 0.3
+
+
+@pytest.mark.usefixtures("figures")
+def test_the_page_on_python_runs_from_top_to_bottom(own_files: Path) -> None:
+    with rasterio.open("before.tif") as before, rasterio.open("after.tif") as after:
+        for name, date in (("T1", before), ("T2", after)):
+            scipy.io.savemat(Path(date.name).with_suffix(".mat"), {name: np.moveaxis(date.read(), 0, -1)})
+    with rasterio.open("truth.tif") as truth:
+        kinds = np.where(truth.read(1) == 1, 2, 1).astype(np.uint8)
+        with rasterio.open("kinds.tif", "w", **truth.profile) as written:
+            written.write(kinds, 1)
+    page = (ROOT / "docs" / "start" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(code for language, code in blocks(page) if language == "python")
+    assert FIVE in code
+    code = code.replace(FIVE, 'members=2, seed=0, settings={"train.epochs": 3}').replace(": 50", ": 3")
+    exec(compile(code, "python.md", "exec"), {})
+    for name in ("change.tif", "irmad.tif", "score.tif", "regions.gpkg", "net.pt", "again.tif"):
+        assert (own_files / name).is_file()
+    assert (own_files / "runs" / "mine" / "result.json").is_file()
+    assert (own_files / "runs" / "svm" / "figure.png").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -206,15 +278,45 @@ def test_python_on_the_pages_is_python(page: Path) -> None:
         ast.parse(code) for language, code in blocks(page.read_text(encoding="utf-8")) if language == "python"
     ]
     names = {node.attr for tree in trees for node in ast.walk(tree) if _of_the_door(node)}
-    if hasattr(hsi_cd, "open_pair"):
-        assert sorted(name for name in names if not hasattr(hsi_cd, name)) == []
+    assert sorted(name for name in names if not hasattr(hsi_cd, name)) == []
 
 
 def _of_the_door(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "hc"
 
 
-@door
+@pytest.fixture
+def brief_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings whose length nobody asked for end after a fraction of the usual steps."""
+    monkeypatch.setattr("hsi_cd.config.run_config.FEWEST_STEPS", 20)
+    monkeypatch.setattr("hsi_cd.config.run_config.MOST_STEPS", 30)
+
+
+@pytest.mark.usefixtures("brief_training")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of figures that nobody sees
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_cells_of_a_notebook_run(
+    notebook: Path, cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, with a command in place of its process, and brief trainings; as a kernel does it: below."""
+
+    def command(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        assert words[:3] == [sys.executable, "-m", "hsi_cd"]
+        return subprocess.CompletedProcess(words, cli(*words[3:]))
+
+    monkeypatch.setattr(subprocess, "run", command)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["source"]]
+    told: dict[str, Any] = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"{notebook.name}[{number}]", "exec"), told)
+    assert "hc" in told
+    told["plt"].close("all")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(notebook: Path) -> None:
     """In a process of its own: a kernel's warnings are not ours."""

@@ -168,7 +168,8 @@ class Supervised(Estimator):
         Args:
             scene: the scene, or its measurement.
             labels: its truth map, in any form that :func:`hsi_cd.open_labels` takes.
-            split: which labelled pixels teach, as :func:`hsi_cd.split` makes it; by default the option
+            split: which labelled pixels teach, as :func:`hsi_cd.split` makes it or :func:`hsi_cd.open_split`
+                reads it; by default the option
                 ``protocol`` draws them (P1: 1 % of each class).
 
         Returns:
@@ -180,12 +181,12 @@ class Supervised(Estimator):
         """
         from hsi_cd.runtime.circumstances import Circumstances
         from hsi_cd.runtime.seeding import seeded
-        from hsi_cd.training.examples import LabelledScene, prepare_examples
+        from hsi_cd.training.examples import LabelledScene, config_of, prepare_examples
         from hsi_cd.training.fitting import learn
 
         if labels is None:
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
-        config = self._config()
+        config = config_of(self._config(), split)
         truth: Labels = read_truth(TruthSource(labels))
         pair = scene.pair if isinstance(scene, Measurement) else scene
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:

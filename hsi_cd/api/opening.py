@@ -148,14 +148,27 @@ def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple
     return pair, labels
 
 
-def open_split(path: str | os.PathLike[str]) -> Split:
-    """Which pixels taught, from the file that a run or ``hsi-cd split`` left.
+def open_split(path: str | os.PathLike[str], labels: Any = None) -> Split:
+    """Which pixels teach, from a file.
+
+    Args:
+        path: the ``.npz`` that a run or ``hsi-cd split`` left; a ``.csv`` with the header ``index`` (flat, row by
+            row) or ``row,col``, counted from 0; a ``.mat`` with ``rows`` and ``cols``, or ``train`` and
+            ``column_major`` (1 for MATLAB's order, 0 for NumPy's), and ``base`` (whether the first is 0 or 1); or
+            a label raster, whose labelled pixels teach.
+        labels: the scene's truth map, in any form that :func:`hsi_cd.open_labels` takes; needed for a ``.csv`` and
+            where a ``.mat`` holds no ``shape``. A raster must agree with it.
+
+    Returns:
+        The split; its protocol is ``file`` where the file names none.
 
     Raises:
         MissingInputError: there is no such file.
-        FormatError: it is damaged, or no split.
+        FormatError: it is damaged, no split, does not say how it counts, or names pixels outside the scene.
+        GridError: it is of another scene than the labels.
+        LabelError: no pixel teaches, or a raster contradicts the labels.
     """
-    return read_split(Path(path))
+    return read_split(Path(path), None if labels is None else read_truth(TruthSource(labels)))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

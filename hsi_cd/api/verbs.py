@@ -15,10 +15,11 @@ from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estima
 from hsi_cd.api.opening import read_truth
 from hsi_cd.api.settings import resolve_run
 from hsi_cd.api.sources import TruthSource
+from hsi_cd.config import SplitConfig
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.registry import all_methods
-from hsi_cd.errors import ConfigError, GridError
+from hsi_cd.errors import ConfigError, GridError, unknown_name
 from hsi_cd.evaluation import RunResult, judge_map
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
@@ -98,14 +99,19 @@ def split(labels: Any, *, protocol: str = "P1", seed: int = 0, **options: Any) -
         labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
         protocol: P1, P1-strict, P2, P3 or P4.
         seed: of the draw.
-        options: ``fraction``, ``count``, ``imbalance``, ``block``, ``radius``; see
-            :func:`hsi_cd.prepare.splits.make_split`.
+        options: ``fraction``, ``count``, ``imbalance``, ``block``, ``radius``, by default those of a run's
+            settings; see :func:`hsi_cd.prepare.splits.make_split`.
 
     Raises:
         LabelError: the labels cannot give such a split.
-        UnknownNameError: there is no such protocol.
+        UnknownNameError: there is no such protocol or option.
+        ConfigError: an option is out of its range.
     """
-    return make_split(read_truth(TruthSource(labels)), protocol=protocol, seed=seed, **options)
+    known = SplitConfig().model_dump(exclude={"protocol", "given"})
+    for name in options:
+        if name not in known:
+            raise unknown_name("option of a split", name, known)
+    return make_split(read_truth(TruthSource(labels)), protocol=protocol, seed=seed, **{**known, **options})
 
 
 def evaluate(
@@ -122,7 +128,7 @@ def evaluate(
     Args:
         change: a map, its values (0 unchanged, 1 changed, 255 no data), or its file.
         labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
-        exclude: the split, or its file, whose teaching pixels judge nothing.
+        exclude: the split, or its file (:func:`hsi_cd.open_split`), whose teaching pixels judge nothing.
         protocol: ``P4`` says that no label of this scene taught the map.
         name: what the result calls the scene.
         method: what it calls the map's method.
@@ -153,7 +159,7 @@ def evaluate(
         check_same_grid(grid, truth.grid, names=names, remedy="give the truth map of this scene, on its grid")
     elif values.shape != truth.shape:
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
-    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(Path(exclude))
+    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(Path(exclude), truth)
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
     result = judge_map(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
@@ -166,9 +172,9 @@ def train(
     *,
     run: FilePath,
     method: str = "siamese",
-    protocol: str = "P1",
+    protocol: str | None = None,
     seed: int = 0,
-    split: Split | None = None,
+    split: Split | FilePath | None = None,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> RunResult:
@@ -179,24 +185,32 @@ def train(
         labels: its truth map, in any form that :func:`hsi_cd.open_labels` takes.
         run: the run folder, which must not be there or be empty.
         method: what learns; :func:`methods` lists them.
-        protocol: which labelled pixels teach, where no ``split`` says it.
+        protocol: which labelled pixels teach; by default P1, or as ``split`` says.
         seed: of the split, the weights and the batches.
-        split: which labelled pixels teach.
+        split: the labelled pixels that teach, or the file that names them (:func:`hsi_cd.open_split`).
         settings: further settings, as ``{"train.epochs": 50}``; ``hsi-cd config`` lists all.
         resume: go on with an interrupted run of the same settings.
 
     Raises:
         OutputError: the folder holds another run, or cannot be written.
         LabelError: a class has too few labelled pixels.
+        ConfigError: both a protocol and a split are given, or a setting is wrong.
         CheckpointError: the run cannot be resumed.
     """
     from hsi_cd.training.examples import LabelledScene
     from hsi_cd.training.run import run_training
 
-    options = {"method": method, "seed": seed, "split": {"protocol": protocol}}
+    if protocol is not None and split is not None:
+        raise ConfigError(f"protocol is {protocol!r}, and a split says who teaches: leave one of the two out")
+    options: dict[str, Any] = {"method": method, "seed": seed}
+    if protocol is not None:
+        options["split"] = {"protocol": protocol}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
     truth: Labels = read_truth(TruthSource(labels))
-    result = run_training(LabelledScene(pair, truth, split), config, Path(run), resume=resume)
+    named = () if split is None or isinstance(split, Split) else (Path(split),)
+    divided = split if split is None or isinstance(split, Split) else read_split(Path(split), truth)
+    scene = LabelledScene(pair, truth, divided)
+    result = run_training(scene, config, Path(run), resume=resume, inputs=named)
     if result is None:  # never of one process alone
         raise ConfigError("train runs in one process: start several by torchrun -m hsi_cd train")
     return result

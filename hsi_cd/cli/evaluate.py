@@ -27,7 +27,10 @@ _STANDARD_OUTPUT = Path("-")
 @truth_options
 @data_root_option
 @click.option(
-    "--exclude", type=click.Path(path_type=Path), metavar="FILE", help="split.npz: leave its pixels out."
+    "--exclude",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="split.npz, or another file that --split of train takes: leave its pixels out.",
 )
 @click.option(
     "--protocol",

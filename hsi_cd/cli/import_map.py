@@ -62,7 +62,7 @@ class MapChoice:
 @click.option("--dataset", metavar="NAME", help="A benchmark scene; with --truth, the scene's name.")
 @truth_options
 @data_root_option
-@click.option("--split", "split_file", type=FILE, metavar="FILE", help="split.npz: the pixels that taught.")
+@click.option("--split", "split_file", type=FILE, metavar="FILE", help="The pixels that taught, as for train.")
 @json_option
 def import_map(
     made: MapChoice,
@@ -83,7 +83,7 @@ def import_map(
     from hsi_cd.api.foreign_maps import import_map as bring_in
     from hsi_cd.api.foreign_maps import open_foreign_map
     from hsi_cd.api.opening import open_split, truth_of
-    from hsi_cd.cli.run_folders import open_run
+    from hsi_cd.api.run_folders import open_run
     from hsi_cd.errors import MissingInputError
     from hsi_cd.reporting import score_table
 
@@ -102,7 +102,7 @@ def import_map(
         named = None if truth.source else dataset
         check_truth(truth, named)
         labels = truth_of(SceneSource(named, data_root), truth)
-        split, overview = None if split_file is None else open_split(split_file), None
+        split, overview = None if split_file is None else open_split(split_file, labels), None
     labels = replace(labels, name=dataset or labels.name)
     command = click.get_current_context().obj or ()
     result = bring_in(found, labels, folder=folder, split=split, overview=overview, command=command)

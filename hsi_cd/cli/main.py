@@ -13,9 +13,9 @@ from typing import Any, TextIO
 import click
 
 from hsi_cd import __version__
+from hsi_cd.api.processes import first_to_speak, launched
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
-from hsi_cd.runtime.team import first_to_speak, launched
 
 GROUPS: dict[str, dict[str, str]] = {
     "Look": {
@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "mosaic": "Join the parts that predict --shard wrote to one map.",
     },
     "Learn": {
+        "split": "Say which labelled pixels teach, and keep it as a file for train --split.",
         "train": "Learn from a scene's labels, map the scene, and score the map.",
         "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
     },
@@ -151,12 +152,22 @@ def run(arguments: list[str]) -> int:
     """
     said, arguments = _split_off(arguments)
     debug = "debug" in said
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_InOptions("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
     for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), _volume(said):
         warnings.showwarning = _show_warning
         return _run(arguments, debug=debug, contradiction={"quiet", "verbose"} <= said)
+
+
+class _InOptions(logging.Formatter):
+    """What is logged, with the library's remedies in the words of the command line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line that is shown."""
+        return in_options(super().format(record))
 
 
 def _split_off(arguments: list[str]) -> tuple[set[str], list[str]]:

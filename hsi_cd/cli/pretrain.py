@@ -58,7 +58,7 @@ def pretrain(
     Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
     --resume.
     """
-    from hsi_cd.runtime.signals import heed_signals
+    from hsi_cd.api.processes import heed_signals
 
     stop = click.get_current_context().with_resource(heed_signals())
     layers = choice.layers(dataset=source.dataset)
@@ -68,11 +68,11 @@ def pretrain(
     choice.check()
 
     from hsi_cd.api.opening import open_scene
-    from hsi_cd.training.pretrain.pretraining import run_pretraining
+    from hsi_cd.api.running import Attempt, pretrain_run
 
     pair = open_scene(replace(source, dataset=config.dataset), contract)
     folder = choice.folder_or(f"{pair.name}-{config.pretrain.task}-seed{config.seed}")
-    facts = run_pretraining(pair, config, folder, resume=choice.resume, stop=stop)
+    facts = pretrain_run(pair, config, folder, Attempt(choice.resume, stop=stop))
     pixels, judged = facts["pixels"], facts["held_out"]
     text = (
         f"{facts['task']}: {facts['encoders']} encoders, {pixels['taught']} pixels taught, both dates of each\n"

@@ -16,6 +16,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"^setting (?=\S+)", "--set "),
     (r"^vary (?=\S+)", "--vary "),
     (r"^like=(?=\S)", "--like "),
+    # What Python has in two places, and the command line in one.
+    (
+        r"(?<![\w./-])hsi_cd\.choose_bands\(pair, drop_constant=True\), or the setting bands\.drop_constant\b",
+        "--drop constant",
+    ),
     # Switches.
     (r"(?<![\w./-])align=True(?!\.?\w)", "--align"),
     (r"(?<![\w./-])common_bands=True(?!\.?\w)", "--common-bands"),
@@ -23,11 +28,12 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])resample=True(?!\.?\w)", "--resample"),
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
-    (r"(?<![\w./-])drop_constant=True(?!\.?\w)", "--drop constant"),
     # Options that take a value.
-    (rf"(?<![\w./-])(axes|device)=({_QUOTED})", r"--\1 \2"),
-    (r"(?<![\w./-])(score|uncertainty)=FILE\b", r"--\1 FILE"),
-    (r"(?<![\w./-])workers=N\b", "--workers N"),
+    (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
+    (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
+    (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
+    (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
+    (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
@@ -36,6 +42,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),
     # Functions.
+    (r"(?<![\w./-])hsi_cd\.detect\(pair, method='([^']*)'\)", r"hsi-cd detect --method \1"),
     (r"(?<![\w./-])open_dataset\('([^']*)'\)", r"--dataset \1"),
     (r"(?<![\w./-])open_pair and open_labels\b", "--t1, --t2 and --truth"),
     (r"(?<![\w./-])predict wrote with shard=(?![^\s,])", "hsi-cd predict --shard wrote"),

@@ -30,7 +30,7 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool, as
     It holds maps to zoom into and to blink between, the results table, curves, calibration, the split, McNemar's
     tests between runs of one scene, protocol and versions. It opens in any browser, without a network.
     """
-    from hsi_cd.cli.run_folders import open_run
+    from hsi_cd.api.run_folders import open_run
     from hsi_cd.io import check_output, write_text
     from hsi_cd.reporting.html.page import report_page
     from hsi_cd.reporting.html.run_section import ReportRun

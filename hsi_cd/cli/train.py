@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -17,6 +18,7 @@ from hsi_cd.cli.options.run_options import (
     settings_options,
 )
 from hsi_cd.cli.options.scene_options import scene_options
+from hsi_cd.cli.options.split_options import check_split, split_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -25,6 +27,7 @@ Examples:
   hsi-cd train --dataset farmland --data-root scenes
   hsi-cd train --t1 before.tif --t2 after.tif --truth truth.tif --run runs/mine
   hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
+  hsi-cd train --dataset taizhou --split split.npz --run runs/theirs
   hsi-cd train --dataset taizhou --run runs/mine --resume
   torchrun --nproc-per-node 4 -m hsi_cd train --dataset barbara --run-dir runs/mine
 
@@ -41,6 +44,7 @@ hsi-cd config lists every setting that --set and --config can change.
 @click.option("--name", metavar="NAME", help="What tables call a scene of your own [default: from its files].")
 @click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
 @click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
+@split_option
 @json_option
 def train(
     source: SceneSource,
@@ -51,43 +55,42 @@ def train(
     name: str | None,
     method: str | None,
     protocol: str | None,
+    split: Path | None,
     as_json: bool,
 ) -> None:
     """Learn from a scene's labels, map the scene, and score the map.
 
-    Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. The run folder ends with
+    Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. --split names the pixels that
+    teach in a file instead: all other labelled pixels judge. The run folder ends with
     the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
 
     Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
     --resume.
     """
-    from hsi_cd.runtime.signals import heed_signals
+    from hsi_cd.api.processes import heed_signals, join_team
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
     layers = choice.layers(dataset=source.dataset, method=method)
     if protocol is not None:
         layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
+    check_split(split, protocol, settings.assignments)
     config = run_config(settings, layers, source)
     if name is not None and config.dataset is not None:
         raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
     choice.check()
     check_truth(truth, config.dataset)
 
-    from hsi_cd.api.opening import open_scene, truth_of
+    from hsi_cd.api.running import Attempt, open_labelled, train_run
     from hsi_cd.plugins import file_word
     from hsi_cd.reporting.tables import score_table
-    from hsi_cd.runtime.team import join_team
-    from hsi_cd.training.examples import LabelledScene
-    from hsi_cd.training.run import run_training
 
     team = context.with_resource(join_team(device=config.device))
     source = replace(source, dataset=config.dataset, name=name)
-    pair = open_scene(source, contract, like=truth)
-    labels = truth_of(source, truth)
-    folder = choice.folder_or(f"{pair.name}-{file_word(config.method)}-seed{config.seed}")
-    scene = LabelledScene(pair, labels)
-    result = run_training(scene, config, folder, resume=choice.resume, team=team, stop=stop, command=context.obj)
+    scene = open_labelled(source, contract, truth, split)
+    folder = choice.folder_or(f"{scene.pair.name}-{file_word(config.method)}-seed{config.seed}")
+    attempt = Attempt(choice.resume, team, stop, context.obj)
+    result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return
     record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict()}

@@ -55,14 +55,19 @@ class PrepareConfig(Section):
 
 
 class SplitConfig(Section):
-    """Which labelled pixels teach."""
+    """Which labelled pixels teach.
 
-    protocol: Literal["P1", "P1-strict", "P2", "P3", "P4"] = "P1"
+    A split that was given, in place of one that the protocol draws, leaves its fingerprint in ``given``; its
+    protocol is ``file`` where it names none.
+    """
+
+    protocol: Literal["P1", "P1-strict", "P2", "P3", "P4", "file"] = "P1"
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
     count: Count = 500
     imbalance: Count = 1
     block: Count = 32
     radius: Number = 6
+    given: Annotated[str, Field(strict=True)] | None = None
 
 
 class AugmentConfig(Section):

@@ -94,13 +94,13 @@ def uncertain(detector: Detector) -> UncertainDetector:
     """
     if not isinstance(detector, UncertainDetector):
         raise CheckpointError(
-            "the checkpoint's method is no ensemble, so nothing tells its uncertainty: leave --uncertainty out, "
+            "the checkpoint's method is no ensemble, so nothing tells its uncertainty: leave uncertainty= out, "
             "or train the siamese method"
         )
     if detector.members < 2:
         raise CheckpointError(
-            "the checkpoint's network has 1 member, which differs from no other: leave --uncertainty out, or "
-            "train with --set model.members=5"
+            "the checkpoint's network has 1 member, which differs from no other: leave uncertainty= out, or "
+            "train with members=5"
         )
     return detector
 

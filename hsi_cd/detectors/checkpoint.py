@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ def save_checkpoint(
         config: the resolved configuration.
         training: what a resumed training needs: optimiser, schedule, epoch, random states.
     """
-    content = {"method": method, "config": config, "detector": detector.state(), "training": training or {}}
-    place = find_method(method).place
-    write_saved(path, content | ({"place": place} if place else {}))
+    state, place = detector.state(), find_method(method).place
+    content = {"method": method, "config": config, "detector": state, "training": training or {}}
+    named = {"place": place} if place else {}
+    write_saved(path, {**content, **named, "digest": state_digest(state)})
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -42,15 +44,55 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         MissingInputError: there is no such file.
-        CheckpointError: the file is truncated, is no checkpoint of this project, or is of a later format.
+        CheckpointError: the file is truncated, is no checkpoint of this project, is of a later format, or holds
+            other numbers than were written.
     """
-    return read_saved(
+    content = read_saved(
         path,
         {"method", "detector", "config"},
         kind="checkpoint",
         by="hsi-cd train",
         wanted="the best.pt of a run folder",
     )
+    # Files of earlier versions have none.
+    if "digest" in content and content["digest"] != state_digest(content["detector"]):
+        raise CheckpointError(
+            f"checkpoint {path} was changed after it was written: copy the file again, or train again"
+        )
+    return content
+
+
+def state_digest(state: Any) -> str:
+    """SHA-256 of a detector's state, hexadecimal: of the names, types, shapes and bytes of all that it holds.
+
+    Args:
+        state: tensors and plain values in dictionaries and lists.
+
+    Raises:
+        CheckpointError: it holds something else, or itself.
+    """
+    digest = hashlib.sha256()
+    try:
+        _feed(digest, "", state)
+    except (RuntimeError, TypeError):  # tensors without bytes, as sparse ones; lists in themselves
+        raise CheckpointError(
+            "the checkpoint's detector was not written by hsi-cd train: train it again"
+        ) from None
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, name: str, value: Any) -> None:
+    if isinstance(value, dict | list | tuple):
+        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+        named = sorted(((repr(key), each) for key, each in items), key=lambda item: item[0])
+        digest.update(f"{name}: {'names' if isinstance(value, dict) else 'list'} of {len(named)};".encode())
+        for key, each in named:
+            _feed(digest, f"{name}/{key}", each)
+    elif isinstance(value, torch.Tensor):
+        digest.update(f"{name}: {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    else:
+        digest.update(f"{name}: {value!r};".encode())
 
 
 def write_saved(path: Path, content: dict[str, Any]) -> None:

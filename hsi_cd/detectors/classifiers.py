@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def classifier_from_bytes(stored: bytes) -> Any:
         classifier = load(io.BytesIO(stored), trusted=_TRUSTED)
     except Exception as error:  # skops raises whatever the damaged or forged part of the archive provokes
         raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    _check_numbers(classifier)
     _check_trees(classifier)
     return classifier
 
@@ -51,6 +53,29 @@ def count_parameters(classifier: Any) -> int:
     if hasattr(classifier, "support_vectors_"):
         return int(classifier.support_vectors_.size + classifier.dual_coef_.size + 1)
     return int(classifier.coef_.size + 1)
+
+
+def _check_numbers(part: Any) -> None:
+    """Refuse numbers that are none or infinite, wherever they stand: they would make maps without a pixel.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if isinstance(part, np.ndarray | np.floating | float):
+        values = np.asarray(part)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError("the classifier holds what is no finite number")
+        inner: Iterable[Any] = values if values.dtype == object else ()
+    elif isinstance(part, list | tuple):
+        inner = part
+    elif isinstance(part, dict):
+        inner = part.values()
+    elif hasattr(part, "node_count"):
+        inner = (part.threshold, part.value)
+    else:
+        inner = getattr(part, "__dict__", {}).values()
+    for each in inner:
+        _check_numbers(each)
 
 
 def _check_trees(classifier: Any) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import Frontend
+from hsi_cd.detectors.states import found_from_state
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
@@ -56,15 +57,12 @@ def decision_from_state(state: Mapping[str, Any]) -> Decision:
     Raises:
         ValueError, KeyError, TypeError: it does not make sense.
     """
-    threshold = Threshold(str(state["method"]), float(state["value"]), dict(state["found"]))
+    threshold = Threshold(str(state["method"]), float(state["value"]), dict(found_from_state(state["found"])))
     posterior = Posterior(float(state["centre"]), float(state["slope"]))
-    if not threshold.value >= 0:
+    if not 0 <= threshold.value < math.inf:
         raise ValueError(f"a threshold of {threshold.value:g}")
     if not (math.isfinite(posterior.centre) and 0 < posterior.slope < math.inf):
         raise ValueError(f"a posterior of centre {posterior.centre:g} and slope {posterior.slope:g}")
-    for name, value in threshold.found.items():
-        if not isinstance(name, str) or not isinstance(value, int | float) or math.isnan(value):
-            raise ValueError(f"{name} of the threshold is {value!r}")
     return Decision(threshold, posterior)
 
 

@@ -143,7 +143,7 @@ def frontend_from_state(state: Mapping[str, Any], *, exact: bool = True) -> Fron
     """The front end that :meth:`Frontend.state` described.
 
     Args:
-        state: what it gave; a network's has no smoothing.
+        state: what it gave.
         exact: see :class:`Frontend`.
 
     Raises:
@@ -153,10 +153,10 @@ def frontend_from_state(state: Mapping[str, Any], *, exact: bool = True) -> Fron
         bands = bands_from_state(state["bands"])
         transform = _checked_transform(state["transform"], bands)
         down, right = (float(s) for s in state["shift"])
-        if not max(abs(down), abs(right)) <= LARGEST_SHIFT:
+        if not (abs(down) <= LARGEST_SHIFT and abs(right) <= LARGEST_SHIFT):
             raise ValueError(f"a shift of {down:g}, {right:g} pixels, beyond {LARGEST_SHIFT:g}")
-        reach = whole(state.get("reach", 0), "reach", least=0)
-        tolerance = float(state.get("tolerance", 3.0))
+        reach = whole(state["reach"], "reach", least=0)
+        tolerance = float(state["tolerance"])
         if reach > _LARGEST_REACH or not 0 < tolerance < math.inf:
             raise ValueError(f"a smoothing of reach {reach} and tolerance {tolerance:g}")
         if reach and not np.isfinite(transform.noise).all():
@@ -193,7 +193,8 @@ def _checked_transform(state: Mapping[str, Any], bands: Bands) -> SceneTransform
         raise ValueError("the transform has no component")
     if not ((used >= 0) & (used < bands.count)).all() or not (np.diff(used) > 0).all():
         raise ValueError(f"transform.bands are not ascending indices of {bands.count} bands")
-    if not (transform.clip[:, 0] <= transform.clip[:, 1]).all():
+    low, high = transform.clip[:, 0], transform.clip[:, 1]
+    if not ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
         raise ValueError("transform.clip does not go from low to high")
     if transform.scale is not None and not (transform.scale > 0).all():
         raise ValueError("transform.scale is not positive")

@@ -163,12 +163,14 @@ def linear_from_state(state: Mapping[str, Any], *, device: torch.device | None =
     with rebuilding("detector"):
         frontend = frontend_from_state(state["frontend"])
         features, components = len(state["offset"]), frontend.transform.components
+        if not isinstance(chi_squared := state["chi_squared"], bool):
+            raise ValueError(f"chi_squared is {chi_squared!r}, not true or false")
         return LinearDetector(
             str(state["method"]),
             frontend,
             finite("weight", state["weight"], (features, 2 * components)),
             finite("offset", state["offset"], (features,)),
-            bool(state["chi_squared"]),
+            chi_squared,
             decision_from_state(state["decision"]),
             found_from_state(state["found"]),
         )

@@ -40,14 +40,14 @@ def refit_statistics(detector: Detector, pair: ScenePair) -> SiameseDetector:
     """
     if not isinstance(detector, SiameseDetector):
         raise CheckpointError(
-            "statistics can be refitted for a trained network alone: leave --refit-statistics out, or run this "
+            "statistics can be refitted for a trained network alone: leave refit=True out, or run this "
             "checkpoint's method on the scene itself"
         )
     prepare, transform = detector.prepare, detector.transform
     if prepare is None or transform.centre is None or transform.scale is None:
         raise CheckpointError(
             "the checkpoint does not hold the band statistics of its scene, as it is of an older version: leave "
-            "--refit-statistics out, or train it again"
+            "refit=True out, or train it again"
         )
     check_bands(detector, pair)
     measurement = Measurement(pair)
@@ -66,5 +66,5 @@ def _check_varies(statistics: SceneStatistics, bands: np.ndarray, name: str) -> 
         if len(flat):
             raise BandError(
                 f"band {bands[flat[0]] + 1} of {date} of {name} is {found.low[flat[0]]:g} everywhere: its "
-                "statistics cannot be refitted; leave --refit-statistics out"
+                "statistics cannot be refitted; leave refit=True out"
             )

@@ -232,9 +232,8 @@ def siamese_from_state(
         CheckpointError: parts are missing or do not fit together.
     """
     with rebuilding("detector"):
-        frontend = frontend_from_state(
-            {name: state[name] for name in ("bands", "transform", "shift")}, exact=False
-        )
+        own = {name: state[name] for name in ("bands", "transform", "shift")}
+        frontend = frontend_from_state({**own, "reach": 0, "tolerance": 3.0}, exact=False)
         if not np.isfinite(frontend.transform.noise).all():
             raise ValueError("transform.noise was not measured")
         calibration = Calibration(**{name: float(state["calibration"][name]) for name in vars(Calibration())})
@@ -246,6 +245,8 @@ def siamese_from_state(
         network = build_network(model, frontend.transform.noise, augment=augment)
         network.load_state_dict(state["network"])
         for name, value in network.state_dict().items():
+            if (kind := state["network"][name].dtype) != value.dtype:  # it would be converted, and rounded
+                raise ValueError(f"network.{name} holds {kind}, not {value.dtype}")
             if not torch.isfinite(value).all():
                 raise ValueError(f"network.{name} holds what is no finite number")
         network.to(device or torch.device("cpu"))

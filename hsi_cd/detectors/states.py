@@ -35,7 +35,7 @@ def rebuilding(part: str) -> Iterator[None]:
 
 
 def finite(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """An array of a state, if it has this shape and no number in it is infinite or none.
+    """A float64 array of a state, if it has this shape and no number in it is infinite or none.
 
     Raises:
         ValueError: with what is wrong.
@@ -43,6 +43,8 @@ def finite(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     array: NDArray[Any] = value.numpy()
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if array.dtype != np.float64:
+        raise ValueError(f"{name} holds {array.dtype}, not float64")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds what is no finite number")
     return array
@@ -67,7 +69,7 @@ def found_from_state(state: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     """
     found = tuple(state.items())
     for name, value in found:
-        if not isinstance(name, str) or not isinstance(value, int | float) or math.isnan(value):
+        if not isinstance(name, str) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{name!r} of what the fit found is {value!r}")
     return found
 

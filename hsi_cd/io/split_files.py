@@ -1,4 +1,9 @@
-"""Splits as files, so that a score can say which pixels it was not allowed to see."""
+"""Splits as files, so that a score can say which pixels it was not allowed to see.
+
+A run keeps its split as ``.npz``, which holds all of it. What others write is read, too: the pixels that teach as
+``.csv`` (:mod:`~hsi_cd.io.split_csv`) or MATLAB's ``.mat`` (:mod:`~hsi_cd.io.split_mat`), or a label raster in
+which they alone are labelled.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +14,97 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi_cd.errors import FormatError
+from hsi_cd.errors import FormatError, GridError, LabelError
 from hsi_cd.io.atomic import write_npz
 from hsi_cd.io.kinds import find_input
-from hsi_cd.scene import Split
+from hsi_cd.io.split_csv import read_csv_split, write_csv_split
+from hsi_cd.io.split_mat import holds_indices, read_mat_split, write_mat_split
+from hsi_cd.io.truth import read_labels
+from hsi_cd.scene import GIVEN, UNLABELLED, Labels, Split, check_same_grid
+
+SPLIT_ENDINGS = (".npz", ".csv", ".mat")
+"""Endings of the names under which a split is written."""
+
+
+def check_split_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name whose ending tells no format.
+
+    Raises:
+        FormatError: so it is.
+    """
+    if Path(path).suffix.lower() not in SPLIT_ENDINGS:
+        raise FormatError(f"{path}: the ending tells no format of a split: name it {', '.join(SPLIT_ENDINGS)}")
 
 
 def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool = False) -> None:
-    """Write a split as ``.npz``: ``train`` (flat row-major indices), ``shape``, ``protocol``, ``seed``, ``guard``.
+    """Write a split, in the format that the name's ending says.
 
-    A split without a guard is written without it, as versions before the guard wrote and read it.
+    ``.npz`` holds all of it: ``train`` (flat row-major indices), ``shape``, ``protocol``, ``seed``, ``guard``; a
+    split without a guard is written without it, as versions before the guard wrote and read it. ``.mat`` holds
+    ``rows`` and ``cols`` as MATLAB counts them, ``base`` = 1, ``shape`` and the guard; ``.csv`` rows and columns
+    from 0, and no guard.
+
+    Raises:
+        FormatError: the ending is another, or the format cannot hold the split.
+        OutputError: the file cannot be written.
     """
-    arrays = {
-        "train": split.train,
-        "shape": np.array(split.shape),
-        "protocol": np.array(split.protocol),
-        "seed": np.array(split.seed),
-    }
-    if split.guard is not None:
-        arrays["guard"] = split.guard
-    write_npz(path, arrays, overwrite=overwrite)
+    check_split_name(path)
+    ending = Path(path).suffix.lower()
+    if ending == ".npz":
+        arrays = {
+            "train": split.train,
+            "shape": np.array(split.shape),
+            "protocol": np.array(split.protocol),
+            "seed": np.array(split.seed),
+        }
+        if split.guard is not None:
+            arrays["guard"] = split.guard
+        write_npz(path, arrays, overwrite=overwrite)
+        return
+    if not len(split.train):
+        raise FormatError(f"{path}: no pixel teaches (protocol {split.protocol}), which only .npz can say")
+    write = write_csv_split if ending == ".csv" else write_mat_split
+    write(Path(path), split, overwrite=overwrite)
 
 
-def read_split(path: str | os.PathLike[str]) -> Split:
-    """Read a split.
+def read_split(path: str | os.PathLike[str], labels: Labels | None = None) -> Split:
+    """Read which pixels teach.
+
+    Args:
+        path: the split that :func:`write_split` wrote; a ``.csv`` with the header ``index`` (flat, row-major) or
+            ``row,col``, counted from 0; a ``.mat`` with ``rows`` and ``cols``, or ``train`` and ``column_major``,
+            and ``base``; or a label raster, whose labelled pixels teach.
+        labels: the scene's truth map; needed where the file does not tell the scene's shape, and for a raster,
+            whose labels must agree with it.
+
+    Returns:
+        The split; its protocol is ``file`` where the file names none.
 
     Raises:
         MissingInputError: there is no such file.
-        FormatError: the file is no split, or its pixels do not fit its shape.
+        FormatError: the file is no split, does not say how it counts, or its pixels do not fit its shape.
+        GridError: it is of another scene than the labels.
+        LabelError: no pixel teaches, or the raster contradicts the labels.
     """
     found: Path = find_input(path)
+    ending = found.suffix.lower()
+    if ending == ".npz":
+        split = _read_npz(found)
+    elif ending == ".csv":
+        split = read_csv_split(found, None if labels is None else labels.shape)
+    elif ending == ".mat" and holds_indices(found):
+        split = read_mat_split(found, None if labels is None else labels.shape)
+    else:
+        return _read_raster(found, labels)
+    if labels is not None and split.shape != labels.shape:
+        raise GridError(
+            f"{found} is of a scene of {split.shape[0]} x {split.shape[1]} pixels but {labels.name} has "
+            f"{labels.shape[0]} x {labels.shape[1]}: give the split of this scene"
+        )
+    return split
+
+
+def _read_npz(found: Path) -> Split:
     try:
         # Through a handle, because numpy leaves a file open that proves to be no whole archive.
         with found.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
@@ -56,3 +122,40 @@ def read_split(path: str | os.PathLike[str]) -> Split:
         raise FormatError(f"{found} is damaged: its pixels do not fit a scene of {rows} x {cols}")
     train = train.astype(np.int64)
     return Split(protocol, seed, (rows, cols), train, guard)
+
+
+def _read_raster(found: Path, labels: Labels | None) -> Split:
+    """The labelled pixels of a truth map that labels only those that teach."""
+    drawn = read_labels(found) if labels is None else _read_like(found, labels)
+    taught = drawn.values != UNLABELLED
+    if not taught.any():
+        raise LabelError(f"{found} labels no pixel, so none teaches: give a raster with labels")
+    if labels is not None:
+        names = (str(found), f"the truth ({labels.name})")
+        check_same_grid(drawn.grid, labels.grid, names=names, remedy="give a raster on the grid of the truth map")
+        against = taught & (labels.values != UNLABELLED) & (drawn.values != labels.values)
+        if against.any():
+            row, col = np.argwhere(against)[0]
+            raise LabelError(
+                f"{found} contradicts {labels.name} in {int(against.sum())} of {int(taught.sum())} pixels, first "
+                f"in row {row}, column {col}: one of the two is wrong; label as the truth map does"
+            )
+    split = Split(GIVEN, 0, drawn.shape, np.flatnonzero(taught).astype(np.int64))
+    if labels is not None:
+        split.check_labelled(labels, name=str(found))
+    return split
+
+
+def _read_like(found: Path, labels: Labels) -> Labels:
+    """A raster in the values of the truth map, or in one of those that are told from the values."""
+    try:
+        return read_labels(found, scheme=labels.scheme)
+    except LabelError:
+        pass
+    try:
+        return read_labels(found)
+    except LabelError as error:
+        raise LabelError(
+            f"{found} is no label raster for {labels.name}: give it the truth map's values "
+            f"({labels.scheme.describe()}), with one for unlabelled pixels that ignore= declares ({error})"
+        ) from None

@@ -162,7 +162,12 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
             "both changed and unchanged pixels must be there; declare other values with changed= and unchanged="
         )
     if scheme is _ONE_TWO:
-        _log.warning("%s is read as %s; some truth maps have 1 and 2 the other way", name, scheme.describe())
+        _log.warning(
+            "%s is read as %s; some truth maps have 1 and 2 the other way: declare it with changed= and "
+            "unchanged=",
+            name,
+            scheme.describe(),
+        )
     return scheme
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,28 +83,32 @@ class SceneComponents:
 
 
 def make_components(
-    pair: ScenePair, transform: SceneTransform, reading: Iterable[Rows], *, exact: bool
-) -> SceneComponents:
+    pair: ScenePair, transform: SceneTransform, reading: Iterable[Rows], *, roundings: Iterable[bool]
+) -> dict[bool, SceneComponents]:
     """The components of a scene, kept in one reading.
 
     Args:
         pair: the scene.
         transform: from stored values to components.
         reading: the whole scene in blocks of rows.
-        exact: see :meth:`SceneTransform.apply`.
+        roundings: exact, or not, or both; see :meth:`SceneTransform.apply`.
+
+    Returns:
+        The components of each rounding.
     """
+    shape = (2, transform.components, *pair.shape)
     try:
-        shape = (2, transform.components, *pair.shape)
-        kept: NDArray[np.float32] = scratch_array(shape, np.float32)  # type: ignore[assignment]
+        kept: dict[bool, Any] = {exact: scratch_array(shape, np.float32) for exact in roundings}
     except OutputError:  # no room between two passes costs more readings, not the map
-        return SceneComponents(pair, transform, exact, None)
+        return {exact: SceneComponents(pair, transform, exact, None) for exact in roundings}
     # One thread: see statistics.py.
     with threadpool_limits(1, user_api="blas"):
         for rows, values in reading:
-            for date, each in enumerate(values):
-                kept[date, :, rows] = transform.apply(each, date=date, exact=exact)
-            let_go(kept)
-    return SceneComponents(pair, transform, exact, kept)
+            for exact, array in kept.items():
+                for date, each in enumerate(values):
+                    array[date, :, rows] = transform.apply(each, date=date, exact=exact)
+                let_go(array)
+    return {exact: SceneComponents(pair, transform, exact, array) for exact, array in kept.items()}
 
 
 def row_windows(blocks: Iterable[slice], components: SceneComponents, *, radius: int) -> Iterator[Rows]:

@@ -79,11 +79,16 @@ class Measurement:
     far the dates lie off each other, and warns where that is worth telling.
     """
 
-    def __init__(self, pair: ScenePair) -> None:
-        """Nothing is read yet."""
-        self.pair = pair
+    def __init__(self, pair: ScenePair, *, for_network: bool = False) -> None:
+        """Nothing is read yet.
+
+        Args:
+            pair: the scene.
+            for_network: components will be asked for in both roundings, exact by the detector that says where a
+                network has labels enough, and rounded as networks take them: one reading makes both.
+        """
+        self.pair, self.for_network = pair, for_network
         self._found: dict[Any, Any] = {}
-        self._watch: ShiftWatch | None = ShiftWatch(pair.shape)
 
     def __repr__(self) -> str:
         rows, cols = self.pair.shape
@@ -105,12 +110,13 @@ class Measurement:
             return block, self.pair.read(slice(block.start, min(block.stop + below, rows)))
 
         blocks = progress(list(row_blocks(*self.pair.shape)), desc=title, unit="block")
-        watch, self._watch = self._watch, None
+        # A reading that ends early has not seen all: the next one looks, too.
+        watch = None if "residual shift" in self._found else ShiftWatch(self.pair.shape)
         for block, values in read_ahead(map(read, blocks)):
             if watch is not None:
                 watch.see(block.start, values)
             yield block, values
-        if watch is not None:
+        if watch is not None and "residual shift" not in self._found:
             self._found["residual shift"] = tell_shift(watch.shift())
 
     @property
@@ -188,13 +194,15 @@ class Measurement:
     def components(self, transform: SceneTransform, *, exact: bool) -> SceneComponents:
         """The scene's components; one reading, unless the same were asked for last."""
         parts = (transform.bands, transform.weight, transform.offset, transform.clip)
-        key = (exact, *(part.tobytes() for part in parts))
-        kept: tuple[Any, SceneComponents] | None = self._found.get("components")
-        if kept is None or kept[0] != key:
+        key = tuple(part.tobytes() for part in parts)
+        kept: tuple[Any, dict[bool, SceneComponents]] | None = self._found.get("components")
+        if kept is None or kept[0] != key or exact not in kept[1]:
             self._found.pop("components", None)  # room for one scene's components, not for two
-            kept = key, make_components(self.pair, transform, self.read("components"), exact=exact)
+            roundings = (True, False) if self.for_network else (exact,)
+            reading = self.read("components")
+            kept = key, make_components(self.pair, transform, reading, roundings=roundings)
             self._found["components"] = kept
-        return kept[1]
+        return kept[1][exact]
 
     def forget_components(self) -> None:
         """Leave the room that the components take to what comes next."""

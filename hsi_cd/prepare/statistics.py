@@ -106,7 +106,8 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
         more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
         raise BandError(
             f"{next(iter(dead.values()))}{more}: a constant band cannot be standardised; "
-            "leave such bands out with --set bands.drop_constant=true"
+            "leave such bands out with hsi_cd.choose_bands(pair, drop_constant=True), or the setting "
+            "bands.drop_constant"
         )
     return kept
 
@@ -163,7 +164,8 @@ def _check_overlap(pixels: float, bands: int) -> None:
     if pixels < 2:
         raise BandError(
             f"{pixels:.0f} pixels have data in all {bands} bands of both dates: the dates must overlap; "
-            "if single bands are empty, leave them out with --set bands.drop_constant=true"
+            "if single bands are empty, leave them out with hsi_cd.choose_bands(pair, drop_constant=True), or the "
+            "setting bands.drop_constant"
         )
 
 

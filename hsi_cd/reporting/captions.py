@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hsi_cd.evaluation import ClassCounts, RunResult
+from hsi_cd.scene import GIVEN
 
 PLUS_MINUS = "±"
 
@@ -19,7 +20,8 @@ def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interv
         ddof: of the standard deviation.
     """
     first = results[0]
-    parts = [f"Protocol {first.protocol}, scored on {first.scope} pixels{_trained(results)}."]
+    taught = "Training pixels from a file" if first.protocol == GIVEN else f"Protocol {first.protocol}"
+    parts = [f"{taught}, scored on {first.scope} pixels{_trained(results)}."]
     by_cell: dict[tuple[str, str], list[int | None]] = {}
     for result in results:
         by_cell.setdefault((result.method, result.dataset), []).append(result.seed)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.errors import GridError
+from hsi_cd.errors import GridError, LabelError
 from hsi_cd.scene.labels import UNLABELLED, Labels
+
+GIVEN = "file"
+"""The protocol of a split that a file names without telling how it was drawn."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Split:
     """Which pixels taught, and which may not judge although they did not teach.
 
     Attributes:
-        protocol: the protocol's id, as ``P1``.
+        protocol: the protocol's id, as ``P1``; :data:`GIVEN` where nobody told it.
         seed: seed of the draw.
         shape: ``(rows, cols)`` of the scene.
         train: flat (row-major) indices of the training pixels, int64, in the order drawn; none where the protocol
@@ -52,6 +56,34 @@ class Split:
         empty = np.zeros(self.shape, dtype=bool)
         mine, theirs = (empty if guard is None else guard for guard in (self.guard, other.guard))
         return np.array_equal(self.train, other.train) and np.array_equal(mine, theirs)
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits by which the same shape, teachers and guard are known again."""
+        told = hashlib.sha256(np.array(self.shape, dtype="<i8").tobytes())
+        told.update(self.train.astype("<i8").tobytes())
+        if self.guard is not None:
+            told.update(np.packbits(self.guard).tobytes())
+        return told.hexdigest()[:12]
+
+    def check_labelled(self, labels: Labels, *, name: str = "the split") -> None:
+        """Refuse a pixel that is to teach but that nobody labelled.
+
+        Raises:
+            GridError: the labels are of another scene's shape.
+            LabelError: there are such pixels; their number is said.
+        """
+        if self.shape != labels.shape:
+            raise GridError(
+                f"{name} is of a scene of {self.shape[0]} x {self.shape[1]} pixels but {labels.name} has "
+                f"{labels.shape[0]} x {labels.shape[1]}: give the split of this scene"
+            )
+        unknown = int((labels.values.ravel()[self.train] == UNLABELLED).sum())
+        if unknown:
+            raise LabelError(
+                f"{unknown} of {len(self.train)} pixels of {name} are unlabelled in {labels.name}: nothing tells "
+                "what they teach; give the split that was drawn from these labels"
+            )
 
     def train_mask(self) -> NDArray[np.bool_]:
         """Bool ``(rows, cols)``: the pixels that teach."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hsi_cd.config import RunConfig
+from hsi_cd.config import RunConfig, resolve
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
-from hsi_cd.errors import GridError, LabelError
+from hsi_cd.errors import ConfigError, LabelError
 from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.scene import CHANGED, GIVEN, UNCHANGED, UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,34 @@ class Examples:
         return TrainingSet(self.split.train, self.labels.values.ravel()[self.split.train].astype(np.int64))
 
 
+def config_of(config: RunConfig, split: Split | None) -> RunConfig:
+    """The configuration with what a given split says of itself: its protocol and its fingerprint.
+
+    Args:
+        config: the configuration, in which a protocol draws.
+        split: the pixels that teach, or None where the protocol draws them.
+
+    Raises:
+        ConfigError: the configuration tells of a given split, and there is none or another.
+    """
+    told = config.split.given
+    if split is None:
+        if told is not None or config.split.protocol == GIVEN:
+            raise ConfigError(
+                f"split.protocol is {config.split.protocol} and split.given {told}: these settings are of a run "
+                "whose pixels were given, not drawn; give the same by split=FILE, or set split.protocol and "
+                "split.given=null"
+            )
+        return config
+    if told not in (None, split.fingerprint):
+        raise ConfigError(
+            f"split.given is {told} but the split's fingerprint is {split.fingerprint}: these settings are of a "
+            "run with another split; give that one by split=FILE, or set split.given=null"
+        )
+    own = config.split.model_copy(update={"protocol": split.protocol, "given": split.fingerprint})
+    return resolve([("the split", config.model_copy(update={"split": own}).model_dump())])
+
+
 def measured_for(config: RunConfig) -> Preparation | None:
     """How the configured method has spectra prepared; None where it takes them as they are."""
     method = find_method(config.method)
@@ -87,30 +115,43 @@ def prepare_examples(
     scene.pair.check_labels(scene.labels)
     pair = choose_bands(scene.pair, **config.bands.model_dump())
     if measurement is None or measurement.pair is not pair:
-        measurement = Measurement(pair)
+        measurement = Measurement(pair, for_network=find_method(config.method).fit is None)
     valid = measurement.valid_spectra() if how is None else measurement.valid(how)
     labelled = scene.labels.values != UNLABELLED
     if lost := int((labelled & ~valid).sum()):
         log.warning("%d labelled pixels have no data in one of the dates: they neither teach nor judge", lost)
     labels = replace(scene.labels, values=np.where(valid, scene.labels.values, np.uint8(UNLABELLED)))
     if scene.split is None:
-        split = make_split(labels, seed=config.seed, **config.split.model_dump())
+        split = make_split(labels, seed=config.seed, **config.split.model_dump(exclude={"given"}))
     else:
         split = _usable(scene.split, scene.labels, labels)
-    check_taught(config.method, split)
+    check_taught(config.method, split, labels)
     return Examples(measurement, labels, split)
 
 
-def check_taught(method: str, split: Split) -> None:
-    """Refuse a method that learns from labels where nobody teaches.
+def check_taught(method: str, split: Split, labels: Labels) -> None:
+    """Refuse a method that learns from labels where nobody teaches, or one class only.
 
     Raises:
-        LabelError: there is no training pixel.
+        LabelError: a class has no training pixel.
     """
-    if find_method(method).needs_labels and not len(split.train):
+    if not find_method(method).needs_labels:
+        return
+    if not len(split.train):
         raise LabelError(
             f"protocol {split.protocol} gives no training pixel, but {method} learns from labels: "
             "choose a method without labels, or another protocol"
+        )
+    taught = set(np.unique(labels.values.ravel()[split.train]).tolist())
+    for code, word in ((UNCHANGED, "unchanged"), (CHANGED, "changed")):
+        if code not in taught:
+            raise LabelError(
+                f"none of the {len(split.train)} pixels of the split is {word} in {labels.name}: {method} learns "
+                "from both classes; let pixels of each teach"
+            )
+    if not split.test_mask(labels).any():
+        raise LabelError(
+            f"all labelled pixels of {labels.name} teach, so that none is left to judge: let fewer teach"
         )
 
 
@@ -121,15 +162,5 @@ def _usable(split: Split, labels: Labels, valid: Labels) -> Split:
         GridError: it is of another scene's shape.
         LabelError: a pixel teaches that nobody labelled.
     """
-    if split.shape != labels.shape:
-        raise GridError(
-            f"the split is of a scene of {split.shape[0]} x {split.shape[1]} pixels but {labels.name} has "
-            f"{labels.shape[0]} x {labels.shape[1]}: give the split of this scene"
-        )
-    unknown = int((labels.values.ravel()[split.train] == UNLABELLED).sum())
-    if unknown:
-        raise LabelError(
-            f"{unknown} of {len(split.train)} pixels of the split are unlabelled in {labels.name}: nothing tells "
-            "what they teach; give the split that was drawn from these labels"
-        )
+    split.check_labelled(labels)
     return replace(split, train=split.train[valid.values.ravel()[split.train] != UNLABELLED])

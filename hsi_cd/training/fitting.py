@@ -24,7 +24,7 @@ from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
-from hsi_cd.scene import ScenePair
+from hsi_cd.scene import GIVEN, ScenePair
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import train
@@ -34,6 +34,8 @@ from hsi_cd.training.resuming import resumed
 from hsi_cd.training.self_training import certain_pixels, hear, patch_places, trusted_pixels, worth_asking
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
+
+_AREA = 4  # labels of a patch, on average, from which those of a file lie in areas
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,17 @@ def _beside_labels(measurement: Measurement, taught: TrainingSet, config: RunCon
     """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing.
 
     Labels of whole blocks (P3) repeat one another: those of one patch count as one, whose kinds of change may not
-    be the scene's. Labels drawn so many a class (P2) or of a few blocks do not tell how much has changed.
+    be the scene's. So do those of a file that lie in areas, as people draw them. Labels drawn so many a class
+    (P2), of a few blocks, or nobody knows how, do not tell how much has changed.
     """
     at_most, protocol, pixels = config.train.certain, config.split.protocol, taught.pixels
     places = None
-    if protocol == "P3":
+    if protocol in ("P3", GIVEN):
         places = patch_places(pixels, measurement.pair.shape[1], side=2 * config.split.radius + 1)
+        if protocol == GIVEN and _AREA * len(np.unique(places)) > len(pixels):
+            places = None
     number = len(pixels) if places is None else len(np.unique(places))
-    drawn_evenly = protocol not in ("P2", "P3")
+    drawn_evenly = protocol not in ("P2", "P3", GIVEN)
     if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
         return taught
     heard = hear(measurement, pixels, seed=config.seed)
@@ -148,8 +153,8 @@ def _train_network(
     detector.network.to(circumstances.device)
 
     with keeper.journal() as journal, on_threads(config.train.threads):
-        patches = scene_patches(detector, measurement)
         measurement.forget_components()
+        patches = scene_patches(detector, measurement)
         with circumstances.stop.postponed():
             progress = train(detector, patches, taught, config.train, circumstances=circumstances, journal=journal)
         journal.tracker.hyperparameters(

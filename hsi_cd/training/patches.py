@@ -14,6 +14,8 @@ from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.scratch import let_go, scratch_array
 from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.windows import read_window
+from hsi_cd.progress import progress
 from hsi_cd.training.augmentation import Variation
 
 
@@ -111,22 +113,20 @@ def scene_patches(detector: SiameseDetector, scene: Scene, *, radius: int | None
         scene: the scene, or its measurement.
         radius: half a patch; the network's own by default.
     """
-    measurement = measured(scene)
-    components = detector.frontend.of_scene(measurement)
-    rows, cols = measurement.pair.shape
-    r, s, count = (
-        detector.network.radius if radius is None else radius,
-        detector.frontend.radius,
-        detector.transform.components,
-    )
-    both: NDArray[np.float32] = scratch_array((2, rows + 2 * r, cols + 2 * r, 2 * count), np.float32)  # type: ignore[assignment]
-    valid = np.empty((rows + 2 * r, cols + 2 * r), dtype=bool)
-    for block in row_blocks(rows + 2 * r, cols):
-        window = components.window(slice(block.start - r, block.stop - r), slice(-r, cols + r), radius=s)
-        first, second, known = detector.components(*window)
+    pair, frontend = measured(scene).pair, detector.frontend
+    rows, cols = pair.shape
+    r = detector.network.radius if radius is None else radius
+    shape = (2, rows + 2 * r, cols + 2 * r, 2 * detector.transform.components)
+    both: NDArray[np.float32] = scratch_array(shape, np.float32)  # type: ignore[assignment]
+    valid = np.empty(shape[1:3], dtype=bool)
+    # Read anew, not taken from the components that the shift was measured on: float32 sums over bands round by the
+    # window's shape, to 1e-6, and a training carries such a difference far. These are the windows it always had.
+    for block in progress(list(row_blocks(rows + 2 * r, cols)), desc="patches", unit="block"):
+        window = slice(block.start - r, block.stop - r)
+        values = read_window(pair, window, slice(-r, cols + r), radius=frontend.radius)
+        first, second, known = detector.components(*frontend.project(*values))
         dates = [x.movedim(0, -1).numpy() for x in (first, second)]
         both[0, block], both[1, block] = np.concatenate(dates, axis=-1), np.concatenate(dates[::-1], axis=-1)
         valid[block] = known[0].numpy()
-        components.let_go()
         let_go(both)
     return PatchSource(torch.from_numpy(both).to(detector.device), torch.from_numpy(valid).to(detector.device), r)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.examples import Examples, LabelledScene, prepare_examples
+from hsi_cd.training.examples import Examples, LabelledScene, config_of, prepare_examples
 from hsi_cd.training.fitting import Learned, learn
 from hsi_cd.training.keeping import RunKept
 
@@ -46,6 +46,7 @@ def run_training(
     team: Team = ALONE,
     stop: Stop | None = None,
     command: Sequence[str] = (),
+    inputs: Iterable[Path] = (),
 ) -> RunResult | None:
     """Split, train, map and judge one scene.
 
@@ -61,6 +62,7 @@ def run_training(
         team: the processes that train together, each given the same; the first alone writes, maps and judges.
         stop: says when to save and leave; by default nothing does.
         command: what was typed, for the record.
+        inputs: files that decided something, as that of a given split, for the record.
 
     Returns:
         The result, as in ``result.json``; None in the other processes of a team.
@@ -75,6 +77,7 @@ def run_training(
         Preempted: it was asked to leave.
     """
     find_method(config.method)
+    config = config_of(config, scene.split)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
     if team.leads:
@@ -92,7 +95,7 @@ def run_training(
         remove_drafts(folder)
     else:
         make_folder(folder, config)
-    with recording(folder / PROVENANCE, command, machine=machine()):
+    with recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs):
         _keep_split(folder / "split.npz", examples.split, resume=resume)
         try:
             learned = learn(examples.measurement, examples.taught, config, circumstances, keeper)
@@ -140,11 +143,13 @@ def _map_and_judge(
             **learned.facts,
             **({"plugin": method.place} if method.place else {}),
             "score_unit": detector.unit,
+            **({} if config.split.given is None else {"split_given": config.split.given}),
             "leak_share": leak_share(split, labels, radius=detector.radius),
             **scores_elsewhere(change, labels, _other_scopes(labels, split), score=score, probability=probability),
         },
     )
-    result = replace(result, split="split.npz")
+    # A split that was given has its own seed, or none: the run's is that of what was trained.
+    result = replace(result, split="split.npz", seed=config.seed)
     if not method.needs_labels:
         result = replace(result, train=None)  # it never looked at the pixels that would have taught
     _draw(folder, overview, change, probability, labels, split, result)

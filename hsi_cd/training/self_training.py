@@ -139,7 +139,7 @@ def certain_pixels(scene: Scene, *, seed: int) -> tuple[NDArray[np.int64], NDArr
         if len(pool) < _ENOUGH:
             raise LabelError(
                 f"without labels, {len(pool)} pixels of {measurement.pair.name} are certain to be {word}: "
-                f"at least {_ENOUGH} are needed to learn from; use hsi-cd detect --method auto, or labels"
+                f"at least {_ENOUGH} are needed to learn from; use hsi_cd.detect(pair, method='auto'), or labels"
             )
     return np.concatenate(pools), np.repeat([0, 1], [len(pool) for pool in pools])
 

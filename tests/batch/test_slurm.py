@@ -42,6 +42,23 @@ class Quick:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 
 
+def test_a_task_is_put_back_and_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the local executor, as all that is below."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tasks cannot import the tests
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    jobs: list[Any] = [
+        Quick("put back", tmp_path / "runs" / "back", starts=2),
+        Quick("fails", tmp_path / "runs" / "fails", starts=9, code="the scene is bad"),
+    ]
+    executor = make_executor(tmp_path / "runs" / "slurm", Request(minutes=2), cluster="local")
+    tasks = submit(jobs, executor, table=[sys.executable, "-c", ""], name="a")
+    for task in tasks:
+        task.wait()
+    assert [(job.folder / "starts").read_text() for job in jobs] == ["33", "3"]
+    assert jobs[0].is_finished() and not jobs[1].is_finished()
+    assert "failed: fails: the scene is bad" in tasks[1].paths.stdout.read_text()
+
+
 @pytest.mark.slow
 def test_on_the_local_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task does its job once, is put back when the job was pre-empted, and fails alone; then comes the table."""

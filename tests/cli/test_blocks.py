@@ -66,11 +66,6 @@ def read_band(path: Path) -> np.ndarray:
         return file.read(1)
 
 
-@pytest.fixture(autouse=True)
-def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsi_cd.training.run._draw", lambda *drawn: None)
-
-
 def train(
     cli: Any, simulated: PairFiles, dates: list[str], folder: Path, *more: object, **settings: object
 ) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import sklearn.metrics
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.io.split_files import read_split
+
+Capture = pytest.CaptureFixture[str]
 
 
 def write_band(path: Path, values: np.ndarray) -> Path:
@@ -81,11 +84,15 @@ def test_a_score_without_a_value_is_null(cli: Any, maps: tuple[np.ndarray, ...],
     assert result["scores"]["recall"] == 0
 
 
-def test_a_warning_is_one_line(cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default::hsi_cd.evaluation.scores.UndefinedScoreWarning")
+def test_a_warning_is_one_line(
+    cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a process that nobody tests
     truth = write_band(tmp_path / "truth.tif", maps[1])
-    done = cli.process("evaluate", write_band(tmp_path / "map.tif", np.zeros((30, 20))), "--truth", truth)
-    assert done.returncode == 0
-    assert done.stderr.startswith("WARNING: undefined") and done.stderr.count("\n") == 1
+    assert cli("evaluate", write_band(tmp_path / "map.tif", np.zeros((30, 20))), "--truth", truth) == 0
+    err = capsys.readouterr().err
+    assert err.startswith("WARNING: undefined") and err.count("\n") == 1
 
 
 def test_unlabelled_pixels_judge_nothing(cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\nsys.exit(code)"
     )
     peaks = []
-    for rows in (2000, 8000):  # several blocks each
+    for rows in (1000, 4000):  # several blocks each
         path = tmp_path / f"{rows}.npy"
         values = np.lib.format.open_memmap(path, "w+", np.float32, (rows, 200, 60))
         values[:] = 1
@@ -212,7 +212,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         peaks.append(int(done.stdout.split()[-1]) // 1024)
         path.unlink()
-    # 96 MB and 384 MB: to hold them, or to keep their pages, would show.
+    # 48 MB and 192 MB: to hold them, or to keep their pages, would show.
     assert peaks[1] - peaks[0] < 60, peaks
 
 

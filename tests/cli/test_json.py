@@ -134,7 +134,7 @@ def test_quiet_prints_the_result_alone(
 
 
 def test_quiet_keeps_warnings_back_and_verbose_tells_more(
-    cli: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cli: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = np.random.default_rng(0).random((2, 90, 96, 4), dtype=np.float32)
     values[1, :-2] = values[0, 2:]  # a shift of two pixels, which is warned of
@@ -145,9 +145,9 @@ def test_quiet_keeps_warnings_back_and_verbose_tells_more(
     words += ["--axes", "rows,cols,bands", "--output", tmp_path / "c.tif", "--overwrite"]
     said = {}
     for option in ("--quiet", "--verbose", None):
-        done = cli.process(*words, *([option] if option else []))
-        assert done.returncode == 0
-        said[option] = done.stderr
+        caplog.clear()
+        assert cli(*words, *([option] if option else [])) == 0
+        said[option] = caplog.text
     assert said["--quiet"] == ""
     assert "phase correlation" in said[None] and "phase correlation" in said["--verbose"]
     assert len(said["--verbose"]) >= len(said[None])

@@ -1,15 +1,20 @@
 import io
+import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import rasterio
+import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from hsi_cd.errors import FormatError, HsiCdError, MissingInputError, OutputError
+from hsi_cd.errors import FormatError, GridError, HsiCdError, LabelError, MissingInputError, OutputError
 from hsi_cd.io.split_files import read_split, write_split
-from hsi_cd.scene import Split
+from hsi_cd.scene import Labels, LabelScheme, Split
 
 SPLIT = Split("P1", 7, (4, 5), np.array([19, 0, 3], np.int64))
 
@@ -128,3 +133,220 @@ def test_a_split_that_teaches_nothing_is_kept(tmp_path: Path) -> None:
 def test_a_guard_that_does_not_fit(tmp_path: Path, guard) -> None:
     with pytest.raises(FormatError, match="damaged"):
         read_split(store(tmp_path / "split.npz", guard=guard))
+
+
+# --- The pixels that teach as tables, MATLAB's arrays and rasters ---
+
+
+@st.composite
+def divided(draw: st.DrawFn, *, guarded: bool = True) -> Split:
+    rows, cols = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    pixels = draw(st.lists(st.integers(0, rows * cols - 1), min_size=1, unique=True))
+    guard = None
+    if guarded and draw(st.booleans()):
+        guard = draw(arrays(np.bool_, (rows, cols)))
+    protocol = draw(st.sampled_from(["P1", "P1-strict", "P2", "P3"]))
+    return Split(protocol, draw(st.integers(0, 2**32 - 1)), (rows, cols), np.array(pixels, np.int64), guard)
+
+
+def truth_of(split: Split, values: np.ndarray | None = None) -> Labels:
+    return Labels(np.zeros(split.shape, np.uint8) if values is None else values)
+
+
+@given(split=divided(), ending=st.sampled_from([".npz", ".mat", ".csv", ".CSV"]))
+def test_every_format_brings_the_pixels_back_in_their_order(
+    tmp_path_factory: pytest.TempPathFactory, split: Split, ending: str
+) -> None:
+    path = tmp_path_factory.mktemp("formats") / f"split{ending}"
+    if ending.lower() == ".csv" and split.guard is not None and split.guard.any():
+        with pytest.raises(FormatError, match=r"cannot say: name it \.npz or \.mat"):
+            write_split(path, split)
+        assert not path.exists()
+        return
+    write_split(path, split)
+    found = read_split(path, truth_of(split))
+    assert found.same_pixels(split) and found.shape == split.shape
+    assert (found.protocol, found.seed) == ((split.protocol, split.seed) if ending == ".npz" else ("file", 0))
+    if ending == ".npz":
+        assert found.fingerprint == split.fingerprint
+    if ending != ".csv":
+        assert ending == ".CSV" or read_split(path).same_pixels(split)  # these tell their shape
+
+
+@given(split=divided(guarded=False), base=st.integers(0, 1), column_major=st.integers(0, 1), v73=st.booleans())
+def test_flat_indices_are_read_as_the_file_says(
+    tmp_path_factory: pytest.TempPathFactory, split: Split, base: int, column_major: int, v73: bool
+) -> None:
+    path = tmp_path_factory.mktemp("flat") / "split.mat"
+    order = "F" if column_major else "C"
+    flat = np.ravel_multi_index(np.unravel_index(split.train, split.shape), split.shape, order=order) + base
+    content = {"train": flat.astype(np.float64)[:, None], "base": base, "column_major": column_major}
+    if v73:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            for name, value in content.items():
+                file[name] = np.atleast_2d(np.asarray(value, np.float64)).T
+    else:
+        scipy.io.savemat(path, content)
+    found = read_split(path, truth_of(split))
+    np.testing.assert_array_equal(found.train, split.train)
+
+
+@given(split=divided(guarded=False), data=st.data())
+def test_what_a_raster_labels_teaches(
+    tmp_path_factory: pytest.TempPathFactory, split: Split, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("raster") / "teachers.tif"
+    truth = data.draw(arrays(np.uint8, split.shape, elements=st.integers(0, 1)))
+    stored = np.full(split.shape, 255, np.uint8)
+    stored.ravel()[split.train] = truth.ravel()[split.train]
+    write_tiff(path, stored)
+    found = read_split(path, truth_of(split, truth))
+    np.testing.assert_array_equal(found.train, np.sort(split.train))
+    assert found.protocol == "file"
+    wrong = data.draw(st.sampled_from(split.train.tolist()))
+    stored.ravel()[wrong] = 1 - stored.ravel()[wrong]
+    write_tiff(path, stored)
+    row, col = divmod(wrong, split.shape[1])
+    with pytest.raises(
+        LabelError, match=rf"contradicts truth in 1 of \d+ pixels, first in row {row}, column {col}"
+    ):
+        read_split(path, truth_of(split, truth))
+
+
+def write_tiff(path: Path, values: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        profile = {
+            "driver": "GTiff",
+            "dtype": "uint8",
+            "count": 1,
+            "height": len(values),
+            "width": values.shape[1],
+        }
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(values, 1)
+
+
+def test_a_raster_in_the_values_of_the_truth(tmp_path: Path) -> None:
+    """2 is unchanged and 1 changed, as the truth was declared; told from the values it would be the reverse."""
+    scheme = LabelScheme(unchanged=(2,), changed=(1,), ignore=(0,))
+    truth = Labels(np.array([[0, 1, 255], [1, 0, 0]], np.uint8), scheme)
+    write_tiff(tmp_path / "t.tif", np.array([[2, 1, 0], [0, 0, 0]], np.uint8))
+    assert read_split(tmp_path / "t.tif", truth).train.tolist() == [0, 1]
+    write_tiff(tmp_path / "t.tif", np.array([[2, 1, 1], [0, 0, 0]], np.uint8))
+    with pytest.raises(LabelError, match=r"1 of 3 pixels of .* are unlabelled in truth"):
+        read_split(tmp_path / "t.tif", truth)
+    write_tiff(tmp_path / "t.tif", np.array([[7, 9, 0], [0, 0, 0]], np.uint8))
+    with pytest.raises(
+        LabelError, match=r"give it the truth map's values \(2 unchanged, 1 changed, 0 unlabelled\)"
+    ):
+        read_split(tmp_path / "t.tif", truth)
+    write_tiff(tmp_path / "t.tif", np.zeros((2, 3), np.uint8))
+    with pytest.raises(LabelError, match="labels no pixel, so none teaches"):
+        read_split(tmp_path / "t.tif", truth)
+    write_tiff(tmp_path / "t.tif", np.array([[2, 1], [0, 0]], np.uint8))
+    with pytest.raises(GridError, match="2 x 2 pixels but the truth"):
+        read_split(tmp_path / "t.tif", truth)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index\n20\n", r"1 of 1 pixels are outside the scene of 4 x 5 pixels, first index 20"),
+        ("index\n-1\n", "first index -1"),
+        ("row,col\n1,1\n0,5\n", r"1 of 2 pixels are outside .* first row 0, column 5"),
+        ("row,col\n-1,0\n", "first row -1"),
+        ("row,col\n1,2\n3,3\n1,2\n", "names 1 pixels twice, first row 1, column 2"),
+        ("index\n7\n7\n", "names 1 pixels twice, first row 1, column 2"),
+        ("row,col\n", "names no pixel, so none teaches"),
+        ("3\n4\n", r"begins with '3': expected the header index \(flat, row by row\) or row,col"),
+        ("col,row\n1,2\n", "begins with 'col,row'"),
+        ("index\n1.5\n", "line 2: '1.5'"),
+        ("row,col\n1\n", "line 2: '1'"),
+        ("index\n99999999999999999999\n", "line 2"),
+        ("", "0 bytes"),
+    ],
+)
+def test_a_table_that_is_no_split(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        read_split(tmp_path / "s.csv", truth_of(SPLIT))
+
+
+def test_a_table_of_a_spreadsheet(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes("\ufeffrow, col\r\n3, 4\r\n0,0\r\n\r\n0,3\r\n".encode())
+    assert read_split(tmp_path / "s.csv", truth_of(SPLIT)).train.tolist() == SPLIT.train.tolist()
+    with pytest.raises(FormatError, match="give labels=, the truth map, too"):
+        read_split(tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_bytes(b"index\n\xff\xfe\n")
+    with pytest.raises(FormatError, match="no text of numbers"):
+        read_split(tmp_path / "s.csv", truth_of(SPLIT))
+
+
+MAT = {"rows": [[1.0, 4.0]], "cols": [[1.0, 5.0]], "base": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"base": None}, r"does not say how it counts pixels \(base is not there\): save rows and cols, or train"),
+        ({"base": 2.0}, r"base is \[2\], neither 0 nor 1"),
+        ({"base": 0.0}, "outside the scene of 4 x 5"),
+        ({"rows": [[0.0, 4.0]]}, "first row -1"),
+        ({"cols": [[1.0]]}, "2 rows but 1 cols"),
+        ({"cols": None}, "holds rows, which is not one way to name pixels"),
+        ({"train": [[1.0]]}, "rows and cols and train, which is not one way"),
+        ({"rows": None, "cols": None, "train": [[3.0]]}, "column_major is not there"),
+        ({"rows": None, "cols": None, "train": [[21.0]], "column_major": 1.0}, "first index 20"),
+        ({"rows": [[1.0, 1.0]], "cols": [[2.0, 2.0]]}, "1 pixels twice, first row 0, column 1"),
+        ({"rows": [[1.5, 1.0]]}, "not whole"),
+        ({"rows": [[np.nan, 1.0]]}, "not whole"),
+        ({"rows": np.ones((2, 2))}, "no row or column of numbers"),
+        ({"rows": "abc"}, "no row or column of numbers"),
+        ({"rows": np.empty((0, 1)), "cols": np.empty((0, 1))}, "names no pixel"),
+        ({"shape": [[4.0]]}, r"shape is \[4\]"),
+        ({"guard": np.ones((5, 4))}, "no mask of the scene's 4 x 5"),
+    ],
+)
+def test_a_mat_that_does_not_say_what_it_means(tmp_path: Path, changes: dict, message: str) -> None:
+    content = {name: value for name, value in (MAT | changes).items() if value is not None}
+    scipy.io.savemat(tmp_path / "s.mat", content)
+    with pytest.raises(FormatError, match=message):
+        read_split(tmp_path / "s.mat", truth_of(SPLIT))
+
+
+def test_a_mat_of_another_scene_and_one_without_a_shape(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "s.mat", MAT | {"shape": [[5.0, 6.0]]})
+    with pytest.raises(GridError, match="of a scene of 5 x 6 pixels but truth has 4 x 5"):
+        read_split(tmp_path / "s.mat", truth_of(SPLIT))
+    scipy.io.savemat(tmp_path / "s.mat", MAT)
+    assert read_split(tmp_path / "s.mat", truth_of(SPLIT)).train.tolist() == [0, 19]
+    with pytest.raises(FormatError, match="give labels="):
+        read_split(tmp_path / "s.mat")
+    (tmp_path / "s.mat").write_text("rows,cols")
+    with pytest.raises(FormatError, match="no MATLAB file"):
+        read_split(tmp_path / "s.mat", truth_of(SPLIT))
+
+
+def test_a_mat_with_one_map_is_a_raster(tmp_path: Path) -> None:
+    values = np.full(SPLIT.shape, 255, np.uint8)
+    values[0, 0], values[3, 4] = 0, 1
+    scipy.io.savemat(tmp_path / "s.mat", {"teachers": values})
+    truth = np.zeros(SPLIT.shape, np.uint8)
+    truth[3, 4] = 1
+    assert read_split(tmp_path / "s.mat", truth_of(SPLIT, truth)).train.tolist() == [0, 19]
+
+
+def test_a_name_tells_the_format(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"name it \.npz, \.csv, \.mat"):
+        write_split(tmp_path / "split.txt", SPLIT)
+    with pytest.raises(FormatError, match=r"no pixel teaches \(protocol P4\), which only \.npz can say"):
+        write_split(tmp_path / "split.csv", Split("P4", 0, (4, 5), np.empty(0, np.int64)))
+
+
+@given(first=divided(), second=divided())
+def test_a_fingerprint_tells_splits_apart(first: Split, second: Split) -> None:
+    same = first.shape == second.shape and first.same_pixels(second)
+    # An empty guard and none are the same pixels, but not the same split.
+    if (first.guard is None) == (second.guard is None):
+        assert (first.fingerprint == second.fingerprint) == same

@@ -4,6 +4,7 @@ import io
 import itertools
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -128,9 +129,13 @@ def combinations() -> list[pytest.ParameterSet]:
     ]
 
 
+def also_slowly(quick: list[Any], slow: list[Any]) -> list[Any]:
+    return [*quick, *(pytest.param(*each, marks=pytest.mark.slow) for each in slow)]
+
+
 @pytest.mark.parametrize("parts", combinations())
 class TestEveryNetwork:
-    @pytest.mark.parametrize(("h", "w"), [(1, 1), (1, 6), (9, 5)])
+    @pytest.mark.parametrize(("h", "w"), also_slowly([(1, 6)], [(1, 1), (9, 5)]))
     def test_a_window_gives_one_logit_a_pixel(self, parts, h: int, w: int) -> None:
         network = build(*parts)
         r = network.radius
@@ -138,7 +143,7 @@ class TestEveryNetwork:
         assert logits.shape == (2, 1, h, w)
         assert torch.isfinite(logits).all()
 
-    @pytest.mark.parametrize("channels", [1, 2, 7, 40, 400])
+    @pytest.mark.parametrize("channels", also_slowly([1, 40], [(2,), (7,), (400,)]))
     def test_any_number_of_bands(self, parts, channels: int) -> None:
         network = build(*parts, channels=channels)
         side = 2 * network.radius + 1

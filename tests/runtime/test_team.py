@@ -114,6 +114,23 @@ def curves(folder: Path) -> dict[str, list[float]]:
     return {name: [float(row[i]) for row in rows if row[i]] for i, name in enumerate(head)}
 
 
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return str(free.getsockname()[1])
+
+
+def test_two_forks_train_what_one_process_does(cli: Any, words: list[object], alone: Path, tmp_path: Path) -> None:
+    """As below, by processes that are told what torchrun tells its own."""
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": free_port()}
+    ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+    team = [cli.fork(*words, tmp_path / "run", environment=told | rank) for rank in ranks]
+    said = [process.communicate() for process in team]
+    assert [process.returncode for process in team] == [0, 0], said
+    assert [out.count("best.pt") for out, _ in said] == [2, 0]  # the closing lines of one process
+    assert_same_up_to_float_order(tmp_path / "run", alone)
+
+
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(words: list[object], alone: Path, tmp_path: Path) -> None:
     done = torchrun(2, *words, tmp_path / "run")
@@ -225,14 +242,11 @@ sys.exit(max(abs(process.exitcode) for process in processes))
 """
 
 
-def test_parts_of_any_size_have_the_gradient_of_the_whole() -> None:
+def test_parts_of_any_size_have_the_gradient_of_the_whole(cli: Any) -> None:
     """In three processes that torchrun did not start, but whose surroundings say what it would have said."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", PROPERTIES, str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert (done.returncode, done.stdout) == (0, "said by 0\n"), done.stderr
+    process = cli.fork(free_port(), code=PROPERTIES)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (0, "said by 0\n"), err
 
 
 ONE_FAILS = """

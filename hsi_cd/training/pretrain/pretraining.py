@@ -86,8 +86,8 @@ def run_pretraining(
     detector.network.to(device)
     tasks = build_tasks(detector, config.pretrain).to(device)
     half = tasks[0].patch // 2 + int(backbones(detector)[0].radius)  # type: ignore[arg-type, operator]
-    source = scene_patches(detector, measurement, radius=half)
     measurement.forget_components()
+    source = scene_patches(detector, measurement, radius=half)
     taught, held = hold_out_blocks(source.inside, share=config.pretrain.held_out, half=half, seed=config.seed)
     # Nothing is written before all input has proved good: a refused scene leaves no folder behind.
     if resume:

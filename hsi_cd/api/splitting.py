@@ -1,0 +1,63 @@
+"""Who teaches and who judges, as files and as numbers of pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.api.opening import open_split, truth_of
+from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.batch.jobs import GivenSplit
+from hsi_cd.io import check_output
+from hsi_cd.io.split_files import check_split_name, write_split
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+
+__all__ = ["check_split_file", "count_pixels", "split_for", "write_split"]
+
+
+def check_split_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse a name under which no split could be written, before any work.
+
+    Raises:
+        FormatError: its ending tells no format.
+        OutputError: the file exists or cannot be written.
+    """
+    check_split_name(path)
+    check_output(path, overwrite=overwrite)
+
+
+def split_for(dataset: str, root: Path, path: Path) -> GivenSplit:
+    """The pixels of a file that are to teach in runs on a benchmark scene.
+
+    Args:
+        dataset: name of the scene.
+        root: folder that holds one folder per scene.
+        path: the file.
+
+    Raises:
+        HsiCdError: as :func:`hsi_cd.open_dataset` and :func:`hsi_cd.open_split` say.
+    """
+    labels = truth_of(SceneSource(dataset, root), TruthSource())
+    split = open_split(path, labels)
+    split.check_labelled(labels, name=str(path))
+    return GivenSplit(path.absolute(), split.protocol, split.fingerprint)
+
+
+def count_pixels(split: Split, labels: Labels) -> dict[str, dict[str, int]]:
+    """How many labelled pixels ``teach``, ``judge``, and do ``neither``, each by class.
+
+    Raises:
+        GridError: the labels are of another scene's shape.
+    """
+    teach, judge = split.train_mask(), split.test_mask(labels)
+    neither = (labels.values != UNLABELLED) & ~teach & ~judge
+    return {name: _classes(labels, of) for name, of in (("teach", teach), ("judge", judge), ("neither", neither))}
+
+
+def _classes(labels: Labels, of: NDArray[np.bool_]) -> dict[str, int]:
+    return {
+        word: int(((labels.values == code) & of).sum())
+        for word, code in (("unchanged", UNCHANGED), ("changed", CHANGED))
+    }

@@ -20,8 +20,8 @@ import yaml
 from PIL import Image
 
 import hsi_cd as hc
+from hsi_cd.api.method_names import chosen_method
 from hsi_cd.batch.jobs import ChosenMethod, TrainJob
-from hsi_cd.cli.options.matrix_options import chosen_method
 from hsi_cd.datasets.simulated.simulation import SimulationOptions
 from hsi_cd.datasets.simulated.simulation_files import PairFiles, write_pair
 from hsi_cd.detectors.registry import all_methods, find_method

@@ -18,6 +18,7 @@ from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.difference import fit_cva
 from hsi_cd.detectors.irmad import fit_irmad
 from hsi_cd.inference.mapping import write_maps
+from hsi_cd.io import MapFiles
 from hsi_cd.io.maps import map_writers
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_ahead
@@ -54,7 +55,7 @@ def main() -> None:
                 fresh.read(block)
 
         def mapped() -> None:
-            write_maps(fit_cva(pair), pair, change=folder / "cva.tif", overwrite=True)
+            write_maps(fit_cva(pair), pair, MapFiles(folder / "cva.tif", overwrite=True))
 
         block = np.random.default_rng(0).random((2 * common.BANDS, 1 << 16))
         share = pair.shape[0] * pair.shape[1] / block.shape[1]

@@ -65,7 +65,7 @@ def from_stored(detector: SiameseDetector, source: PatchSource, pixels: torch.Te
             flat = patches.permute(1, 0, 2, 3).reshape(patches.shape[1], -1, side).numpy()
             values = detector.transform.apply(flat, date=date).reshape(-1, len(batch), side, side)
             values = values.transpose(1, 0, 2, 3).reshape(-1, side, side)
-            values = undo_shift(values, detector.shift if date else (0.0, 0.0), radius=s)
+            values = undo_shift(values, detector.frontend.shift if date else (0.0, 0.0), radius=s)
             dates.append(torch.from_numpy(values).reshape(len(batch), -1, side - 2 * s, side - 2 * s))
         with torch.inference_mode():
             detector.network(*dates)

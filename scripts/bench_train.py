@@ -14,6 +14,7 @@ from torch import Tensor
 from hsi_cd.config import resolve
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.io import read_labels
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.splits import make_split
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seed_everything
@@ -107,12 +108,8 @@ def main() -> None:
         for seed in range(args.repeat):
             start = time.perf_counter(), time.process_time()
             full = resolve([("bench", {"train": {"map_every": 0}, "seed": seed})])
-            run = folder / f"run{seed}"
-            run.mkdir()
-            learn(
-                pair, split.train, target, full, run,
-                generator=seed_everything(seed, deterministic=True), device=torch.device("cpu"),
-            )  # fmt: skip
+            circumstances = Circumstances(seed_everything(seed, deterministic=True), torch.device("cpu"))
+            learn(Measurement(pair), TrainingSet(split.train, target), full, circumstances)
             whole.append((time.perf_counter() - start[0], time.process_time() - start[1]))
         seconds, processor = np.median(whole, axis=0)
     flops = sum(2 * n * a * b * c for n, a, b, c in sizes)

@@ -89,7 +89,6 @@ class Measurement:
         """
         self.pair, self.for_network = pair, for_network
         self._found: dict[Any, Any] = {}
-        self._watch: ShiftWatch | None = ShiftWatch(pair.shape)
 
     def __repr__(self) -> str:
         rows, cols = self.pair.shape
@@ -111,12 +110,13 @@ class Measurement:
             return block, self.pair.read(slice(block.start, min(block.stop + below, rows)))
 
         blocks = progress(list(row_blocks(*self.pair.shape)), desc=title, unit="block")
-        watch, self._watch = self._watch, None
+        # A reading that ends early has not seen all: the next one looks, too.
+        watch = None if "residual shift" in self._found else ShiftWatch(self.pair.shape)
         for block, values in read_ahead(map(read, blocks)):
             if watch is not None:
                 watch.see(block.start, values)
             yield block, values
-        if watch is not None:
+        if watch is not None and "residual shift" not in self._found:
             self._found["residual shift"] = tell_shift(watch.shift())
 
     @property

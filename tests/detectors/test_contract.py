@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from hsi_cd.api.estimators import Estimator, load, make_estimator
+from hsi_cd.api.opening import open_labels
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.base import Detector, check_bands
@@ -266,7 +267,8 @@ def test_labels_of_one_class_are_refused(name: str) -> None:
         alone = np.full((ROWS, COLS), UNLABELLED, np.uint8)
         alone[10:20, 10:20] = code
         with pytest.raises(LabelError) as caught:
-            make_estimator(name, **options(name)).fit(scene()[0], alone)
+            labels = open_labels(alone, changed=1, unchanged=0, ignore=UNLABELLED)
+            make_estimator(name, **options(name)).fit(scene()[0], labels)
         assert "\n" not in str(caught.value)
     with pytest.raises(LabelError, match=f"{name} learns from labels: give them"):
         make_estimator(name, **options(name)).fit(scene()[0])
@@ -371,6 +373,10 @@ def every_damage(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
     state = content(name)["detector"]
     for path, value in places(state):
         for words, damage, certain in damages(value):
+            if type(damage) is type(value) and not isinstance(value, torch.Tensor) and damage == value:
+                continue  # no widths of bands are an empty list already
+            # A version with fewer settings of the network left those out that it did not know.
+            certain = certain and (path[0] != "model" or words != "missing")
             yield f"{'.'.join(map(str, path))}: {words}", damaged(state, path, damage), certain
 
 
@@ -434,7 +440,7 @@ def test_the_command_line_refuses_damage_in_one_line(
     broken = [
         held | {"detector": damaged(state, path, damage)}
         for held in (plain, content(name))
-        for damage in (MISSING, "text", value[None].clone())
+        for damage in (MISSING, "text", value.reshape(-1)[:-1].clone())
     ]
     number = content(name)["detector"]
     broken.append(content(name) | {"detector": damaged(number, path, value.flip(0).roll(1))})

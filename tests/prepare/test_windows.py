@@ -1,12 +1,13 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi_cd.prepare.windows import read_ahead, read_window
-from hsi_cd.scene import ScenePair, cube_from_array
+from hsi_cd.prepare.windows import Dates, read_ahead, read_window, sliding_windows
+from hsi_cd.scene import Cube, ScenePair, cube_from_array
 
 FAR = 40
 
@@ -71,3 +72,53 @@ def test_a_caller_that_stops_early_leaves_no_thread_behind() -> None:
     parts.close()
     assert threading.active_count() == before
     assert list(read_ahead([])) == []
+
+
+class CountedRows:
+    """A scene whose rows count how often they are read."""
+
+    def __init__(self, rows: int, cols: int, bands: int) -> None:
+        dates = np.random.default_rng(rows).random((2, bands, rows, cols), dtype=np.float32)
+        self.read = np.zeros((2, rows), dtype=int)
+        self.pair = ScenePair(*(self._cube(date, values) for date, values in enumerate(dates)))
+
+    def _cube(self, date: int, values: np.ndarray) -> Cube:
+        def read(rows: slice, cols: slice) -> np.ndarray:
+            self.read[date, rows] += 1
+            return values[:, rows, cols]
+
+        return replace(cube_from_array(values), reader=read)
+
+
+@settings(max_examples=120)
+@given(
+    rows=st.integers(1, 23),
+    cols=st.integers(1, 8),
+    bands=st.integers(1, 3),
+    radius=st.integers(0, 30),
+    step=st.integers(1, 30),
+    start=st.integers(0, 22),
+)
+def test_sliding_windows_are_those_read_one_by_one_and_read_each_row_once(
+    rows: int, cols: int, bands: int, radius: int, step: int, start: int
+) -> None:
+    scene, first = CountedRows(rows, cols, bands), min(start, rows - 1)
+    parts = [slice(r, min(r + step, rows)) for r in range(first, rows, step)]
+    shown: list[int] = []
+
+    def seen(where: slice, dates: Dates) -> None:
+        assert dates[0].shape == (bands, where.stop - where.start, cols)
+        np.testing.assert_array_equal(dates[1], scene.pair.t2.reader(where, slice(0, cols)))
+        scene.read[1, where] -= 1
+        shown.extend(range(where.start, where.stop))
+
+    found = list(sliding_windows(scene.pair, parts, radius=radius, seen=seen))
+    assert scene.read.max() <= 1
+    assert shown == sorted(set(shown)) and set(range(first, rows)) <= set(shown)
+    if first == 0:
+        assert shown == list(range(rows))
+    assert [part for part, _ in found] == parts
+    for part, dates in found:
+        expected = read_window(scene.pair, part, slice(0, cols), radius=radius)
+        for values, wanted in zip(dates, expected, strict=True):
+            np.testing.assert_array_equal(values, wanted)

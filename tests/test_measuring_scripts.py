@@ -1,0 +1,71 @@
+"""The scripts that hold the core to its promises: how often it reads, and that a change of code changes no map."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def script(name: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / name), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_scene_is_read_as_seldom_as_was_promised(simulated: PairFiles) -> None:
+    """At most four times to detect, five to train, and once, with few rows more, to predict."""
+    files = ["--t1", simulated.t1, "--t2", simulated.t2, "--truth", simulated.truth]
+    done = script("count_readings.py", *files, "--method", "logistic", "--detect", "auto,cva,irmad,superpixel")
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"(detect|train|predict)\D+([\d.]+) readings", done.stdout.replace("--method", ""))
+    limits = {"detect": 4.0, "train": 5.0, "predict": 1.2}
+    assert [command for command, _ in found] == ["detect"] * 4 + ["train", "predict"]
+    for command, readings in found:
+        assert 1 <= float(readings) <= limits[command], done.stdout
+
+
+@pytest.fixture
+def two_runs(trained: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """The same run below two folders."""
+    for side in ("old", "new"):
+        (tmp_path / side / "siamese").mkdir(parents=True)
+        for name in ("change.tif", "score.tif", "result.json"):
+            shutil.copy(trained / name, tmp_path / side / "siamese" / name)
+    return tmp_path / "old", tmp_path / "new"
+
+
+def test_equal_runs_are_equal(two_runs: tuple[Path, Path]) -> None:
+    done = script("compare_runs.py", *two_runs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 runs are the same to 1e-06" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["map", "score", "no data", "result", "absent"])
+def test_runs_that_differ_are_told(two_runs: tuple[Path, Path], what: str) -> None:
+    run = two_runs[1] / "siamese"
+    if what == "absent":
+        (run / "result.json").unlink()
+    elif what == "result":
+        result: dict[str, Any] = json.loads((run / "result.json").read_text())
+        result["scores"]["kappa"] += 1e-4
+        (run / "result.json").write_text(json.dumps(result))
+    else:
+        with rasterio.open(run / ("change.tif" if what == "map" else "score.tif"), "r+") as file:
+            values = file.read(1)
+            values[3, 4] = {"map": 1 - min(values[3, 4], 1), "score": values[3, 4] + 1e-3, "no data": np.nan}[what]
+            file.write(values, 1)
+    done = script("compare_runs.py", *two_runs)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "0 of 1 runs are the same" in done.stdout

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -38,6 +39,15 @@ REFUSED = (click.ClickException, HsiCdError)
 
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+def own_files(simulated: PairFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a reader's files lie, under the names that the pages give them."""
+    for source, name in ((simulated.t1, "before"), (simulated.t2, "after"), (simulated.truth, "truth")):
+        shutil.copy(source, tmp_path / f"{name}.tif")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 # --- What is typed ---
@@ -94,7 +104,8 @@ def check_arguments(arguments: list[str]) -> None:
     Raises:
         click.ClickException, HsiCdError: there is no such command, option or setting, or a value does not fit.
     """
-    arguments = [re.sub(r"\$\w+", "1", word) for word in arguments]
+    anywhere = ("-q", "--quiet", "-v", "--verbose", "--debug")
+    arguments = [re.sub(r"\$\w+", "1", word) for word in arguments if word not in anywhere]
     if not arguments or arguments[0].isupper() or arguments[0] == "--help":
         return
     context = click.Context(group, info_name="hsi-cd")
@@ -175,6 +186,46 @@ def test_every_link_and_picture_is_there(page: Path) -> None:
     assert sorted(missing) == sorted(made)
 
 
+# --- What is told of the code ---
+
+
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=named)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    """Of the package, with or without its folder's name, of the tests and of the scripts."""
+    found = re.findall(r"`((?:\w+/)+\w+\.(?:py|sh|yaml|toml))`", page.read_text(encoding="utf-8"))
+    assert [name for name in found if "NAME" not in name and not _is_there(name)] == []
+
+
+def _is_there(name: str) -> bool:
+    return any((ROOT / room / name).exists() for room in ("", "hsi_cd"))
+
+
+def test_the_walk_names_ten_files_in_the_order_of_the_calls(own_files: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walk = text.partition("\n1. ")[2].partition("\n\n")[0]
+    told = re.findall(r"`(\w+/\w+\.py)`", walk)
+    assert len(told) == len(set(told)) == 10
+
+    def detect() -> None:
+        hsi_cd.detect(hsi_cd.open_pair("before.tif", "after.tif")).write("change.tif", overwrite=True)
+
+    called: dict[str, None] = {}
+    package = f"{Path(hsi_cd.__file__).parent}{os.sep}"
+
+    def see(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(package):
+            called.setdefault(Path(frame.f_code.co_filename).relative_to(package).as_posix())
+
+    detect()  # what is imported late is imported now
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        detect()
+    finally:
+        sys.setprofile(before)
+    assert [name for name in called if name in told] == told
+
+
 # --- The README ---
 
 
@@ -185,15 +236,6 @@ def test_the_readme_is_short_and_names_the_pinned_torch() -> None:
     (pin,) = [line for line in lines if line and not line.startswith("#") and Requirement(line).name == "torch"]
     for page in ("README.md", "docs/start/map.md", "constraints.txt"):
         assert f"pip install {pin} --index-url https://download.pytorch.org/whl/cpu" in (ROOT / page).read_text()
-
-
-@pytest.fixture
-def own_files(simulated: PairFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a reader's files lie, under the names that the pages give them."""
-    for source, name in ((simulated.t1, "before"), (simulated.t2, "after"), (simulated.truth, "truth")):
-        shutil.copy(source, tmp_path / f"{name}.tif")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 FIVE = "members=5, seed=0"

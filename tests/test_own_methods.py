@@ -45,7 +45,8 @@ class Good:
         self.bands, self.factor, self.threshold = bands, factor, 100.0
     @classmethod
     def fit(cls, scene, *, options=None, seed=0):
-        factor = {**cls.options, **(options or {})}["factor"]
+        factor = options["factor"]
+        assert isinstance(factor, float)
         if factor < 0:
             raise ValueError("a factor\\nbelow 0")
         return cls(scene.pair.bands, factor)
@@ -160,8 +161,14 @@ def test_own_methods_stand_in_the_tables_beside_the_others(
     assert cli(*matrix, *quick) == 0
     assert capsys.readouterr().out == out
 
+    # A map that other code made is a row beside them.
+    like = ["--like", kept / "cva-P1-seed0", "--run", kept / "theirs"]
+    assert cli("import-map", kept / "blocks-P1-seed0" / "change.tif", "--name", "Their method", *like) == 0
+    capsys.readouterr()
     assert cli("table", "runs", "--costs") == 0
-    assert all(name in capsys.readouterr().out for name in ("kan",))
+    out = capsys.readouterr().out
+    rows = re.findall(r"^ *(cva|kan|city-block|Their method) ", out, re.MULTILINE)
+    assert sorted(rows) == ["Their method", "city-block", "cva", "kan"]
     assert cli("report", "runs", "--output", "report.html") == 0
     assert cli("figure", kept / "kan+KAN-P1-seed0", kept / "blocks-P1-seed0", "--output", "both.png") == 0
     page = (folder / "report.html").read_text()
@@ -424,7 +431,7 @@ def test_what_is_no_detector_leaves_no_folder(
 def test_a_wrong_option_of_a_part_is_told_before_anything_is_read(
     cli: Any, folder: Path, capsys: Capture, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hsi_cd.training.run.prepare_examples", None)
+    monkeypatch.setattr("hsi_cd.training.examples.choose_bands", None)
     train = ["train", *options, "--method", "kan:KAN", "--run", "r"]
     assert cli(*train, "--set", "model.backbone.gird=4") == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -490,3 +497,36 @@ def test_help_says_the_contract() -> None:
     names += ["from_state(state, *, device=None)", "radius", "bands", "unit", "threshold", "score(t1, t2)"]
     names += ["probability(score)", "parameters()", "state()", "hsi_cd.methods", "module:Class"]
     assert [name for name in names if f"``{name}``" not in doc] == []
+
+
+def test_the_network_of_an_own_method_is_shown(cli: Any, folder: Path, capsys: Capture) -> None:
+    assert cli("model", "--set", "method=kan:KAN", "--set", "model.backbone.grid=4", "--json") == 0
+    costs = [layer["cost"] for layer in json.loads(capsys.readouterr().out)["layers"]]
+    found = {cost["name"]: cost["parameters"] for cost in costs}
+    splines = [count for name, count in found.items() if name.endswith("spline")]
+    assert splines == [16 * 16 * (4 + 3)] * 2  # 16 components to a width of 16, twice, 7 splines on 4 intervals
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (["options.factr=1"], "there is no option of plug_good:Good 'factr': did you mean 'factor'?"),
+        (["options.factor=much"], "option factor of plug_good:Good is 'much': expected float"),
+    ],
+)
+def test_options_are_checked_for_it(
+    cli: Any, folder: Path, options: list[str], said: list[str], message: str, capsys: Capture
+) -> None:
+    assert cli("train", *options, "--method", "plug_good:Good", "--run", "r", "--set", *said) == 2
+    assert message in told(capsys) and not (folder / "r").exists()
+
+
+def test_a_network_without_labels_is_taught_by_the_label_free_detector(
+    cli: Any, folder: Path, options: list[str]
+) -> None:
+    (folder / "plug_free.py").write_text(NETWORK.replace("True", "False"))
+    quick = cli.settings(model__members=1, train__map_every=0)
+    assert cli("train", *options, "--method", "plug_free:Net", "--run", "r", *quick) == 0
+    result = json.loads((folder / "r" / "result.json").read_text())
+    assert result["method"] == "plug_free:Net" and result["train"] is None
+    assert result["details"]["plugin"] == "plug_free:Net"

@@ -1,20 +1,20 @@
-"""Run folders opened for the commands that show them."""
+"""Run folders opened, to be shown."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import numpy as np
+from numpy.typing import NDArray
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from hsi_cd.evaluation import RunResult
-    from hsi_cd.runs.folder import Overview
-    from hsi_cd.scene import Grid, Labels, Split
+from hsi_cd.errors import GridError
+from hsi_cd.evaluation import RunResult
+from hsi_cd.io import read_map, read_scores
+from hsi_cd.io.split_files import read_split
+from hsi_cd.runs import Overview, read_curves, read_overview, read_result
+from hsi_cd.scene import Grid, Labels, Split
 
 
 def open_run(folder: Path) -> RunFolder:
@@ -28,11 +28,6 @@ def open_run(folder: Path) -> RunFolder:
         FormatError: a file is damaged.
         GridError: maps, pictures and split differ in shape.
     """
-    from hsi_cd.errors import GridError
-    from hsi_cd.io import read_map, read_scores
-    from hsi_cd.io.split_files import read_split
-    from hsi_cd.runs.folder import read_curves, read_overview, read_result
-
     result = read_result(folder)
     change, grid = read_map(folder / "change.tif")
     score = read_scores(folder / "score.tif") if (folder / "score.tif").is_file() else None
@@ -91,6 +86,4 @@ class RunFolder:
 
     def labels(self) -> Labels | None:
         """The truth that the run was judged against; None where the run kept none."""
-        from hsi_cd.scene import Labels
-
         return None if self.overview is None else Labels(self.overview.truth, name=f"{self.folder} (truth)")

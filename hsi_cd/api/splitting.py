@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.api.opening import open_split, truth_of
+from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.batch.jobs import GivenSplit
 from hsi_cd.io import check_output
 from hsi_cd.io.split_files import check_split_name, write_split
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
 
-__all__ = ["check_split_file", "count_pixels", "write_split"]
+__all__ = ["check_split_file", "count_pixels", "split_for", "write_split"]
 
 
 def check_split_file(path: Path, *, overwrite: bool) -> None:
@@ -23,6 +26,23 @@ def check_split_file(path: Path, *, overwrite: bool) -> None:
     """
     check_split_name(path)
     check_output(path, overwrite=overwrite)
+
+
+def split_for(dataset: str, root: Path, path: Path) -> GivenSplit:
+    """The pixels of a file that are to teach in runs on a benchmark scene.
+
+    Args:
+        dataset: name of the scene.
+        root: folder that holds one folder per scene.
+        path: the file.
+
+    Raises:
+        HsiCdError: as :func:`hsi_cd.open_dataset` and :func:`hsi_cd.open_split` say.
+    """
+    labels = truth_of(SceneSource(dataset, root), TruthSource())
+    split = open_split(path, labels)
+    split.check_labelled(labels, name=str(path))
+    return GivenSplit(path.absolute(), split.protocol, split.fingerprint)
 
 
 def count_pixels(split: Split, labels: Labels) -> dict[str, dict[str, int]]:

@@ -29,6 +29,21 @@ JOIN_KIND = ("mosaic", "shards, joined")
 
 
 @dataclass(frozen=True)
+class GivenSplit:
+    """The pixels that teach in a run, named by a file.
+
+    Attributes:
+        path: the file, as ``hsi-cd train --split`` takes it.
+        protocol: what the split says of how it was drawn.
+        fingerprint: of its pixels.
+    """
+
+    path: Path
+    protocol: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """One run of a matrix.
 
@@ -44,6 +59,7 @@ class TrainJob:
         variant: what its settings are called; empty where all runs share them.
         row: what its result calls the method; empty where that is the method's name.
         brings: settings that its method brings, as JSON; it makes them itself when it runs.
+        given: the pixels that teach, where no protocol draws them; the protocol is then theirs.
     """
 
     dataset: str
@@ -57,6 +73,7 @@ class TrainJob:
     variant: str = ""
     row: str = ""
     brings: str = ""
+    given: GivenSplit | None = None
 
     needs: ClassVar[tuple[Path, ...]] = ()
 
@@ -84,13 +101,14 @@ class TrainJob:
         """
         named = {"method": self.method, "seed": self.seed}
         scene = {} if self.files else {"dataset": self.dataset}
+        given = None if self.given is None else self.given.fingerprint
         return resolve(
             [
                 (f"method {self.method}", json.loads(self.brings or "{}")),
                 (f"configs/{self.dataset}.yaml", {} if self.files else dataset_config(self.dataset)),
                 *((f"--set {text}", parse_assignment(text)) for text in self.settings),
                 ("options", scene | named),
-                ("--protocol", {"split": {"protocol": self.protocol}}),
+                ("--protocol", {"split": {"protocol": self.protocol, "given": given}}),
             ]
         )
 
@@ -101,8 +119,7 @@ class TrainJob:
         words += [
             "--seed",
             str(self.seed),
-            "--protocol",
-            self.protocol,
+            *(["--protocol", self.protocol] if self.given is None else ["--split", str(self.given.path)]),
             "--run",
             str(self.folder),
             *(word for text in self.settings for word in ("--set", text)),
@@ -284,7 +301,7 @@ def expand(
     methods: Sequence[str | ChosenMethod],
     seeds: Sequence[int],
     *,
-    protocol: str,
+    protocol: str | GivenSplit,
     folder: Path,
     settings: Sequence[str] = (),
     arguments: Sequence[str] = (),
@@ -292,23 +309,28 @@ def expand(
 ) -> list[TrainJob]:
     """All runs of a matrix, seed by seed, so that a matrix stopped half-way has something of every method.
 
-    The runs of a variant have its settings besides, and a folder of its name around them.
+    The runs of a variant have its settings besides, and a folder of its name around them. Runs of a given split
+    have its fingerprint in their folders' names: other pixels are other runs.
 
     Raises:
         ConfigError: a setting, a seed or the protocol is not allowed.
     """
+    given = protocol if isinstance(protocol, GivenSplit) else None
+    name = protocol if isinstance(protocol, str) else protocol.protocol
+    told = name if given is None else f"{name}-{given.fingerprint}"
     jobs = [
         TrainJob(
             dataset,
             method.name,
             seed,
-            protocol,
-            run_folder(folder / variant, dataset, method.name, protocol, seed),
+            name,
+            run_folder(folder / variant, dataset, method.name, told, seed),
             (*settings, *changes),
             tuple(arguments),
             variant=variant,
             row=method.row,
             brings=method.brings,
+            given=given,
         )
         for seed in seeds
         for variant, changes in variants.items()

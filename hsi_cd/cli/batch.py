@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi_cd.cli.matrix_runs import run_with_bar
-from hsi_cd.cli.options.matrix_options import Places, TableChoice, chosen_method, place_options, table_options
+from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options, table_options
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.slurm_options import slurm_options
 from hsi_cd.cli.telling import cells_of, document, is_quiet, results_text, tell
@@ -85,18 +85,19 @@ def batch(
     Each job is a process and a folder of its own, with what it says in a .log beside it. One that fails stops no
     other and is named at the end; one that was pre-empted is put back. On Ctrl-C or SIGTERM what runs is saved.
     """
+    from hsi_cd.api.benchmarks import dataset_name
+    from hsi_cd.api.method_names import chosen_method
     from hsi_cd.batch.matrix import read_matrix
     from hsi_cd.batch.slurm import check_cluster
     from hsi_cd.cli.batch_check import check_commands
-    from hsi_cd.datasets import find_entry
 
     shown = table.check()
     if request is not None and (places.are_named or collect):
         raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
     matrix = read_matrix(
         matrix_file,
-        find_dataset=lambda name: find_entry(name).name,
         find_method=chosen_method,
+        find_dataset=dataset_name,
         data_root=data_root,
     )
     check_commands(matrix)

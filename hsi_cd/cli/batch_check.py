@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hsi_cd.batch.matrix import Matrix
 
 _DECIDED = {
-    "train": ("dataset", "t1", "t2", "truth", "folder", "name", "method", "seed", "protocol", "resume"),
+    "train": ("dataset", "t1", "t2", "truth", "folder", "name", "method", "seed", "protocol", "split", "resume"),
     "predict": ("dataset", "t1", "t2", "checkpoint", "output", "score", "shard", "provenance", "overwrite"),
     "mosaic": ("shards", "output", "score", "uncertainty", "provenance", "overwrite"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +17,11 @@ from hsi_cd.cli.options.matrix_options import (
     runs_option,
     table_options,
 )
+from hsi_cd.cli.options.split_options import check_split, split_option
 from hsi_cd.cli.telling import results_text
+
+if TYPE_CHECKING:
+    from hsi_cd.batch.jobs import GivenSplit
 
 EPILOG = """\b
 Examples:
@@ -25,6 +30,7 @@ Examples:
       --format latex --output table.tex
   hsi-cd benchmark --datasets taizhou --methods siamese --seeds 0-2 \\
       --vary attention.kind=bilateral,bam,none --vary train.loss=bce,focal   # an ablation
+  hsi-cd benchmark --datasets taizhou --methods siamese,svm --seeds 0-4 --split split.npz
 
 Stopped and started again, it goes on where it stopped. hsi-cd batch takes
 larger matrices from a file; hsi-cd table makes other tables of the same runs.
@@ -33,7 +39,8 @@ larger matrices from a file; hsi-cd table makes other tables of the same runs.
 
 @click.command(epilog=EPILOG)
 @matrix_options
-@click.option("--protocol", default="P1", show_default=True, help="P1, P1-strict, P2, P3 or P4.")
+@click.option("--protocol", help="P1, P1-strict, P2, P3 or P4  [default: P1]")
+@split_option
 @click.option(
     "--vary",
     multiple=True,
@@ -44,23 +51,38 @@ larger matrices from a file; hsi-cd table makes other tables of the same runs.
 @place_options
 @table_options
 def benchmark(
-    matrix: MatrixChoice, protocol: str, vary: tuple[str, ...], runs: Path, places: Places, table: TableChoice
+    matrix: MatrixChoice,
+    protocol: str | None,
+    split: Path | None,
+    vary: tuple[str, ...],
+    runs: Path,
+    places: Places,
+    table: TableChoice,
 ) -> int:
     """Run methods x scenes x seeds, skip what is done, and print the table.
 
-    Each run is a process and a folder of its own; one that fails is named at the end and stops no other.
+    Each run is a process and a folder of its own; one that fails is named at the end and stops no other. With
+    --split, the pixels of a file teach in every run on the one scene that is named.
     """
     from hsi_cd.batch.jobs import expand
     from hsi_cd.batch.variants import cross
 
     shown = table.check()
     scenes, chosen = matrix.names()
+    check_split(split, protocol, matrix.assignments)
+    if split is not None and len(scenes) > 1:
+        raise click.UsageError(f"--split names pixels of one scene, and --datasets names {len(scenes)}: name one")
     slots = places.slots()
+    drawn: str | GivenSplit = protocol or "P1"
+    if split is not None:
+        from hsi_cd.api.splitting import split_for
+
+        drawn = split_for(scenes[0], matrix.data_root, split)
     jobs = expand(
         scenes,
         chosen,
         matrix.seeds,
-        protocol=protocol,
+        protocol=drawn,
         folder=runs,
         settings=matrix.assignments,
         arguments=["--data-root", str(matrix.data_root)],

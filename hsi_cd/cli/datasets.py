@@ -13,7 +13,7 @@ from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
-    from hsi_cd.datasets.catalogue import DatasetState
+    from hsi_cd.api.benchmarks import DatasetState
 
 EPILOG = """\b
 Examples:
@@ -32,7 +32,7 @@ def datasets(name: str | None, data_root: Path, as_json: bool) -> None:
     Says for each scene how large it is, what its truth holds, which files are expected in which folder, where they
     are published, and what to know before using it.
     """
-    from hsi_cd.datasets.catalogue import describe
+    from hsi_cd.api.benchmarks import describe
 
     states = describe(data_root, name)
     records = [_record(state) for state in states]

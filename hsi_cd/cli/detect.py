@@ -74,11 +74,11 @@ def detect(
         check_output(save, overwrite=files.overwrite)
     options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
 
+    from hsi_cd import MapOptions
     from hsi_cd.api.estimators import make_estimator
+    from hsi_cd.api.method_names import find_method
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import choose_bands, grid_like
-    from hsi_cd.detectors.registry import find_method
-    from hsi_cd.inference.mapping import MapOptions
 
     chosen = find_method(method)
     if chosen.needs_labels:

@@ -13,8 +13,7 @@ from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
-    from hsi_cd.io.inspect import FileInfo, Part, Summary
-    from hsi_cd.scene import Cube
+    from hsi_cd.api.looking import Comparison, Part, SeenFile, Summary
 
 EPILOG = """\b
 Examples:
@@ -46,40 +45,39 @@ def info(
     A folder of rasters of one band is one image; any other folder stands for its files. Where there are two cubes,
     their grids and bands are compared and the shift between them is measured.
     """
-    from hsi_cd.io import check_output, parse_axes
-    from hsi_cd.io.inspect import inspect_paths, summarise
+    from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
+    from hsi_cd.io import check_output
 
     if png is not None:
         check_output(png, overwrite=overwrite)
-    infos = inspect_paths(paths, key=key, axes=parse_axes(axes) if axes is not None else None, resample=resample)
-    summaries = [[summarise(part) for part in found.parts] for found in infos]
-    records = [_record(found, measured) for found, measured in zip(infos, summaries, strict=True)]
-    cubes = [part.cube for found in infos for part in found.parts if not part.is_map]
-    pair = _compare(*cubes) if len(cubes) == 2 else None
+    seen = look_at(paths, key=key, axes=axes, resample=resample)
+    records = [_record(file) for file in seen]
+    compared = compare_cubes(seen)
+    pair = None if compared is None else _pair_record(compared)
     if png is not None:
-        _write_quick_look(png, [s for measured in summaries for s in measured], overwrite=overwrite)
+        write_quick_look(png, seen, overwrite=overwrite)
     texts = [_text(record) for record in records] + ([_pair_text(pair)] if pair is not None else [])
     tell("\n\n".join(texts), {"files": records, "pair": pair}, as_json=as_json)
     if png is not None:
         hint(f"\nquick look: {png}", as_json=as_json)
 
 
-def _record(found: FileInfo, summaries: list[Summary]) -> dict[str, Any]:
+def _record(file: SeenFile) -> dict[str, Any]:
+    found = file.info
     return {
         "path": str(found.path),
         "kind": found.kind,
         "bytes": found.size,
         "arrays": [{"name": v.name, "shape": list(v.shape), "type": v.kind} for v in found.arrays],
-        "images": [_image(part, summary) for part, summary in zip(found.parts, summaries, strict=True)],
+        "images": [_image(part, summary) for part, summary in zip(found.parts, file.summaries, strict=True)],
         "notes": [in_options(note) for note in found.notes],
     }
 
 
 def _image(part: Part, summary: Summary) -> dict[str, Any]:
-    from hsi_cd.datasets import CATALOGUE
+    from hsi_cd.api.looking import scenes_of_shape
 
     cube, bands, grid = part.cube, part.cube.bands, part.cube.grid
-    shape = (grid.rows, grid.cols, bands.count)
     pixel = grid.transform
     return {
         "name": cube.name,
@@ -107,9 +105,7 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "gcps": len(grid.gcps),
         "rpcs": grid.rpcs is not None,
         "memory": 4 * grid.rows * grid.cols * bands.count,
-        "shape_of": [e.name for e in CATALOGUE.values() if shape == e.shape]
-        if not part.is_map
-        else [e.name for e in CATALOGUE.values() if shape[:2] == e.shape[:2]],
+        "shape_of": scenes_of_shape(part),
     }
 
 
@@ -126,7 +122,7 @@ def _crs_name(crs: Any) -> str | None:
 
 
 def _text(record: dict[str, Any]) -> str:
-    from hsi_cd.io.memory import gigabytes
+    from hsi_cd.api.looking import gigabytes
 
     lines = [f"{record['path']}: {record['kind']}, {gigabytes(record['bytes'])}"]
     for array in record["arrays"]:
@@ -138,7 +134,7 @@ def _text(record: dict[str, Any]) -> str:
 
 
 def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
-    from hsi_cd.io.memory import gigabytes
+    from hsi_cd.api.looking import gigabytes
 
     what = "map" if image["is_map"] else "image"
     title = f"{image['name']}: " if titled else ""
@@ -211,30 +207,14 @@ def _ranges(numbers: list[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _compare(first: Cube, second: Cube) -> dict[str, Any]:
-    """Whether two cubes can be the dates of a scene, and how far they are apart."""
-    from hsi_cd.errors import HsiCdError
-    from hsi_cd.prepare.residual_shift import residual_shift
-    from hsi_cd.scene import ScenePair, check_same_bands, check_same_grid
-    from hsi_cd.scene.matching import match_bands
-
-    names = (first.name, second.name)
-    faults: dict[str, str | None] = {"grid": None, "bands": None}
-    try:
-        check_same_grid(first.grid, second.grid, names=names)
-    except HsiCdError as error:
-        faults["grid"] = in_options(str(error))
-    try:
-        check_same_bands(first.bands, second.bands, names=names)
-    except HsiCdError as error:
-        faults["bands"] = in_options(str(error))
-    shift = None if any(faults.values()) else residual_shift(ScenePair(first, second))
+def _pair_record(found: Comparison) -> dict[str, Any]:
     return {
-        "names": list(names),
-        **faults,
-        "matched_by": match_bands(first.bands, second.bands).by,
-        "shift": None if shift is None else [shift.down, shift.right],
-        "shift_text": None if shift is None else shift.describe(),
+        "names": list(found.names),
+        "grid": None if found.grid is None else in_options(found.grid),
+        "bands": None if found.bands is None else in_options(found.bands),
+        "matched_by": found.matched_by,
+        "shift": None if found.shift is None else list(found.shift),
+        "shift_text": found.shift_text,
     }
 
 
@@ -248,27 +228,3 @@ def _pair_text(pair: dict[str, Any]) -> str:
             f"  shift       {pair['shift_text'] or 'not measured: ' + why_not}",
         ]
     )
-
-
-def _write_quick_look(path: Path, summaries: list[Summary], *, overwrite: bool) -> None:
-    """All images side by side; those of one shape share their stretch, so that dates compare by eye."""
-    import numpy as np
-    from PIL import Image
-
-    from hsi_cd.io.atomic import atomic_path
-    from hsi_cd.reporting.images import false_colour, stretch_limits
-
-    looks = [np.repeat(s.quick, 3, axis=0) if len(s.quick) == 1 else s.quick for s in summaries]
-    images = []
-    for i, look in enumerate(looks):
-        alike = [o for j, o in enumerate(looks) if o.shape == look.shape and len(summaries[j].quick) == 3]
-        limits = stretch_limits(*alike) if len(summaries[i].quick) == 3 else stretch_limits(look, low=0, high=100)
-        images.append(false_colour(look, limits=limits))
-    height = max(image.shape[0] for image in images)
-    page = np.full((height, sum(image.shape[1] + 4 for image in images) - 4, 3), 255, dtype=np.uint8)
-    left = 0
-    for image in images:
-        page[: image.shape[0], left : left + image.shape[1]] = image
-        left += image.shape[1] + 4
-    with atomic_path(path, overwrite=overwrite) as draft:
-        Image.fromarray(page).save(draft, format="PNG")

@@ -29,10 +29,10 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
     """
     import time
 
+    from hsi_cd.api.processes import heed_signals
     from hsi_cd.batch.estimate import in_words
     from hsi_cd.batch.runner import run_missing
     from hsi_cd.progress import Bar, progress
-    from hsi_cd.runtime.signals import heed_signals
 
     failed: dict[Job, str] = {}
     since: dict[Job, float] = {}

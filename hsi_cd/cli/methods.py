@@ -10,7 +10,7 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
-    from hsi_cd.detectors.method import Method
+    from hsi_cd.api.method_names import Method
 
 EPILOG = """\b
 Examples:
@@ -25,7 +25,7 @@ Examples:
 @json_option
 def methods(name: str | None, as_json: bool) -> None:
     """List the methods, with what each does and where it comes from; with NAME, its options."""
-    from hsi_cd.detectors.registry import all_methods, find_method
+    from hsi_cd.api.method_names import all_methods, find_method
 
     if name is None:
         known = all_methods()

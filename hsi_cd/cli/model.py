@@ -12,8 +12,7 @@ from hsi_cd.cli.options.run_options import SettingsChoice, settings_options
 from hsi_cd.cli.telling import tell
 
 if TYPE_CHECKING:
-    from hsi_cd.config import RunConfig
-    from hsi_cd.training.summary import Layer, ModelSummary
+    from hsi_cd.api.rehearsing import Layer, ModelSummary
 
 EPILOG = """\b
 Examples:
@@ -40,24 +39,10 @@ def model(settings: SettingsChoice, bands: int | None, as_json: bool) -> None:
     the configuration, and the weight file if it names one.
     """
     config = settings.resolve()
-    channels = _channels(config, bands)
-    from hsi_cd.training.summary import summarise
+    from hsi_cd.api.rehearsing import network_of
 
-    summary = summarise(config, channels=channels)
+    summary = network_of(config, bands=bands)
     tell(_text(summary, batch=config.train.batch_size), asdict(summary), as_json=as_json)
-
-
-def _channels(config: RunConfig, bands: int | None) -> int:
-    """Input channels of the network."""
-    if bands is None and config.dataset is not None:
-        from hsi_cd.datasets import find_entry
-
-        bands = find_entry(config.dataset).bands
-    if config.prepare.projection != "none":
-        return min(config.prepare.components, bands or config.prepare.components)
-    if bands is None:
-        raise click.UsageError("without a projection the network sees all bands: say how many by --bands N")
-    return bands
 
 
 def _text(summary: ModelSummary, *, batch: int) -> str:

@@ -41,24 +41,15 @@ def mosaic(
     Shards of change map, scores and uncertainty may be named in any order. Those that are missing, there twice, or
     not of one prediction (another checkpoint, threshold, scene, grid or number of shards) are refused.
     """
-    from hsi_cd.runtime.signals import heed_signals
+    from hsi_cd.api.processes import heed_signals
 
     click.get_current_context().with_resource(heed_signals())
     files.check()
-    from hsi_cd.io import join_shards, read_shards
+    from hsi_cd.api.mosaicking import join_shards, probabilities_by, read_shards
 
     found = read_shards(shards)
     files.check_regions(found.grid)
-    probability = None
-    if checkpoint is not None:
-        import torch
-
-        from hsi_cd.detectors.checkpoint import file_hash, load_detector
-        from hsi_cd.errors import CheckpointError
-
-        probability = load_detector(checkpoint, device=torch.device("cpu")).probability
-        if file_hash(checkpoint) != found.tags.get("CHECKPOINT_SHA256"):
-            raise CheckpointError(f"checkpoint {checkpoint} did not make these shards: give the one that did")
+    probability = None if checkpoint is None else probabilities_by(checkpoint, found)
     with recorded(provenance, inputs=shards):
         join_shards(found, files.named(), probability=probability)
     written = files.told()

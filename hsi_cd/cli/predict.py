@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -23,9 +22,6 @@ from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.provenance_record import recorded
 from hsi_cd.cli.telling import tell
-
-if TYPE_CHECKING:
-    from hsi_cd.detectors.base import Detector
 
 EPILOG = """\b
 Examples:
@@ -111,7 +107,7 @@ def predict(
     The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
     of any height are read, scored and written in bounded memory; with --shard, by several processes or nodes.
     """
-    from hsi_cd.runtime.signals import heed_signals
+    from hsi_cd.api.processes import heed_signals
 
     click.get_current_context().with_resource(heed_signals())
     check_scene(source)
@@ -126,10 +122,11 @@ def predict(
     part = parse_shard(scoring.shard) if scoring.shard is not None else None
     files.check()
 
+    from hsi_cd import MapOptions
     from hsi_cd.api.estimators import load
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import grid_like, like_checkpoint
-    from hsi_cd.inference.mapping import MapOptions
+    from hsi_cd.api.precision import compute_in
 
     pair = open_scene(source, contract)
     grid = grid_like(like, pair.shape) if like is not None else None
@@ -138,8 +135,7 @@ def predict(
     detector = estimator.detector_
     if threshold is not None and detector.unit == "probability" and not 0 <= threshold <= 1:
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
-    if scoring.precision != "float32":
-        _lower_precision(detector, scoring.precision)
+    compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=scoring.memory)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
@@ -157,13 +153,3 @@ def predict(
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
     }
     tell("\n".join(lines), record, as_json=as_json)
-
-
-def _lower_precision(detector: Detector, precision: str) -> None:
-    import torch
-
-    from hsi_cd.detectors.siamese import SiameseDetector
-
-    if not isinstance(detector, SiameseDetector):
-        raise click.UsageError(f"--precision {precision} is for networks, and this checkpoint holds none")
-    detector.precision = getattr(torch, precision)

@@ -21,10 +21,6 @@ def recorded(provenance: Path | None, *, inputs: Iterable[Path]) -> AbstractCont
     """
     if provenance is None:
         return nullcontext()
-    from hsi_cd.io import check_output, remove_drafts
-    from hsi_cd.runs.recording import recording
-    from hsi_cd.runtime.device import machine
+    from hsi_cd.api.record_keeping import keep_record
 
-    check_output(provenance, overwrite=True)
-    remove_drafts(provenance.parent)
-    return recording(provenance, click.get_current_context().obj, machine=machine(), inputs=inputs)
+    return keep_record(provenance, click.get_current_context().obj, inputs=inputs)

@@ -29,11 +29,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
-    (rf"(?<![\w./-])(axes|device)=({_QUOTED})", r"--\1 \2"),
+    (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
-    (r"(?<![\w./-])workers=N\b", "--workers N"),
+    (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (

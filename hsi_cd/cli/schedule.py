@@ -12,8 +12,7 @@ from hsi_cd.cli.options.run_options import SettingsChoice, settings_options
 from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
-    from hsi_cd.config import TrainConfig
-    from hsi_cd.training.plan import Plan
+    from hsi_cd.api.rehearsing import Rates
 
 EPILOG = """\b
 Examples:
@@ -52,65 +51,38 @@ def schedule(settings: SettingsChoice, labels: int, png: Path | None, overwrite:
 
         figure_kind(png)
         check_output(png, overwrite=overwrite)
-    from hsi_cd.training.plan import make_plan, overruled
+    from hsi_cd.api.rehearsing import draw_rates, rates_of
 
-    taught = labels - labels // config.folds if config.folds else labels
-    plan = make_plan(config, taught)
-    rates, why = learning_rates(config, plan), overruled(config, plan)
-    told = f"epochs    {why}\n" if why else ""
+    found = rates_of(config, labels)
+    told = f"epochs    {found.why}\n" if found.why else ""
     if png is not None:
-        _draw(rates, config, plan, png, overwrite=overwrite)
+        draw_rates(found, png, overwrite=overwrite)
+    steps = len(found.rates)
     record = {
-        "schedule": config.schedule,
-        "epochs": plan.epochs,
-        "steps_per_epoch": plan.length.epoch,
-        "steps": plan.length.steps,
+        "schedule": found.schedule,
+        "epochs": found.epochs,
+        "steps_per_epoch": found.steps_per_epoch,
+        "steps": steps,
         "labels": labels,
-        "taught": taught,
-        "rates": rates,
+        "taught": found.taught,
+        "rates": found.rates,
     }
     text = (
-        f"schedule  {config.schedule}\n"
-        f"length    {plan.epochs:,} epochs of {plan.length.epoch} steps, {plan.length.steps:,} steps\n"
-        f"{told}from      {labels:,} training pixels, of which each member learns {taught:,}\n\n"
-        f"{_table(rates, plan)}"
+        f"schedule  {found.schedule}\n"
+        f"length    {found.epochs:,} epochs of {found.steps_per_epoch} steps, {steps:,} steps\n"
+        f"{told}from      {labels:,} training pixels, of which each member learns {found.taught:,}\n\n"
+        f"{_table(found)}"
     )
     tell(text, record, as_json=as_json)
     if png is not None:
         hint(f"\ncurve: {png}", as_json=as_json)
 
 
-def _table(rates: list[float], plan: Plan) -> str:
+def _table(found: Rates) -> str:
     """Some of the steps, spread evenly, with their rates."""
     lines = [f"{'step':>7}  {'epoch':>7}  {'learning rate':>14}"]
-    last = len(rates) - 1
+    rates, last = found.rates, len(found.rates) - 1
     for row in range(min(_ROWS, len(rates))):
         step = round(row * last / (min(_ROWS, len(rates)) - 1)) if last else 0
-        lines.append(f"{step:>7,}  {step / plan.length.epoch:>7.1f}  {rates[step]:>14.4g}")
+        lines.append(f"{step:>7,}  {step / found.steps_per_epoch:>7.1f}  {rates[step]:>14.4g}")
     return "\n".join(lines)
-
-
-def learning_rates(config: TrainConfig, plan: Plan) -> list[float]:
-    """The rate of every step of a training, with validations that bring nothing after the first."""
-    import torch
-
-    from hsi_cd.training.optimisation import configured_schedule
-
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.lr, momentum=0.9)
-    moved = configured_schedule(config, optimizer, plan.length)
-    rates = []
-    for step in range(1, plan.length.steps + 1):
-        rates.append(float(optimizer.param_groups[0]["lr"]))
-        optimizer.step()
-        moved.step()
-        if step % (plan.length.epoch * config.validate_every) == 0:
-            moved.validated(1.0)
-    return rates
-
-
-def _draw(rates: list[float], config: TrainConfig, plan: Plan, path: Path, *, overwrite: bool) -> None:
-    from hsi_cd.reporting.figures import save_figure
-    from hsi_cd.reporting.rate_curve import rate_figure
-
-    figure = rate_figure(rates, steps_per_epoch=plan.length.epoch, title=config.schedule)
-    save_figure(figure, path, overwrite=overwrite)

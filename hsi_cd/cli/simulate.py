@@ -61,10 +61,9 @@ def simulate(directory: Path, overwrite: bool, as_json: bool, **settings: Any) -
       hsi-cd simulate easy --drift 0 --gain 0 --path-radiance 0 --shift 0
       hsi-cd simulate tall --rows 7200 --cols 140 --bands 155
     """  # noqa: D301 - a raw string would hide from click the mark for lines to keep
-    from hsi_cd.datasets.simulated.simulation import SimulationOptions
-    from hsi_cd.datasets.simulated.simulation_files import write_pair
+    from hsi_cd.api.simulating import simulate_scene
 
-    files = write_pair(directory, SimulationOptions(**settings), overwrite=overwrite)
+    files = simulate_scene(directory, overwrite=overwrite, **settings)
     text = f"dates   {files.t1}\n        {files.t2}\ntruth   {files.truth}\nrecord  {files.record}"
     tell(text, {name: getattr(files, name) for name in ("t1", "t2", "truth", "record")}, as_json=as_json)
     t1, t2, truth = (shlex.quote(str(path)) for path in (files.t1, files.t2, files.truth))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.method import Method
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.errors import ConfigError, HsiCdError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
@@ -34,14 +35,17 @@ def fit_method(
         seed: of its draws.
 
     Raises:
-        ConfigError: a method of another package fails, or what it fits is no detector.
+        UnknownNameError: it has no such option.
+        ConfigError: an option is of another type; a method of another package fails, or what it fits is no
+            detector.
     """
     if method.fit is None:
         raise TypeError(f"{method.name} is a network: the training loop fits it")
     if not method.place:
         return method.fit(measurement, *labelled, options=options, seed=seed)
+    chosen = choose_options(options, method.options, method=method.name)
     with blamed(method.name, "fit"):
-        fitted = method.fit(measurement, *labelled, options=options, seed=seed)
+        fitted = method.fit(measurement, *labelled, options=chosen, seed=seed)
     check_detector(fitted, method=method, pair=measurement.pair)
     return fitted
 

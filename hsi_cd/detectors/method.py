@@ -41,7 +41,7 @@ class Method:
       teach, int64 ``(n,)``, and ``target`` their classes, 0 unchanged, 1 changed;
     - ``from_state(state, *, device=None)``, likewise: the same detector, from what its ``state()`` gave;
     - ``options``, if it has any: a mapping of names to default values (text, numbers, True or False), which
-      ``--set options.NAME=VALUE`` changes; ``fit`` is given those that the user said, or none;
+      ``--set options.NAME=VALUE`` changes (``--set NAME=VALUE`` of ``hsi-cd detect``); ``fit`` is given all;
     - ``preparation(options)``, if it takes components: the
       :class:`~hsi_cd.prepare.measurement.Preparation` of its front end or None, so that a run measures the scene
       as ``fit`` will ask for it.

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from hsi_cd.config import FreezeConfig, TrainConfig
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.losses import smooth_labels
 from hsi_cd.prepare.splits import stratified_folds
+from hsi_cd.progress import progress as show_progress
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import random_state, restore_random_state
 from hsi_cd.scene import UNLABELLED
@@ -108,13 +108,14 @@ def train(
     elif config.graph:
         tracker.graph(network.members[0], source.window(2))
 
-    bar = tqdm(
+    bar = show_progress(
         range(progress.epoch, plan.epochs),
         desc="training",
-        unit="epoch",
+        unit="epochs",
         initial=progress.epoch,
         total=plan.epochs,
-        disable=None,
+        leave=True,
+        show=team.leads,
     )
     for epoch in bar:
         if _is_stale(progress, config):  # resumed after it had ended

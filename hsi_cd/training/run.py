@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
-from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
 from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
@@ -77,8 +76,7 @@ def run_training(
         CheckpointError: the run cannot be resumed.
         Preempted: it was asked to leave.
     """
-    if find_method(config.method).fit is None:
-        check_parts(config.model)
+    find_method(config.method)
     config = config_of(config, scene.split)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+import hsi_cd as hc
 from hsi_cd.batch import runner
 
 Capture = pytest.CaptureFixture[str]
@@ -180,7 +181,7 @@ REFUSED = {
     "backward seeds": (["--seeds", "4-0"], "names no seed"),
     "negative seed": (["--seeds", "-3"], "neither a number nor a range"),
     "huge seed": (["--seeds", "4294967296"], "seed is 4294967296"),
-    "protocol": (["--protocol", "P9"], "'P1', 'P1-strict', 'P2', 'P3' or 'P4'"),
+    "protocol": (["--protocol", "P9"], "'P1', 'P1-strict', 'P2', 'P3', 'P4' or 'file'"),
     "setting": (["--set", "train.epohcs=3"], "did you mean train.epochs"),
     "value": (["--set", "train.epochs=0"], "train.epochs is 0"),
     "no value": (["--set", "train.epochs"], "expected key=value"),
@@ -207,3 +208,39 @@ def test_one_line_before_anything_starts(
     assert (out, err.count("\n")) == ("", 1) and err.startswith("hsi-cd: error: ")
     assert message in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_split_teaches_in_every_run(
+    benchmark: Benchmark,
+    cli: Any,
+    shared: Path,
+    quick: list[list[str]],
+    tmp_path: Path,
+    capsys: Capture,
+) -> None:
+    """The pixels of a file, in child processes; done again only for other pixels."""
+    scene = ["--dataset", "taizhou", "--data-root", shared / "scenes"]
+    for seed in (7, 8):
+        words = ["--protocol", "P2", "--count", 40, "--seed", seed, "--output", tmp_path / f"{seed}.csv"]
+        assert cli("split", *scene, *words) == 0
+    capsys.readouterr()
+    more = ["--methods", "logistic,cva", "--seeds", "0,1"]
+    assert benchmark(*more, "--split", tmp_path / "7.csv") == 0
+    out, err = capsys.readouterr()
+    assert err == "" and len(quick) == 4 and not any("--protocol" in command for command in quick)
+    assert "Training pixels from a file, scored on held-out pixels" in out and "seeds 0, 1" in out
+    splits = {path.parent.name: hc.open_split(path.parent / "split.npz") for path in results(tmp_path).values()}
+    given = hc.open_split(tmp_path / "7.csv", hc.open_dataset("taizhou", shared / "scenes")[1])
+    assert all(split.same_pixels(given) for split in splits.values())
+    assert set(splits) == {f"{m}-file-{given.fingerprint}-seed{s}" for m in ("logistic", "cva") for s in (0, 1)}
+    assert benchmark(*more, "--split", tmp_path / "7.csv") == 0 and len(quick) == 4
+    assert benchmark("--methods", "cva", "--seeds", "0", "--split", tmp_path / "8.csv") == 0 and len(quick) == 5
+    capsys.readouterr()
+    for wrong, said in (
+        (["--protocol", "P2"], "--protocol P2 draws the pixels that teach, and --split names them"),
+        (["--set", "split.protocol=P2"], "--set split.protocol=P2 draws the pixels"),
+        (["--datasets", "taizhou,rennes"], "--split names pixels of one scene, and --datasets names 2"),
+    ):
+        assert benchmark(*more, "--split", tmp_path / "7.csv", *wrong) == 2
+        assert said in capsys.readouterr().err
+    assert len(quick) == 5

@@ -42,7 +42,7 @@ def test_the_seed_decides(tmp_path: Path) -> None:
 
 
 def test_defaults_are_those_of_the_library() -> None:
-    defaults = {p.name: p.default for p in simulate.params if p.name not in ("directory", "overwrite")}
+    defaults = {p.name: p.default for p in simulate.params if p.name not in ("directory", "overwrite", "as_json")}
     library = {name: getattr(SimulationOptions(), name) for name in defaults}
     assert defaults == library
     assert {f for f in SimulationOptions.__dataclass_fields__ if f != "dtype"} == set(defaults)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -293,3 +294,18 @@ def test_an_empty_run_folder_may_be_there_already(
     result = json.loads((tmp_path / "result.json").read_text())
     # Nothing was held out, so nothing was validated: the last epoch is taken as it is.
     assert result["details"]["validation_kappa"] is None and result["threshold"] == 0.5
+
+
+def test_a_training_whose_output_is_piped_tells_how_far_it_is(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, capfd: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("hsi_cd.progress.INTERVAL", 0.0)
+    named = [*dates, "--truth", simulated.truth, *cli.settings()]
+    assert cli("train", *named, "--run", tmp_path / "told") == 0
+    told = capfd.readouterr().err
+    line = r"^progress: training: 1 of \d+ epochs \(\d+ %\) after .* left; loss/train=\d"
+    assert re.search(line, told, re.MULTILINE)
+    assert cli("-q", "train", *named, "--run", tmp_path / "quiet") == 0
+    assert "progress" not in capfd.readouterr().err
+    assert cli("pretrain", *dates, "--run", tmp_path / "pre", "--set", "pretrain.epochs=2") == 0
+    assert "progress: pre-training: 1 of 2 epochs" in capfd.readouterr().err

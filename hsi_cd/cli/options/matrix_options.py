@@ -44,11 +44,11 @@ class MatrixChoice:
             UnknownNameError: there is no such scene or method.
             click.UsageError: a list names nothing.
         """
-        from hsi_cd.datasets import find_entry
+        from hsi_cd.api.benchmarks import dataset_names
+        from hsi_cd.api.method_names import chosen_method
 
-        scenes = [find_entry(name).name for name in listed("--datasets", self.datasets)]
-        chosen = [chosen_method(name) for name in listed("--methods", self.methods)]
-        return list(dict.fromkeys(scenes)), list(dict.fromkeys(chosen))
+        scenes, methods = listed("--datasets", self.datasets), listed("--methods", self.methods)
+        return dataset_names(scenes), list(dict.fromkeys(chosen_method(name) for name in methods))
 
 
 @dataclass(frozen=True)
@@ -131,23 +131,6 @@ class TableChoice:
             return words
         write_text(self.output, words + "\n", overwrite=self.overwrite)
         return f"table: {self.output}"
-
-
-def chosen_method(name: str) -> ChosenMethod:
-    """A method that the user named, for a matrix of runs; each run is a process that is given the name again.
-
-    Raises:
-        UnknownNameError: there is no such method.
-        ConfigError: it is of another package, and cannot be used.
-    """
-    import json
-
-    from hsi_cd.batch.jobs import ChosenMethod
-    from hsi_cd.detectors.registry import find_method
-
-    method = find_method(name)
-    brings = json.dumps(method.settings) if method.settings else ""
-    return ChosenMethod(method.name, method.row if method.row != method.name else "", brings)
 
 
 def listed(option: str, text: str) -> list[str]:

@@ -54,7 +54,12 @@ class SettingsChoice:
         """
         from hsi_cd import config as configuration
 
-        return configuration.resolve(self.layers())
+        layers = self.layers()
+        if not any("method" in layer for _, layer in layers):
+            return configuration.resolve(layers)
+        from hsi_cd.api.settings import resolve_run  # which loads the methods
+
+        return resolve_run(layers)
 
 
 settings_options = gathering(
@@ -157,7 +162,6 @@ def run_config(settings: SettingsChoice, layers: Layers, source: SceneSource) ->
     """
     from dataclasses import replace
 
-    from hsi_cd import config as configuration
     from hsi_cd.api.settings import resolve_run
 
     layers = [*settings.layers(), *layers]
@@ -165,8 +169,7 @@ def run_config(settings: SettingsChoice, layers: Layers, source: SceneSource) ->
     check_scene(replace(source, dataset=config.dataset))
     if config.dataset is None:
         return config
-    from hsi_cd.datasets import find_entry
+    from hsi_cd.api.benchmarks import dataset_name, dataset_settings
 
-    name = find_entry(config.dataset).name
-    scene = (f"configs/{name}.yaml", configuration.dataset_config(name))
-    return resolve_run([scene, *layers, ("options", {"dataset": name})])
+    name = dataset_name(config.dataset)
+    return resolve_run([dataset_settings(name), *layers, ("options", {"dataset": name})])

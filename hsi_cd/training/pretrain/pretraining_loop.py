@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from hsi_cd.config import PretrainConfig
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.schedules import Length, build_schedule
+from hsi_cd.progress import progress as show_progress
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import random_state, restore_random_state
 from hsi_cd.training.journal import Journal
@@ -80,13 +80,13 @@ def pretrain(
             },
         )
 
-    bar = tqdm(
+    bar = show_progress(
         range(done, config.epochs),
         desc="pre-training",
-        unit="epoch",
+        unit="epochs",
         initial=done,
         total=config.epochs,
-        disable=None,
+        leave=True,
     )
     for epoch in bar:
         tasks.train()

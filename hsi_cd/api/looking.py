@@ -1,0 +1,145 @@
+"""What there is: in files, in the catalogue, among the methods. Nothing is learned, and little is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from hsi_cd.datasets import CATALOGUE
+from hsi_cd.errors import HsiCdError
+from hsi_cd.io import atomic_path, parse_axes
+from hsi_cd.io.inspect import FileInfo, Part, Summary, inspect_paths, summarise
+from hsi_cd.io.memory import gigabytes
+from hsi_cd.prepare.residual_shift import residual_shift
+from hsi_cd.reporting.images import false_colour, stretch_limits
+from hsi_cd.scene import Cube, ScenePair, check_same_bands, check_same_grid
+from hsi_cd.scene.matching import match_bands
+
+__all__ = [
+    "Comparison",
+    "Part",
+    "SeenFile",
+    "Summary",
+    "compare_cubes",
+    "gigabytes",
+    "look_at",
+    "scenes_of_shape",
+    "write_quick_look",
+]
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """A file, and what its images hold.
+
+    Attributes:
+        info: what the file says.
+        summaries: of its images, in their order.
+    """
+
+    info: FileInfo
+    summaries: tuple[Summary, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether two cubes can be the dates of a scene, and how far they are apart.
+
+    Attributes:
+        names: what they are called.
+        grid: why their grids are not one, or None.
+        bands: why their bands are not the same, or None.
+        matched_by: what told which bands are the same.
+        shift: of t2 against t1, pixels (down, right), or None where it was not measured.
+        shift_text: the shift in words, or None.
+    """
+
+    names: tuple[str, str]
+    grid: str | None
+    bands: str | None
+    matched_by: str
+    shift: tuple[float, float] | None
+    shift_text: str | None
+
+
+def look_at(
+    paths: Sequence[Path], *, key: str | None = None, axes: str | None = None, resample: bool = False
+) -> list[SeenFile]:
+    """What is in files, each read once in blocks.
+
+    Args:
+        paths: files, and folders of files.
+        key: the one variable to look at in files of arrays.
+        axes: axes of an array that does not tell them, as ``bands,rows,cols``.
+        resample: bring single-band files of several pixel sizes to the finest.
+
+    Raises:
+        MissingInputError: a file is not there.
+        FormatError: a file is damaged, or the axes are no axes.
+    """
+    chosen = None if axes is None else parse_axes(axes)
+    found = inspect_paths(paths, key=key, axes=chosen, resample=resample)
+    return [SeenFile(info, tuple(summarise(part) for part in info.parts)) for info in found]
+
+
+def compare_cubes(seen: Sequence[SeenFile]) -> Comparison | None:
+    """How two cubes among files go together; None where there are not exactly two."""
+    cubes = [part.cube for file in seen for part in file.info.parts if not part.is_map]
+    return _compare(*cubes) if len(cubes) == 2 else None
+
+
+def scenes_of_shape(part: Part) -> list[str]:
+    """The benchmark scenes that an image, or a map, has the shape of."""
+    grid, bands = part.cube.grid, part.cube.bands.count
+    shape = (grid.rows, grid.cols, bands)
+    depth = 2 if part.is_map else 3
+    return [entry.name for entry in CATALOGUE.values() if shape[:depth] == entry.shape[:depth]]
+
+
+def write_quick_look(path: Path, seen: Sequence[SeenFile], *, overwrite: bool) -> None:
+    """All images side by side; those of one shape share their stretch, so that dates compare by eye.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    summaries = [summary for file in seen for summary in file.summaries]
+    looks = [np.repeat(s.quick, 3, axis=0) if len(s.quick) == 1 else s.quick for s in summaries]
+    images = []
+    for i, look in enumerate(looks):
+        alike = [o for j, o in enumerate(looks) if o.shape == look.shape and len(summaries[j].quick) == 3]
+        limits = stretch_limits(*alike) if len(summaries[i].quick) == 3 else stretch_limits(look, low=0, high=100)
+        images.append(false_colour(look, limits=limits))
+    height = max(image.shape[0] for image in images)
+    page = np.full((height, sum(image.shape[1] + 4 for image in images) - 4, 3), 255, dtype=np.uint8)
+    left = 0
+    for image in images:
+        page[: image.shape[0], left : left + image.shape[1]] = image
+        left += image.shape[1] + 4
+    with atomic_path(path, overwrite=overwrite) as draft:
+        Image.fromarray(page).save(draft, format="PNG")
+
+
+def _compare(first: Cube, second: Cube) -> Comparison:
+    names = (first.name, second.name)
+    faults: dict[str, str | None] = {"grid": None, "bands": None}
+    try:
+        check_same_grid(first.grid, second.grid, names=names)
+    except HsiCdError as error:
+        faults["grid"] = str(error)
+    try:
+        check_same_bands(first.bands, second.bands, names=names)
+    except HsiCdError as error:
+        faults["bands"] = str(error)
+    shift = None if any(faults.values()) else residual_shift(ScenePair(first, second))
+    return Comparison(
+        names,
+        faults["grid"],
+        faults["bands"],
+        match_bands(first.bands, second.bands).by,
+        None if shift is None else (shift.down, shift.right),
+        None if shift is None else shift.describe(),
+    )

@@ -1,0 +1,103 @@
+"""Figures of runs: the panel of one, the maps of several side by side, a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.api.run_folders import RunFolder
+from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure
+from hsi_cd.reporting.side_by_side import methods_figure, split_figure
+from hsi_cd.runs import Overview
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_runs(runs: Sequence[RunFolder]) -> Figure:
+    """The panel of one run: dates, score, map, truth, errors; the errors of several, side by side.
+
+    Args:
+        runs: runs of one scene, one or more.
+
+    Raises:
+        ConfigError: they are of several scenes.
+        MissingInputError: a run kept no pictures of its scene.
+    """
+    return _panel(runs[0]) if len(runs) == 1 else _side_by_side(runs)
+
+
+def _panel(run: RunFolder) -> Figure:
+    overview = _overview(run)
+    score = None
+    if run.score is not None:
+        in_0_1 = float(run.score[run.score == run.score].max(initial=0)) <= 1
+        score = ScorePanel(run.score) if in_0_1 else ScorePanel(run.score, "Score", None)
+    return panel_figure(
+        overview.t1,
+        overview.t2,
+        change=run.change,
+        score=score,
+        truth=overview.truth,
+        train_index=run.split.train if run.split is not None and len(run.split.train) else None,
+        title=Title(run.result.dataset, run.result.method, run.result.scores, _protocol(run)),
+        grid=run.grid,
+    )
+
+
+def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.result.dataset != first.result.dataset:
+            raise ConfigError(
+                f"{first.folder} is of {first.result.dataset} but {run.folder} of {run.result.dataset}: name runs "
+                "of one scene"
+            )
+    seeds = len({run.result.seed for run in runs}) > 1
+    maps: dict[str, NDArray[np.uint8]] = {}
+    for run in runs:
+        name = run.result.method + (f", seed {run.result.seed}" if seeds else "")
+        kappa = run.result.scores.get("kappa", float("nan"))
+        title = f"{name} ({kappa:.4f})"
+        maps[title if title not in maps else f"{title} {len(maps) + 1}"] = run.change
+    overview = _overview(first)
+    note = f"{_protocol(first)}; Kappa in brackets"
+    return methods_figure(
+        overview.t1,
+        overview.t2,
+        maps,
+        truth=overview.truth,
+        scene=first.result.dataset,
+        note=note,
+        grid=first.grid,
+    )
+
+
+def draw_split(run: RunFolder) -> Figure:
+    """Which pixels teach in a run, and which judge.
+
+    Raises:
+        MissingInputError: the run kept no split, or no pictures of its scene.
+    """
+    _overview(run)
+    labels = run.labels()
+    if run.split is None or labels is None:
+        raise MissingInputError(f"{run.folder} holds no split.npz to draw: name a run that was trained")
+    return split_figure(run.split, labels, scene=run.result.dataset)
+
+
+def _overview(run: RunFolder) -> Overview:
+    if run.overview is None:
+        raise MissingInputError(
+            f"{run.folder} holds no overview.npz, the pictures of its scene: it is of an older version; run again"
+        )
+    return run.overview
+
+
+def _protocol(run: RunFolder) -> str:
+    seed = "" if run.result.seed is None else f", seed {run.result.seed}"
+    return f"{run.result.protocol}{seed}, {run.result.scope} pixels"

@@ -22,10 +22,19 @@ def read_band(path: Path) -> np.ndarray:
         return file.read(1)
 
 
-def test_simulate_train_predict_evaluate(cli: Any, tmp_path: Path) -> None:
-    """Four processes, each with nothing but the files of the ones before."""
+@pytest.mark.parametrize("apart", [["train"], pytest.param(["all"], marks=pytest.mark.slow)], ids=["quick", "all"])
+def test_simulate_train_predict_evaluate(
+    cli: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], apart: list[str]
+) -> None:
+    """Four processes, or one beside this one, each with nothing but the files of the ones before."""
 
     def hsi_cd(*words: object) -> str:
+        if words[0] not in apart and apart != ["all"]:
+            capsys.readouterr()
+            assert cli(*words) == 0
+            said = capsys.readouterr()
+            assert said.err == ""
+            return said.out
         done = cli.process(*words)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,23 @@ from hsi_cd.datasets.simulated.simulation_files import PairFiles
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 
-def script(name: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / name), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+Script = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_a_scene_is_read_as_seldom_as_was_promised(simulated: PairFiles) -> None:
+@pytest.fixture
+def script(cli: Any) -> Script:
+    """Runs a script in a process of its own, in which all that it imports is there."""
+
+    def run(name: str, *words: object) -> subprocess.CompletedProcess[str]:
+        code = f"import runpy, sys; sys.path[0] = {str(SCRIPTS)!r}; runpy.run_path({str(SCRIPTS / name)!r}, "
+        process = cli.fork(*words, code=f"{code} run_name='__main__')")
+        out, err = process.communicate()
+        return subprocess.CompletedProcess([name, *words], process.returncode, out, err)
+
+    return run
+
+
+def test_a_scene_is_read_as_seldom_as_was_promised(simulated: PairFiles, script: Script) -> None:
     """At most four times to detect, five to train, and once, with few rows more, to predict."""
     files = ["--t1", simulated.t1, "--t2", simulated.t2, "--truth", simulated.truth]
     done = script("count_readings.py", *files, "--method", "logistic", "--detect", "auto,cva,irmad,superpixel")
@@ -46,14 +57,14 @@ def two_runs(trained: Path, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "old", tmp_path / "new"
 
 
-def test_equal_runs_are_equal(two_runs: tuple[Path, Path]) -> None:
+def test_equal_runs_are_equal(two_runs: tuple[Path, Path], script: Script) -> None:
     done = script("compare_runs.py", *two_runs)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 runs are the same to 1e-06" in done.stdout
 
 
 @pytest.mark.parametrize("what", ["map", "score", "no data", "result", "absent"])
-def test_runs_that_differ_are_told(two_runs: tuple[Path, Path], what: str) -> None:
+def test_runs_that_differ_are_told(two_runs: tuple[Path, Path], what: str, script: Script) -> None:
     run = two_runs[1] / "siamese"
     if what == "absent":
         (run / "result.json").unlink()

@@ -130,11 +130,20 @@ def options(simulated: PairFiles, dates: list[str]) -> list[str]:
 # --- The examples of the documentation, beside the built-in methods ---
 
 
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["forks", "processes"])
 def test_own_methods_stand_in_the_tables_beside_the_others(
-    cli: Any, scenes: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    cli: Any, scenes: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, real: bool
 ) -> None:
-    """Benchmark in real processes; one method by its place, one by its package's entry; then what shows runs."""
+    """Benchmark in processes; one method by its place, one by its package's entry; then what shows runs."""
     package = enter(folder / "site", blocks="city_block:CityBlock")
+
+    def fork(command: list[str], **options: Any) -> object:
+        paths = ["", str(package)]  # as Python searches, told so by the variable below
+        code = f"import os, sys; os.chdir({str(folder)!r}); sys.path[:0] = {paths}; "
+        return cli.fork(*command[3:], code=f"{code}from hsi_cd.cli.main import main; main()")
+
+    if not real:
+        monkeypatch.setattr("hsi_cd.batch.runner.start_process", fork)
     monkeypatch.setenv("PYTHONPATH", f"{package}:{Path(hc.__file__).parents[1]}")
     monkeypatch.syspath_prepend(str(package))
     quick = cli.settings(split__fraction=0.01, model__members=1, train__map_every=0, train__certain=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.config import RunConfig, resolve
@@ -87,7 +87,6 @@ def test_a_truncated_checkpoint(saved, tmp_path, share: float) -> None:
         load_checkpoint(tmp_path / "best.pt")
 
 
-@settings(max_examples=80)
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_refused_or_read(saved, tmp_path_factory, data) -> None:
     content = bytearray(saved.read_bytes())

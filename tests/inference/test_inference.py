@@ -13,7 +13,7 @@ import rasterio
 import scipy.ndimage
 import torch
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -83,7 +83,6 @@ def by_hand(pair: ScenePair) -> np.ndarray:
     return np.where(np.isnan(difference), np.nan, mean)
 
 
-@settings(max_examples=25)
 @given(rows=st.integers(1, 30), cols=st.integers(1, 12), step=st.none() | st.integers(1, 40))
 def test_bands_of_any_height_make_one_map(rows: int, cols: int, step: int | None) -> None:
     pair = random_pair(rows, cols)

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -88,7 +88,6 @@ def keys_kernel(x: float) -> float:
     return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.0
 
 
-@settings(max_examples=40)
 @given(down=distance, right=distance, more=st.integers(0, 2))
 def test_interpolation_is_that_of_keys(down: float, right: float, more: int) -> None:
     radius = shift_radius((down, right)) + more

@@ -98,10 +98,10 @@ def test_the_best_is_so_by_its_mean_not_by_its_luckiest_seed(tmp_path: Path) -> 
 
 def test_what_differs(tmp_path: Path) -> None:
     a = read_run(leave(tmp_path / "a", 0.5, seed=0))
-    b = read_run(leave(tmp_path / "b", 0.25, seed=1, train={"epochs": 7}))
+    b = read_run(leave(tmp_path / "b", 0.25, seed=1, train={"batch_size": 7}))
     assert differences(a, b) == [
         ("seed", "0", "1"),
-        ("train.epochs", "300", "7"),
+        ("train.batch_size", "128", "7"),
         ("commit of software", "c0", "c1"),
         ("score kappa", "0.5", "0.25"),
     ]

@@ -211,8 +211,9 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     settings = cli.settings(**changes, **more)
     words = ["train", *dates, "--truth", simulated.truth, "--device", "cpu", *settings, "--run"]
     whole, folder = tmp_path / "whole", tmp_path / "run"
-    assert cli.process(*words, whole).returncode == 0
-    process = cli.start(*words, folder)
+    undisturbed = cli.fork(*words, whole)
+    assert undisturbed.communicate() and undisturbed.returncode == 0
+    process = cli.fork(*words, folder)
     wait_for(process, saved_times(folder / "last.pt", 6))
     process.kill()
     process.communicate()

@@ -161,7 +161,7 @@ def test_stopped_in_the_middle_it_ends_in_the_same_encoders(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     folder = tmp_path / "run"
-    process = cli.start(*words, folder)
+    process = cli.fork(*words, folder)
     wait_for(process, saved_times(folder / "last.pt", 4))
     process.send_signal(how)
     out, err = process.communicate(timeout=60)

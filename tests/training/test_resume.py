@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +65,7 @@ def uninterrupted(cli: Any, words: list[object], tmp_path_factory: pytest.TempPa
     return folder
 
 
-def wait_for(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+def wait_for(process: Any, reached: Callable[[], bool]) -> None:
     """Until a run has come far enough to be stopped."""
     deadline = time.monotonic() + 60
     while not reached():
@@ -117,7 +116,7 @@ def assert_same_end(folder: Path, uninterrupted: Path) -> None:
 
 def test_killed_in_the_middle(cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = cli.start(*words, folder)
+    process = cli.fork(*words, folder)
     wait_for(process, saved_times(folder / "last.pt", 8))
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -150,7 +149,7 @@ def test_killed_before_the_first_checkpoint(
 ) -> None:
     folder = tmp_path / "run"
     seldom = [*words[:-1], "--set", "train.save_every=1000", "--run"]
-    process = cli.start(*seldom, folder)
+    process = cli.fork(*seldom, folder)
     wait_for(process, lambda: any(folder.glob("events.out.tfevents.*")))
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -163,7 +162,7 @@ def test_killed_before_the_first_checkpoint(
 
 def test_stopped_by_ctrl_c(cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = cli.start(*words, folder)
+    process = cli.fork(*words, folder)
     wait_for(process, saved_times(folder / "last.pt", 3))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -224,7 +223,7 @@ def test_a_process_that_is_asked_to_leave(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    process = cli.start(*words, folder)
+    process = cli.fork(*words, folder)
     wait_for(process, saved_times(folder / "last.pt", 3))
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)

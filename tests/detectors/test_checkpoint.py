@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.config import RunConfig, resolve
-from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint, load_detector, save_checkpoint
+from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint, load_detector, save_checkpoint, state_digest
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import CheckpointError, HsiCdError, MissingInputError, UnknownNameError
 from hsi_cd.inference import score_scene
@@ -171,3 +171,34 @@ def test_a_method_that_is_not_known(saved, tmp_path, method: Any, error: type[Hs
 
 def test_the_hash_is_sha256(saved) -> None:
     assert file_hash(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()[:16]
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_digest(saved, detector, pair, tmp_path) -> None:
+    older = {key: value for key, value in load_checkpoint(saved).items() if key != "digest"}
+    torch.save(older, tmp_path / "best.pt")
+    loaded = load_detector(tmp_path / "best.pt", device=CPU)
+    np.testing.assert_array_equal(score_scene(loaded, pair), score_scene(detector, pair))
+
+
+def test_the_digest_tells_names_types_shapes_and_numbers_apart() -> None:
+    states: list[Any] = [
+        {"a": 1},
+        {"a": 1.0},
+        {"a": True},
+        {"b": 1},
+        {"a": [1]},
+        {"a": {"b": 1}},
+        {"a": torch.ones(2)},
+        {"a": torch.ones(2, dtype=torch.float64)},
+        {"a": torch.ones(1, 2)},
+        {"a": torch.tensor([1.0, 1.0000001])},
+        {"a": torch.ones(2, dtype=torch.bfloat16)},
+        {"a": torch.ones(())},
+    ]
+    assert len({state_digest(state) for state in states}) == len(states)
+    assert state_digest({"a": 1, "b": 2}) == state_digest({"b": 2, "a": 1})
+    around: list[Any] = []
+    around.append(around)
+    for other in (around, {"a": torch.ones(2).to_sparse()}):
+        with pytest.raises(CheckpointError, match="was not written by hsi-cd train"):
+            state_digest(other)

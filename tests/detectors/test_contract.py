@@ -452,7 +452,7 @@ def test_the_command_line_refuses_damage_in_one_line(
     broken = [
         held | {"detector": damaged(state, path, damage)}
         for held in (plain, content(name))
-        for damage in (MISSING, "text", value.reshape(-1)[:-1].clone())
+        for damage in (MISSING, "text", value.to(torch.float16))
     ]
     number = content(name)["detector"]
     broken.append(content(name) | {"detector": damaged(number, path, value.flip(0).roll(1))})

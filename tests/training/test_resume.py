@@ -45,7 +45,7 @@ main(sys.argv[1:])
 """
 """The command line, killed with half of its ninth checkpoint written."""
 
-EPOCHS = 40
+EPOCHS = 24
 LONG = {"train__epochs": EPOCHS, "train__max_steps": 1000, "train__validate_every": 5, "train__map_every": 0}
 """Long enough to be stopped in the middle: a second or two."""
 

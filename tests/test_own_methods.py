@@ -20,8 +20,8 @@ import yaml
 from PIL import Image
 
 import hsi_cd as hc
+from hsi_cd.api.method_names import chosen_method
 from hsi_cd.batch.jobs import ChosenMethod, TrainJob
-from hsi_cd.cli.options.matrix_options import chosen_method
 from hsi_cd.datasets.simulated.simulation import SimulationOptions
 from hsi_cd.datasets.simulated.simulation_files import PairFiles, write_pair
 from hsi_cd.detectors.registry import all_methods, find_method
@@ -390,6 +390,10 @@ FITTED = {
     "threshold": (
         "Good.threshold = property(lambda s: None, lambda s, v: 0)",
         "threshold of what it fits is 'None'",
+    ),
+    "a count of numpy": (
+        "Good.parameters = lambda s: np.int64(3)",
+        "parameters() of what it fits is '3', expected a",
     ),
     "parameters": ("Good.parameters = lambda s: 'many'", "parameters() of what it fits is 'many'"),
     "state": ("Good.state = lambda s: {'a': np.ones(3)}", "state() holds more than tensors and plain values"),

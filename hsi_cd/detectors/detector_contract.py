@@ -144,7 +144,7 @@ def _alike(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 
 def _is(value: Any, kind: type, *, least: float) -> bool:
-    kinds = (int, float, np.floating) if kind is float else (int, np.integer)
+    kinds = (int, float) if kind is float else int  # numpy's are no numbers of JSON
     return isinstance(value, kinds) and not isinstance(value, bool) and bool(value >= least)
 
 

@@ -8,7 +8,7 @@ from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelSch
 from hsi_cd.scene.matching import check_same_bands
 from hsi_cd.scene.pair import ScenePair
 from hsi_cd.scene.shard import Shard, parse_shard
-from hsi_cd.scene.split import GIVEN, Split
+from hsi_cd.scene.splitting import GIVEN, Split
 
 __all__ = [
     "CHANGED",

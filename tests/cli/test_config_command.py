@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,15 @@ def test_files_of_a_wheel_are_found(tmp_path: Path, cli: Any) -> None:
     done = cli.process(code=code)
     assert done.stdout.split() == [str(package / "configs" / "examples" / "loss-focal.yaml"), "focal"], done.stderr
     assert set(config_files()) == {path.stem for path in CONFIGS.glob("**/*.yaml")}
+
+
+def test_the_list_and_a_file_as_json(cli: Any, tmp_path: Path, capsys: Capture) -> None:
+    assert cli("config", "--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert cli("config", "--list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [line.split(maxsplit=1) for line in lines] == [[each["name"], each["purpose"]] for each in listed]
+    assert cli("config", "taizhou", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == read_config(Path("taizhou"))
+    assert cli("config", "--json", "--output", tmp_path / "my.yaml") == 2
+    assert "give one of them" in capsys.readouterr().err and not (tmp_path / "my.yaml").exists()

@@ -46,11 +46,26 @@ def test_each_command_helps_with_examples(cli: Any, command: str, capsys: pytest
     assert re.search(rf"^ +hsi-cd {command}\b", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["predict", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["split", "--help"]])
 def test_the_help_imports_nothing_heavy(cli: Any, words: list[str]) -> None:
     done = cli.process(*words, code=HELP_IMPORTS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+EVERY_HELP = """
+import contextlib, io, sys
+from hsi_cd.cli.main import COMMANDS, run
+with contextlib.redirect_stdout(io.StringIO()):
+    codes = [run([name, "--help"]) for name in COMMANDS]
+heavy = {"torch", "rasterio", "numpy", "scipy", "matplotlib", "sklearn", "pydantic"} & set(sys.modules)
+print(sum(codes), sorted(heavy))
+"""
+
+
+def test_no_help_imports_anything_heavy(cli: Any) -> None:
+    done = cli.process(code=EVERY_HELP)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 []\n", "")
 
 
 def test_the_version(cli: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -383,6 +383,8 @@ def every_damage(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
                 continue  # no widths of bands are an empty list already
             # A version with fewer settings of the network left those out that it did not know.
             certain = certain and (path[0] != "model" or words != "missing")
+            # With one band less, the angle is another good angle.
+            certain = certain and (path[0] != "used" or words != "one short")
             yield f"{'.'.join(map(str, path))}: {words}", damaged(state, path, damage), certain
 
 

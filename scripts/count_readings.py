@@ -53,7 +53,9 @@ def main() -> None:
         parser.add_argument(name)
     parser.add_argument("--method", default="siamese", help="what train fits")
     parser.add_argument("--detect", default="auto", help="methods without labels, with commas")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the training")
     asked = parser.parse_args()
+    settings = [word for text in asked.set for word in ("--set", text)]
     named = {"--dataset": asked.dataset, "--data-root": asked.data_root, "--t1": asked.t1, "--t2": asked.t2}
     scene = [word for name, value in named.items() if value is not None for word in (name, value)]
     truth = ["--truth", asked.truth] if asked.truth else []
@@ -62,7 +64,7 @@ def main() -> None:
         for method in asked.detect.split(","):
             found = readings("detect", *scene, "--method", method, "--output", place / f"{method}.tif")
             print(f"detect --method {method:<12}{found:6.2f} readings")
-        found = readings("train", *scene, *truth, "--method", asked.method, "--run", place / "run")
+        found = readings("train", *scene, *truth, *settings, "--method", asked.method, "--run", place / "run")
         print(f"train --method {asked.method:<13}{found:6.2f} readings")
         found = readings(
             "predict", "--checkpoint", place / "run" / "best.pt", *scene, "--output", place / "map.tif"

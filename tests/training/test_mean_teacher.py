@@ -206,7 +206,7 @@ def test_its_state_goes_on_where_it_was(scene: ScenePair) -> None:
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
     cli: Any, simulated: Any, dates: list[str], tmp_path: Path, kind: str
 ) -> None:
-    changes = {"train__epochs": 25, "train__max_steps": 1000, "train__validate_every": 5, "train__map_every": 0}
+    changes = {"train__epochs": 15, "train__max_steps": 1000, "train__validate_every": 5, "train__map_every": 0}
     more = {"train__teacher__kind": kind, "train__teacher__confidence": 0.6, "train__teacher__batch_size": 16}
     settings = cli.settings(**changes, **more)
     words = ["train", *dates, "--truth", simulated.truth, "--device", "cpu", *settings, "--run"]

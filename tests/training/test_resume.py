@@ -45,9 +45,16 @@ main(sys.argv[1:])
 """
 """The command line, killed with half of its ninth checkpoint written."""
 
-EPOCHS = 40
-LONG = {"train__epochs": EPOCHS, "train__max_steps": 1000, "train__validate_every": 5, "train__map_every": 0}
-"""Long enough to be stopped in the middle: a second or two."""
+EPOCHS = 24
+LONG = {
+    "train__epochs": EPOCHS,
+    "train__max_steps": 1000,
+    "train__validate_every": 5,
+    "train__map_every": 0,
+    "model__attention__window": 3,
+    "model__backbone__width": 8,
+}
+"""Long enough to be stopped in the middle, a second or two, with a network that is small."""
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,9 @@ class ChangeMap:
         return found
 
     def __repr__(self) -> str:
-        return " ".join(self._told().values())
+        told = self._told()
+        changed = f", {told['changed']} changed" if "changed" in told else ""
+        return f"ChangeMap of {told['scene']}: {told['size']}, threshold {told['threshold']}{changed}"
 
     def _repr_html_(self) -> str:
         cells = ((html.escape(name), html.escape(text)) for name, text in self._told().items())
@@ -174,10 +176,10 @@ class ChangeMap:
 
     def _told(self) -> dict[str, str]:
         """What a notebook shows; the share of change only where the scene has been scored."""
-        told = {"scene": f"ChangeMap of {self.pair.name}:", "size": f"{self.grid.rows} x {self.grid.cols} pixels,"}
-        told["threshold"] = f"threshold {self.threshold:.4g} ({self.detector.unit})"
+        told = {"scene": self.pair.name, "size": f"{self.grid.rows} x {self.grid.cols} pixels"}
+        told["threshold"] = f"{self.threshold:.4g} ({self.detector.unit})"
         if "change" in self.__dict__:
             valid = int((self.change != UNLABELLED).sum())
             changed = int((self.change == CHANGED).sum())
-            told["changed"] = f"{changed} of {valid} pixels changed ({100 * changed / max(valid, 1):.2f} %)"
+            told["changed"] = f"{changed} of {valid} pixels ({100 * changed / max(valid, 1):.2f} %)"
         return told

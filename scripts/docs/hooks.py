@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = re.compile(r":(?:class|func|meth|mod|data|attr|obj|exc):<code>~?([^<]+)</code>")
-DEVIATION = re.compile(r"(?<=\d) \+- (?=\d)")
+DEVIATION = re.compile(r"-?\d[\d.]* \+- \d[\d.]*")
 PRINTED = re.compile(r"<!-- hsi-cd (.+?) -->")
 
 
@@ -73,7 +73,7 @@ def on_page_content(html: str, page: Any, config: MkDocsConfig, files: Files) ->
 
     A mean and its deviation stay on one line, in however narrow a table.
     """
-    return DEVIATION.sub("&nbsp;+-&nbsp;", ROLE.sub(r"<code>\1</code>", html))
+    return DEVIATION.sub(r'<span class="figure">\g<0></span>', ROLE.sub(r"<code>\1</code>", html))
 
 
 def _printed(arguments: list[str]) -> str:

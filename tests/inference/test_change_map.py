@@ -69,7 +69,7 @@ def test_nothing_is_scored_before_it_is_looked_at_and_nothing_twice(tmp_path: Pa
     assert detector.windows == once > 0
     assert change.change[4, 5] == 255
     known = (change.change != 255).sum()
-    assert f"{(change.change == 1).sum()} of {known} pixels changed" in repr(change)
+    assert f"{(change.change == 1).sum()} of {known} pixels (" in repr(change)
     assert "&lt;fields&gt;" in change._repr_html_() and "<fields>" not in change._repr_html_()
     np.testing.assert_allclose(change.uncertainty, change.score / 2)
 

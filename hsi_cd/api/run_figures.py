@@ -77,12 +77,19 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
     )
 
 
-def draw_split(run: RunFolder) -> Figure:
+def draw_split(runs: Sequence[RunFolder]) -> Figure:
     """Which pixels teach in a run, and which judge.
 
+    Args:
+        runs: the run, alone.
+
     Raises:
+        ConfigError: there are several.
         MissingInputError: the run kept no split, or no pictures of its scene.
     """
+    if len(runs) > 1:
+        raise ConfigError(f"{len(runs)} runs are named, and a split is of one: name one run")
+    run = runs[0]
     _overview(run)
     labels = run.labels()
     if run.split is None or labels is None:

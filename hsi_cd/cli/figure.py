@@ -41,8 +41,6 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
 
     check_output(output, overwrite=overwrite)
     folders = [open_run(folder) for folder in find_runs(runs)]
-    if split and len(folders) > 1:
-        raise click.UsageError(f"{len(folders)} runs are named, and a split is of one: name one run with --split")
-    drawn = draw_split(folders[0]) if split else draw_runs(folders)
+    drawn = draw_split(folders) if split else draw_runs(folders)
     save_figure(drawn, output, overwrite=overwrite, dpi=dpi)
     tell(f"figure: {output}", {"figure": output, "runs": [run.folder for run in folders]}, as_json=as_json)

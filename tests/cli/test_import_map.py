@@ -119,7 +119,7 @@ def test_what_cannot_be_is_refused(
     assert "must cover the same pixels" in complaint(small, *named)
     assert "it holds 0, 2" in complaint(odd, *named)
     assert "wide.npy" in complaint(wide, *named)
-    assert "split is of a scene of 4 x 4" in complaint(good, *named, "--split", other)
+    assert "other.npz is of a scene of 4 x 4" in complaint(good, *named, "--split", other)
     foreign_named = ["--truth", tmp_path / "truth.npy", "--split", foreign]
     assert "3 of 4 training pixels of the split have no label in truth.npy" in complaint(good, *foreign_named)
     assert "give one line of text" in complaint(good, *named, name=" ")

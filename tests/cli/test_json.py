@@ -87,8 +87,8 @@ def test_what_judges_and_shows(printed: Printed, simulated: PairFiles, trained: 
     assert 0 <= result["scores"]["oa"] <= 1
     assert not Path("-").exists()
     cells = printed("table", trained, "--format", "json")
-    assert {cell["score"] for cell in cells} >= {"oa", "kappa", "f1"}
-    assert all(isinstance(cell["value"], float) for cell in cells if cell["score"] == "kappa")
+    assert [cell["column"] for cell in cells if cell["row"] == "siamese"] == ["OA (%)", "Kappa", "F1"]
+    assert all(isinstance(cell["mean"], float) for cell in cells if cell["row"] == "siamese")
     assert printed("runs", trained.parent, "--json")[0]["state"] == "finished"
     assert printed("runs", trained.parent, "--best", "--json")[0]["score"] == "kappa"
     assert printed("runs", "--diff", trained, trained, "--json") == []

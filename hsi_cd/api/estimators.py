@@ -216,7 +216,7 @@ class Network(Supervised):
             "device": said["device"],
             "model": {"members": said["members"]},
         }
-        split = {"split": {"protocol": said["protocol"]}}
+        split = {"split": {"protocol": said["protocol"]}} if "protocol" in said else {}
         settings = nested_settings(said["settings"] or {})
         named = [(f"method {own.name}", own.settings), ("options", options), ("options", split)]
         return resolve([*named, ("settings", settings)])
@@ -246,7 +246,8 @@ def estimator_class(method: Method | str, *, name: str | None = None) -> type[Es
     own = find_method(method) if isinstance(method, str) else method
     if own.fit is None:
         kind: type[Estimator] = Network if own.needs_labels else SelfTrainedNetwork
-        defaults = {**_NETWORK, **_SEED}
+        drawn = {} if own.needs_labels else {"protocol"}  # nobody's labels are divided
+        defaults = {name: value for name, value in (_NETWORK | _SEED).items() if name not in drawn}
     else:
         kind = Supervised if own.needs_labels else LabelFree
         defaults = {**own.options, **(_TAUGHT if own.needs_labels else {}), **_SEED}

@@ -40,7 +40,7 @@ def test_a_curve_over_labels(curve: Curve, quick: list[list[str]], tmp_path: Pat
     assert curve(*named, "--output", figure, "--table", table) == 2
     out, err = capsys.readouterr()
     assert figure.read_bytes().startswith(b"\x89PNG") and f"table: {table}\nfigure: {figure}\n" in out
-    failed = err.splitlines()
+    failed = [line for line in err.splitlines() if not line.startswith("progress: ")]  # of a slow machine
     assert len(failed) == 4 and len(quick) == 8
     assert failed[0].startswith("failed: taizhou logistic seed 0, split.count=5000: change.bmp")
     assert "4227 changed pixels, 5000 of which are to teach" in failed[0]

@@ -73,6 +73,7 @@ QUICK = {
 FORKS = """
 import json, os, signal, sys
 import matplotlib.backends.backend_agg, tensorboardX
+import scipy.interpolate, scipy.stats, sklearn.decomposition, sklearn.linear_model, sklearn.svm, torch._dynamo
 import hsi_cd.api.opening, hsi_cd.cli.pretrain, hsi_cd.cli.train, hsi_cd.reporting.tables
 import hsi_cd.training.pretrain.pretraining, hsi_cd.training.run
 for line in sys.stdin:

@@ -16,6 +16,7 @@ from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import detector_of, file_hash, load_checkpoint, save_checkpoint, write_saved
 from hsi_cd.detectors.method import Method
+from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.registry import METHODS, find_method, method_of_file
 from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
@@ -98,7 +99,7 @@ class Estimator:
         if self._loaded is not None:
             write_saved(target, self._loaded)
         else:
-            save_checkpoint(target, detector, method=self.method, config=self._config().model_dump())
+            save_checkpoint(target, detector, method=self.method, config=self._as_fitted.model_dump())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The options, as scikit-learn asks for them."""
@@ -114,6 +115,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(given)})"
 
     checkpoint_: str = ""
+    _as_fitted: RunConfig
     _loaded: dict[str, Any] | None = None
 
     def _fitted(self) -> Detector:
@@ -124,7 +126,7 @@ class Estimator:
     def _config(self) -> RunConfig:
         """The configuration with which a run would fit the same."""
         own = find_method(self.method)
-        options = {name: self.options[name] for name in own.options}
+        options = choose_options({name: self.options[name] for name in own.options}, own.options, method=own.name)
         return resolve([("options", {"method": self.method, "seed": self.options["seed"], "options": options})])
 
 
@@ -152,6 +154,7 @@ class LabelFree(Estimator):
         from hsi_cd.training.training_set import NOBODY
 
         measurement, config = measured(scene), self._config()
+        self._as_fitted = config
         with seeded(config.seed, deterministic=config.deterministic) as generator:
             circumstances = Circumstances(generator, choose_device(config.device))
             self.detector_ = learn(measurement, NOBODY, config, circumstances).detector
@@ -186,7 +189,7 @@ class Supervised(Estimator):
 
         if labels is None:
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
-        config = config_of(self._config(), split)
+        self._as_fitted = config = config_of(self._config(), split)
         truth: Labels = read_truth(TruthSource(labels))
         pair = scene.pair if isinstance(scene, Measurement) else scene
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
@@ -198,7 +201,7 @@ class Supervised(Estimator):
 
     def _config(self) -> RunConfig:
         own, said = find_method(self.method), self.options
-        options = {name: said[name] for name in own.options}
+        options = choose_options({name: said[name] for name in own.options}, own.options, method=own.name)
         top = {"method": self.method, "seed": said["seed"], "options": options}
         split = {"split": {"protocol": said["protocol"]}}
         layers = [("options", top), ("options", split), ("settings", nested_settings(said["settings"] or {}))]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hsi_cd.config import RunConfig, to_yaml
-from hsi_cd.errors import CheckpointError, OutputError
+from hsi_cd.config import RunConfig, read_config_file, to_yaml
+from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
 from hsi_cd.io import remove_drafts, write_text
 from hsi_cd.runs.folder import PROVENANCE
 
@@ -35,7 +35,7 @@ def _check_same_configuration(folder: Path, config: RunConfig) -> None:
         raise CheckpointError(
             f"run folder {folder} holds no run: resume=True goes on with one that was interrupted"
         )
-    before, now = written.read_text(encoding="utf-8").splitlines(), to_yaml(config).splitlines()
+    before, now = _settings(written).splitlines(), to_yaml(config).splitlines()
     differs = next(
         (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
     )
@@ -44,6 +44,15 @@ def _check_same_configuration(folder: Path, config: RunConfig) -> None:
             f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
             f"resume with the same options, or start anew in another folder"
         )
+
+
+def _settings(written: Path) -> str:
+    """What a run was started with, as this version writes it: a setting that is newer had its default then."""
+    text = written.read_text(encoding="utf-8")
+    try:  # not resolved: that would import what a file names
+        return to_yaml(RunConfig.model_validate(read_config_file(written)))
+    except (ValueError, HsiCdError):
+        return text
 
 
 def make_folder(folder: Path, config: RunConfig) -> None:

@@ -135,7 +135,7 @@ def test_a_method_without_labels_is_frozen_then_mapped_in_shards(
     joined = ["mosaic", *(tmp_path / "parts").iterdir(), *maps(tmp_path, "-joined", two)]
     capsys.readouterr()
     assert cli(*joined, "--vector", tmp_path / "joined.geojson") == 2
-    assert "give its checkpoint with --checkpoint" in capsys.readouterr().err
+    assert "give its checkpoint as --checkpoint" in capsys.readouterr().err
     assert cli(*joined, "--vector", tmp_path / "joined.geojson", "--checkpoint", kept) == 0
     for name in two.values():
         with rasterio.open(tmp_path / f"{name}.tif") as a, rasterio.open(tmp_path / f"{name}-joined.tif") as b:

@@ -123,9 +123,11 @@ def assert_window_equals_patches(network: SiameseNetwork, h: int, w: int) -> Non
 
 def combinations() -> list[pytest.ParameterSet]:
     names = {parts: "-".join([parts[0], "first" if parts[1] else "last", *parts[2:]]) for parts in EVERY}
+    # To collect the thousands takes ten seconds, also where none of them runs.
+    wanted = EVERY if settings.default.max_examples > 20 else COVERING
     return [
         pytest.param(parts, id=names[parts], marks=[] if parts in COVERING else [pytest.mark.slow])
-        for parts in EVERY
+        for parts in wanted
     ]
 
 

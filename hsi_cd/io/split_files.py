@@ -95,7 +95,13 @@ def read_split(path: str | os.PathLike[str], labels: Labels | None = None) -> Sp
     elif ending == ".mat" and holds_indices(found):
         split = read_mat_split(found, None if labels is None else labels.shape)
     else:
-        return _read_raster(found, labels)
+        try:
+            return _read_raster(found, labels)
+        except FormatError as error:
+            raise FormatError(
+                f"{found} is not a split, and no label raster that can be read: give the split.npz of a run, a "
+                ".csv or .mat of pixels, or a raster in which the pixels that teach are labelled"
+            ) from error
     if labels is not None and split.shape != labels.shape:
         raise GridError(
             f"{found} is of a scene of {split.shape[0]} x {split.shape[1]} pixels but {labels.name} has "

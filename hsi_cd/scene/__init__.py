@@ -3,12 +3,12 @@
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.contract import check_same_grid
 from hsi_cd.scene.cube import Cube, cube_from_array
+from hsi_cd.scene.division import GIVEN, Split
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
 from hsi_cd.scene.matching import check_same_bands
 from hsi_cd.scene.pair import ScenePair
 from hsi_cd.scene.shard import Shard, parse_shard
-from hsi_cd.scene.splitting import GIVEN, Split
 
 __all__ = [
     "CHANGED",

@@ -205,7 +205,9 @@ def test_what_differs_is_refused_or_brought_together(simulated: PairFiles, array
 def test_a_shift_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     ground = np.random.default_rng(0).random((4, 90, 96), dtype=np.float32)
     with caplog.at_level(logging.WARNING):
-        hc.open_pair(ground[:, :80, :80], ground[:, 2:82, 1:81])
+        pair = hc.open_pair(ground[:, :80, :80], ground[:, 2:82, 1:81])
+        assert not caplog.text  # no pixel is read yet
+        hc.detect(pair, method="cva")
     assert "t2 lies 2.00 pixels up and 1.00 left" in caplog.text
 
 
@@ -286,7 +288,7 @@ def test_what_is_no_truth_is_refused() -> None:
 
 
 def test_a_benchmark_scene_by_its_name(shared: Path) -> None:
-    pair, labels = hc.open_dataset("taizhou", root=shared)
+    pair, labels = hc.open_dataset("taizhou", root=shared / "scenes")
     assert pair.shape == labels.shape == (400, 400)
 
 

@@ -330,7 +330,7 @@ JUDGING: dict[str, Case] = {
     ),
     "split of another scene": (
         lambda w: w.evaluate("--exclude", w.npz(train=[1, 2], shape=[40, 48], protocol="P1", seed=0)),
-        "split is of a scene of 40 x 48",
+        "is of a scene of 40 x 48",
     ),
     "like of another shape": (
         lambda w: w.predict("--like", w.raster(w.truth, cropped)),

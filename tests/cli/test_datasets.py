@@ -66,4 +66,4 @@ def test_an_unknown_name_is_the_packages_error() -> None:
 
 def test_scenes_on_disk(shared: Path) -> None:
     output = run("--data-root", str(shared / "scenes"))
-    assert "3 of 12 on disk" in output
+    assert "4 of 12 on disk" in output

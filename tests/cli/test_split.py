@@ -160,6 +160,7 @@ def test_a_run_goes_on_with_the_same_split_alone(
     assert after["scores"] == before["scores"] and after["counts"] == before["counts"]
 
 
+@pytest.mark.usefixtures("figures")
 def test_runs_of_a_file_share_a_table(
     cli: Any, simulated: PairFiles, dates: list[str], splits: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -145,16 +145,18 @@ class HsiCd:
         """The exit code of a run in this process."""
         return run([str(argument) for argument in arguments])
 
-    def start(self, *arguments: object, code: str | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: object, code: str | None = None, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """A process of its own; ``code`` stands in for ``python -m hsi_cd``."""
         words = ["-c", code] if code else ["-m", "hsi_cd"]
         command = [sys.executable, *words, *(str(argument) for argument in arguments)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        variables = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
         pipe = subprocess.PIPE
         # A shell's background jobs ignore Ctrl-C, and what they start does too: a user's command does not.
         heard = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+            return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=variables)
         finally:
             signal.signal(signal.SIGINT, heard)
 

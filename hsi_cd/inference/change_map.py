@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hsi_cd.detectors.base import Detector
 from hsi_cd.errors import ConfigError
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
-from hsi_cd.inference.scoring import change_map
+from hsi_cd.inference.scoring import classify
 from hsi_cd.io import MapFiles
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
@@ -73,7 +73,7 @@ class ChangeMap:
     @cached_property
     def change(self) -> NDArray[np.uint8]:
         """The map, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data."""
-        return change_map(self.score, self.threshold)
+        return classify(self.score, self.threshold)
 
     @property
     def probability(self) -> NDArray[np.float32]:

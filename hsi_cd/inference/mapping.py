@@ -10,7 +10,7 @@ import torch
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
 from hsi_cd.detectors.siamese import SiameseDetector
-from hsi_cd.inference.scoring import change_map, score_rows
+from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, shard_tags, write_prediction
 from hsi_cd.prepare.measurement import tell_shift
 from hsi_cd.prepare.residual_shift import ShiftWatch
@@ -114,7 +114,7 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
         detector, pair, within=rows, uncertainty=uncertainty, memory=how.memory, seen=seen
     ):
         scores = found[0] if uncertainty else found
-        yield MapRows(row - rows.start, change_map(scores, limit), scores, found[1] if uncertainty else None)
+        yield MapRows(row - rows.start, classify(scores, limit), scores, found[1] if uncertainty else None)
     if watch is not None:
         tell_shift(watch.shift())
 

@@ -116,7 +116,7 @@ def score_scene(
     return np.concatenate([scores for _, scores in parts], axis=-2)
 
 
-def change_map(probability: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
+def classify(probability: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
     """1 where the probability reaches the threshold, 0 where it does not, 255 where there is none."""
     change = (probability >= threshold).astype(np.uint8)
     change[np.isnan(probability)] = UNLABELLED

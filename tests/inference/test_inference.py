@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 
 from hsi_cd import __version__
 from hsi_cd.errors import BandError, CheckpointError, OutputError
-from hsi_cd.inference import change_map, score_rows, score_scene
+from hsi_cd.inference import classify, score_rows, score_scene
 from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.inference.scoring import rows_per_band
 from hsi_cd.io import MapFiles
@@ -153,7 +153,7 @@ def test_the_scene_is_read_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatc
 
 def test_thresholds_count_from_themselves_and_no_data_stays() -> None:
     probability = np.array([[0.2, 0.5, 0.7, np.nan]], np.float32)
-    found = change_map(probability, 0.5)
+    found = classify(probability, 0.5)
     np.testing.assert_array_equal(found, [[0, 1, 1, 255]])
     assert found.dtype == np.uint8
 

@@ -120,11 +120,13 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
-def test_two_forks_train_what_one_process_does(cli: Any, words: list[object], alone: Path, tmp_path: Path) -> None:
+def test_two_started_processes_train_what_one_does(
+    cli: Any, words: list[object], alone: Path, tmp_path: Path
+) -> None:
     """As below, by processes that are told what torchrun tells its own."""
     told = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": free_port()}
     ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
-    team = [cli.fork(*words, tmp_path / "run", environment=told | rank) for rank in ranks]
+    team = [cli.start(*words, tmp_path / "run", environment=told | rank) for rank in ranks]
     said = [process.communicate() for process in team]
     assert [process.returncode for process in team] == [0, 0], said
     assert [out.count("best.pt") for out, _ in said] == [2, 0]  # the closing lines of one process
@@ -244,9 +246,8 @@ sys.exit(max(abs(process.exitcode) for process in processes))
 
 def test_parts_of_any_size_have_the_gradient_of_the_whole(cli: Any) -> None:
     """In three processes that torchrun did not start, but whose surroundings say what it would have said."""
-    process = cli.fork(free_port(), code=PROPERTIES)
-    out, err = process.communicate()
-    assert (process.returncode, out) == (0, "said by 0\n"), err
+    done = cli.process(free_port(), code=PROPERTIES)  # none of the warm ones: their threads have been seen to hang
+    assert (done.returncode, done.stdout) == (0, "said by 0\n"), done.stderr
 
 
 ONE_FAILS = """

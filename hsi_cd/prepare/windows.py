@@ -69,24 +69,23 @@ def sliding_windows(
     height, width = pair.shape
     col = mirror_index(-radius, width + radius, width)
     kept: Dates | None = None
-    known, shown = slice(0, 0), 0  # rows of the scene in it, and how many were shown
+    known = slice(0, 0)  # rows of the scene in it
     for band in bands:
         row = mirror_index(band.start - radius, band.stop + radius, height)
         top, bottom = int(row.min()), int(row.max()) + 1
-        again = kept is not None and known.start <= top < known.stop
-        fresh = slice(known.stop if again else top, max(bottom, known.stop if again else top))
+        again = top < known.stop  # a window's first row never lies above the one before
+        start = known.stop if again else top
+        fresh = slice(start, max(bottom, start))
         dates = pair.of_both(lambda cube, rows=fresh: cube.read(rows))  # type: ignore[misc]
-        if seen is not None and fresh.stop > shown:
-            new = max(shown, fresh.start) - fresh.start
-            seen(slice(fresh.start + new, fresh.stop), (dates[0][:, new:], dates[1][:, new:]))
-            shown = fresh.stop
+        if seen is not None and fresh.stop > fresh.start:
+            seen(fresh, dates)
         if kept is not None and again:
             first, second = (
                 np.concatenate([old[:, top - known.start :], late], axis=1)
                 for old, late in zip(kept, dates, strict=True)
             )
             dates = first, second
-        kept, known = dates, slice(top, max(bottom, fresh.stop))
+        kept, known = dates, slice(top, fresh.stop)
         yield band, _cut(dates, row - top, col)
 
 

@@ -36,3 +36,20 @@ def test_nothing_has_no_moments() -> None:
     assert empty.count == 0
     np.testing.assert_array_equal(empty.covariance, np.zeros((2, 2)))
     np.testing.assert_array_equal((empty + empty).mean, np.zeros(2))
+
+
+@given(sizes=st.lists(st.integers(0, 12), min_size=1, max_size=6), bands=st.integers(1, 5), off=st.floats(-3, 3))
+def test_moments_of_each_band_measured_from_another_value_are_its_own(
+    sizes: list[int], bands: int, off: float
+) -> None:
+    rng = np.random.default_rng(sum(sizes) + bands)
+    parts = [rng.normal(3 * i, 1 + i, (bands, size)) for i, size in enumerate(sizes)]
+    total, whole = Moments.of_each(parts[0], near=np.full(bands, off)), np.concatenate(parts, axis=1)
+    for part in parts[1:]:
+        total += Moments.of_each(part, near=np.full(bands, off))
+    assert total.count == whole.shape[1]
+    if total.count:
+        np.testing.assert_allclose(total.mean, whole.mean(axis=1), atol=1e-12)
+        np.testing.assert_allclose(total.covariance, whole.var(axis=1), atol=1e-10)
+    else:
+        np.testing.assert_array_equal(total.covariance, np.zeros(bands))

@@ -269,6 +269,18 @@ def test_gaps_are_refused(tmp_path: Path, left: list[int], words: str) -> None:
         read_shards(files)
 
 
+def test_of_many_missing_shards_some_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="shards 2/7, 3/7, 4/7, 5/7 and 2 more are missing"):
+        read_shards([drawn(tmp_path, scene(450, 5), 1, 7)])
+
+
+def test_blocks_of_long_shards_say_where_they_lie(tmp_path: Path) -> None:
+    pair = scene(1200, 5)
+    found = list(read_shards([drawn(tmp_path, pair, number, 2) for number in (1, 2)]).blocks("change map"))
+    rows = [row for start, block in found for row in range(start, start + len(block))]
+    assert rows == list(range(1200)) and len(found) > 2
+
+
 def test_rows_that_do_not_meet_are_refused(tmp_path: Path) -> None:
     """As another version that cuts otherwise might leave them."""
     pair = scene(130, 20)

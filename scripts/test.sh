@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 bash scripts/setup.sh dev
 # Small products on several threads wait for each other more than they compute; two processes do better.
 export OMP_NUM_THREADS=1
+# Many tests start Python: it compiles the package once, outside the tree, whatever the machine's habit is.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=$PWD/build/pycache
 arguments=()
 for argument in "$@"; do
   if [ "$argument" = "--slow" ]; then

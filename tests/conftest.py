@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ torch.set_num_threads(1)
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile(os.environ.get("HSI_CD_EXAMPLES", "quick"))  # scripts/test.sh --slow says thorough
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``@pytest.mark.quick("cva", "siamese-*")``: of a test's cases, all but these are slow."""
+    for item in items:
+        mark = item.get_closest_marker("quick")
+        if mark and not any(fnmatch(item.name, f"*[[]{pattern}]") for pattern in mark.args):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -253,6 +253,7 @@ def test_the_readme_python_lines_run(own_files: Path) -> None:
 
 
 @pytest.mark.usefixtures("figures")
+@pytest.mark.slow
 def test_the_page_on_python_runs_from_top_to_bottom(own_files: Path) -> None:
     with rasterio.open("before.tif") as before, rasterio.open("after.tif") as after:
         for name, date in (("T1", before), ("T2", after)):
@@ -295,6 +296,7 @@ def brief_training(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("brief_training")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of figures that nobody sees
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.quick("map")
 def test_the_cells_of_a_notebook_run(
     notebook: Path, cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

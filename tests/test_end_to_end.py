@@ -108,6 +108,7 @@ def test_taizhou_is_predicted_without_its_truth_and_then_judged(
     assert scores["scores"]["kappa"] == pytest.approx(kappa)
 
 
+@pytest.mark.slow
 def test_farmland_counts_are_the_fields(cli: Any, shared: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     short = cli.settings(split__fraction=0.01, model__members=1, train__epochs=1, train__map_every=0)

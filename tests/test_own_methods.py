@@ -130,7 +130,8 @@ def options(simulated: PairFiles, dates: list[str]) -> list[str]:
 # --- The examples of the documentation, beside the built-in methods ---
 
 
-@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["forks", "processes"])
+@pytest.mark.slow
+@pytest.mark.parametrize("real", [False, True], ids=["forks", "processes"])
 def test_own_methods_stand_in_the_tables_beside_the_others(
     cli: Any, scenes: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, real: bool
 ) -> None:
@@ -216,6 +217,7 @@ def test_the_layers_of_the_example_are_b_splines(folder: Path, monkeypatch: pyte
     np.testing.assert_allclose(found.sum(axis=0)[np.abs(x) < 3], 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_passes_on_the_name_and_the_trust(
     cli: Any, options: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -485,14 +487,14 @@ def test_a_checkpoint_says_what_it_needs(
     assert cli(*predict) == 0 and (folder / "map.tif").read_bytes() == first
     capsys.readouterr()
 
-    broken = GOOD.replace('state["factor"]', 'state["colour"]')
+    broken = GOOD.replace('state["factor"]', 'state["colours"]')
     (folder / "plug_inside" / "methods.py").write_text(broken)
     forget()
     assert cli(*predict) == 2
-    assert "cannot be rebuilt: method plug_inside.methods:Good fails in from_state (KeyError: 'colour')" in told(
+    assert "cannot be rebuilt: method plug_inside.methods:Good fails in from_state (KeyError: 'colours')" in told(
         capsys
     )
-    (folder / "plug_inside" / "methods.py").write_text(GOOD.replace("title, ", "titel, "))
+    (folder / "plug_inside" / "methods.py").write_text(GOOD.replace("title, ", "the_title, "))
     forget()
     assert cli(*predict) == 2
     assert "which cannot be used: method plug_inside.methods:Good does not keep the contract" in told(capsys)

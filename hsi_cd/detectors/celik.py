@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.decision import (
     THRESHOLD_OPTIONS,
@@ -27,6 +26,7 @@ from hsi_cd.detectors.thresholds import Posterior, Threshold
 from hsi_cd.errors import BandError, ConfigError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands
@@ -168,7 +168,7 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     kept = min(int(np.searchsorted(explained, chosen["variance"])) + 1, len(values))
     eigenspace = np.ascontiguousarray(basis[:, :kept].T)
     features = eigenspace @ (blocks - total.mean[:, None])
-    with threadpool_limits(1):
+    with single_threaded():
         centres = KMeans(2, n_init=4, random_state=seed).fit(features.T).cluster_centers_
     # The changed cluster is the one whose blocks differ more between the dates.
     centres = centres[np.argsort((centres @ eigenspace).sum(axis=1))].astype(np.float64)

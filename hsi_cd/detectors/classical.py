@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.classifiers import classifier_bytes, classifier_from_bytes, count_parameters
 from hsi_cd.detectors.context import local_median
@@ -19,6 +18,7 @@ from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.states import found_from_state, rebuilding, whole
 from hsi_cd.errors import LabelError, unknown_name
 from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.progress import progress
 from hsi_cd.scene import Bands
@@ -260,14 +260,14 @@ def _fit(
     )
     median = chosen["reach"] if chosen["context"] == "median" else 0
     untrained = ClassicalDetector(method, frontend, chosen["features"], median, None)
-    with threadpool_limits(1):
+    with single_threaded():
         x = _training_features(untrained, measurement, pixels)
     known_pixels = np.isfinite(x).all(axis=1)
     x, y = x[known_pixels], np.asarray(target, dtype=np.int64)[known_pixels]
     _check_classes(y)
     count = min(chosen["folds"], int(np.bincount(y, minlength=2).min()))
     folds = StratifiedKFold(max(count, 2), shuffle=True, random_state=seed)
-    with threadpool_limits(1):
+    with single_threaded():
         classifier, best = learn(x, y, folds)
     found = tuple((name.split("__")[-1], float(value)) for name, value in best.items())
     return ClassicalDetector(method, frontend, chosen["features"], median, classifier, found)

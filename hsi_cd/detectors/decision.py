@@ -9,13 +9,13 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.frontend import Frontend
 from hsi_cd.detectors.states import found_from_state
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.progress import progress
@@ -127,7 +127,7 @@ def decide(
     """
     histogram = ScoreHistogram()
     # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         for found in scores if scores is not None else (s for _, s in scene_scores(detector, measurement)):
             histogram.add(found)
     threshold, posterior = choose_threshold(

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.context import joint_bilateral
 from hsi_cd.detectors.states import bands_from_state, bands_state, rebuilding, whole
 from hsi_cd.prepare.components import SceneComponents
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.registration import LARGEST_SHIFT, shift_radius, undo_shift
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.prepare.windows import Dates
 from hsi_cd.scene import Bands
@@ -125,12 +125,12 @@ def fit_frontend(
         BandError: bands without data or without variation, or no pixel with data in both dates.
     """
     # One thread: see prepare/statistics.py.
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         transform = measurement.transform(how)
     frontend = Frontend(measurement.pair.bands, transform, (0.0, 0.0), reach, tolerance, how.exact)
     if not how.registration:
         return frontend
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         return registered(frontend, measurement)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, standardised
 from hsi_cd.detectors.frontend import fit_frontend
@@ -20,6 +19,7 @@ from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.single_threaded import single_threaded
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def iterate_canonical(
         The last map.
     """
     count = spectra.components
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         current = canonical_map(joint_moments(spectra), ridge=ridge)
         for done in range(2, iterations + 1):
             current, moments = reweighted(spectra, current, quiet=quiet)

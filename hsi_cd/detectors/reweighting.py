@@ -12,13 +12,13 @@ from typing import Self, TypeVar
 import numpy as np
 import scipy.special
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.thresholds import ScoreHistogram
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.scratch import scratch_array
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.windows import read_ahead
 
 Map = TypeVar("Map", bound="DifferenceMap")
@@ -64,7 +64,7 @@ def joint_moments(
     total: Moments | None = None
     weigh = iter(weights) if weights is not None else None
     # One thread: see prepare/statistics.py.
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         for values in read_ahead(spectra):
             part = Moments.of(values, weight=None if weigh is None else next(weigh))
             total = part if total is None else total + part
@@ -81,7 +81,7 @@ def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[N
     """
     kept: NDArray[np.float64] = scratch_array((spectra.pixels,), np.float64)  # type: ignore[assignment]
     parts, start = [], 0
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         for values in read_ahead(spectra):
             parts.append(kept[start : start + values.shape[1]])
             parts[-1][:] = fitted.squared(values)

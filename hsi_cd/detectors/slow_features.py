@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, standardised
 from hsi_cd.detectors.frontend import fit_frontend
@@ -20,6 +19,7 @@ from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.single_threaded import single_threaded
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def fit_sfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
     chosen, measurement = choose_options(options, SFA_OPTIONS, method="sfa"), measured(scene)
     frontend = fit_frontend(measurement, standardised(chosen))
     spectra = JointSpectra(frontend, measurement)
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         fitted = slow_map(joint_moments(spectra), ridge=chosen["ridge"])
     detector = LinearDetector("sfa", frontend, fitted.weight, fitted.offset, True)
     return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
@@ -115,7 +115,7 @@ def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
     frontend = fit_frontend(measurement, standardised(chosen))
     spectra = JointSpectra(frontend, measurement)
     count, quiet = spectra.components, chosen["quiet"]
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         current, iterations = slow_map(joint_moments(spectra), ridge=chosen["ridge"]), 1
         while iterations < chosen["iterations"]:
             last, moments = reweighted(spectra, current, quiet=quiet)

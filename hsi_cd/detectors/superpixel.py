@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.decision import (
     THRESHOLD_OPTIONS,
@@ -29,6 +28,7 @@ from hsi_cd.detectors.thresholds import Posterior, Threshold
 from hsi_cd.errors import BandError, ConfigError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.progress import progress
 from hsi_cd.scene import Bands
@@ -333,7 +333,7 @@ def _sample(
     parts, sizes = [], []
     seen = 0
     # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         for found, size in _regions(frontend, measurement, region=region):
             kept = slice(-seen % every, None, every)
             seen += len(size)
@@ -353,7 +353,7 @@ def _cluster(
 
     usual, scale = robust_scale(means, frontend.transform.noise)
     features = features_of(means, usual, scale).T
-    with threadpool_limits(1):  # the library's sums would else depend on the number of threads
+    with single_threaded():  # the library's sums would else depend on the number of threads
         fitted = KMeans(clusters, n_init=_STARTS, random_state=seed).fit(features, sample_weight=size)
     # The magnitude is that of the differences themselves, not of their roots, which draw change and no change
     # closer together than quiet and disturbed ground.

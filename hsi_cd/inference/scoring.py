@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.detectors.base import Detector, uncertain
 from hsi_cd.io.memory import free_memory
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.windows import Dates, read_ahead, sliding_windows
 from hsi_cd.progress import progress
 from hsi_cd.scene import UNLABELLED, ScenePair
@@ -96,7 +96,7 @@ def score_rows(
     torch.set_num_threads(1)
     waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
     try:
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with single_threaded("blas"), ThreadPoolExecutor(threads) as pool:
             for band, values in read_ahead(sliding_windows(pair, bands, radius=detector.radius, seen=seen)):
                 waiting.append((band.start, pool.submit(score, *values)))
                 if len(waiting) > threads:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.errors import OutputError
 from hsi_cd.prepare.padding import mirror_index
 from hsi_cd.prepare.registration import measure_shift
 from hsi_cd.prepare.scratch import let_go, scratch_array
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import Rows
 from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.prepare.windows import read_window
@@ -102,7 +102,7 @@ def make_components(
     except OutputError:  # no room between two passes costs more readings, not the map
         return {exact: SceneComponents(pair, transform, exact, None) for exact in roundings}
     # One thread: see statistics.py.
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded("blas"):
         for rows, values in reading:
             for exact, array in kept.items():
                 for date, each in enumerate(values):

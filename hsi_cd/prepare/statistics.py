@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.scene import Cube, ScenePair
 
 Rows = tuple[slice, tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -224,7 +224,7 @@ def scene_statistics(
     valid = np.zeros(shape, dtype=bool)
     # One thread a date, and one that reads: on a machine shared with others, the threads of one small product wait
     # for each other (7 s against 0.3 s for a scene of 63,000 pixels).
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as pool:
+    with single_threaded("blas"), ThreadPoolExecutor(2) as pool:
         for block, read in reading:
             dates = [values if count == len(values) else values[bands] for values in read]
             usable = np.logical_and.reduce([np.isfinite(values).all(axis=0) for values in dates])

@@ -77,6 +77,7 @@ def test_the_table_of_a_matrix(
     assert {name: made(tmp_path)[name] for name in before} == before
 
 
+@pytest.mark.slow
 def test_an_ablation_crosses_settings(
     benchmark: Benchmark, quick: list[list[str]], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -210,6 +211,7 @@ def test_one_line_before_anything_starts(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_split_teaches_in_every_run(
     benchmark: Benchmark,
     cli: Any,

@@ -135,6 +135,7 @@ def test_a_frozen_encoder_resumes_in_the_same_weights(
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_stay_while_they_are_frozen(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

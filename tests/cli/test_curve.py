@@ -33,6 +33,7 @@ def results(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.slow
 def test_a_curve_over_labels(curve: Curve, quick: list[list[str]], tmp_path: Path, capsys: Capture) -> None:
     """The table is the mean and deviation of the runs; what is done is not done again; a gap stops no other."""
     table, figure = tmp_path / "curve.csv", tmp_path / "curve.png"

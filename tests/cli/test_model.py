@@ -67,6 +67,7 @@ def test_what_is_frozen(cli: Any, capsys: Capture) -> None:
     assert layers["head.out"][-2] == "after epoch 9"
 
 
+@pytest.mark.slow
 def test_what_a_weight_file_gives(cli: Any, capsys: Capture, tmp_path: Path) -> None:
     path = tmp_path / "some.pth"
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7), "fc.bias": torch.zeros(3)}, path)

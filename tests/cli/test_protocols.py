@@ -89,6 +89,7 @@ def check_scores(folder: Path, truth: NDArray[np.uint8], judged: NDArray[np.bool
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.quick("logistic", "siamese", "cva")
 def test_a_run_under_p1(method: str, runs: dict[str, Path], truth: NDArray[np.uint8]) -> None:
     folder = runs[method]
     result, split = record(folder), np.load(folder / "split.npz")

@@ -302,6 +302,7 @@ def test_labels_beside_a_split(simulated: PairFiles, tmp_path: Path) -> None:
     assert hc.open_split(tmp_path / "s.csv", labels=simulated.truth).train.tolist() == [5]
 
 
+@pytest.mark.slow
 def test_a_warning_names_options_too(simulated: PairFiles, tmp_path: Path, cli: Any, caplog: Any) -> None:
     with rasterio.open(simulated.truth) as file:
         values, kept = file.read(1) + 1, file.profile

@@ -266,6 +266,7 @@ def test_a_table_of_real_runs(cli: Any, real: Path, tmp_path: Path, capsys: pyte
     [(["logistic-0"], []), (["cva-0", "cva-1", "logistic-0"], []), (["cva-0"], ["--split"])],
     ids=["panel", "side by side", "split"],
 )
+@pytest.mark.quick("panel")
 def test_figures_of_real_runs(cli: Any, real: Path, tmp_path: Path, names: list[str], options: list[str]) -> None:
     file = tmp_path / "f.png"
     words = ["figure", *(real / name for name in names), "--output", file, *options]

@@ -234,6 +234,7 @@ def test_options_win_over_set_and_set_over_the_file(
     assert (saved["seed"], saved["train"]["lr"], saved["train"]["weight_decay"]) == (7, 2e-3, 0.5)
 
 
+@pytest.mark.slow
 def test_blocks_are_combined_from_the_command_line(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
 ) -> None:

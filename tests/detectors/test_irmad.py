@@ -104,6 +104,7 @@ def test_it_finds_what_changed() -> None:
 
 
 @pytest.mark.parametrize("quiet", [0.0, 0.5])
+@pytest.mark.slow
 def test_it_converges_on_242_correlated_bands(quiet: float) -> None:
     t1, t2 = dates(bands=242, rows=50, cols=40)
     spectra = spectra_of(pair(t1, t2))

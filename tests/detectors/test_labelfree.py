@@ -25,6 +25,7 @@ def kappa(change: np.ndarray, truth: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.quick("1")
 def test_it_beats_change_vectors_on_simulated_scenes(seed: int) -> None:
     made = simulate_pair(SimulationOptions(rows=90, cols=80, bands=40, seed=seed))
     pair = ScenePair(cube_from_array(made.t1), cube_from_array(made.t2))
@@ -52,6 +53,7 @@ def test_dates_with_nothing_in_common_are_compared_directly() -> None:
 
 
 @pytest.mark.parametrize(("name", "auc", "best"), [("farmland", 0.98, 0.887), ("taizhou", 0.997, 0.954)])
+@pytest.mark.quick("taizhou-0.997-0.954")
 def test_real_scenes(shared: Path, name: str, auc: float, best: float) -> None:
     pair, labels = open_dataset(name, shared / "scenes")
     detector = fit_auto(pair)

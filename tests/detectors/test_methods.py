@@ -86,6 +86,7 @@ def fitted_map(name: str, pair: ScenePair) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", FITTED)
+@pytest.mark.quick("cva", "auto", "logistic")
 def test_a_pixel_is_lost_however_the_file_says_so(name: str) -> None:
     """The fit and the map are the same, to the last bit, whatever stands where there is no data."""
     expected = fitted_map(name, spoilt("nodata"))
@@ -95,6 +96,7 @@ def test_a_pixel_is_lost_however_the_file_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FITTED if name not in ("auto", "superpixel")])
+@pytest.mark.quick("pca-cva", "sfa", "logistic")
 def test_what_the_other_date_holds_there_enters_no_statistics(name: str) -> None:
     """It reaches only those neighbours into which the undone shift mixes it.
 
@@ -108,6 +110,7 @@ def test_what_the_other_date_holds_there_enters_no_statistics(name: str) -> None
 
 
 @pytest.mark.parametrize("clip", [0.0, 2.0])
+@pytest.mark.quick("2.0")
 def test_the_network_sees_the_same_however_a_pixel_is_lost(clip: float) -> None:
     config = resolve([("test", {"model": {"members": 1}, "prepare": {"clip_percent": clip}})])
     detector = fit_siamese(spoilt("nodata"), config)
@@ -128,6 +131,7 @@ def test_the_network_sees_the_same_however_a_pixel_is_lost(clip: float) -> None:
 
 
 @pytest.mark.parametrize("threshold", ["otsu", "kmeans", "share", "auto", "chi2"])
+@pytest.mark.quick("auto")
 def test_each_threshold_can_be_asked_for(threshold: str) -> None:
     fit = METHODS["irmad"].fit
     assert fit is not None

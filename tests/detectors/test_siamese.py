@@ -105,6 +105,7 @@ def patch_by_patch(detector: SiameseDetector, dates: np.ndarray) -> np.ndarray:
     step=st.integers(1, 12),
     shift=st.sampled_from(SHIFTS),
 )
+@pytest.mark.quick("bilateral", "bam")
 def test_whole_scene_windows_and_patches_agree(detector, dates, top, left, rows, cols, step, shift) -> None:
     # Scenes of a few pixels are smaller than the radius: the mirror is then reflected more than once.
     moved = shifted(detector, shift)
@@ -115,6 +116,7 @@ def test_whole_scene_windows_and_patches_agree(detector, dates, top, left, rows,
 
 
 @pytest.mark.parametrize("rows", [1, 5, 8, 25, 26, 400, None])
+@pytest.mark.quick("bilateral*", "bam-[58]", "strides-5", "pyramid-8")
 def test_the_height_of_bands_changes_no_score(detector, dates, rows) -> None:
     moved = shifted(detector, SHIFTS[1])
     np.testing.assert_allclose(
@@ -131,6 +133,7 @@ def test_the_height_of_bands_changes_no_score(detector, dates, rows) -> None:
     step=st.integers(1, 12),
     shift=st.sampled_from(SHIFTS),
 )
+@pytest.mark.quick("bilateral", "bam")
 def test_uncertainty_does_not_depend_on_the_tiling(detector, dates, top, left, rows, cols, step, shift) -> None:
     moved = shifted(detector, shift)
     crop = dates[:, :, top : top + rows, left : left + cols]
@@ -168,6 +171,7 @@ def test_one_member_has_no_uncertainty(dates) -> None:
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.quick("bilateral*", "strides-shift3", "pyramid-shift2")
 def test_patches_for_training_are_those_that_are_scored(detector, dates, shift) -> None:
     moved = shifted(detector, shift)
     source = scene_patches(moved, as_pair(dates))
@@ -197,6 +201,7 @@ def test_a_full_gpu_leaves_its_part_of_the_scene_to_the_processor(detector, date
     assert len(failed) > 1 and "scored on the CPU" in caplog.text
 
 
+@pytest.mark.quick("bilateral*", "bam")
 def test_lower_precision_is_near_and_is_not_the_same(detector, dates) -> None:
     low = replace(detector, precision=torch.bfloat16)
     found, expected = score_scene(low, as_pair(dates)), score_scene(detector, as_pair(dates))

@@ -275,6 +275,7 @@ def test_a_state_whose_parts_do_not_fit_is_refused() -> None:
             superpixel_from_state(state | broken)
 
 
+@pytest.mark.slow
 def test_the_library_is_loaded_only_to_fit() -> None:
     code = "import sys, hsi_cd.detectors.registry; sys.exit('skimage' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -113,6 +113,7 @@ def assert_same_bytes(ours: Iterable[Path], theirs: Iterable[Path]) -> None:
 
 
 @pytest.mark.parametrize(("kind", "cog"), [*((kind, False) for kind in GRIDS), ("placed", True), ("points", True)])
+@pytest.mark.quick("turned-False", "points-True")
 def test_eight_shards_are_one_map_byte_for_byte(tmp_path: Path, kind: str, cog: bool) -> None:
     pair = scene(600, 21, kind)
     write_maps(WhereItStands(), pair, MapFiles(**names(tmp_path), cog=cog), MapOptions(checkpoint="ab12"))

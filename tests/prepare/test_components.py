@@ -6,7 +6,7 @@ import errno
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.prepare.components import SceneComponents, row_windows
@@ -25,7 +25,6 @@ def components(rows: int, cols: int) -> SceneComponents:
     return measurement.components(measurement.transform(HOW), exact=True)
 
 
-@settings(max_examples=100)
 @given(
     rows=st.integers(2, 14),
     cols=st.integers(2, 14),

@@ -120,6 +120,7 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_two_started_processes_train_what_one_does(
     cli: Any, words: list[object], alone: Path, tmp_path: Path
 ) -> None:

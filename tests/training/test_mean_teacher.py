@@ -202,7 +202,8 @@ def test_its_state_goes_on_where_it_was(scene: ScenePair) -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
     cli: Any, simulated: Any, dates: list[str], tmp_path: Path, kind: str
 ) -> None:

@@ -56,6 +56,7 @@ def low_rank_scene(*, rows: int = 64, cols: int = 48, bands: int = 12, noise: fl
 
 
 @pytest.mark.parametrize("task", ["masked", "vae"])
+@pytest.mark.quick("masked")
 def test_what_is_told_of_held_out_pixels_beats_the_mean(task: str, tmp_path: Path) -> None:
     """One number tells each spectrum of this scene, up to the noise."""
     config = configuration(
@@ -157,6 +158,7 @@ def uninterrupted(cli: Any, words: list[object], tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ctrl-c"])
+@pytest.mark.slow
 def test_stopped_in_the_middle_it_ends_in_the_same_encoders(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, how: signal.Signals
 ) -> None:

@@ -121,6 +121,7 @@ def assert_same_end(folder: Path, uninterrupted: Path) -> None:
     assert (ours["scores"], ours["threshold"]) == (theirs["scores"], theirs["threshold"])
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = cli.fork(*words, folder)
@@ -167,6 +168,7 @@ def test_killed_before_the_first_checkpoint(
     assert curve(folder, "loss/train") == curve(uninterrupted, "loss/train")
 
 
+@pytest.mark.slow
 def test_stopped_by_ctrl_c(cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = cli.fork(*words, folder)
@@ -226,6 +228,7 @@ def test_asked_to_leave_it_saves_at_the_next_step(
     assert sessions[1].command == ("hsi-cd", *map(str, words), str(folder), "--resume")
 
 
+@pytest.mark.slow
 def test_a_process_that_is_asked_to_leave(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
 ) -> None:
@@ -240,6 +243,7 @@ def test_a_process_that_is_asked_to_leave(
     assert_same_end(folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_asked_to_leave_where_there_is_no_step(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

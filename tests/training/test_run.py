@@ -210,6 +210,7 @@ def _full_disk(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize("labelled", [1, 2, 3])
+@pytest.mark.quick("1")
 def test_a_handful_of_labels_is_enough_to_run(
     pair: ScenePair, labels: Labels, config: RunConfig, tmp_path: Path, labelled: int
 ) -> None:

@@ -167,6 +167,7 @@ def test_many_labels_of_few_places_are_few_labels(scene: ScenePair) -> None:
     assert joined.number(np.arange(len(pixels))) == len(np.unique(places)) + 2 * joined.each_epoch
 
 
+@pytest.mark.slow
 def test_certain_pixels_help_where_labels_are_few(scene: ScenePair) -> None:
     """With five labels a class, the network that hears them too maps the scene better."""
     truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth
@@ -176,6 +177,7 @@ def test_certain_pixels_help_where_labels_are_few(scene: ScenePair) -> None:
     assert beside > alone
 
 
+@pytest.mark.slow
 def test_certain_pixels_help_where_labels_are_of_one_block(scene: ScenePair) -> None:
     """A block of four hundred labels shows one place: under P3 the rest of the scene has a say."""
     truth = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5)).truth

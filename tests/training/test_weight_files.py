@@ -96,6 +96,7 @@ def test_resnets_have_the_names_and_shapes_of_torchvision(kind: str) -> None:
 
 
 @pytest.mark.parametrize("adapt", ["repeat", "mean", "random"])
+@pytest.mark.quick("mean")
 def test_every_member_starts_from_the_file(file: Path, adapt: str, caplog: pytest.LogCaptureFixture) -> None:
     ensemble, plain = network(), network()
     loaded = load_encoder_weights(ensemble, file, adapt=adapt)
@@ -270,6 +271,7 @@ def test_a_densenet_starts_from_a_file_of_any_version(tmp_path: Path, old: bool)
         assert torch.equal(state["features.transition1.conv.weight"], content["features.transition1.conv.weight"])
 
 
+@pytest.mark.slow
 def test_what_no_densenet_has_is_surprising(tmp_path: Path) -> None:
     content = densenet_file(tmp_path / "a.pth")
     torch.save(content | {"features.other.weight": torch.zeros(1)}, tmp_path / "a.pth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,40 @@ def test_steps_of_two_batches_are_steps_of_batches_of_twice_the_size(
     rows = [(tmp_path / name / "curves.csv").read_text().splitlines()[1:] for name in ("two", "one")]
     losses = [[float(row.split(",")[1]) for row in run] for run in rows]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3) and len(losses[0]) == 8
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_curve_is_the_mean_loss_of_the_members_and_what_the_teacher_adds_for_each(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accumulate: int,
+) -> None:
+    """Losses of 3 a member and, of two members together, 1: the loss knows how many pixels of each class teach."""
+    counts: dict[str, int] = {}
+
+    def build_loss(_: object, **given: int) -> Callable[..., torch.Tensor]:
+        counts.update(given)
+        return lambda output, target: 0 * output.sum() + 3
+
+    class Teacher:
+        def __init__(self, network: torch.nn.Module, *_: object, **__: object) -> None: ...
+
+        def __call__(self, network: torch.nn.Module) -> torch.Tensor:
+            return 0 * next(network.parameters()).sum() + 1
+
+        def state_dict(self) -> dict[str, torch.Tensor]:
+            return {}
+
+    monkeypatch.setattr("hsi_cd.training.loop.build_loss", build_loss)
+    monkeypatch.setattr("hsi_cd.training.loop.MeanTeacher", Teacher)
+    pair, pixels, target = scene
+    for kind, expected in (("none", 3.0), ("mean_teacher", 3.5)):
+        config = configured(teacher={"kind": kind}, accumulate=accumulate, epochs=2)
+        run((pair, pixels[:32], target[:32]), config, tmp_path / kind, Saved())
+        rows = (tmp_path / kind / "curves.csv").read_text().splitlines()[1:]
+        assert [float(row.split(",")[1]) for row in rows] == [expected] * len(rows) and rows
+    assert counts == {"changed": 8, "unchanged": 24}
 
 
 def test_the_rate_falls_when_the_validation_loss_does_not(

@@ -184,14 +184,14 @@ class Supervised(Estimator):
         """
         from hsi_cd.runtime.circumstances import Circumstances
         from hsi_cd.runtime.seeding import seeded
-        from hsi_cd.training.examples import LabelledScene, config_of, prepare_examples
+        from hsi_cd.training.examples import LabelledScene, config_of, declared_of, prepare_examples
         from hsi_cd.training.fitting import learn
 
         if labels is None:
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
-        self._as_fitted = config = config_of(self._config(), split)
-        truth: Labels = read_truth(TruthSource(labels))
         pair = scene.pair if isinstance(scene, Measurement) else scene
+        self._as_fitted = config = declared_of(config_of(self._config(), split), pair)
+        truth: Labels = read_truth(TruthSource(labels))
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
             examples = prepare_examples(LabelledScene(pair, truth, split), config, measurement=_of(scene))
             circumstances = Circumstances(generator, choose_device(config.device))

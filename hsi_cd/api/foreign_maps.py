@@ -37,7 +37,9 @@ class ForeignMap:
     score: NDArray[np.float32] | None = None
 
 
-def open_foreign_map(path: Path, *, name: str, score: Path | None = None, key: str | None = None) -> ForeignMap:
+def open_foreign_map(
+    path: Path, *, name: str, score: Path | None = None, key: str | None = None, nodata: Sequence[float] = ()
+) -> ForeignMap:
     """A map made by other code, from its file.
 
     Args:
@@ -45,12 +47,13 @@ def open_foreign_map(path: Path, *, name: str, score: Path | None = None, key: s
         name: what tables call the method.
         score: file of its scores.
         key: variable of a file with several.
+        nodata: values that mean no data in both, beside those that the files declare.
 
     Raises:
         FormatError: a file is damaged, or holds other values than 0, 1 and 255.
     """
-    change, grid = read_map(path, key=key)
-    return ForeignMap(change, grid, name, None if score is None else read_scores(score))
+    change, grid = read_map(path, key=key, nodata=nodata)
+    return ForeignMap(change, grid, name, None if score is None else read_scores(score, nodata=nodata))
 
 
 def import_map(

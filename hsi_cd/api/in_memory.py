@@ -21,8 +21,9 @@ from rasterio.windows import Window
 from hsi_cd.errors import AxesError, FormatError
 from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
-from hsi_cd.io.raster import grid_of
-from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, to_nanometres
+from hsi_cd.io.file_masks import FileMasks, find_masks
+from hsi_cd.io.raster import cube_of
+from hsi_cd.io.wavelengths import to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 
 OURS: Axes = ("bands", "rows", "cols")
@@ -48,10 +49,10 @@ def is_rasterio(value: object) -> bool:
 def array_cube(
     values: NDArray[Any], *, axes: Axes | None = None, expected: Expected | None = None, name: str = "array"
 ) -> Cube:
-    """A cube over an array; nothing is copied unless it is a masked one.
+    """A cube over an array; nothing is copied.
 
     Args:
-        values: numbers ``(bands, rows, cols)``, or as ``axes`` say. Masked values become NaN.
+        values: numbers ``(bands, rows, cols)``, or as ``axes`` say. Masked values are no data.
         axes: the axes of the array, first to last.
         expected: what is known of its shape, which may tell that the axes lie otherwise.
         name: what messages call it.
@@ -66,8 +67,6 @@ def array_cube(
             "values[None]"
         )
     _check_numbers(values.dtype, name)
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.where(np.ma.getmaskarray(values), np.float32(np.nan), values.data.astype(np.float32))
     found = find_axes(values.shape, axes=axes, convention=OURS, expected=expected, name=name)
     return cube_from_array(np.transpose(values, band_first(found)), name=name)
 
@@ -78,18 +77,8 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
     if isinstance(dataset, DatasetReader) and path.is_file():
         return open_cube(path, name=name)
     _check_numbers(np.result_type(*dataset.dtypes), str(dataset.name))
-    scale, offset = read_scaling(dataset)
-    return Cube(
-        name=name or path.name,
-        grid=grid_of(dataset),
-        bands=read_bands(dataset),
-        dtype=np.result_type(*dataset.dtypes),
-        reader=_DatasetWindows(dataset),
-        nodata=None if dataset.nodata is None else float(dataset.nodata),
-        scale=scale,
-        offset=offset,
-        acquired=read_acquired(dataset),
-    )
+    masks = find_masks(dataset, image=True)
+    return cube_of(dataset, masks, name=name or path.name, reader=_DatasetWindows(dataset, masks))
 
 
 def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
@@ -188,13 +177,13 @@ class _DatasetWindows:
     """Reads windows of an open dataset, one thread at a time, as rasterio wants it."""
 
     dataset: Any
+    masks: FileMasks
     lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
         window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
         with self.lock:
-            values: NDArray[np.generic] = self.dataset.read(window=window)
-        return values
+            return self.masks.read(self.dataset, window)
 
 
 def _check_numbers(dtype: np.dtype[Any], name: str) -> None:

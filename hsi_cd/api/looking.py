@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,12 @@ class Comparison:
 
 
 def look_at(
-    paths: Sequence[Path], *, key: str | None = None, axes: str | None = None, resample: bool = False
+    paths: Sequence[Path],
+    *,
+    key: str | None = None,
+    axes: str | None = None,
+    resample: bool = False,
+    nodata: Sequence[float] = (),
 ) -> list[SeenFile]:
     """What is in files, each read once in blocks.
 
@@ -76,6 +81,7 @@ def look_at(
         key: the one variable to look at in files of arrays.
         axes: axes of an array that does not tell them, as ``bands,rows,cols``.
         resample: bring single-band files of several pixel sizes to the finest.
+        nodata: stored values that mean no data, beside those that the files declare.
 
     Raises:
         MissingInputError: a file is not there.
@@ -83,6 +89,8 @@ def look_at(
     """
     chosen = None if axes is None else parse_axes(axes)
     found = inspect_paths(paths, key=key, axes=chosen, resample=resample)
+    if nodata:
+        found = [replace(info, parts=tuple(_declaring(part, nodata) for part in info.parts)) for info in found]
     return [SeenFile(info, tuple(summarise(part) for part in info.parts)) for info in found]
 
 
@@ -121,6 +129,10 @@ def write_quick_look(path: Path, seen: Sequence[SeenFile], *, overwrite: bool) -
         left += image.shape[1] + 4
     with atomic_path(path, overwrite=overwrite) as draft:
         Image.fromarray(page).save(draft, format="PNG")
+
+
+def _declaring(part: Part, nodata: Sequence[float]) -> Part:
+    return replace(part, cube=replace(part.cube, fill=tuple(nodata)))
 
 
 def _compare(first: Cube, second: Cube) -> Comparison:

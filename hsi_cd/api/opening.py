@@ -11,7 +11,7 @@ import numpy as np
 
 from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube, xarray_map
 from hsi_cd.api.pairing import make_pair, warn_of_doubts
-from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths
+from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths, as_values
 from hsi_cd.errors import ConfigError, FormatError, LabelError
 from hsi_cd.io import (
     Axes,
@@ -43,6 +43,7 @@ def open_pair(
     common_bands: bool = False,
     band_tolerance: float = 5.0,
     saturated: float | None = None,
+    nodata: float | Sequence[float] | None = None,
     axes: str | Sequence[str] | None = None,
     keys: tuple[str | None, str | None] = (None, None),
     resample: bool = False,
@@ -62,6 +63,7 @@ def open_pair(
         common_bands: keep the bands that both dates have, in one order.
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; by default integers' largest, in half the bands.
+        nodata: stored values that mean no data in both dates, beside those that the files declare.
         axes: axes of bare arrays as stored, as ``"rows,cols,bands"``; by default found.
         keys: variables of t1 and t2, where they are files with several.
         resample: bring single-band files of several pixel sizes to the finest.
@@ -85,7 +87,9 @@ def open_pair(
         (40, 30)
     """
     source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name)
-    return open_scene(source, Contract(align, common_bands, band_tolerance, saturated), like=like)
+    return open_scene(
+        source, Contract(align, common_bands, band_tolerance, saturated, as_values(nodata)), like=like
+    )
 
 
 def open_labels(

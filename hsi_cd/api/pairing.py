@@ -28,11 +28,13 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
     """
     if contract.saturated is not None:
         t1, t2 = (replace(cube, saturated=contract.saturated) for cube in (t1, t2))
+    if contract.nodata:
+        t1, t2 = (replace(cube, fill=contract.nodata) for cube in (t1, t2))
     if contract.align and not is_same_grid(t1.grid, t2.grid):
         t2 = alignment.align(t2, t1.grid)
     if contract.common_bands:
         t1, t2 = matching.common_bands(t1, t2, tolerance=contract.band_tolerance)
-    pair = ScenePair(t1, t2, name=name, band_tolerance=contract.band_tolerance)
+    pair = ScenePair(t1, t2, name=name, band_tolerance=contract.band_tolerance, nodata=contract.nodata)
     warn_of_doubts(pair)
     return pair
 

@@ -21,12 +21,14 @@ class Contract:
         common_bands: keep only the bands that both dates (and the checkpoint) have, in one order.
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; None for the rule for integers.
+        nodata: stored values that mean no data in both dates, beside those that the files declare.
     """
 
     align: bool = False
     common_bands: bool = False
     band_tolerance: float = 5.0
     saturated: float | None = None
+    nodata: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,11 @@ def as_paths(source: Any) -> tuple[Path, ...]:
     if isinstance(source, list | tuple) and all(isinstance(each, str | os.PathLike) for each in source):
         return tuple(Path(each) for each in source)
     return ()
+
+
+def as_values(given: float | Sequence[float] | None) -> tuple[float, ...]:
+    """The values of ``nodata``, of which there may be none, one, or several."""
+    if given is None:
+        return ()
+    several = given if isinstance(given, Sequence) else (given,)
+    return tuple(dict.fromkeys(float(value) for value in several))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
 from hsi_cd.api.opening import read_truth
 from hsi_cd.api.settings import resolve_run
-from hsi_cd.api.sources import TruthSource
+from hsi_cd.api.sources import TruthSource, as_values
 from hsi_cd.config import SplitConfig
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.method import Method
@@ -27,7 +27,7 @@ from hsi_cd.io import read_map
 from hsi_cd.io.split_files import read_split
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.scene import Labels, ScenePair, Split, check_same_grid
+from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split, check_same_grid
 
 FilePath = str | os.PathLike[str]
 
@@ -122,16 +122,18 @@ def evaluate(
     protocol: str | None = None,
     name: str | None = None,
     method: str | None = None,
+    nodata: float | Sequence[float] | None = None,
 ) -> RunResult:
     """Score a change map against a truth map. Only labelled pixels count.
 
     Args:
-        change: a map, its values (0 unchanged, 1 changed, 255 no data), or its file.
+        change: a map, its values (0 unchanged, 1 changed, 255 or masked no data), or its file.
         labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
         exclude: the split, or its file (:func:`hsi_cd.open_split`), whose teaching pixels judge nothing.
         protocol: ``P4`` says that no label of this scene taught the map.
         name: what the result calls the scene.
         method: what it calls the map's method.
+        nodata: values of a map's file that mean no data, beside those that it declares.
 
     Returns:
         The result: protocol, pixels, confusion counts and scores; a table in a notebook.
@@ -150,9 +152,9 @@ def evaluate(
         name, method = name or change.pair.name, method or change.method
         shown = {"score": change.score, "probability": change.probability, "threshold": change.threshold}
     elif isinstance(change, np.ndarray):
-        values, grid = change, None
+        values, grid = np.ma.filled(change, UNLABELLED), None
     else:
-        values, grid = read_map(Path(change))
+        values, grid = read_map(Path(change), nodata=as_values(nodata))
         method = method or Path(change).name
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,10 +22,11 @@ Names = Callable[[str], str]
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+    return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
 
 Texts = Annotated[list[str], BeforeValidator(_listed)]
+Values = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_listed)]
 
 
 class _Part(BaseModel):
@@ -36,12 +37,13 @@ Part = TypeVar("Part", bound=_Part)
 
 
 class OwnScene(_Part):
-    """A scene that is not in the catalogue: its name, its files, and further arguments of ``train`` for them."""
+    """A scene that is not in the catalogue: name, files, values of no data, further arguments of ``train``."""
 
     name: str
     t1: Texts
     t2: Texts
     truth: Texts
+    nodata: Values = []
     arguments: Texts = []
 
 
@@ -52,6 +54,7 @@ class Predictions(_Part):
     pairs: str | None = None
     pattern: str | None = None
     dates: Literal["consecutive", "ends"] = "consecutive"
+    nodata: Values = []  # of every pair
     arguments: Texts = []
     shards: Annotated[int, Field(ge=1)] = 1  # processes that map parts of one pair
     join: Texts = []  # arguments of mosaic, which joins the parts
@@ -176,7 +179,7 @@ def _runs(
     for seed in dict.fromkeys(seeds):
         for protocol in dict.fromkeys(file.protocols):
             for variant, changes in variants.items():
-                for name, (files, where, arguments) in scenes.items():
+                for name, (files, where, arguments, own) in scenes.items():
                     for method in methods:
                         catalogue = () if files else ("--data-root", str(root))
                         job = TrainJob(
@@ -185,7 +188,7 @@ def _runs(
                             seed,
                             protocol,
                             run_folder(folder / variant, name, method.name, protocol, seed),
-                            settings=(*shared, *changes),
+                            settings=(*shared, *changes, *own),
                             arguments=(*catalogue, *file.arguments, *arguments),
                             files=files,
                             variant=variant,
@@ -197,17 +200,18 @@ def _runs(
     return Matrix(folder, tuple(jobs), jobs)
 
 
-def _scenes(
-    file: MatrixFile, document: Document, find_dataset: Names
-) -> dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]]:
-    """By name: the arguments that name its files, where it stands, and its further arguments."""
-    scenes: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {}
+_Scene = tuple[tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]
+
+
+def _scenes(file: MatrixFile, document: Document, find_dataset: Names) -> dict[str, _Scene]:
+    """By name: the arguments that name its files, where it stands, its further arguments and its own settings."""
+    scenes: dict[str, _Scene] = {}
     here = document.path.absolute().parent
     for i, entry in enumerate(file.datasets):
         place: Place = ("datasets", i)
         if isinstance(entry, str):
             (name,) = _right_names("datasets", [entry], document, find_dataset, at=i)
-            found: tuple[tuple[str, ...], str, tuple[str, ...]] = ((), document.where("arguments"), ())
+            found: _Scene = ((), document.where("arguments"), (), ())
         elif not isinstance(entry, dict):
             raise ConfigError(
                 f"{document.where(*place)} is {entry!r}: give a name, or name, t1, t2 and truth of your own scene"
@@ -221,7 +225,8 @@ def _scenes(
                 for path in getattr(own, option)
                 for word in (f"--{option}", str(here / path))
             ]
-            found = (tuple(words), document.where(*place, "arguments"), tuple(own.arguments))
+            said = (f"nodata={json.dumps(own.nodata)}",) if own.nodata else ()
+            found = (tuple(words), document.where(*place, "arguments"), tuple(own.arguments), said)
         if name in scenes and scenes[name] != found:
             raise ConfigError(f"{document.where(*place)}: there are two scenes called {name}: rename one")
         scenes[name] = found
@@ -252,7 +257,7 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
             here / section.checkpoint if pair.checkpoint is None else pair.checkpoint,
             pair.t1,
             pair.t2,
-            tuple(section.arguments),
+            (*_nodata((*section.nodata, *pair.nodata)), *section.arguments),
         )
         arguments = document.where("predict", "arguments")
         if section.shards == 1:
@@ -266,6 +271,11 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
         places |= dict.fromkeys(parts, arguments)
         places[JoinJob(pair.name, whole.folder, parts, tuple(section.join))] = document.where("predict", "join")
     return Matrix(folder, tuple(places), places)
+
+
+def _nodata(values: Iterable[float]) -> tuple[str, ...]:
+    """The arguments of ``predict`` that declare values of no data."""
+    return tuple(f"--nodata={value:.17g}" for value in dict.fromkeys(values))
 
 
 Found = TypeVar("Found")

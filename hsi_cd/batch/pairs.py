@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from hsi_cd.errors import ConfigError, MissingInputError
 
-COLUMNS = ("name", "t1", "t2", "checkpoint")
+COLUMNS = ("name", "t1", "t2", "checkpoint", "nodata")
 """Columns of a table of pairs; only t1 and t2 must be there."""
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
@@ -32,12 +33,14 @@ class Pair:
         t1: the earlier date.
         t2: the later date.
         checkpoint: what maps it, if not the one of the matrix.
+        nodata: stored values that mean no data, beside those that the files and the matrix declare.
     """
 
     name: str
     t1: Path
     t2: Path
     checkpoint: Path | None = None
+    nodata: tuple[float, ...] = ()
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -81,10 +84,22 @@ def read_pairs(path: Path) -> list[Pair]:
         if name in pairs:
             raise ConfigError(f"{where}: there is a pair called {name} already: give each its own name")
         checkpoint = row.get("checkpoint")
-        pairs[name] = Pair(name, t1, t2, path.absolute().parent / checkpoint if checkpoint else None)
+        maps = path.absolute().parent / checkpoint if checkpoint else None
+        pairs[name] = Pair(name, t1, t2, maps, _values(row.get("nodata", ""), where))
     if not pairs:
         raise ConfigError(f"pairs {path} holds no pair: give a line for each below the header")
     return list(pairs.values())
+
+
+def _values(text: str, where: str) -> tuple[float, ...]:
+    """The numbers of a cell, with spaces between them."""
+    try:
+        found = tuple(float(word) for word in text.split())
+    except ValueError:
+        found = (math.nan,)
+    if not all(math.isfinite(value) for value in found):
+        raise ConfigError(f"{where}: nodata is {text!r}: give numbers with spaces between them, as -9999")
+    return found
 
 
 def _check_header(header: list[str], where: str) -> None:
@@ -96,7 +111,7 @@ def _check_header(header: list[str], where: str) -> None:
     missing = [column for column in ("t1", "t2") if column not in header]
     if missing or len(set(header)) < len(header):
         said = f"column {missing[0]} is missing" if missing else "a column is there twice"
-        raise ConfigError(f"{where}: {said}: expected t1 and t2, and name and checkpoint if you like")
+        raise ConfigError(f"{where}: {said}: expected t1 and t2, and name, checkpoint and nodata if you like")
 
 
 def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair]:

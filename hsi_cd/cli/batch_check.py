@@ -21,7 +21,7 @@ _DECIDED = {
 _WHOLE = ("cog", "vector", "min_area")
 """Parameters of ``predict`` that a shard has no use for."""
 
-_SETTINGS = ("assignments", "config_file", "dropped", "device")
+_SETTINGS = ("assignments", "config_file", "dropped", "device", "nodata")
 """Parameters of ``train`` that change settings: a matrix says them where a finished run is known by them."""
 
 

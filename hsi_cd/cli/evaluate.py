@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import document, hint
@@ -32,6 +33,7 @@ _STANDARD_OUTPUT = Path("-")
     metavar="FILE",
     help="split.npz, or another file that --split of train takes: leave its pixels out.",
 )
+@nodata_option
 @click.option(
     "--protocol",
     type=click.Choice(["P4"]),
@@ -51,6 +53,7 @@ def evaluate(
     truth: TruthSource,
     data_root: Path,
     exclude: Path | None,
+    nodata: tuple[float, ...],
     protocol: str | None,
     json_file: Path | None,
     overwrite: bool,
@@ -72,7 +75,7 @@ def evaluate(
         check_output(json_file, overwrite=overwrite)
     check_truth(truth, dataset)
     labels = truth_of(SceneSource(dataset, data_root), truth)
-    result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset)
+    result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata)
     if json_file == _STANDARD_OUTPUT:
         click.echo(document(result.to_dict()))
         return

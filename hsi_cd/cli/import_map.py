@@ -10,6 +10,7 @@ import click
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import hint, tell
@@ -33,12 +34,14 @@ class MapChoice:
         name: what tables call the method.
         score_file: file of its scores, or None.
         key: variable of a file with several.
+        nodata: values that mean no data, beside those that the files declare.
     """
 
     map_file: Path
     name: str
     score_file: Path | None
     key: str | None
+    nodata: tuple[float, ...]
 
 
 @click.command("import-map", epilog=EPILOG)
@@ -51,6 +54,7 @@ class MapChoice:
         "--score", "score_file", type=FILE, metavar="FILE", help="Scores of the map; higher is more change."
     ),
     click.option("--key", metavar="NAME", help="Variable of the map, if it is a file with several."),
+    nodata_option,
 )
 @click.option("--run", "folder", required=True, type=FILE, metavar="DIR", help="The run folder that is made.")
 @click.option(
@@ -89,7 +93,9 @@ def import_map(
 
     if like is not None and (dataset is not None or truth.source or split_file is not None):
         raise click.UsageError("--like brings truth and split: leave --dataset, --truth and --split out")
-    found = open_foreign_map(made.map_file, name=made.name, score=made.score_file, key=made.key)
+    found = open_foreign_map(
+        made.map_file, name=made.name, score=made.score_file, key=made.key, nodata=made.nodata
+    )
     if like is not None:
         model = open_run(like)
         labels, split, overview = model.labels(), model.split, model.overview

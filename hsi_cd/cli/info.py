@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -28,6 +29,7 @@ Examples:
 @click.option("--key", metavar="NAME", help="The one variable to look at in files of arrays.")
 @click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
+@nodata_option
 @click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
@@ -36,6 +38,7 @@ def info(
     key: str | None,
     axes: str | None,
     resample: bool,
+    nodata: tuple[float, ...],
     png: Path | None,
     as_json: bool,
     overwrite: bool,
@@ -50,7 +53,7 @@ def info(
 
     if png is not None:
         check_output(png, overwrite=overwrite)
-    seen = look_at(paths, key=key, axes=axes, resample=resample)
+    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata)
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)
     pair = None if compared is None else _pair_record(compared)
@@ -92,6 +95,10 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "empty": summary.empty,
         "dead_bands": [i + 1 for i in summary.dead],
         "nodata": _finite(cube.nodata) if cube.nodata is None or math.isfinite(cube.nodata) else str(cube.nodata),
+        "marked_by": cube.marks or None,
+        "declared": list(cube.fill),
+        "fill": None if summary.fill is None else summary.fill.value,
+        "fill_text": None if summary.fill is None else in_options(summary.fill.advise()),
         "scale": sorted(set(cube.scale)),
         "offset": sorted(set(cube.offset)),
         "labels": None if summary.counts is None else {str(v): n for v, n in sorted(summary.counts.items())},
@@ -146,9 +153,14 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
         scale = ", ".join(f"{v:g}" for v in image["scale"][:3]) or "1"
         offset = f" + {', '.join(f'{v:g}' for v in image['offset'][:3])}" if image["offset"] else ""
         lines[-1] += f" (stored values x {scale}{offset})"
-    declared = f", stored as {image['nodata']}" if image["nodata"] is not None else ", none declared"
+    marks = [f"stored as {image['nodata']}"] if image["nodata"] is not None else []
+    marks += [f"marked by {image['marked_by']}"] if image["marked_by"] else []
+    marks += [f"declared as {', '.join(f'{value:g}' for value in image['declared'])}"] if image["declared"] else []
+    declared = f", {', '.join(marks) or 'none declared'}"
     empty = f"; {100 * image['empty']:.4g} % of pixels are empty" if image["empty"] else ""
     lines.append(f"    no data   {100 * image['missing']:.4g} % of values{declared}{empty}")
+    if image["fill_text"]:
+        lines.append(f"    fill      {image['fill_text']}")
     if image["labels"] is not None:
         lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))
     if not image["is_map"]:

@@ -61,10 +61,11 @@ def pretrain(
     from hsi_cd.api.processes import heed_signals
 
     stop = click.get_current_context().with_resource(heed_signals())
-    layers = choice.layers(dataset=source.dataset)
+    layers = choice.layers(nodata=contract.nodata, dataset=source.dataset)
     if task is not None:
         layers.insert(1, ("--task", {"pretrain": {"task": task}}))
     config = run_config(settings, layers, source)
+    contract = replace(contract, nodata=config.nodata)
     choice.check()
 
     from hsi_cd.api.opening import open_scene

@@ -21,6 +21,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         r"(?<![\w./-])hsi_cd\.choose_bands\(pair, drop_constant=True\), or the setting bands\.drop_constant\b",
         "--drop constant",
     ),
+    (
+        r"(?<![\w./-])hsi_cd\.choose_bands\(pair, drop_partly_empty=True\), or the setting "
+        r"bands\.drop_partly_empty\b",
+        "--drop partly-empty",
+    ),
     # Switches.
     (r"(?<![\w./-])align=True(?!\.?\w)", "--align"),
     (r"(?<![\w./-])common_bands=True(?!\.?\w)", "--common-bands"),
@@ -30,6 +35,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
+    (r"(?<![\w./-])nodata=(-?\d[-+.e\d]*|(?![^\s,;)]))", r"--nodata \1"),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),

@@ -71,11 +71,12 @@ def train(
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
-    layers = choice.layers(dataset=source.dataset, method=method)
+    layers = choice.layers(nodata=contract.nodata, dataset=source.dataset, method=method)
     if protocol is not None:
         layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
     check_split(split, protocol, settings.assignments)
     config = run_config(settings, layers, source)
+    contract = replace(contract, nodata=config.nodata)
     if name is not None and config.dataset is not None:
         raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
     choice.check()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hsi_cd.config.blocks import HEADS_WITH_DISTANCE
 from hsi_cd.config.model_config import ModelConfig, check_odd
@@ -35,12 +35,22 @@ def _counts(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _several(values: object) -> object:
+    """A single number as a list of one."""
+    return (values,) if isinstance(values, int | float) and not isinstance(values, bool) else values
+
+
+Values = Annotated[tuple[float, ...], BeforeValidator(_several), Field(strict=False)]
+"""Stored values; one may be given bare."""
+
+
 class BandsConfig(Section):
     """Which bands are used."""
 
     drop_constant: bool = False
     drop_bad: bool = False
     drop_water_vapour: bool = False
+    drop_partly_empty: bool = False
 
 
 class PrepareConfig(Section):
@@ -217,6 +227,7 @@ class RunConfig(Section):
     """Everything that decides a run's result."""
 
     dataset: str | None = None
+    nodata: Values = ()
     method: str = "siamese"
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

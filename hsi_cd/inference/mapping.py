@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from hsi_cd import __version__
@@ -12,6 +13,7 @@ from hsi_cd.detectors.base import Detector, check_bands, uncertain
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, shard_tags, write_prediction
+from hsi_cd.prepare.data_watch import DataWatch
 from hsi_cd.prepare.measurement import tell_shift
 from hsi_cd.prepare.residual_shift import ShiftWatch
 from hsi_cd.prepare.windows import Dates
@@ -31,7 +33,8 @@ class MapOptions:
             :func:`hsi_cd.inference.scoring.rows_per_band`.
         checkpoint: names the checkpoint in the outputs' tags.
         statistics: says in the outputs' tags whose statistics were used.
-        look_at_shift: while reading, look how far the dates lie off each other, and warn where that is much.
+        look_at_shift: while reading, look how far the dates lie off each other, for undeclared fill and for bands
+            with gaps, and warn where that is much; measuring a scene has looked already.
         seen: is shown all rows that are read, once each, from top to bottom.
     """
 
@@ -102,11 +105,14 @@ def map_rows(
 def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertainty: bool) -> Iterator[MapRows]:
     rows = how.shard.rows(pair.shape[0]) if how.shard is not None else slice(0, pair.shape[0])
     limit = detector.threshold if how.threshold is None else how.threshold
-    watch = ShiftWatch(pair.shape) if how.look_at_shift and how.shard is None else None
+    lost = 0
+    look = how.look_at_shift and how.shard is None
+    watch, data = (ShiftWatch(pair.shape), DataWatch(pair)) if look else (None, None)
 
     def seen(read: slice, dates: Dates) -> None:
-        if watch is not None:
+        if watch is not None and data is not None:
             watch.see(read.start, dates)
+            data.see(read.start, dates)
         if how.seen is not None:
             how.seen(read, dates)
 
@@ -114,9 +120,11 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
         detector, pair, within=rows, uncertainty=uncertainty, memory=how.memory, seen=seen
     ):
         scores = found[0] if uncertainty else found
+        lost += int(np.isnan(scores).sum())
         yield MapRows(row - rows.start, classify(scores, limit), scores, found[1] if uncertainty else None)
-    if watch is not None:
+    if watch is not None and data is not None:
         tell_shift(watch.shift())
+        data.tell(unmapped=lost / (pair.shape[0] * pair.shape[1]))
 
 
 def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str]:
@@ -129,6 +137,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         "SCORE_UNIT": detector.unit,
         "SCENE": pair.name,
         "STATISTICS": how.statistics,
+        **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
     if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:

@@ -22,6 +22,7 @@ from hsi_cd.io.raster import open_raster_cube
 from hsi_cd.io.variables import Variable, candidates, choose
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
+from hsi_cd.scene.undeclared import Fill, FillWatch
 
 _BLOCK_BYTES = 32 << 20
 _TILE = 256  # pixels: what rasters are tiled by, so that a wide one is not unpacked for every few rows
@@ -79,6 +80,7 @@ class Summary:
         empty: share of pixels without a value in any band.
         dead: bands, counted from 0, without data or with one value everywhere.
         counts: pixels by value, where these are few whole numbers; of maps alone.
+        fill: a number that fills the border and that the file does not declare, or None; of images alone.
         quick: red, green and blue (or the one band), thinned, float32 ``(3 or 1, rows, cols)``.
     """
 
@@ -88,6 +90,7 @@ class Summary:
     empty: float
     dead: tuple[int, ...]
     counts: dict[int, int] | None
+    fill: Fill | None
     quick: NDArray[np.float32] = field(repr=False)
 
 
@@ -126,10 +129,13 @@ def summarise(part: Part) -> Summary:
     quick = np.full((len(shown), math.ceil(rows / step), math.ceil(cols / step)), np.nan, dtype=np.float32)
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     missing = empty = 0
+    fill = None if part.is_map else FillWatch(cube)
     counts: dict[int, int] | None = {} if part.is_map and not cube.scale else None
     blocks = list(blocks_of(rows, cols, count))
     for row, col in progress(blocks, desc=cube.name, unit="windows", show=len(blocks) > 8):
         values = cube.read(row, col)
+        if fill is not None:
+            fill.see(values, row.start, col.start)
         none = np.isnan(values)
         missing += int(none.sum())
         empty += int(none.all(axis=0).sum())
@@ -148,6 +154,7 @@ def summarise(part: Part) -> Summary:
         empty=empty / (rows * cols),
         dead=tuple(int(i) for i in np.flatnonzero(~(low < high))) if rows * cols > 1 else (),
         counts=counts,
+        fill=None if fill is None else fill.fill(),
         quick=quick,
     )
 

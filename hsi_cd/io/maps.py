@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,12 @@ from rasterio.windows import Window
 from hsi_cd.errors import FormatError, OutputError
 from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.atomic import atomic_paths
+from hsi_cd.io.file_masks import hide
 from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import open_raster, quiet_georeference, read_single_band
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
+
+_log = logging.getLogger(__name__)
 
 NO_DATA = UNLABELLED
 COLOURS = {UNCHANGED: (230, 230, 230, 255), CHANGED: (200, 30, 30, 255), NO_DATA: (0, 0, 0, 0)}
@@ -232,12 +236,19 @@ def _optimise(path: Path, resampling: str) -> None:
         copy.unlink(missing_ok=True)
 
 
-def read_map(path: str | os.PathLike[str], *, key: str | None = None) -> tuple[NDArray[np.uint8], Grid]:
+def read_map(
+    path: str | os.PathLike[str], *, key: str | None = None, nodata: Sequence[float] = ()
+) -> tuple[NDArray[np.uint8], Grid]:
     """Read a change map.
+
+    Pixels that a map of other software marks as no data (a value, NaN, a mask, an alpha band) are no data here,
+    too. A map that declares its 0 or 1 so is an exception: it marks what it found, not where it looked; that is
+    said.
 
     Args:
         path: a raster of one band, or an array (NumPy, MATLAB, HDF5), with 0 unchanged, 1 changed, 255 no data.
         key: variable of a file of arrays; by default its only 2-D numeric array.
+        nodata: further stored values that mean no data.
 
     Returns:
         uint8 ``(rows, cols)`` and the grid.
@@ -247,33 +258,57 @@ def read_map(path: str | os.PathLike[str], *, key: str | None = None) -> tuple[N
         FormatError: it is no raster, has several bands, or holds other values.
     """
     found = find_input(path)
-    stored, grid, nodata = _read_one(found, key)
-    values = np.unique(stored)
+    read, grid, declared = _read_one(found, key)
+    if declared in (UNCHANGED, CHANGED):
+        word = "unchanged" if declared == UNCHANGED else "changed"
+        _log.warning(
+            "%s declares %g as no data, which is %s in a change map: it is taken as %s; to leave such pixels out, "
+            "declare them by nodata=%g",
+            found.name,
+            declared,
+            word,
+            word,
+            declared,
+        )
+        declared_here: tuple[float | None, ...] = ()
+    else:
+        declared_here = (declared,)
+    stored = hide(read, (*declared_here, *nodata))
+    values = np.unique(np.ma.compressed(stored) if np.ma.isMaskedArray(stored) else stored)
     if not set(values.tolist()) <= set(COLOURS):
         listed = ", ".join(f"{float(v):g}" for v in values[:8])
         more = f" and {len(values) - 8} more" if len(values) > 8 else ""
         raise FormatError(
-            f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data"
+            f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data; "
+            "declare other values of no data with nodata="
         )
-    if NO_DATA in values and CHANGED not in values and nodata != NO_DATA:
+    if NO_DATA in values and CHANGED not in values:  # 255 that is declared as no data is hidden by now
         # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
         raise FormatError(
             f"{found} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
             "declare 255 as no data"
         )
-    return stored.astype(np.uint8), grid
+    change = np.ma.getdata(stored)
+    return np.where(np.ma.getmaskarray(stored), NO_DATA, np.nan_to_num(change)).astype(np.uint8), grid
 
 
-def read_scores(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """Read a raster, or an array, of scores: float32 ``(rows, cols)``, NaN for no data.
+def read_scores(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -> NDArray[np.float32]:
+    """Read a raster, or an array, of scores: float32 ``(rows, cols)``, NaN for no data, however it is marked.
+
+    Args:
+        path: the file.
+        nodata: further stored values that mean no data.
 
     Raises:
         MissingInputError: the file does not exist.
         FormatError: it is no raster, or has several bands.
     """
     found = find_input(path)
-    stored, _, _ = _read_one(found, None)
-    return stored.astype(np.float32)
+    read, _, declared = _read_one(found, None)
+    stored = hide(read, (declared, *nodata))
+    scores: NDArray[np.float32] = np.ma.getdata(stored).astype(np.float32)
+    scores[np.ma.getmaskarray(stored)] = np.nan
+    return scores
 
 
 def _read_one(path: Path, key: str | None) -> tuple[NDArray[np.generic], Grid, float | None]:

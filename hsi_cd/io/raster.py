@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 from rasterio.vrt import WarpedVRT
@@ -22,11 +23,14 @@ from rasterio.windows import Window
 from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
+from hsi_cd.io.file_masks import FileMasks, find_masks
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible, limit_gdal_cache
 from hsi_cd.io.pictures import check_jpeg2000, check_png
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
 from hsi_cd.scene import Cube, Grid
+from hsi_cd.scene.cube import WindowReader
+from hsi_cd.scene.matching import take_bands
 
 _FILTERS = threading.RLock()
 
@@ -46,32 +50,59 @@ def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
     data, driver = locate_raster(path, kind)
     with open_raster(data, driver) as dataset:
         _check_real(dataset, data)
-        dtype = np.result_type(*dataset.dtypes)
         if data.is_file():
+            dtype = np.result_type(*dataset.dtypes)
             check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
-        header = header_fields(data, driver)
-        scale, offset = read_scaling(dataset, header=header)
-        return Cube(
-            name=name,
-            grid=grid_of(dataset),
-            bands=read_bands(dataset, header=header),
-            dtype=dtype,
-            reader=RasterReader(data, driver),
-            nodata=_nodata(dataset),
-            scale=scale,
-            offset=offset,
-            acquired=read_acquired(dataset, header=header),
-        )
+        masks = _find_masks(dataset, data, image=True)
+        reader = RasterReader(data, driver, masks=masks)
+        return cube_of(dataset, masks, name=name, reader=reader, header=header_fields(data, driver))
+
+
+def cube_of(
+    dataset: Any,
+    masks: FileMasks,
+    *,
+    name: str,
+    reader: WindowReader,
+    header: Mapping[str, str] | None = None,
+) -> Cube:
+    """What an open raster says of itself, as a cube of its bands of values; alpha bands are none.
+
+    Args:
+        dataset: the open rasterio dataset.
+        masks: how it marks pixels without data.
+        name: what messages call it.
+        reader: reads its windows, masked where it holds nothing.
+        header: the fields of an ENVI header.
+
+    Raises:
+        FormatError: a wavelength, a flag or a scale is no number.
+    """
+    places = [band - 1 for band in masks.bands]
+    scale, offset = read_scaling(dataset, header=header)
+    return Cube(
+        name=name,
+        grid=grid_of(dataset),
+        bands=take_bands(read_bands(dataset, header=header), places),
+        dtype=np.result_type(*(dataset.dtypes[place] for place in places)),
+        reader=reader,
+        nodata=None if masks.nodata else _nodata(dataset.nodatavals[places[0]]),
+        scale=tuple(scale[place] for place in places) if scale else (),
+        offset=tuple(offset[place] for place in places) if offset else (),
+        acquired=read_acquired(dataset, header=header),
+        marks=masks.describe(),
+    )
 
 
 def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], Grid, float | None]:
     """The values of a file that holds one value a pixel, as stored (palette indices stay indices).
 
-    Images that repeat the same band, with or without an opaque alpha band, count as one band: so image editors
-    save grey pictures.
+    Images that repeat the same band, with or without an alpha band, count as one band: so image editors save grey
+    pictures.
 
     Returns:
-        Values ``(rows, cols)``, the grid, and the declared no-data value or None.
+        Values ``(rows, cols)``, masked where the file's mask or alpha band says that there are none; the grid; and
+        the declared no-data value or None, which is not looked for in the values.
 
     Raises:
         FormatError: the file is damaged, no image, of complex numbers, or its bands differ.
@@ -83,18 +114,18 @@ def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], G
     with open_raster(data, driver) as dataset:
         _check_real(dataset, data)
         check_plausible(data, (dataset.height, dataset.width, dataset.count), np.dtype(dataset.dtypes[0]).itemsize)
+        masks = _find_masks(dataset, data)
         try:
-            values = dataset.read()
+            values = masks.read(dataset)
         except RasterioError as error:
             raise _damaged(data, error) from error
-        alpha = [i for i, use in enumerate(dataset.colorinterp) if use == ColorInterp.alpha]
-        kept = [i for i in range(dataset.count) if i not in alpha or not (values[i] == 255).all()]
-        if any(not np.array_equal(values[kept[0]], values[i]) for i in kept[1:]):
+        bare = np.ma.getdata(values)
+        if any(not np.array_equal(bare[0], other) for other in bare[1:]):
             raise FormatError(
                 f"{path} has {dataset.count} bands that differ (a colour picture?): "
                 "expected one band with one value a pixel"
             )
-        return values[kept[0]], grid_of(dataset), _nodata(dataset)
+        return values[0], grid_of(dataset), _nodata(dataset.nodatavals[masks.bands[0] - 1])
 
 
 def read_shape(path: Path, kind: FileKind) -> tuple[int, int]:
@@ -211,15 +242,23 @@ class RasterReader:
     time, nor after a fork. Pickling keeps the path alone.
     """
 
-    def __init__(self, path: Path, driver: str, onto: Grid | None = None) -> None:
-        """``onto``: the grid to resample to, of the file's own CRS; by default the values come as stored."""
+    def __init__(self, path: Path, driver: str, onto: Grid | None = None, *, masks: FileMasks) -> None:
+        """A reader; no file is opened yet.
+
+        Args:
+            path: the file.
+            driver: the rasterio driver that reads it.
+            onto: the grid to resample to, of the file's own CRS; by default the values come as stored.
+            masks: how the file marks pixels without data, see :func:`hsi_cd.io.file_masks.find_masks`.
+        """
         self._path = path.absolute()
         self._driver = driver
         self._onto = onto
+        self.masks = masks
         self._idle: dict[int, list[Any]] = {}  # open handles that nobody reads from, by process
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
-        """Stored values ``(bands, rows, cols)`` of a window.
+        """Stored values ``(bands, rows, cols)`` of a window, masked where the file says that there are none.
 
         Raises:
             FormatError: the file is damaged or was removed.
@@ -233,18 +272,17 @@ class RasterReader:
         if height and width:
             try:
                 with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
-                    values: NDArray[np.generic] = dataset.read(
-                        window=Window(cols.start, rows.start, width, height)
-                    )
+                    window = Window(cols.start, rows.start, width, height)
+                    values = self.masks.read(dataset, window, resampled=self._onto is not None)
             except RasterioError as error:
                 raise _damaged(self._path, error) from error
         else:
-            values = np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
+            values = np.empty((len(self.masks.bands), height, width), dtype=np.result_type(*dataset.dtypes))
         idle.append(dataset)
         return values
 
-    def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str, Grid | None]]:
-        return RasterReader, (self._path, self._driver, self._onto)
+    def __reduce__(self) -> tuple[Any, tuple[Path, str, Grid | None]]:
+        return partial(RasterReader, masks=self.masks), (self._path, self._driver, self._onto)
 
     def _open(self) -> Any:
         dataset = _open(self._path, self._driver)
@@ -260,6 +298,7 @@ class RasterReader:
             height=grid.rows,
             resampling=Resampling.bilinear,
             tolerance=1e-6,
+            add_alpha=self.masks.is_masked,  # which shows what GDAL's mask leaves
         )
 
 
@@ -273,8 +312,18 @@ def _open(path: Path, driver: str) -> Any:
         raise _damaged(path, error) from error
 
 
-def _nodata(dataset: Any) -> float | None:
-    return None if dataset.nodata is None else float(dataset.nodata)
+def _nodata(declared: float | None) -> float | None:
+    return None if declared is None else float(declared)
+
+
+def _find_masks(dataset: Any, path: Path, *, image: bool = False) -> FileMasks:
+    try:
+        masks = find_masks(dataset, image=image)
+    except RasterioError as error:
+        raise _damaged(path, error) from error
+    if not masks.bands:
+        raise FormatError(f"{path} has no bands but alpha bands: expected an image beside them")
+    return masks
 
 
 def header_fields(data: Path, driver: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.rpc import RPC
 
 from hsi_cd.errors import FormatError, ShardError
+from hsi_cd.io.file_masks import FileMasks
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
 from hsi_cd.io.maps import raster_named
 from hsi_cd.io.raster import RasterReader, open_raster
@@ -95,7 +96,7 @@ class ShardFile:
         """
         # A reader enters GDAL's environment for each window alone: several shards are read in turns, and
         # environments that were left open over a yield would be closed in the wrong order.
-        read = RasterReader(self.path, FileKind.TIFF.value)
+        read = RasterReader(self.path, FileKind.TIFF.value, masks=FileMasks((1,)))
         height, cols = self.rows.stop - self.rows.start, slice(0, self.grid.cols)
         for start in range(0, height, _BLOCK):
             yield self.rows.start + start, read(slice(start, min(start + _BLOCK, height)), cols)[0]

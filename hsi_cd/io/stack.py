@@ -88,6 +88,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
         scale=_per_band(cubes, "scale", 1.0),
         offset=_per_band(cubes, "offset", 0.0),
         acquired=acquired.pop() if len(acquired) == 1 else "",
+        marks=" and ".join(sorted({cube.marks for cube in cubes} - {""})),
     )
 
 
@@ -131,11 +132,13 @@ class StackReader:
         self._nodata = nodata
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
-        """Stored values ``(bands, rows, cols)`` of a window."""
+        """Stored values ``(bands, rows, cols)`` of a window, masked where a file says that there are none."""
         parts = [reader(rows, cols) for reader in self._readers]
         if self._nodata is not None:
             parts = [_with_nan(part, value) for part, value in zip(parts, self._nodata, strict=True)]
-        return np.concatenate(parts)
+        join = np.ma.concatenate if any(np.ma.isMaskedArray(part) for part in parts) else np.concatenate
+        joined: NDArray[np.generic] = join(parts)
+        return joined
 
     def __reduce__(self) -> tuple[type[StackReader], tuple[list[WindowReader], Sequence[float | None] | None]]:
         return StackReader, (self._readers, self._nodata)
@@ -144,7 +147,7 @@ class StackReader:
 def _with_nan(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.generic]:
     out = values.astype(np.result_type(values.dtype, np.float32))
     if nodata is not None and not math.isnan(nodata):
-        out[values == nodata] = np.nan
+        np.ma.getdata(out)[np.ma.getdata(values) == nodata] = np.nan
     return out
 
 
@@ -152,7 +155,9 @@ def _onto(cube: Cube, path: Path, grid: Grid) -> Cube:
     if _same_grid(cube.grid, grid):
         return cube
     data, driver = locate_raster(path, file_kind(path))
-    return replace(cube, grid=grid, reader=RasterReader(data, driver, grid))
+    if not isinstance(cube.reader, RasterReader):  # pragma: no cover - a raster's is one; for the type checker
+        return cube
+    return replace(cube, grid=grid, reader=RasterReader(data, driver, grid, masks=cube.reader.masks))
 
 
 def _is_raster(path: Path) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, LabelError
 from hsi_cd.io.arrays import read_matrix
+from hsi_cd.io.file_masks import is_value
 from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import read_single_band
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, check_same_grid
@@ -90,7 +91,7 @@ def labels_of(
     """The labels that stored values mean.
 
     Args:
-        stored: one value a pixel, ``(rows, cols)``.
+        stored: one value a pixel, ``(rows, cols)``; what a masked array hides is unlabelled.
         scheme: what they mean; by default told from the values (:func:`infer_scheme`).
         nodata: value of pixels that hold nothing, which are unlabelled unless the scheme says otherwise, or None.
         place: where the map lies, or None.
@@ -99,9 +100,9 @@ def labels_of(
     Raises:
         LabelError: a value is not explained.
     """
-    missing = np.zeros(stored.shape, dtype=bool)
+    missing, stored = np.ma.getmaskarray(stored).copy(), np.ma.getdata(stored)
     if nodata is not None and not (scheme is not None and nodata in (*scheme.unchanged, *scheme.changed)):
-        missing = np.isnan(stored) if np.isnan(nodata) else stored == nodata
+        missing |= is_value(stored, nodata)
     if scheme is None:
         left_out = f" (without {missing.sum()} pixels of its no-data value {nodata:g})" if missing.any() else ""
         scheme = infer_scheme(stored[~missing], name=name + left_out)
@@ -192,6 +193,7 @@ def _read_masks(pair: MaskPair) -> Labels:
 
 def _read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid | None]:
     stored, nodata, place = _read_stored(find_input(path), None)
+    stored = np.ma.filled(stored, 0)
     marks = np.unique(stored[stored != 0])
     if nodata is not None and nodata != 0:
         marks = marks[marks != nodata]

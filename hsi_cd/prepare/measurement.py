@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.prepare.components import SceneComponents, make_components
+from hsi_cd.prepare.data_watch import DataWatch
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.residual_shift import WORTH_TELLING, ResidualShift, ShiftWatch
 from hsi_cd.prepare.statistics import (
@@ -76,7 +77,8 @@ class Measurement:
     """A scene as measured without labels, shared by all methods of a run.
 
     Nothing is read before it is asked for, and nothing twice. The first reading of the whole scene also looks how
-    far the dates lie off each other, and warns where that is worth telling.
+    far the dates lie off each other, for numbers that no file declares as no data, and for bands that cost much of
+    the map, and warns where that is worth telling.
     """
 
     def __init__(self, pair: ScenePair, *, for_network: bool = False) -> None:
@@ -111,12 +113,17 @@ class Measurement:
 
         blocks = progress(list(row_blocks(*self.pair.shape)), desc=title, unit="block")
         # A reading that ends early has not seen all: the next one looks, too.
-        watch = None if "residual shift" in self._found else ShiftWatch(self.pair.shape)
+        first = "residual shift" not in self._found
+        watch, data = (ShiftWatch(self.pair.shape), DataWatch(self.pair)) if first else (None, None)
         for block, values in read_ahead(map(read, blocks)):
             if watch is not None:
                 watch.see(block.start, values)
+            if data is not None:
+                count = block.stop - block.start  # without the rows below
+                data.see(block.start, (values[0][:, :count], values[1][:, :count]))
             yield block, values
-        if watch is not None and "residual shift" not in self._found:
+        if watch is not None and data is not None and "residual shift" not in self._found:
+            data.tell()
             self._found["residual shift"] = tell_shift(watch.shift())
 
     @property

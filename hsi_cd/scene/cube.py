@@ -16,7 +16,8 @@ from hsi_cd.scene.validity import empty_pixels
 _IN_CACHE = 1 << 17  # values that are converted at a time
 
 WindowReader = Callable[[slice, slice], NDArray[np.generic]]
-"""Reads ``(rows, cols)`` slices, with plain non-negative bounds, as an array ``(bands, rows, cols)``."""
+"""Reads ``(rows, cols)`` slices, with plain non-negative bounds, as an array ``(bands, rows, cols)``: a masked one
+where the source itself says that values are none."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Cube:
         acquired: when it was taken, ISO 8601 as far as the file tells (``2006-05-03``), or empty.
         saturated: stored value from which a pixel is saturated, or None for the rule of
             :func:`hsi_cd.scene.validity.empty_pixels`.
+        fill: further stored values that mean "nothing here", as the user declares them.
+        marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
+        origin: the cube that this one's windows are made of, or None where they come as stored.
     """
 
     name: str
@@ -50,6 +54,9 @@ class Cube:
     offset: tuple[float, ...] = ()
     acquired: str = ""
     saturated: float | None = None
+    fill: tuple[float, ...] = ()
+    marks: str = ""
+    origin: Cube | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -67,17 +74,21 @@ class Cube:
             cols: columns of the window; all by default.
 
         Returns:
-            float32 ``(bands, rows, cols)``; NaN where the file has no data or no finite number, and in every
-            band of a pixel that is all zero or saturated.
+            float32 ``(bands, rows, cols)``; NaN where the file has no data (a value, a mask) or no finite number,
+            and in every band of a pixel that is all zero or saturated.
         """
         row0, row1, _ = (rows or slice(None)).indices(self.grid.rows)
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
-        stored = self.reader(slice(row0, row1), slice(col0, col1))
+        read = self.reader(slice(row0, row1), slice(col0, col1))
+        stored, hidden = np.ma.getdata(read), np.ma.getmask(read)
+        missing = (*(() if self.nodata is None else (self.nodata,)), *self.fill)
         values = np.empty(stored.shape, dtype=np.float32)
         # Some bands at a time, which the processor's cache holds through all that is done to them.
         step = max(1, _IN_CACHE // max(1, stored.shape[1] * stored.shape[2]))
         for first in range(0, len(stored), step):
-            _to_float(stored[first : first + step], values[first : first + step], self.nodata)
+            _to_float(stored[first : first + step], values[first : first + step], missing)
+        if hidden is not np.ma.nomask:
+            np.copyto(values, np.float32(np.nan), where=hidden)
         values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
         for factors, apply in ((self.scale, np.multiply), (self.offset, np.add)):
             if factors:
@@ -85,12 +96,13 @@ class Cube:
         return values
 
 
-def _to_float(stored: NDArray[np.generic], values: NDArray[np.float32], nodata: float | None) -> None:
+def _to_float(stored: NDArray[np.generic], values: NDArray[np.float32], nodata: tuple[float, ...]) -> None:
     """Convert stored values into ``values``; NaN for no data and for what is not finite."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and NaN below
         values[:] = stored
-    if nodata is not None and not np.isnan(nodata):
-        missing = stored == nodata
+    for value in nodata:
+        with np.errstate(over="ignore"):  # the value, too
+            missing = stored == value  # NaN equals nothing, and is found below
         if missing.any():
             values[missing] = np.nan
     if np.issubdtype(stored.dtype, np.floating):
@@ -110,6 +122,8 @@ def derived_cube(
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=cube.acquired,
+        marks=cube.marks,
+        origin=cube.origin or cube,
     )
 
 

@@ -30,6 +30,7 @@ class ScenePair:
         name: what messages, runs and tables call the scene.
         band_tolerance: largest difference of centre wavelengths, nm, that is still the same band.
         used: ascending indices of the bands that methods may look at, or None for all.
+        nodata: stored values that were declared to mean no data, beside what the files say, for the record.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -41,6 +42,7 @@ class ScenePair:
     name: str = "scene"
     band_tolerance: float = BAND_TOLERANCE
     used: tuple[int, ...] | None = None
+    nodata: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")

@@ -85,6 +85,23 @@ def config_of(config: RunConfig, split: Split | None) -> RunConfig:
     return resolve([("the split", config.model_copy(update={"split": own}).model_dump())])
 
 
+def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
+    """The configuration with what a scene was declared to hold as no data, so that a run tells it.
+
+    Raises:
+        ConfigError: the configuration says otherwise, and the scene is open already.
+    """
+    if config.nodata == pair.nodata:
+        return config
+    if config.nodata:
+        told, known = (", ".join(f"{v:g}" for v in values) or "none" for values in (config.nodata, pair.nodata))
+        raise ConfigError(
+            f"the setting nodata is {told}, but the scene {pair.name} was opened with {known}: open it with the "
+            "same values of nodata="
+        )
+    return config.model_copy(update={"nodata": pair.nodata})
+
+
 def measured_for(config: RunConfig) -> Preparation | None:
     """How the configured method has spectra prepared; None where it takes them as they are."""
     method = find_method(config.method)

@@ -32,7 +32,7 @@ from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
-from hsi_cd.training.examples import Examples, LabelledScene, config_of, prepare_examples
+from hsi_cd.training.examples import Examples, LabelledScene, config_of, declared_of, prepare_examples
 from hsi_cd.training.fitting import Learned, learn
 from hsi_cd.training.keeping import RunKept
 
@@ -77,7 +77,7 @@ def run_training(
         Preempted: it was asked to leave.
     """
     find_method(config.method)
-    config = config_of(config, scene.split)
+    config = declared_of(config_of(config, scene.split), scene.pair)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
     if team.leads:

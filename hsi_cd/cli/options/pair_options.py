@@ -7,12 +7,24 @@ import click
 from hsi_cd.api.sources import Contract
 from hsi_cd.cli.options.gathering import gathering
 
-DROPPED = ("bad", "constant", "water-vapour")
+DROPPED = ("bad", "constant", "partly-empty", "water-vapour")
 """Kinds of bands that ``--drop`` leaves out."""
 
 
-def _contract(align: bool, common_bands: bool, band_tolerance: float, saturated: float | None) -> Contract:
-    return Contract(align, common_bands, band_tolerance, saturated)
+nodata_option = click.option(
+    "--nodata",
+    type=float,
+    multiple=True,
+    metavar="VALUE",
+    help="Stored value that means no data, beside those that the files declare; may be repeated.",
+)
+"""Declare values of no data; the command is handed them as ``nodata``."""
+
+
+def _contract(
+    align: bool, common_bands: bool, band_tolerance: float, saturated: float | None, nodata: tuple[float, ...]
+) -> Contract:
+    return Contract(align, common_bands, band_tolerance, saturated, tuple(dict.fromkeys(nodata)))
 
 
 pair_options = gathering(
@@ -34,6 +46,7 @@ pair_options = gathering(
         metavar="VALUE",
         help="Stored values from here on are saturated [default: integers' largest, in half the bands].",
     ),
+    nodata_option,
 )
 """Say what is asked of the two dates; the command is handed it as ``contract``."""
 
@@ -42,7 +55,8 @@ drop_option = click.option(
     "dropped",
     type=click.Choice(DROPPED),
     multiple=True,
-    help="Leave out bands: those the files mark as bad, constant ones, or water vapour's; may be repeated.",
+    help="Leave out bands: those the files mark as bad, constant ones, those with gaps of their own, or water "
+    "vapour's; may be repeated.",
 )
 
 

@@ -97,9 +97,14 @@ class RunChoice:
     dropped: tuple[str, ...] = ()
     resume: bool = False
 
-    def layers(self, **further: str | None) -> Layers:
-        """What these options say as settings, with ``further`` top-level ones that are not None."""
-        said = {"seed": self.seed, "device": self.device, **further}
+    def layers(self, *, nodata: tuple[float, ...] = (), **further: str | None) -> Layers:
+        """What these options say as settings, with ``further`` top-level ones that are not None.
+
+        Args:
+            nodata: what ``--nodata`` says, which the run keeps with its settings.
+            further: what other options say.
+        """
+        said = {"seed": self.seed, "device": self.device, "nodata": list(nodata) or None, **further}
         layers: Layers = [("options", {name: value for name, value in said.items() if value is not None})]
         return [*layers, ("--drop", {"bands": drop_settings(self.dropped)})] if self.dropped else layers
 

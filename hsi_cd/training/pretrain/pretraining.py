@@ -30,6 +30,7 @@ from hsi_cd.runtime.device import choose_device, hardware
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.scene import ScenePair
+from hsi_cd.training.examples import declared_of
 from hsi_cd.training.journal import Journal
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.pretrain.encoders import backbones, save_encoders
@@ -68,6 +69,7 @@ def run_pretraining(
         CheckpointError: the run cannot be resumed.
         Preempted: it was asked to leave, and is saved.
     """
+    config = declared_of(config, pair)
     stop = stop or Stop()
     device = choose_device(config.device)
     check_folder(folder, config, resume=resume)

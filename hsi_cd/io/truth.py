@@ -104,7 +104,8 @@ def labels_of(
     if nodata is not None and not (scheme is not None and nodata in (*scheme.unchanged, *scheme.changed)):
         missing |= is_value(stored, nodata)
     if scheme is None:
-        left_out = f" (without {missing.sum()} pixels of its no-data value {nodata:g})" if missing.any() else ""
+        what = "without data" if nodata is None else f"of its no-data value {nodata:g}"
+        left_out = f" (without {missing.sum()} pixels {what})" if missing.any() else ""
         scheme = infer_scheme(stored[~missing], name=name + left_out)
     values = np.full(stored.shape, UNLABELLED, dtype=np.uint8)
     values[~missing] = scheme.encode(stored[~missing], name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,8 @@ class FillWatch:
         """Take in a window ``(bands, rows, cols)``, each pixel once, the first of them at ``(row, col)``."""
         self.sample.see(values, row, col)
         rows, cols = self._shape
-        down, across = self._constant(values)
+        with np.errstate(over="ignore"):  # between numbers at both ends of float32
+            down, across = self._constant(values)
         if not down.size:
             return
         found = self._stored(values[:1, down, across])[0]
@@ -167,18 +169,24 @@ class FillWatch:
                 return np.nonzero(np.zeros(values.shape[1:], dtype=bool))  # type: ignore[return-value]
             down, across = np.nonzero((values[0] == known.min()) | (values[0] == known.max()))
             return down, across
-        first, last = values[0], values[-1]
-        if len(self._scale) > 1 or len(self._offset) > 1:
-            first, last = (self._stored(values[i : i + 1], band=i)[0] for i in (0, len(values) - 1))
-            near = np.abs(first - last) <= 10.0 ** (1 - _DIGITS) * np.abs(first)
-        else:
-            near = first == last
-        down, across = np.nonzero(near)
-        if down.size:
-            stored = self._stored(values[:, down, across])
-            same = (np.abs(stored - stored[0]) <= 10.0 ** (1 - _DIGITS) * np.abs(stored[0])).all(axis=0)
-            down, across = down[same], across[same]
+        # The last band rules out nearly every pixel of an ordinary window; then one band after the other.
+        first = self._comparable(values, 0, ...)
+        near = np.abs(first) * np.float32(10.0 ** (1 - _DIGITS))
+        down, across = np.nonzero(np.abs(self._comparable(values, len(values) - 1, ...) - first) <= near)
+        first, near = first[down, across], near[down, across]
+        for band in range(1, len(values) - 1):
+            if not down.size:
+                break
+            same = np.abs(self._comparable(values, band, (down, across)) - first) <= near
+            if not same.all():
+                down, across, first, near = down[same], across[same], first[same], near[same]
         return down, across
+
+    def _comparable(self, values: NDArray[np.float32], band: int, where: Any) -> NDArray[np.floating]:
+        """A band's values at some pixels, as they are stored if its bands are scaled otherwise."""
+        found: NDArray[np.floating] = values[band][where]
+        plain = len(self._scale) == len(self._offset) == 1
+        return found if plain else self._stored(found[None], band=band)[0]
 
     def _stored(self, values: NDArray[np.float32], band: int = 0) -> NDArray[np.float64]:
         """Values as they are stored, ``(bands, ...)``, the first of them of ``band``."""
@@ -199,7 +207,7 @@ class FillWatch:
 
 def number(value: float) -> str:
     """A number in the fewest digits that tell it from all others of 32 bits: as it is to be typed."""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e7 else str(np.float32(value))
+    return f"{value:.0f}" if abs(value) < 2**53 and value == round(value) else str(np.float32(value))
 
 
 def percent(share: float) -> str:

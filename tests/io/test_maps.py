@@ -2,6 +2,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.rpc import RPC
 
 from hsi_cd.errors import FormatError, MissingInputError, OutputError
-from hsi_cd.io import COLOURS, map_writers, read_map
+from hsi_cd.io import COLOURS, map_writers, read_map, read_scores
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Grid
 
@@ -279,3 +280,64 @@ def test_three_rasters_appear_together_or_not_at_all(tmp_path: Path) -> None:
         map_writers(tmp_path / "x.tif", uncertainty=tmp_path / "x.tif", grid=grid),
     ):
         pass
+
+
+# --- Maps of other software, and how they mark where they looked at nothing ---
+
+
+@pytest.mark.parametrize(
+    ("dtype", "hidden", "nodata", "mask"),
+    [
+        ("float32", np.nan, np.nan, False),
+        ("float32", np.nan, None, False),
+        ("int16", -9999, -9999, False),
+        ("uint8", 1, None, True),
+        ("uint8", 255, None, True),
+    ],
+)
+def test_no_data_of_other_software(tmp_path: Path, dtype: str, hidden: float, nodata: Any, mask: bool) -> None:
+    change = np.arange(20).reshape(4, 5) % 3 == 0
+    stored = change.astype(dtype)
+    stored[:2] = hidden
+    profile = {"driver": "GTiff", "height": 4, "width": 5, "count": 1, "dtype": dtype, "nodata": nodata}
+    path = tmp_path / "map.tif"
+    with (
+        quiet_georeference(),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **profile) as f,
+    ):
+        f.write(stored, 1)
+        if mask:
+            f.write_mask(np.repeat([0, 0, 255, 255], 5).reshape(4, 5).astype(np.uint8))
+    expected = np.where(np.arange(4)[:, None] < 2, 255, change)
+    np.testing.assert_array_equal(read_map(path)[0], expected)
+    scores = read_scores(path)
+    assert np.isnan(scores[:2]).all()
+    np.testing.assert_array_equal(scores[2:], change[2:])
+
+
+def test_values_that_nobody_declared_are_declared_here(tmp_path: Path) -> None:
+    stored = np.array([[0, 1, -9999], [1, 0, 2]])
+    np.save(tmp_path / "map.npy", stored)
+    with pytest.raises(
+        FormatError, match=r"holds -9999, 0, 1, 2; .* declare other values of no data with nodata="
+    ):
+        read_map(tmp_path / "map.npy")
+    change, _ = read_map(tmp_path / "map.npy", nodata=(-9999, 2))
+    np.testing.assert_array_equal(change, [[0, 1, 255], [1, 0, 255]])
+    scores = read_scores(tmp_path / "map.npy", nodata=(-9999,))
+    np.testing.assert_array_equal(scores, [[0, 1, np.nan], [1, 0, 2]])
+
+
+def test_a_map_that_declares_unchanged_as_no_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stored = np.array([[0, 1, 0], [1, 0, 0]], dtype=np.uint8)
+    with (
+        quiet_georeference(),
+        rasterio.open(
+            tmp_path / "m.tif", "w", driver="GTiff", height=2, width=3, count=1, dtype="uint8", nodata=0
+        ) as file,
+    ):
+        file.write(stored, 1)
+    np.testing.assert_array_equal(read_map(tmp_path / "m.tif")[0], stored)
+    assert "m.tif declares 0 as no data, which is unchanged in a change map" in caplog.text
+    np.testing.assert_array_equal(read_map(tmp_path / "m.tif", nodata=(0,))[0], np.where(stored, 1, 255))

@@ -26,7 +26,8 @@ def _listed(value: Any) -> Any:
 
 
 Texts = Annotated[list[str], BeforeValidator(_listed)]
-Values = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_listed)]
+Value = Annotated[float, Field(strict=False, allow_inf_nan=False)]  # YAML takes 1e20 for text
+Values = Annotated[list[Value], BeforeValidator(_listed)]
 
 
 class _Part(BaseModel):

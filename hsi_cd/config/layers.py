@@ -153,6 +153,8 @@ def _numbers(value: Any) -> Any:
     """YAML reads ``3e-3`` as text, because of the missing dot; take such text for the number it is."""
     if isinstance(value, Mapping):
         return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(inner) for inner in value]
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
     return value

@@ -75,6 +75,19 @@ arguments: [--band-tolerance, "7"]
     assert catalogue.files == ()
 
 
+def test_values_of_no_data(tmp_path: Path) -> None:
+    """A setting of a training, by which a finished run is known; an argument of a prediction."""
+    own = "{name: mine, t1: a.tif, t2: b.tif, truth: c.tif, nodata: [-9999, 1e+20]}"
+    (other, mine) = read(tmp_path, f"datasets: [taizhou, {own}]\nmethods: cva\nseeds: 0").jobs
+    assert isinstance(mine, TrainJob) and isinstance(other, TrainJob)
+    assert (mine.config().nodata, other.config().nodata) == ((-9999, 1e20), ())
+    (tmp_path / "pairs.csv").write_text("t1,t2,nodata\na.tif,b.tif,-9999 -1\nc.tif,d.tif,\n")
+    text = "predict: {checkpoint: best.pt, pairs: pairs.csv, nodata: 0.5}"
+    first, second = (job.command() for job in read(tmp_path, text).jobs)
+    assert [word for word in first if "nodata" in word] == ["--nodata=0.5", "--nodata=-9999", "--nodata=-1"]
+    assert [word for word in second if "nodata" in word] == ["--nodata=0.5"]
+
+
 def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     matrix = read(tmp_path, "datasets: taizhou\nmethods: cva\n")
     assert matrix.folder == tmp_path / "runs" / "m"

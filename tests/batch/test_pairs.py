@@ -35,6 +35,7 @@ REFUSED = {
     "no file": ("t1,t2\na,b\n,d\n", "line 3: t1 is empty"),
     "name": ("name,t1,t2\n../x,a,b\n", "line 2: name is '../x'"),
     "same name": ("name,t1,t2\nx,a,b\nx,c,d\n", "line 3: there is a pair called x already"),
+    "no number": ("t1,t2,nodata\na,b,none\n", "line 2: nodata is 'none': give numbers with spaces"),
     "quotes": ('t1,t2\n"a,b\n', "is no CSV file"),
 }
 

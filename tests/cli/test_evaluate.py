@@ -50,6 +50,23 @@ def assert_scikit_learns(result: dict[str, Any], truth: np.ndarray, change: np.n
     assert scores["iou"] == pytest.approx(sklearn.metrics.jaccard_score(truth, change))
 
 
+def test_no_data_of_other_software_is_no_prediction(
+    cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path, capsys: Capture
+) -> None:
+    change, truth = maps
+    stored = change.astype(np.int16)
+    stored[:4] = -9999
+    np.save(tmp_path / "map.npy", stored)
+    words = [tmp_path / "map.npy", "--truth", write_band(tmp_path / "truth.tif", truth)]
+    assert cli("evaluate", *words) == 2
+    assert capsys.readouterr().err.endswith("declare other values of no data with --nodata\n")
+    result = scores_of(cli, tmp_path, *words, "--nodata", "-9999")
+    assert result["counts"]["unscored"] == 80
+    assert result["scores"]["kappa"] == pytest.approx(
+        sklearn.metrics.cohen_kappa_score(truth[4:].ravel(), change[4:].ravel())
+    )
+
+
 def test_all_labelled_pixels_judge(
     cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,7 +73,7 @@ def test_a_mask_in_the_file_and_one_beside_it(tmp_path: Path) -> None:
     ):
         cube = open_cube(write(tmp_path / name, spectra(), mask=MASK, **profile))
         assert (tmp_path / f"{name}.msk").exists() == bool(profile)
-        check(pickle.loads(pickle.dumps(cube)), spectra())
+        check(pickle.loads(pickle.dumps(cube)), spectra())  # noqa: S301 - it was made here
         assert cube.marks == "the file's mask"
         part = cube.read(slice(3, 9), slice(2, 8))
         np.testing.assert_array_equal(np.isnan(part[0]), HIDDEN[3:9, 2:8])

@@ -38,17 +38,17 @@ def test_fill_is_told_of_each_date_and_not_once_it_is_declared(
 ) -> None:
     t1, t2 = dates()
     t1[:, :3] = -9999
-    t2[:, :, -5:] = 1e20
+    t2[:, :, -5:] = 32000
     first, second = told(hc.open_pair(t1, t2), caplog, monkeypatch)
     assert first.startswith("t1 (array): 10 % of its pixels hold -9999 in every band")
-    assert second.startswith("t2 (array): 25 % of its pixels hold 1e+20 in every band")
-    assert first.endswith("declare it with nodata=-9999") and second.endswith("declare it with nodata=1e+20")
+    assert second.startswith("t2 (array): 25 % of its pixels hold 32000 in every band")
+    assert first.endswith("declare it with nodata=-9999") and second.endswith("declare it with nodata=32000")
     (left,) = told(hc.open_pair(t1, t2, nodata=-9999), caplog, monkeypatch)
     assert left == second
-    pair = hc.open_pair(t1, t2, nodata=[-9999, 1e20])
+    pair = hc.open_pair(t1, t2, nodata=[-9999, 32000])
     assert told(pair, caplog, monkeypatch) == []
-    assert pair.nodata == (-9999, 1e20)
-    expected = (t1[0] == -9999) | (t2[0] == np.float32(1e20))
+    assert pair.nodata == (-9999, 32000)
+    expected = (t1[0] == -9999) | (t2[0] == 32000)
     np.testing.assert_array_equal(~Measurement(pair).valid(Preparation()), expected)
 
 
@@ -78,5 +78,5 @@ def test_single_gaps_are_no_reason_to_leave_a_band_out(caplog: Log, monkeypatch:
 def test_a_scene_of_gaps_is_refused() -> None:
     t1, t2 = dates(2)
     t1[0, :10], t1[1, 20:] = np.nan, np.nan
-    with pytest.raises(BandError, match="all 2 bands .* leave drop_partly_empty out"):
+    with pytest.raises(BandError, match=r"all 2 bands .* leave drop_partly_empty out"):
         choose_bands(hc.open_pair(t1, t2), drop_partly_empty=True)

@@ -35,7 +35,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
-    (r"(?<![\w./-])nodata=(-?\d[-+.e\d]*|(?![^\s,;)]))", r"--nodata \1"),
+    (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
@@ -43,7 +43,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|output|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

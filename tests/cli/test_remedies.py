@@ -323,3 +323,16 @@ def test_a_warning_names_options_too(simulated: PairFiles, tmp_path: Path, cli: 
     assert done.stderr.endswith("the other way: declare it with --changed and --unchanged\n")
     quiet = cli.process(*words, "--overwrite", "--changed", 1, "--unchanged", 2)
     assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
+def test_drop_partly_empty(simulated: PairFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    t1, t2 = (open_cube(path).read() for path in (simulated.t1, simulated.t2))
+    t1[3, :, :20] = np.nan
+    pair = hc.open_pair(t1, t2)
+    hc.measure(pair).valid_spectra()
+    (message,) = [record.getMessage() for record in caplog.records if "no data in the map" in record.getMessage()]
+    assert in_options(message).endswith("; leave such bands out with --drop partly-empty")
+    (name,) = re.findall(r"choose_bands\(pair, (\w+)=True\)", message)
+    chosen = hc.choose_bands(pair, **{name: True})
+    assert chosen.used == tuple(i for i in range(24) if i != 3)
+    assert hc.measure(chosen).valid_spectra().all()

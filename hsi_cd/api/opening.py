@@ -48,6 +48,7 @@ def open_pair(
     resample: bool = False,
     name: str | None = None,
     like: Any = None,
+    memory: int | None = None,
 ) -> ScenePair:
     """Open two dates of one place.
 
@@ -67,6 +68,8 @@ def open_pair(
         resample: bring single-band files of several pixel sizes to the finest.
         name: what runs and tables call the scene; by default told by the first file.
         like: labels, or the file of a truth map, whose shape tells the axes of bare arrays.
+        memory: bytes for blocks of both files (tiles, strips, chunks) that are kept decoded while the scene is
+            read; by default 1 GB, at most a quarter of what is free. Larger blocks go into a temporary file.
 
     Returns:
         The pair. Its ``t1``, ``t2``, ``grid`` and ``bands`` tell what was found.
@@ -84,7 +87,7 @@ def open_pair(
         >>> hc.open_pair(t1, t2).shape
         (40, 30)
     """
-    source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name)
+    source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name, memory=memory)
     return open_scene(source, Contract(align, common_bands, band_tolerance, saturated), like=like)
 
 
@@ -243,8 +246,9 @@ def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, C
     axes = _axes(source.axes)
     dates = (source.t1, source.t2)
     files = [as_paths(date) for date in dates]
+    keep = None if source.memory is None else source.memory // 2
     asked = [
-        CubeSource(paths[0] if len(paths) == 1 else paths, key=key, axes=axes, resample=source.resample)
+        CubeSource(paths[0] if len(paths) == 1 else paths, key, axes, source.resample, keep)
         for paths, key in zip(files, source.keys, strict=True)
     ]
     if all(files):
@@ -261,7 +265,9 @@ def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, C
 def _open_file(source: CubeSource, expected: Expected) -> Cube:
     """A date in files beside one in memory; what is said of axes is said of bare arrays alone."""
     axes = source.axes if is_array_file(source) else None
-    return open_cube(source.path, key=source.key, axes=axes, expected=expected, resample=source.resample)
+    return open_cube(
+        source.path, key=source.key, axes=axes, expected=expected, resample=source.resample, keep=source.keep
+    )
 
 
 def _in_memory(date: Any, axes: Axes | None, expected: Expected | None, *, key: str | None) -> Cube:

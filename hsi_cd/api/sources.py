@@ -42,6 +42,7 @@ class SceneSource:
         axes: axes of bare arrays as stored, as ``bands,rows,cols``; None to find them.
         resample: bring single-band files of several pixel sizes to the finest.
         name: what runs and tables call a scene of one's own; None for a name from its files.
+        memory: bytes for blocks of both dates' files that are kept decoded; None for as much as serves.
     """
 
     dataset: str | None = None
@@ -52,6 +53,7 @@ class SceneSource:
     axes: str | Sequence[str] | None = None
     resample: bool = False
     name: str | None = None
+    memory: int | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

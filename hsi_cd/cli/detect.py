@@ -8,7 +8,7 @@ import click
 
 from hsi_cd.api.sources import Contract, SceneSource
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.output_options import OutputChoice, like_option, memory_option, output_options
+from hsi_cd.cli.options.output_options import OutputChoice, like_option, output_options
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.telling import tell
@@ -43,7 +43,6 @@ Examples:
     show_default=True,
     help="Of methods that draw at random.",
 )
-@memory_option
 @json_option
 def detect(
     method: str,
@@ -55,7 +54,6 @@ def detect(
     save: Path | None,
     like: Path | None,
     seed: int,
-    memory: int | None,
     as_json: bool,
 ) -> None:
     """Map a scene pair without any label or training.
@@ -94,7 +92,7 @@ def detect(
     if save is not None:
         estimator.save(save, overwrite=files.overwrite)
     if files.output is not None:
-        how = MapOptions(grid=grid, memory=memory, look_at_shift=False)
+        how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
         estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told(scores="scores")

@@ -14,7 +14,6 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
-    memory_option,
     output_options,
     provenance_option,
 )
@@ -43,7 +42,6 @@ class Scoring:
         refit_statistics: measure the bands and the shift on this scene.
         device: where to compute.
         precision: of a network's products.
-        memory: bytes for the parts of the scene that are on their way, or None.
         shard: the part that is mapped, as ``3/8``, or None.
     """
 
@@ -51,7 +49,6 @@ class Scoring:
     refit_statistics: bool
     device: str
     precision: str
-    memory: int | None
     shard: str | None
 
 
@@ -82,7 +79,6 @@ class Scoring:
         show_default=True,
         help="Of a network's products. bfloat16, for GPUs that are fast in it, moves probabilities by about 0.01.",
     ),
-    memory_option,
     click.option(
         "--shard",
         metavar="I/N",
@@ -137,7 +133,7 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
-    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=scoring.memory)
+    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
         estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
     written = files.told()

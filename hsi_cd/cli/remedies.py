@@ -34,6 +34,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
     (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),
+    (r"(?<![\w./-])memory=(\d+)\b", r"--memory \1"),
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import FormatError
 from hsi_cd.io import hdf5, mat5, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
+from hsi_cd.io.blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
 from hsi_cd.io.variables import Variable, choose, wavelength_variable
@@ -52,6 +53,7 @@ def open_array_cube(
     axes: Axes | None = None,
     expected: Expected | None = None,
     name: str,
+    keep: int | None = None,
 ) -> Cube:
     """The 3-D array of a file of arrays as a cube.
 
@@ -66,6 +68,7 @@ def open_array_cube(
         axes: the axes of the array as stored, in MATLAB's order for MATLAB files; found by default.
         expected: what is known of the cube's shape.
         name: what messages call the cube.
+        keep: bytes that decoded chunks may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
 
     Raises:
         FormatError: no such variable, or no or several candidates; all variables are listed.
@@ -98,7 +101,7 @@ def open_array_cube(
         grid=Grid(rows, cols),
         bands=Bands(count, centres=centres),
         dtype=variable.dtype.newbyteorder("="),
-        reader=ArrayReader(path, kind, variable, order),
+        reader=_reader(path, kind, variable, order, keep),
         nodata=nodata,
         scale=(scale,) * count if scale != 1 or offset != 0 else (),
         offset=(offset,) * count if offset != 0 else (),
@@ -146,15 +149,15 @@ class ArrayReader:
         self._array: Any = None
         self._pid = 0
 
-    def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
-        """Stored values ``(bands, rows, cols)`` of a window.
+    def __call__(self, rows: slice, cols: slice, bands: slice | None = None) -> NDArray[np.generic]:
+        """Stored values ``(bands, rows, cols)`` of a window, of all bands by default.
 
         Raises:
             FormatError: the file is damaged, was removed, or holds complex numbers.
         """
         path, kind, variable, order = self._spec
-        positions = tuple(2 - i for i in order) if variable.reverse else order
-        window = [slice(None)] * 3
+        positions = stored_positions(variable, order)
+        window = [bands or slice(None)] * 3
         window[positions[1]], window[positions[2]] = rows, cols
         if self._pid != os.getpid() and not isinstance(self._array, np.ndarray):
             self._lock = threading.Lock()  # one that the parent held would never be released here
@@ -165,8 +168,32 @@ class ArrayReader:
                 values: NDArray[np.generic] = self._array[tuple(window)]
         return np.transpose(values, positions)
 
+    def close(self) -> None:
+        """Let go of the open array."""
+        with self._lock:
+            self._array = None
+
     def __reduce__(self) -> tuple[type[ArrayReader], tuple[Path, FileKind, Variable, tuple[int, int, int]]]:
         return ArrayReader, self._spec
+
+
+def stored_positions(variable: Variable, order: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Positions of bands, rows and cols in the array as it is stored."""
+    return (2 - order[0], 2 - order[1], 2 - order[2]) if variable.reverse else order
+
+
+def _reader(
+    path: Path, kind: FileKind, variable: Variable, order: tuple[int, int, int], keep: int | None
+) -> ArrayReader | BlockReader:
+    """A reader of windows; through its chunks where the array is stored in chunks."""
+    reader = ArrayReader(path, kind, variable, order)
+    chunks = hdf5.chunks_of(path, variable) if kind is FileKind.HDF5 else None
+    if chunks is None or variable.dtype is None:
+        return reader
+    bands, rows, cols = (chunks[i] for i in stored_positions(variable, order))
+    count, height, width = (variable.shape[i] for i in order)
+    layout = BlockLayout((count, height, width), (bands, rows, cols), variable.dtype)
+    return BlockReader(reader, layout, most=kept_bytes() if keep is None else keep, name=str(path))
 
 
 def _must_load(path: Path, kind: FileKind, variable: Variable) -> bool:

@@ -29,12 +29,14 @@ class CubeSource:
         key: variable of a file of arrays; by default its only 3-D numeric array.
         axes: the axes of a bare array as stored; found by default.
         resample: bring rasters of several pixel sizes to the finest grid.
+        keep: bytes that blocks of its files may take that are kept decoded; None for as much as serves.
     """
 
     path: FilePath | Sequence[FilePath]
     key: str | None = None
     axes: Axes | None = None
     resample: bool = False
+    keep: int | None = None
 
 
 def open_cube(
@@ -45,6 +47,7 @@ def open_cube(
     axes: Axes | None = None,
     expected: Expected | None = None,
     resample: bool = False,
+    keep: int | None = None,
 ) -> Cube:
     """Open an image as a cube; what it is, its content decides.
 
@@ -59,6 +62,8 @@ def open_cube(
         axes: the axes of a bare array as stored; by default found from its format, its wavelengths, ``expected``.
         expected: what is known of its shape.
         resample: bring rasters of several pixel sizes to the finest grid.
+        keep: bytes that blocks of its files may take that are kept decoded, see :mod:`hsi_cd.io.blocks`; by
+            default 512 MB, at most an eighth of what is free.
 
     Returns:
         The cube, of which no pixel has been read.
@@ -73,19 +78,19 @@ def open_cube(
         paths = [Path(each) for each in path]
         if len(paths) != 1:
             _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
-            return open_stack(paths, name=name or f"{len(paths)} files", resample=resample)
+            return open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
         path = paths[0]
     found = Path(path)
     check_exists(found)
     if found.is_dir() and not is_zarr(found):
         _refuse_array_options(found, key, axes)
-        return open_stack(band_files(found), name=name or found.name, resample=resample)
+        return open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)
     kind = raster_or_array(found)
     label = name or (f"{found.name}:{key}" if key else found.name)
     if kind.holds_arrays:
-        return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label)
+        return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
     _refuse_array_options(found, key, axes)
-    return open_raster_cube(found, kind, name=label)
+    return open_raster_cube(found, kind, name=label, keep=keep)
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:
@@ -157,7 +162,14 @@ def raster_or_array(path: Path) -> FileKind:
 
 
 def _open(source: CubeSource, expected: Expected | None) -> Cube:
-    return open_cube(source.path, key=source.key, axes=source.axes, expected=expected, resample=source.resample)
+    return open_cube(
+        source.path,
+        key=source.key,
+        axes=source.axes,
+        expected=expected,
+        resample=source.resample,
+        keep=source.keep,
+    )
 
 
 def is_array_file(source: CubeSource) -> bool:

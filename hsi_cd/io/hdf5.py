@@ -44,6 +44,17 @@ def open_hdf5_array(path: Path, variable: Variable) -> Any:
         return h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
 
 
+def chunks_of(path: Path, variable: Variable) -> tuple[int, ...] | None:
+    """The chunks in which a dataset is stored, axes as stored; None where it lies in one piece.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    with hdf5_errors(path), h5py.File(path, "r") as file:
+        chunks = file[variable.name].chunks
+        return None if chunks is None else tuple(int(n) for n in chunks)
+
+
 def hdf5_scaling(path: Path, variable: Variable) -> tuple[float, float, float | None]:
     """Scale factor, offset and no-data value in a dataset's attributes, as the CF conventions name them.
 

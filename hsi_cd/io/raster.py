@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import read_matrix
+from hsi_cd.io.blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible, limit_gdal_cache
@@ -31,13 +32,14 @@ from hsi_cd.scene import Cube, Grid
 _FILTERS = threading.RLock()
 
 
-def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
+def open_raster_cube(path: Path, kind: FileKind, *, name: str, keep: int | None = None) -> Cube:
     """A raster as a cube that reads its windows when asked.
 
     Args:
         path: an image, or one of the two files of an ENVI image.
         kind: what its content is.
         name: what messages call it.
+        keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
 
     Raises:
         FormatError: the file is damaged, no image, or of complex numbers.
@@ -56,7 +58,12 @@ def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
             grid=grid_of(dataset),
             bands=read_bands(dataset, header=header),
             dtype=dtype,
-            reader=RasterReader(data, driver),
+            reader=BlockReader(
+                RasterReader(data, driver),
+                layout_of(dataset),
+                most=kept_bytes() if keep is None else keep,
+                name=str(data),
+            ),
             nodata=_nodata(dataset),
             scale=scale,
             offset=offset,
@@ -188,6 +195,17 @@ def grid_of(dataset: Any) -> Grid:
     )
 
 
+def layout_of(dataset: Any) -> BlockLayout:
+    """The blocks of an open rasterio dataset; where pixels are interleaved, a block holds all bands."""
+    heights, widths = zip(*dataset.block_shapes, strict=True)
+    together = dataset.interleaving is not None and dataset.interleaving.name == "pixel"
+    return BlockLayout(
+        shape=(dataset.count, dataset.height, dataset.width),
+        block=(dataset.count if together else 1, max(heights), max(widths)),
+        dtype=np.result_type(*dataset.dtypes),
+    )
+
+
 @contextmanager
 def quiet_georeference() -> Iterator[None]:
     """Silence rasterio's warning about rasters without a georeference, which are an ordinary input here."""
@@ -218,8 +236,8 @@ class RasterReader:
         self._onto = onto
         self._idle: dict[int, list[Any]] = {}  # open handles that nobody reads from, by process
 
-    def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
-        """Stored values ``(bands, rows, cols)`` of a window.
+    def __call__(self, rows: slice, cols: slice, bands: slice | None = None) -> NDArray[np.generic]:
+        """Stored values ``(bands, rows, cols)`` of a window, of all bands by default.
 
         Raises:
             FormatError: the file is damaged or was removed.
@@ -234,7 +252,8 @@ class RasterReader:
             try:
                 with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
                     values: NDArray[np.generic] = dataset.read(
-                        window=Window(cols.start, rows.start, width, height)
+                        indexes=None if bands is None else list(range(bands.start + 1, bands.stop + 1)),
+                        window=Window(cols.start, rows.start, width, height),
                     )
             except RasterioError as error:
                 raise _damaged(self._path, error) from error
@@ -242,6 +261,11 @@ class RasterReader:
             values = np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
         idle.append(dataset)
         return values
+
+    def close(self) -> None:
+        """Close the files that nobody reads from."""
+        for dataset in self._idle.pop(os.getpid(), []):
+            dataset.close()
 
     def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str, Grid | None]]:
         return RasterReader, (self._path, self._driver, self._onto)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, GridError
+from hsi_cd.io.blocks import kept_bytes
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
 from hsi_cd.io.raster import RasterReader, locate_raster, open_raster_cube
 from hsi_cd.scene import Bands, Cube, Grid
@@ -39,13 +40,14 @@ _SIDECARS = (
 )
 
 
-def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> Cube:
+def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep: int | None = None) -> Cube:
     """Rasters of one place as one cube, their bands in the order of the list.
 
     Args:
         paths: the files, GeoTIFF, JPEG 2000 or ENVI.
         name: what messages call the cube.
         resample: resample all to the grid of the finest, bilinearly, where their pixel sizes differ.
+        keep: bytes that decoded blocks of all files may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
 
     Raises:
         MissingInputError: a file does not exist.
@@ -54,6 +56,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
     """
     if not 0 < len(paths) <= _MOST_FILES:
         raise FormatError(f"{name} has {len(paths)} files: expected one a band, at most {_MOST_FILES}")
+    share = (kept_bytes() if keep is None else keep) // len(paths)
     cubes = []
     for path in paths:
         kind = file_kind(find_input(path))
@@ -61,7 +64,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
             raise FormatError(
                 f"{path} is a {kind.title} file: a list of files takes rasters, as GeoTIFF or JPEG 2000"
             )
-        cubes.append(open_raster_cube(path, kind, name=path.name))
+        cubes.append(open_raster_cube(path, kind, name=path.name, keep=share))
     finest = min((cube.grid for cube in cubes), key=_pixel_area)
     if any(not _same_grid(cube.grid, finest) for cube in cubes):
         _check_place(cubes, finest)

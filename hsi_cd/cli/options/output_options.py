@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,17 +19,6 @@ if TYPE_CHECKING:
 FilePath = click.Path(path_type=Path)
 
 _WORDS = {"output": "change map", "score": "change probabilities", "uncertainty": "uncertainty"}
-_UNITS = {
-    "": 1,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "KI": 2**10,
-    "MI": 2**20,
-    "GI": 2**30,
-    "TI": 2**40,
-}
 
 
 @dataclass(frozen=True)
@@ -172,27 +160,6 @@ def output_options(
         click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
     )
 
-
-def parse_bytes(text: str) -> int:
-    """The number of bytes that ``text`` names, as 500MB, 1.5G or 2GiB.
-
-    Raises:
-        click.BadParameter: it names none.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([KMGT]I?|)B?", text.strip().upper())
-    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
-    if size < 1:
-        raise click.BadParameter(f"{text!r} is no size: give bytes, as 500MB or 2GiB")
-    return size
-
-
-memory_option = click.option(
-    "--memory",
-    type=parse_bytes,
-    metavar="SIZE",
-    help="Memory for the parts of the scene that are on their way, as 500MB or 2GiB; the program takes some "
-    "400 MB more [default: enough, at most a quarter of what is free].",
-)
 
 like_option = click.option("--like", type=FilePath, metavar="FILE", help="Take the georeference of this raster.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -10,6 +11,18 @@ from hsi_cd.api.sources import SceneSource
 from hsi_cd.cli.options.gathering import gathering
 
 FilePath = click.Path(path_type=Path)
+
+_UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
 
 data_root_option = click.option(
     "--data-root",
@@ -22,6 +35,19 @@ data_root_option = click.option(
 )
 
 
+def parse_bytes(text: str) -> int:
+    """The number of bytes that ``text`` names, as 500MB, 1.5G or 2GiB.
+
+    Raises:
+        click.BadParameter: it names none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([KMGT]I?|)B?", text.strip().upper())
+    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if size < 1:
+        raise click.BadParameter(f"{text!r} is no size: give bytes, as 500MB or 2GiB")
+    return size
+
+
 def _source(
     dataset: str | None,
     t1: tuple[Path, ...],
@@ -30,6 +56,7 @@ def _source(
     resample: bool,
     t1_key: str | None,
     t2_key: str | None,
+    memory: int | None,
     data_root: Path,
 ) -> SceneSource:
     return SceneSource(
@@ -40,6 +67,7 @@ def _source(
         keys=(t1_key, t2_key),
         axes=axes,
         resample=resample,
+        memory=None if memory is None else memory // 2,  # the other half is for the parts on their way
     )
 
 
@@ -60,6 +88,14 @@ scene_options = gathering(
     click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest."),
     click.option("--t1-key", metavar="NAME", help="Variable of t1, if it is a MATLAB file with several."),
     click.option("--t2-key", metavar="NAME", help="Variable of t2, if it is a MATLAB file with several."),
+    click.option(
+        "--memory",
+        type=parse_bytes,
+        metavar="SIZE",
+        help="Memory for the scene, as 500MB or 2GiB: half for blocks of its files that are kept decoded, half "
+        "for the parts on their way; the program takes some 400 MB more [default: enough, at most half of what "
+        "is free].",
+    ),
     data_root_option,
 )
 """Name a scene; the command is handed it as ``source``."""

@@ -36,6 +36,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),
     (r"(?<![\w./-])memory=(\d+)\b", r"--memory \1"),
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
+    (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
         r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|output|run|score|uncertainty|vector)=(?![^\s,;)])",

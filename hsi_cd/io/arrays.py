@@ -12,26 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io import hdf5, mat5, numpy_files
+from hsi_cd.io import hdf5, mat5, netcdf_classic, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
 from hsi_cd.io.blocks import BlockLayout, BlockReader, kept_bytes
+from hsi_cd.io.conventions import Facts, told_axes, told_grid, told_scaling
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
-from hsi_cd.io.variables import Variable, choose, wavelength_variable
+from hsi_cd.io.variables import Variable, candidates, choose, wavelength_variable
 from hsi_cd.io.wavelengths import to_nanometres
-from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene import Bands, Cube
 
 _LIST: dict[FileKind, Callable[[Path], tuple[Variable, ...]]] = {
     FileKind.MATLAB: mat5.list_variables,
     FileKind.HDF5: hdf5.list_hdf5,
     FileKind.NPY: numpy_files.list_npy,
     FileKind.NPZ: numpy_files.list_npz,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.list_classic,
 }
 _OPEN: dict[FileKind, Callable[[Path, Variable], Any]] = {
     FileKind.MATLAB: mat5.open_matlab_array,
     FileKind.HDF5: hdf5.open_hdf5_array,
     FileKind.NPY: numpy_files.open_npy_array,
     FileKind.NPZ: numpy_files.open_npz_array,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.open_classic_array,
+}
+_FACTS: dict[FileKind, Callable[[Path, Variable], Facts]] = {
+    FileKind.HDF5: hdf5.hdf5_facts,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.classic_facts,
+}
+_UNIT: dict[FileKind, Callable[[Path, Variable], str]] = {
+    FileKind.HDF5: hdf5.hdf5_unit,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.classic_unit,
 }
 _MOST_WAVELENGTHS = 10_000
 
@@ -82,6 +93,8 @@ def open_array_cube(
     check_plausible(path, variable.shape, variable.dtype.itemsize)
     if _must_load(path, kind, variable):
         check_memory(path, variable.nbytes)
+    facts = _FACTS[kind](path, variable) if kind in _FACTS and not variable.reverse else Facts()
+    axes = axes or told_axes(facts)
     described = wavelength_variable(variables, variable.shape)
     expected = expected or Expected()
     if described is not None and expected.bands is None:
@@ -94,11 +107,12 @@ def open_array_cube(
     centres: tuple[float, ...] = ()
     if described is not None and max(described.shape) == count <= _MOST_WAVELENGTHS:
         values = np.asarray(_OPEN[kind](path, described)[...], dtype=np.float64)
-        centres = to_nanometres(values.ravel().tolist(), "", where=f"{path}: {described.name}")
-    scale, offset, nodata = hdf5.hdf5_scaling(path, variable) if kind is FileKind.HDF5 else (1.0, 0.0, None)
+        unit = _UNIT[kind](path, described) if kind in _UNIT else ""
+        centres = to_nanometres(values.ravel().tolist(), unit, where=f"{path}: {described.name}")
+    scale, offset, nodata = told_scaling(path, variable.name, facts)
     return Cube(
         name=name,
-        grid=Grid(rows, cols),
+        grid=told_grid(path, facts, rows, cols),
         bands=Bands(count, centres=centres),
         dtype=variable.dtype.newbyteorder("="),
         reader=_reader(path, kind, variable, order, keep),
@@ -106,6 +120,16 @@ def open_array_cube(
         scale=(scale,) * count if scale != 1 or offset != 0 else (),
         offset=(offset,) * count if offset != 0 else (),
     )
+
+
+def image_of_named_axes(path: Path, kind: FileKind) -> Variable | None:
+    """The only 3-D array whose axes have names that tell them; None where there is none, or several.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    named = [v for v in candidates(list_arrays(path, kind), ndim=3) if told_axes(_FACTS[kind](path, v))]
+    return named[0] if len(named) == 1 else None
 
 
 def read_matrix(path: Path, kind: FileKind, *, key: str | None = None) -> NDArray[np.generic]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.errors import AxesError, FormatError
-from hsi_cd.io.arrays import list_arrays, open_array_cube
+from hsi_cd.io.arrays import image_of_named_axes, list_arrays, open_array_cube
 from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
-from hsi_cd.io.raster import open_raster_cube, read_shape
+from hsi_cd.io.raster import check_free_format, open_raster_cube, read_shape
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.io.variables import choose
 from hsi_cd.scene import Cube
@@ -85,12 +85,12 @@ def open_cube(
     if found.is_dir() and not is_zarr(found):
         _refuse_array_options(found, key, axes)
         return open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)
-    kind = raster_or_array(found)
+    kind = raster_or_array(found, key=key)
     label = name or (f"{found.name}:{key}" if key else found.name)
     if kind.holds_arrays:
         return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
-    _refuse_array_options(found, key, axes)
-    return open_raster_cube(found, kind, name=label, keep=keep)
+    _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
+    return open_raster_cube(found, kind, name=label, keep=keep, key=key)
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:
@@ -149,16 +149,30 @@ def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
     return Expected(*read_shape(found, kind))
 
 
-def raster_or_array(path: Path) -> FileKind:
-    """The kind of a file as which it is to be opened; NetCDF-4, which is HDF5, is told from bare arrays.
+def raster_or_array(path: Path, *, key: str | None = None) -> FileKind:
+    """The kind of a file as which it is to be opened.
+
+    NetCDF is read by GDAL where it holds one image with a place, and else, or where a key names the image, as a
+    file of arrays, whose dimensions tell by their names which is which.
 
     Raises:
         FormatError: the file is empty, or cannot be read.
     """
     kind = file_kind(path if path.is_dir() else find_input(path))
     if kind is FileKind.HDF5 and not is_matlab(path) and is_netcdf4(path):
-        return FileKind.NETCDF
-    return kind
+        arrays = FileKind.HDF5
+    elif kind is FileKind.NETCDF:
+        arrays = FileKind.NETCDF_CLASSIC
+    else:
+        return kind
+    if key is not None:
+        return arrays
+    try:
+        check_free_format(path, FileKind.NETCDF)
+    except FormatError:
+        if image_of_named_axes(path, arrays) is not None:
+            return arrays
+    return FileKind.NETCDF
 
 
 def _open(source: CubeSource, expected: Expected | None) -> Cube:
@@ -176,14 +190,17 @@ def is_array_file(source: CubeSource) -> bool:
     """Whether a date is a file of bare arrays, which may not tell its axes."""
     path = source.path
     return (
-        isinstance(path, str | os.PathLike) and Path(path).is_file() and raster_or_array(Path(path)).holds_arrays
+        isinstance(path, str | os.PathLike)
+        and Path(path).is_file()
+        and raster_or_array(Path(path), key=source.key).holds_arrays
     )
 
 
 def _refuse_array_options(path: object, key: str | None, axes: Axes | None) -> None:
     if key is not None:
         raise FormatError(
-            f"{path} is no MATLAB file: a key ({key!r}) names a variable of a file of arrays (MATLAB, HDF5, .npz)"
+            f"{path} holds one image: a key ({key!r}) names a variable of a file of arrays (MATLAB, HDF5, NetCDF, "
+            "Zarr, .npz); leave it out"
         )
     if axes is not None:
         raise FormatError(f"{path} tells its axes itself: axes= is for bare arrays (MATLAB, HDF5, .npy, .npz)")

@@ -170,15 +170,15 @@ def _inspect(
     check_exists(path)
     if path.is_dir() and not is_zarr(path):
         return _inspect_folder(path, key, axes, expected, resample)
-    kind = raster_or_array(path)
+    kind = raster_or_array(path, key=key)
     size = path.stat().st_size
     if kind.holds_arrays:
         return [_inspect_arrays(path, kind, key, axes, expected)]
-    if key is not None:
+    if key is not None and kind is not FileKind.ZARR:
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     if kind in (FileKind.ENVI_HEADER, FileKind.RAW):
         size = find_envi_pair(path)[0].stat().st_size
-    cube = open_raster_cube(path, kind, name=path.name)
+    cube = open_raster_cube(path, kind, name=path.name, key=key)
     is_map = cube.bands.count == 1 and cube.dtype.kind in "bui"
     return [FileInfo(path, kind.title, size, parts=(Part(cube, is_map),))]
 

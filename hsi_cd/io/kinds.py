@@ -46,6 +46,7 @@ class FileKind(Enum):
     JPEG = "JPEG"
     JPEG2000 = "JP2OpenJPEG"
     NETCDF = "netCDF"
+    NETCDF_CLASSIC = "NetCDF classic"
     ZARR = "Zarr"
     NPY = "NPY"
     NPZ = "NPZ"
@@ -59,8 +60,8 @@ class FileKind(Enum):
 
     @property
     def holds_arrays(self) -> bool:
-        """Whether it is a file of named arrays, which have no georeference."""
-        return self in (FileKind.MATLAB, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
+        """Whether it is read as a file of named arrays."""
+        return self in (FileKind.MATLAB, FileKind.HDF5, FileKind.NPY, FileKind.NPZ, FileKind.NETCDF_CLASSIC)
 
     @property
     def title(self) -> str:
@@ -73,6 +74,7 @@ _TITLES = {
     FileKind.TIFF: "GeoTIFF",
     FileKind.JPEG2000: "JPEG 2000",
     FileKind.NETCDF: "NetCDF",
+    FileKind.NETCDF_CLASSIC: "NetCDF",
     FileKind.NPY: "NumPy .npy",
     FileKind.NPZ: "NumPy .npz",
     FileKind.ENVI_HEADER: "ENVI",

@@ -32,7 +32,9 @@ from hsi_cd.scene import Cube, Grid
 _FILTERS = threading.RLock()
 
 
-def open_raster_cube(path: Path, kind: FileKind, *, name: str, keep: int | None = None) -> Cube:
+def open_raster_cube(
+    path: Path, kind: FileKind, *, name: str, keep: int | None = None, key: str | None = None
+) -> Cube:
     """A raster as a cube that reads its windows when asked.
 
     Args:
@@ -40,13 +42,15 @@ def open_raster_cube(path: Path, kind: FileKind, *, name: str, keep: int | None 
         kind: what its content is.
         name: what messages call it.
         keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
+        key: the array of a Zarr store; by default its only image.
 
     Raises:
         FormatError: the file is damaged, no image, or of complex numbers.
         MissingInputError: an ENVI header without its data file.
     """
     data, driver = locate_raster(path, kind)
-    with open_raster(data, driver) as dataset:
+    opened: Path | str = zarr_array(data, key) if kind is FileKind.ZARR else data
+    with open_raster(opened, driver) as dataset:
         _check_real(dataset, data)
         dtype = np.result_type(*dataset.dtypes)
         if data.is_file():
@@ -59,7 +63,7 @@ def open_raster_cube(path: Path, kind: FileKind, *, name: str, keep: int | None 
             bands=read_bands(dataset, header=header),
             dtype=dtype,
             reader=BlockReader(
-                RasterReader(data, driver),
+                RasterReader(opened, driver),
                 layout_of(dataset),
                 most=kept_bytes() if keep is None else keep,
                 name=str(data),
@@ -128,8 +132,9 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
         if kind is FileKind.JPEG2000:
             check_jpeg2000(path)
         return path, kind.value
-    if kind in (FileKind.NETCDF, FileKind.ZARR):
+    if kind is FileKind.NETCDF:
         check_free_format(path, kind)
+    if kind in (FileKind.NETCDF, FileKind.ZARR):
         return path, kind.value
     if kind is FileKind.ENVI_HEADER:
         # Before the data file is looked for: a library is to be refused by name wherever its numbers lie.
@@ -155,18 +160,71 @@ def check_free_format(path: Path, kind: FileKind) -> None:
             names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
             more = f" and {len(names) - 12} more" if len(names) > 12 else ""
             raise FormatError(
-                f"{path} holds {len(names)} arrays ({', '.join(names[:12])}{more}): save the image alone, as with "
-                f"gdal_translate, as GeoTIFF"
+                f"{path} holds {len(names)} arrays ({', '.join(names[:12])}{more}): name the image by keys=, "
+                "or save it alone, as with gdal_translate, as GeoTIFF"
             )
-        if not dataset.count or dataset.transform.is_identity:
-            raise FormatError(
-                f"{path} is a {kind.title} file without a georeference, which does not tell its axes: save the "
-                "image as GeoTIFF, ENVI or .npy"
-            )
+        _check_placed(dataset, path, kind)
+
+
+def zarr_array(path: Path, key: str | None) -> Path | str:
+    """What GDAL calls the image of a Zarr store, whose axes its georeference must prove.
+
+    Args:
+        path: the store.
+        key: the array's name; by default the only image of several bands, or the only one of all.
+
+    Raises:
+        FormatError: no such array, no or several images, or one without a georeference.
+    """
+    with open_raster(path, FileKind.ZARR.value) as dataset:
+        names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
+        if not names:
+            if key is not None:
+                raise FormatError(f"{path} holds one array: leave the key ({key!r}) out")
+            _check_placed(dataset, path, FileKind.ZARR)
+            return path
+    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    if key is not None and key not in names:
+        raise FormatError(f"{path} has no array {key!r}: it holds {listed}")
+    images = {name: count for name in (names if key is None else [key]) if (count := _image_bands(path, name))}
+    if key is not None and not images:
+        raise FormatError(
+            f"{path}: array {key!r} is no image with a georeference, which proves its axes: save the image as "
+            "GeoTIFF, ENVI or .npy"
+        )
+    cubes = [name for name, count in images.items() if count > 1] or list(images)
+    if key is None and len(cubes) != 1:
+        raise FormatError(
+            f"{path} holds {len(names)} arrays ({listed}), of which {len(cubes)} are images with a georeference: "
+            "name one with keys="
+        )
+    return _zarr_name(path, key or cubes[0])
+
+
+def _image_bands(path: Path, array: str) -> int:
+    """Bands of an array of a Zarr store; 0 where it is no image with a georeference."""
+    try:
+        with open_raster(_zarr_name(path, array), FileKind.ZARR.value) as dataset:
+            placed = not dataset.transform.is_identity and min(dataset.shape) > 1
+            return int(dataset.count) if placed else 0
+    except FormatError:  # as of a single number, which describes the CRS
+        return 0
+
+
+def _zarr_name(path: Path, array: str) -> str:
+    return f'ZARR:"{path.absolute()}":/{array}'
+
+
+def _check_placed(dataset: Any, path: Path, kind: FileKind) -> None:
+    if not dataset.count or dataset.transform.is_identity:
+        raise FormatError(
+            f"{path} is a {kind.title} file without a georeference, which does not tell its axes: save the "
+            "image as GeoTIFF, ENVI or .npy"
+        )
 
 
 @contextmanager
-def open_raster(path: Path, driver: str) -> Iterator[Any]:
+def open_raster(path: Path | str, driver: str) -> Iterator[Any]:
     """An open rasterio dataset.
 
     Raises:
@@ -229,9 +287,15 @@ class RasterReader:
     time, nor after a fork. Pickling keeps the path alone.
     """
 
-    def __init__(self, path: Path, driver: str, onto: Grid | None = None) -> None:
-        """``onto``: the grid to resample to, of the file's own CRS; by default the values come as stored."""
-        self._path = path.absolute()
+    def __init__(self, path: Path | str, driver: str, onto: Grid | None = None) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: the file, or GDAL's own name of one of its arrays.
+            driver: the rasterio driver that reads it.
+            onto: the grid to resample to, of the file's own CRS; by default the values come as stored.
+        """
+        self._path = path if isinstance(path, str) else path.absolute()
         self._driver = driver
         self._onto = onto
         self._idle: dict[int, list[Any]] = {}  # open handles that nobody reads from, by process
@@ -267,7 +331,7 @@ class RasterReader:
         for dataset in self._idle.pop(os.getpid(), []):
             dataset.close()
 
-    def __reduce__(self) -> tuple[type[RasterReader], tuple[Path, str, Grid | None]]:
+    def __reduce__(self) -> tuple[type[RasterReader], tuple[Path | str, str, Grid | None]]:
         return RasterReader, (self._path, self._driver, self._onto)
 
     def _open(self) -> Any:
@@ -287,12 +351,12 @@ class RasterReader:
         )
 
 
-def _open(path: Path, driver: str) -> Any:
+def _open(path: Path | str, driver: str) -> Any:
     limit_gdal_cache()
     try:
         with quiet_georeference():
             # The driver is named, so that a file is read as what its content says and as nothing else.
-            return rasterio.open(path.absolute(), driver=driver)
+            return rasterio.open(path if isinstance(path, str) else path.absolute(), driver=driver)
     except RasterioError as error:
         raise _damaged(path, error) from error
 
@@ -324,7 +388,7 @@ def _check_real(dataset: Any, path: Path) -> None:
         )
 
 
-def _damaged(path: Path, error: Exception) -> FormatError:
+def _damaged(path: Path | str, error: Exception) -> FormatError:
     # The first line: GDAL's messages can be long.
     reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
     return FormatError(f"{path} cannot be read as a raster ({reason}): it is damaged or truncated; copy it again")

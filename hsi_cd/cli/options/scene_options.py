@@ -86,8 +86,8 @@ scene_options = gathering(
     click.option("--t2", type=FilePath, metavar="PATH", multiple=True, help="Cube of the later date, as --t1."),
     click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols."),
     click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest."),
-    click.option("--t1-key", metavar="NAME", help="Variable of t1, if it is a MATLAB file with several."),
-    click.option("--t2-key", metavar="NAME", help="Variable of t2, if it is a MATLAB file with several."),
+    click.option("--t1-key", metavar="NAME", help="Variable of t1, if its file holds several arrays."),
+    click.option("--t2-key", metavar="NAME", help="Variable of t2, if its file holds several arrays."),
     click.option(
         "--memory",
         type=parse_bytes,

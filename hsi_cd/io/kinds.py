@@ -26,11 +26,17 @@ _FOREIGN = (
     (b"\x80\x03", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x04", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x05", "a Python pickle, which could run anything: save it with numpy.save"),
+    (
+        b"<VRTDataset",
+        "a GDAL virtual raster (VRT), which may point to any file or address and so is not read: write "
+        "what it shows, as with rio convert {path} {stem}.tif",
+    ),
     (b"<!DOCTYPE", "a web page: the download failed; open its address in a browser"),
     (b"<!doctype", "a web page: the download failed; open its address in a browser"),
     (b"<html", "a web page: the download failed; open its address in a browser"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
 )  # kinds that are refused by name, by their first bytes
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
@@ -45,6 +51,7 @@ class FileKind(Enum):
     BMP = "BMP"
     JPEG = "JPEG"
     JPEG2000 = "JP2OpenJPEG"
+    IMAGINE = "HFA"
     NETCDF = "netCDF"
     NETCDF_CLASSIC = "NetCDF classic"
     ZARR = "Zarr"
@@ -56,7 +63,7 @@ class FileKind(Enum):
     @property
     def is_image(self) -> bool:
         """Whether the value is the name of a rasterio driver that needs no second file."""
-        return self in (FileKind.TIFF, FileKind.PNG, FileKind.BMP, FileKind.JPEG, FileKind.JPEG2000)
+        return self in _IMAGES
 
     @property
     def holds_arrays(self) -> bool:
@@ -69,10 +76,14 @@ class FileKind(Enum):
         return _TITLES.get(self, self.value)
 
 
+_IMAGES = (
+    FileKind.TIFF, FileKind.PNG, FileKind.BMP, FileKind.JPEG, FileKind.JPEG2000, FileKind.IMAGINE,
+)  # fmt: skip
 _TITLES = {
     FileKind.MATLAB: "MATLAB v5",
     FileKind.TIFF: "GeoTIFF",
     FileKind.JPEG2000: "JPEG 2000",
+    FileKind.IMAGINE: "ERDAS Imagine",
     FileKind.NETCDF: "NetCDF",
     FileKind.NETCDF_CLASSIC: "NetCDF",
     FileKind.NPY: "NumPy .npy",
@@ -131,10 +142,32 @@ def refuse_foreign(path: Path) -> None:
         FormatError: with what it is and what to do.
     """
     with path.open("rb") as handle:
-        head = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+        start = handle.read(64)
+    head = start.lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
-            raise FormatError(f"{path} is {what}")
+            raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")
+    if _is_matlab4(start, path.stat().st_size):
+        raise FormatError(
+            f"{path} is a MATLAB v4 file, which holds matrices and no cubes: load it in MATLAB and save the cube, "
+            "rows x cols x bands, with save -v7"
+        )
+
+
+def _is_matlab4(head: bytes, size: int) -> bool:
+    """Whether a file begins like MATLAB's version 4, which has no mark: with a type, sizes and a name."""
+    if len(head) < 24:
+        return False
+    for order in "<>":
+        kind, rows, cols, imaginary, length = struct.unpack(f"{order}5i", head[:20])
+        digits = f"{kind:04d}"
+        known = len(digits) == 4 and digits[0] == "01"[order == ">"] and digits[1] == "0"
+        known = known and digits[2] in "012345" and digits[3] in "012" and imaginary in (0, 1)
+        name = head[20 : 20 + max(length, 0)].rstrip(b"\0")
+        fits = rows > 0 and cols > 0 and 1 < length <= size - 20 and rows * cols <= size
+        if known and fits and name and name.isascii() and name.decode("ascii").isprintable():
+            return True
+    return False
 
 
 def file_kind(path: Path) -> FileKind:
@@ -172,6 +205,9 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.NETCDF
     if head[:4] in (b"PK\3\4", b"PK\5\6") and is_npz(path):
         return FileKind.NPZ
+    if head[:15] == b"EHFA_HEADER_TAG":
+        return FileKind.IMAGINE
+    head = head.removeprefix(BYTE_ORDER_MARK)
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
     return FileKind.RAW

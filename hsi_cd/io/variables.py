@@ -83,8 +83,21 @@ def choose(path: Path, variables: Sequence[Variable], key: str | None, *, ndim: 
     fits = candidates(variables, ndim=ndim)
     if len(fits) != 1:
         number = "no" if not fits else f"{len(fits)} candidates for the one"
-        raise FormatError(f"{path} has {number} {wanted}: it holds {listed(variables)}")
+        raise FormatError(f"{path} has {number} {wanted}: it holds {listed(variables)}{_way_out(variables, fits)}")
     return fits[0]
+
+
+def _way_out(variables: Sequence[Variable], fits: Sequence[Variable]) -> str:
+    """What to do where the image is hidden in a structure or stored as a sparse matrix."""
+    if fits:
+        return ""
+    kinds = {v.kind: v.name for v in variables}
+    if "struct" in kinds or "object" in kinds:
+        name = kinds.get("struct") or kinds.get("object")
+        return f"; save the field that holds the image as a variable of its own, as x = {name}.FIELD; save -v7.3 x"
+    if "sparse" in kinds:
+        return f"; save it in full, as x = full({kinds['sparse']}), reshaped to rows x cols x bands"
+    return ""
 
 
 def candidates(variables: Sequence[Variable], *, ndim: int) -> list[Variable]:

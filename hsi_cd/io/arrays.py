@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from hsi_cd.errors import FormatError
 from hsi_cd.io import hdf5, mat5, netcdf_classic, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
-from hsi_cd.io.blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.conventions import Facts, told_axes, told_grid, told_scaling
+from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
 from hsi_cd.io.variables import Variable, candidates, choose, wavelength_variable
@@ -79,7 +79,7 @@ def open_array_cube(
         axes: the axes of the array as stored, in MATLAB's order for MATLAB files; found by default.
         expected: what is known of the cube's shape.
         name: what messages call the cube.
-        keep: bytes that decoded chunks may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
+        keep: bytes that decoded chunks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
 
     Raises:
         FormatError: no such variable, or no or several candidates; all variables are listed.

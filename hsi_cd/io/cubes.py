@@ -62,7 +62,7 @@ def open_cube(
         axes: the axes of a bare array as stored; by default found from its format, its wavelengths, ``expected``.
         expected: what is known of its shape.
         resample: bring rasters of several pixel sizes to the finest grid.
-        keep: bytes that blocks of its files may take that are kept decoded, see :mod:`hsi_cd.io.blocks`; by
+        keep: bytes that blocks of its files may take that are kept decoded, see :mod:`hsi_cd.io.file_blocks`; by
             default 512 MB, at most an eighth of what is free.
 
     Returns:

@@ -21,8 +21,8 @@ from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import read_matrix
-from hsi_cd.io.blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
+from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible, limit_gdal_cache
 from hsi_cd.io.pictures import check_jpeg2000, check_png
@@ -41,7 +41,7 @@ def open_raster_cube(
         path: an image, or one of the two files of an ENVI image.
         kind: what its content is.
         name: what messages call it.
-        keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
+        keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
         key: the array of a Zarr store; by default its only image.
 
     Raises:

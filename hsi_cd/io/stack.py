@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, GridError
-from hsi_cd.io.blocks import kept_bytes
+from hsi_cd.io.file_blocks import kept_bytes
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
 from hsi_cd.io.raster import RasterReader, locate_raster, open_raster_cube
 from hsi_cd.scene import Bands, Cube, Grid
@@ -47,7 +47,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep
         paths: the files, GeoTIFF, JPEG 2000 or ENVI.
         name: what messages call the cube.
         resample: resample all to the grid of the finest, bilinearly, where their pixel sizes differ.
-        keep: bytes that decoded blocks of all files may take, see :func:`hsi_cd.io.blocks.kept_bytes`.
+        keep: bytes that decoded blocks of all files may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
 
     Raises:
         MissingInputError: a file does not exist.

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import hsi_cd as hc
 from hsi_cd.io import open_cube
-from hsi_cd.io.blocks import BlockLayout, BlockReader
+from hsi_cd.io.file_blocks import BlockLayout, BlockReader
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,9 @@ def open_array_cube(
     check_plausible(path, variable.shape, variable.dtype.itemsize)
     if _must_load(path, kind, variable):
         check_memory(path, variable.nbytes)
-    facts = _FACTS[kind](path, variable) if kind in _FACTS and not variable.reverse else Facts()
+    facts = _FACTS[kind](path, variable) if kind in _FACTS else Facts()
+    if variable.reverse:  # names of axes are in the order of the file, not in MATLAB's
+        facts = replace(facts, dims=())
     axes = axes or told_axes(facts)
     described = wavelength_variable(variables, variable.shape)
     expected = expected or Expected()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import netcdf_file
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.conventions import Facts, text_of
@@ -83,6 +82,8 @@ def _variable(name: str, found: Any) -> Variable:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    from scipy.io import netcdf_file  # late: it takes a while, and is for these files alone
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # that views of the mapped file are left
@@ -92,7 +93,6 @@ def _opened(path: Path) -> Iterator[Any]:
     except (FormatError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes scipy raise nearly anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise FormatError(
-            f"{path} cannot be read as NetCDF ({reason}): it is truncated or damaged; copy it again"
+            f"{path} cannot be read as NetCDF ({type(error).__name__}): it is truncated or damaged; copy it again"
         ) from error

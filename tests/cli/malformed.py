@@ -91,9 +91,9 @@ def picture(path: Path, driver: str) -> Path:
 
 def netcdf(path: Path) -> Path:
     with netcdf_file(path, "w") as file:
-        for name, size in (("band", 3), ("y", 4), ("x", 5)):
+        for name, size in (("a", 3), ("b", 4), ("c", 5)):  # names that tell no axes
             file.createDimension(name, size)
-        file.createVariable("cube", "f4", ("band", "y", "x"))[:] = np.zeros((3, 4, 5), np.float32)
+        file.createVariable("cube", "f4", ("a", "b", "c"))[:] = np.zeros((3, 4, 5), np.float32)
     return path
 
 

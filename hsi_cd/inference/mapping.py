@@ -64,15 +64,15 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         OutputError: an output exists or cannot be written.
     """
     how = how or MapOptions()
-    rows = how.shard.rows(pair.shape[0]) if how.shard is not None else slice(0, pair.shape[0])
     grid = how.grid or pair.grid
     tags = _tags(detector, pair, how)
     if how.shard is not None:
         tags |= shard_tags(how.shard, pair, grid)
+        grid = grid.part(how.shard.rows(pair.shape[0]))
     write_prediction(
         map_rows(detector, pair, how, uncertainty=files.uncertainty is not None),
         files,
-        grid=grid if how.shard is None else grid.part(rows),
+        grid=grid,
         tags=tags,
         probability=detector.probability,
     )

@@ -22,6 +22,7 @@ from hsi_cd.errors import AxesError, FormatError
 from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.raster import grid_of
+from hsi_cd.io.single_band import SingleBand, band_in_memory
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 
@@ -137,8 +138,8 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
     )
 
 
-def xarray_map(array: Any) -> tuple[NDArray[np.generic], Grid | None]:
-    """The values ``(rows, cols)`` of an ``xarray.DataArray`` that is a map, and where it lies, if it says so.
+def xarray_map(array: Any) -> SingleBand:
+    """The values ``(rows, cols)`` of an ``xarray.DataArray`` that is a map, and what it says of them.
 
     Raises:
         AxesError: it has more than two dimensions, or they do not tell which is which.
@@ -148,8 +149,9 @@ def xarray_map(array: Any) -> tuple[NDArray[np.generic], Grid | None]:
     if flat.ndim != 2 or down is None or across is None:
         raise AxesError(f"the map has the dimensions {', '.join(map(str, array.dims))}: expected y and x alone")
     values = np.asarray(flat.transpose(down, across).values)
-    grid = xarray_grid(array, *values.shape)
-    return values, grid if grid.is_georeferenced else None
+    nodata = array.attrs.get("_FillValue", array.attrs.get("nodata"))
+    place = xarray_grid(array, *values.shape)
+    return band_in_memory(values, nodata=None if nodata is None else float(nodata), place=place)
 
 
 def xarray_grid(array: Any, rows: int, cols: int) -> Grid:

@@ -12,22 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io import hdf5, mat5, numpy_files
+from hsi_cd.io import hdf5, mat4, mat5, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
-from hsi_cd.io.variables import Variable, choose, wavelength_variable
+from hsi_cd.io.variables import Variable, choose, map_shape_of, wavelength_variable
 from hsi_cd.io.wavelengths import to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid
 
 _LIST: dict[FileKind, Callable[[Path], tuple[Variable, ...]]] = {
     FileKind.MATLAB: mat5.list_variables,
+    FileKind.MATLAB4: mat4.list_mat4,
     FileKind.HDF5: hdf5.list_hdf5,
     FileKind.NPY: numpy_files.list_npy,
     FileKind.NPZ: numpy_files.list_npz,
 }
 _OPEN: dict[FileKind, Callable[[Path, Variable], Any]] = {
     FileKind.MATLAB: mat5.open_matlab_array,
+    FileKind.MATLAB4: mat4.open_mat4_array,
     FileKind.HDF5: hdf5.open_hdf5_array,
     FileKind.NPY: numpy_files.open_npy_array,
     FileKind.NPZ: numpy_files.open_npz_array,
@@ -122,14 +124,15 @@ def read_matrix(path: Path, kind: FileKind, *, key: str | None = None) -> NDArra
 
 
 def load_matrix(path: Path, kind: FileKind, variable: Variable) -> NDArray[np.generic]:
-    """The values ``(rows, cols)`` of a 2-D variable.
+    """The values ``(rows, cols)`` of a 2-D variable, or of one whose further axes have length 1.
 
     Raises:
         FormatError: the file is damaged.
     """
     with hdf5.hdf5_errors(path):
         values: NDArray[np.generic] = np.asarray(_OPEN[kind](path, variable)[...])
-    return values.T if variable.reverse else values
+    upright = values.T if variable.reverse else values
+    return upright.reshape(map_shape_of(upright.shape))
 
 
 class ArrayReader:

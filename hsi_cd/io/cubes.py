@@ -14,7 +14,7 @@ from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.raster import open_raster_cube, read_shape
 from hsi_cd.io.stack import band_files, open_stack
-from hsi_cd.io.variables import choose
+from hsi_cd.io.variables import choose, map_shape_of
 from hsi_cd.scene import Cube
 
 FilePath = str | os.PathLike[str]
@@ -139,7 +139,7 @@ def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
     found = find_input(path)
     kind = file_kind(found)
     if kind.holds_arrays:
-        rows, cols = choose(found, list_arrays(found, kind), key, ndim=2).shape
+        rows, cols = map_shape_of(choose(found, list_arrays(found, kind), key, ndim=2).shape)
         return Expected(rows, cols)
     return Expected(*read_shape(found, kind))
 

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.io.mat4 import is_mat4
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -40,6 +41,7 @@ class FileKind(Enum):
 
     HDF5 = "HDF5"
     MATLAB = "MATLAB"
+    MATLAB4 = "MATLAB v4"
     TIFF = "GTiff"
     PNG = "PNG"
     BMP = "BMP"
@@ -60,7 +62,7 @@ class FileKind(Enum):
     @property
     def holds_arrays(self) -> bool:
         """Whether it is a file of named arrays, which have no georeference."""
-        return self in (FileKind.MATLAB, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
+        return self in (FileKind.MATLAB, FileKind.MATLAB4, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
 
     @property
     def title(self) -> str:
@@ -172,7 +174,7 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.NPZ
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
-    return FileKind.RAW
+    return FileKind.MATLAB4 if is_mat4(path) else FileKind.RAW
 
 
 def is_npz(path: Path) -> bool:

@@ -23,6 +23,7 @@ from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.raster import grid_of
 from hsi_cd.io.single_band import SingleBand, band_in_memory
+from hsi_cd.io.spectral import spectral_cube
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 
@@ -80,7 +81,7 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
         return open_cube(path, name=name)
     _check_numbers(np.result_type(*dataset.dtypes), str(dataset.name))
     scale, offset = read_scaling(dataset)
-    return Cube(
+    cube = Cube(
         name=name or path.name,
         grid=grid_of(dataset),
         bands=read_bands(dataset),
@@ -91,6 +92,7 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
         offset=offset,
         acquired=read_acquired(dataset),
     )
+    return spectral_cube(cube)
 
 
 def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
@@ -125,7 +127,7 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
     scale, offset = (
         _each(attrs.get(key), plain, count) for key, plain in (("scale_factor", 1), ("add_offset", 0))
     )
-    return Cube(
+    cube = Cube(
         name=label,
         grid=xarray_grid(array, rows, cols),
         bands=_bands(ordered, band, count, label),
@@ -136,6 +138,7 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
         offset=offset,
         acquired=str(attrs.get("acquired", "")),
     )
+    return spectral_cube(cube)
 
 
 def xarray_map(array: Any) -> SingleBand:

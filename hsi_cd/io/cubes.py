@@ -13,6 +13,7 @@ from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.raster import open_raster_cube, read_shape
+from hsi_cd.io.spectral import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.io.variables import choose, map_shape_of
 from hsi_cd.scene import Cube
@@ -85,7 +86,7 @@ def open_cube(
     if kind.holds_arrays:
         return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label)
     _refuse_array_options(found, key, axes)
-    return open_raster_cube(found, kind, name=label)
+    return spectral_cube(open_raster_cube(found, kind, name=label))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:

@@ -41,8 +41,9 @@ _UNCHANGED = frozenset(("unchanged", "unchange", "nochange", "nochanges", "nonch
 _CHANGED = frozenset(("changed", "change", "changes", "changing"))
 _NEGATIONS = frozenset(("no", "non", "not", "un", "without"))
 _UNLABELLED = frozenset(
-    ("unclassified", "unlabelled", "unlabeled", "unknown", "nodata", "background", "ignore", "ignored", "undefined",
-     "unassigned", "void", "masked", "none", "null", "outside", "missing", "na", "nan", "empty", "invalid")
+    ("unclassified", "unlabelled", "unlabeled", "unknown", "nodata", "background", "ignore", "ignored",
+     "undefined", "outside", "unassigned", "void", "masked", "none", "null", "missing", "na", "nan", "empty",
+     "invalid")
 )  # fmt: skip
 _BARE = re.compile(r"^(?:class|category|klasse|value|label|region)?\W*\d*$", re.IGNORECASE)  # "Class #1": no name
 
@@ -98,7 +99,10 @@ def scheme_by_names(
         usual = _codes(habit, used)
         if all(usual[value] == code for value, code in told.items()):
             return habit
-    if len(named) < len(used) or None in told.values():
+    # "Background" beside "changed" alone may be what nobody labelled, or what did not change.
+    kinds = {meaning_of(each) for each in names.values()}
+    unclear = UNLABELLED in told.values() and not {CHANGED, UNCHANGED} <= kinds
+    if len(named) < len(used) or None in told.values() or unclear:
         quoted = ", ".join(f"{v:g} {names.get(v, 'without a name')!r}" for v in used[:_SHOWN])
         raise LabelError(
             f"{name}: its class names say {quoted}, which does not tell changed, unchanged and unlabelled apart: "

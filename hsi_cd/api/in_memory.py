@@ -23,7 +23,7 @@ from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.raster import grid_of
 from hsi_cd.io.single_band import SingleBand, band_in_memory
-from hsi_cd.io.spectral import spectral_cube
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 

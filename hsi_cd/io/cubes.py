@@ -13,7 +13,7 @@ from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.raster import open_raster_cube, read_shape
-from hsi_cd.io.spectral import spectral_cube
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.io.variables import choose, map_shape_of
 from hsi_cd.scene import Cube

@@ -19,7 +19,7 @@ from hsi_cd.io.hdf5 import is_matlab
 from hsi_cd.io.kinds import FileKind, check_exists, is_zarr
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.raster import open_raster_cube
-from hsi_cd.io.spectral import spectral_cube
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array

@@ -32,6 +32,7 @@ _FOREIGN = (
     (b"<html", "a web page: the download failed; open its address in a browser"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
 )  # kinds that are refused by name, by their first bytes
+_LOOKED_AT = 4096  # bytes of a text that tell what it is
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
@@ -122,6 +123,34 @@ def check_exists(path: Path) -> None:
         raise MissingInputError(f"{path} does not exist: {_what_is_there(path)}") from None
     except (OSError, ValueError) as error:  # no rights, a loop of links, a name too long, a zero byte in it
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def refuse_polygons(path: Path) -> None:
+    """Refuse a file of polygons or other shapes, which have no pixels.
+
+    Raises:
+        FormatError: with its format, and how to burn it onto a scene's grid.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(_LOOKED_AT)
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if head.startswith(b"SQLite format 3\0"):
+        title = "GeoPackage"
+    elif head[:4] == b"\0\0\x27\x0a" and head[28:32] == b"\xe8\x03\0\0":
+        title = "Shapefile"
+    elif head[:3] == b"fgb":
+        title = "FlatGeobuf"
+    elif text.startswith(b"{") and any(word in text for word in (b'"Feature', b'"features"', b'"coordinates"')):
+        title = "GeoJSON"
+    elif text.startswith(b"<") and (b"<kml" in text or b"opengis.net/gml" in text):
+        title = "KML" if b"<kml" in text else "GML"
+    else:
+        return
+    raise FormatError(
+        f"{path} is a file of polygons ({title}), not a raster: burn a field with 0 for unchanged and 1 for "
+        "changed onto the scene's grid, as with gdal_create -if SCENE -bands 1 -ot Byte -burn 255 -a_nodata 255 truth.tif "
+        f"and gdal_rasterize -a FIELD {path} truth.tif (in Python: page Inputs of the documentation)"
+    )
 
 
 def refuse_foreign(path: Path) -> None:

@@ -17,7 +17,7 @@ from rasterio.enums import ColorInterp
 from hsi_cd.errors import FormatError, GridError
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
 from hsi_cd.io.raster import RasterReader, locate_raster, open_raster, open_raster_cube
-from hsi_cd.io.spectral import spectral_files, tell_left_out
+from hsi_cd.io.spectral_bands import spectral_files, tell_left_out
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.cube import WindowReader
 

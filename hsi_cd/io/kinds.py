@@ -148,8 +148,8 @@ def refuse_polygons(path: Path) -> None:
         return
     raise FormatError(
         f"{path} is a file of polygons ({title}), not a raster: burn a field with 0 for unchanged and 1 for "
-        "changed onto the scene's grid, as with gdal_create -if SCENE -bands 1 -ot Byte -burn 255 -a_nodata 255 truth.tif "
-        f"and gdal_rasterize -a FIELD {path} truth.tif (in Python: page Inputs of the documentation)"
+        "changed onto the scene's grid, as with gdal_create -if SCENE -bands 1 -ot Byte -burn 255 -a_nodata 255 "
+        f"truth.tif and gdal_rasterize -a FIELD {path} truth.tif (in Python: page Inputs of the documentation)"
     )
 
 

@@ -22,6 +22,8 @@ from hsi_cd.errors import AxesError, FormatError
 from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.raster import grid_of
+from hsi_cd.io.single_band import SingleBand, band_in_memory
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 
@@ -79,7 +81,7 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
         return open_cube(path, name=name)
     _check_numbers(np.result_type(*dataset.dtypes), str(dataset.name))
     scale, offset = read_scaling(dataset)
-    return Cube(
+    cube = Cube(
         name=name or path.name,
         grid=grid_of(dataset),
         bands=read_bands(dataset),
@@ -90,6 +92,7 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
         offset=offset,
         acquired=read_acquired(dataset),
     )
+    return spectral_cube(cube)
 
 
 def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
@@ -124,7 +127,7 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
     scale, offset = (
         _each(attrs.get(key), plain, count) for key, plain in (("scale_factor", 1), ("add_offset", 0))
     )
-    return Cube(
+    cube = Cube(
         name=label,
         grid=xarray_grid(array, rows, cols),
         bands=_bands(ordered, band, count, label),
@@ -135,10 +138,11 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
         offset=offset,
         acquired=str(attrs.get("acquired", "")),
     )
+    return spectral_cube(cube)
 
 
-def xarray_map(array: Any) -> tuple[NDArray[np.generic], Grid | None]:
-    """The values ``(rows, cols)`` of an ``xarray.DataArray`` that is a map, and where it lies, if it says so.
+def xarray_map(array: Any) -> SingleBand:
+    """The values ``(rows, cols)`` of an ``xarray.DataArray`` that is a map, and what it says of them.
 
     Raises:
         AxesError: it has more than two dimensions, or they do not tell which is which.
@@ -148,8 +152,9 @@ def xarray_map(array: Any) -> tuple[NDArray[np.generic], Grid | None]:
     if flat.ndim != 2 or down is None or across is None:
         raise AxesError(f"the map has the dimensions {', '.join(map(str, array.dims))}: expected y and x alone")
     values = np.asarray(flat.transpose(down, across).values)
-    grid = xarray_grid(array, *values.shape)
-    return values, grid if grid.is_georeferenced else None
+    nodata = array.attrs.get("_FillValue", array.attrs.get("nodata"))
+    place = xarray_grid(array, *values.shape)
+    return band_in_memory(values, nodata=None if nodata is None else float(nodata), place=place)
 
 
 def xarray_grid(array: Any, rows: int, cols: int) -> Grid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +26,11 @@ from hsi_cd.io import (
     read_labels,
 )
 from hsi_cd.io.cubes import is_array_file, shape_of
+from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.split_files import read_split
-from hsi_cd.io.truth import labels_of, labels_of_masks
-from hsi_cd.scene import Cube, Grid, Labels, LabelScheme, ScenePair, Split
+from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
+from hsi_cd.io.variables import map_shape_of
+from hsi_cd.scene import Cube, Labels, LabelScheme, ScenePair, Split
 
 DATA_ROOT = "HSI_CD_DATA"
 """Environment variable that names the folder with one folder per benchmark scene."""
@@ -96,7 +99,7 @@ def open_labels(
     *,
     changed: int | Sequence[int] | None = None,
     unchanged: int | Sequence[int] | None = None,
-    ignore: int | Sequence[int] | None = None,
+    ignore: float | Sequence[float] | None = None,
     key: str | None = None,
 ) -> Labels:
     """Open a truth map.
@@ -107,7 +110,7 @@ def open_labels(
         changed: stored values that mean changed; several tell kinds of change apart. By default the encoding is
             told from the values: 0/1 with 255 unlabelled, 0/255, or 1/2 with 0 unlabelled.
         unchanged: stored values that mean unchanged.
-        ignore: stored values of pixels that nobody labelled.
+        ignore: stored values of pixels that nobody labelled; NaN always is one.
         key: variable of a file with several.
 
     Returns:
@@ -233,12 +236,15 @@ def read_truth(truth: TruthSource) -> Labels:
         files = as_paths(source)
         if files:
             return read_labels(MaskPair(changed=files[0], unchanged=files[1]))
-        (marked, place), (other, second) = (_map_values(mask) for mask in source)
-        return labels_of_masks(marked != 0, other != 0, place=place or second)
+        bands = [_map_band(mask) for mask in source]
+        changed, unchanged = (
+            marks_of_band(band, name=str(mask.name)) if is_rasterio(mask) else band.valid & (band.values != 0)
+            for band, mask in zip(bands, source, strict=True)
+        )
+        return labels_of_masks(changed, unchanged, place=bands[0].place or bands[1].place)
     if isinstance(source, str | os.PathLike):
         return read_labels(source, scheme=scheme, key=truth.key)
-    values, place = _map_values(source)
-    return labels_of(values, scheme=scheme, place=place)
+    return labels_of_band(_map_band(source), scheme=scheme)
 
 
 def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:
@@ -289,25 +295,23 @@ def _in_memory(date: Any, axes: Axes | None, expected: Expected | None, *, key: 
     )
 
 
-def _map_values(source: Any) -> tuple[Any, Grid | None]:
-    """The values ``(rows, cols)`` of a map in memory, and where it lies, if it says so."""
+def _map_band(source: Any) -> SingleBand:
+    """The values ``(rows, cols)`` of a map in memory, and what it says of them."""
     if is_xarray(source):
         return xarray_map(source)
     if is_rasterio(source):
-        from hsi_cd.io.raster import grid_of
-
-        grid = grid_of(source)
-        return source.read(1), grid if grid.is_georeferenced else None
+        return band_of(source, name=str(source.name))
     if not isinstance(source, np.ndarray):
         raise FormatError(
             f"a truth map is a {type(source).__name__}: expected a path, two masks, an array (rows, cols) or an "
             "xarray.DataArray"
         )
-    if source.ndim != 2:
+    values = source.reshape(map_shape_of(source.shape))
+    if values.ndim != 2:
         raise FormatError(f"the truth map has the shape {source.shape}: expected one value a pixel, (rows, cols)")
-    if source.dtype.kind not in "iufb":
+    if values.dtype.kind not in "iufb":
         raise FormatError(f"the truth map holds values of type {source.dtype}: expected whole numbers")
-    return source, None
+    return band_in_memory(values)
 
 
 def _axes(axes: str | Sequence[str] | None) -> Axes | None:
@@ -327,7 +331,7 @@ def _expected(like: Any) -> Expected | None:
     if truth.source is None:
         return None
     first = truth.source[0] if isinstance(truth.source, tuple | list) else truth.source
-    return _expected(first) if isinstance(first, Labels) else Expected(*_map_values(first)[0].shape)
+    return _expected(first) if isinstance(first, Labels) else Expected(*_map_band(first).values.shape)
 
 
 def _scene_name(t1: Any) -> str:
@@ -337,18 +341,24 @@ def _scene_name(t1: Any) -> str:
     return files[0].resolve().parent.name if files[0].stem.lower() in _PLAIN_STEMS else files[0].stem
 
 
-def _scheme(*given: int | Sequence[int] | None) -> LabelScheme | None:
+def _scheme(*given: float | Sequence[float] | None) -> LabelScheme | None:
     """The scheme that changed, unchanged and ignored values declare; None where none is given.
 
     Raises:
         LabelError: one of the classes is not declared, or a value twice.
     """
     changed, unchanged, ignore = (
-        () if values is None else (values,) if isinstance(values, int) else tuple(values) for values in given
+        () if values is None else (values,) if isinstance(values, int | float) else tuple(values)
+        for values in given
     )
-    if not (changed or unchanged or ignore):
+    if any(math.isnan(value) for value in (*changed, *unchanged)):
+        raise LabelError("changed or unchanged is NaN, which is always unlabelled: give the values of the classes")
+    told = [
+        tuple(int(value) for value in values if not math.isnan(value)) for values in (changed, unchanged, ignore)
+    ]
+    if not any(told):
         return None
     if not changed or not unchanged:
         missing = "unchanged" if changed else "changed"
         raise LabelError(f"{missing} is missing: declare both classes, as changed=2, unchanged=1, ignore=0")
-    return LabelScheme(unchanged, changed, ignore)
+    return LabelScheme(unchanged=told[1], changed=told[0], ignore=told[2])

@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io import hdf5, mat5, netcdf_classic, numpy_files
+from hsi_cd.io import hdf5, mat4, mat5, netcdf_classic, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
 from hsi_cd.io.conventions import Facts, told_axes, told_grid, told_scaling
 from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
-from hsi_cd.io.variables import Variable, candidates, choose, wavelength_variable
+from hsi_cd.io.variables import Variable, candidates, choose, map_shape_of, wavelength_variable
 from hsi_cd.io.wavelengths import to_nanometres
 from hsi_cd.scene import Bands, Cube
 
 _LIST: dict[FileKind, Callable[[Path], tuple[Variable, ...]]] = {
     FileKind.MATLAB: mat5.list_variables,
+    FileKind.MATLAB4: mat4.list_mat4,
     FileKind.HDF5: hdf5.list_hdf5,
     FileKind.NPY: numpy_files.list_npy,
     FileKind.NPZ: numpy_files.list_npz,
@@ -32,6 +33,7 @@ _LIST: dict[FileKind, Callable[[Path], tuple[Variable, ...]]] = {
 }
 _OPEN: dict[FileKind, Callable[[Path, Variable], Any]] = {
     FileKind.MATLAB: mat5.open_matlab_array,
+    FileKind.MATLAB4: mat4.open_mat4_array,
     FileKind.HDF5: hdf5.open_hdf5_array,
     FileKind.NPY: numpy_files.open_npy_array,
     FileKind.NPZ: numpy_files.open_npz_array,
@@ -88,6 +90,11 @@ def open_array_cube(
         GridError: no order of the axes gives the expected shape.
     """
     variables = list_arrays(path, kind)
+    if kind is FileKind.MATLAB4:
+        raise FormatError(
+            f"{path} is a MATLAB v4 file, which holds matrices and no cubes: load it in MATLAB and save the cube, "
+            "rows x cols x bands, with save -v7"
+        )
     variable = choose(path, variables, key, ndim=3)
     if variable.dtype is None:  # pragma: no cover - never chosen; here for the type checker
         raise FormatError(f"{path}: {variable} holds no numbers")
@@ -152,14 +159,15 @@ def read_matrix(path: Path, kind: FileKind, *, key: str | None = None) -> NDArra
 
 
 def load_matrix(path: Path, kind: FileKind, variable: Variable) -> NDArray[np.generic]:
-    """The values ``(rows, cols)`` of a 2-D variable.
+    """The values ``(rows, cols)`` of a 2-D variable, or of one whose further axes have length 1.
 
     Raises:
         FormatError: the file is damaged.
     """
     with hdf5.hdf5_errors(path):
         values: NDArray[np.generic] = np.asarray(_OPEN[kind](path, variable)[...])
-    return values.T if variable.reverse else values
+    upright = values.T if variable.reverse else values
+    return upright.reshape(map_shape_of(upright.shape))
 
 
 class ArrayReader:

@@ -13,8 +13,9 @@ from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.raster import check_free_format, open_raster_cube, read_shape
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
-from hsi_cd.io.variables import choose
+from hsi_cd.io.variables import choose, map_shape_of
 from hsi_cd.scene import Cube
 
 FilePath = str | os.PathLike[str]
@@ -90,7 +91,7 @@ def open_cube(
     if kind.holds_arrays:
         return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
     _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
-    return open_raster_cube(found, kind, name=label, keep=keep, key=key)
+    return spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:
@@ -144,7 +145,7 @@ def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
     found = find_input(path)
     kind = file_kind(found)
     if kind.holds_arrays:
-        rows, cols = choose(found, list_arrays(found, kind), key, ndim=2).shape
+        rows, cols = map_shape_of(choose(found, list_arrays(found, kind), key, ndim=2).shape)
         return Expected(rows, cols)
     return Expected(*read_shape(found, kind))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.conventions import Facts, text_of
+from hsi_cd.io.sparse import SPARSE, dense
 from hsi_cd.io.variables import Variable
 
 _MOST_OBJECTS = 20_000
@@ -45,7 +47,12 @@ def open_hdf5_array(path: Path, variable: Variable) -> Any:
         FormatError: the file is damaged.
     """
     with hdf5_errors(path):
-        return h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
+        found = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
+        if variable.kind != SPARSE:
+            return found
+        # Of a matrix without values, MATLAB leaves the lists out.
+        lists = [np.asarray(found[name][...]) if name in found else np.zeros(0) for name in ("ir", "jc", "data")]
+    return dense(path, variable, rows=lists[0], starts=lists[1], values=lists[2])
 
 
 def chunks_of(path: Path, variable: Variable) -> tuple[int, ...] | None:
@@ -122,11 +129,11 @@ def hdf5_errors(path: Path) -> Iterator[None]:
 
 def _walk(path: Path, file: Any, *, matlab: bool) -> Iterator[Variable]:
     # By hand, because groups may hold each other in a circle.
-    waiting = [("", file, 0)]
+    waiting: list[tuple[str, Any, int, bool]] = [("", file, 0, False)]
     seen = {_address(file)}
     count = 0
     while waiting:
-        prefix, group, depth = waiting.pop()
+        prefix, group, depth, inside = waiting.pop()
         for name in group:
             count += 1
             if count > _MOST_OBJECTS:
@@ -136,14 +143,19 @@ def _walk(path: Path, file: Any, *, matlab: bool) -> Iterator[Variable]:
                 continue
             found = group[name]
             if isinstance(found, h5py.Dataset):
-                yield _variable(full, found, matlab=matlab)
+                yield replace(_variable(full, found, matlab=matlab), in_structure=inside)
             elif isinstance(found, h5py.Group):
                 kind = _text(found.attrs.get("MATLAB_class", b""))
-                if kind or matlab:
+                if "MATLAB_sparse" in found.attrs:
+                    yield replace(_sparse(full, found), in_structure=inside)
+                elif kind or matlab:
                     yield Variable(full, (1, 1), kind or "struct", None)
+                    if kind == "struct" and depth < _DEEPEST and _address(found) not in seen:
+                        seen.add(_address(found))
+                        waiting.append((full + "/", found, depth + 1, True))
                 elif depth < _DEEPEST and _address(found) not in seen:
                     seen.add(_address(found))
-                    waiting.append((full + "/", found, depth + 1))
+                    waiting.append((full + "/", found, depth + 1, inside))
 
 
 def _variable(name: str, dataset: Any, *, matlab: bool) -> Variable:
@@ -166,6 +178,15 @@ def _variable(name: str, dataset: Any, *, matlab: bool) -> Variable:
     if dtype.kind == "O":
         kind = kind if kind == "cell" else "text" if h5py.check_string_dtype(dtype) else "references"
     return Variable(name, shape, kind, dtype if numeric else None, reverse)
+
+
+def _sparse(name: str, group: Any) -> Variable:
+    """A sparse matrix of MATLAB: a group that tells the number of rows, and where each column begins."""
+    rows, starts = int(np.asarray(group.attrs["MATLAB_sparse"]).reshape(-1)[0]), group.get("jc")
+    cols = int(starts.shape[0]) - 1 if isinstance(starts, h5py.Dataset) and starts.ndim == 1 else 0
+    stored = group.get("data")
+    real = stored is None or (isinstance(stored, h5py.Dataset) and stored.dtype.kind in "biuf")
+    return Variable(name, (rows, cols), SPARSE if real else f"complex {SPARSE}", np.dtype("f8") if real else None)
 
 
 def _attribute(attributes: Any, name: str) -> Any:

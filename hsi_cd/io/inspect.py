@@ -19,7 +19,8 @@ from hsi_cd.io.hdf5 import is_matlab
 from hsi_cd.io.kinds import FileKind, check_exists, is_zarr
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.raster import open_raster_cube
-from hsi_cd.io.variables import Variable, candidates, choose
+from hsi_cd.io.spectral_bands import spectral_cube
+from hsi_cd.io.variables import Variable, candidates, choose, find_named
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 
@@ -178,7 +179,7 @@ def _inspect(
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     if kind in (FileKind.ENVI_HEADER, FileKind.RAW):
         size = find_envi_pair(path)[0].stat().st_size
-    cube = open_raster_cube(path, kind, name=path.name, key=key)
+    cube = spectral_cube(open_raster_cube(path, kind, name=path.name, key=key))
     is_map = cube.bands.count == 1 and cube.dtype.kind in "bui"
     return [FileInfo(path, kind.title, size, parts=(Part(cube, is_map),))]
 
@@ -188,8 +189,8 @@ def _inspect_arrays(
 ) -> FileInfo:
     variables = list_arrays(path, kind)
     if key is not None:
-        named = [v for v in variables if v.name == key]
-        chosen = named or [choose(path, variables, key, ndim=3)]  # which says that there is none
+        named = find_named(variables, key)
+        chosen = [named or choose(path, variables, key, ndim=3)]  # which says that there is none
     else:
         chosen = [*candidates(variables, ndim=3), *candidates(variables, ndim=2)]
         if not chosen:

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.io.mat4 import is_mat4
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -37,6 +38,7 @@ _FOREIGN = (
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
 )  # kinds that are refused by name, by their first bytes
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LOOKED_AT = 4096  # bytes of a text that tell what it is
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
@@ -46,6 +48,7 @@ class FileKind(Enum):
 
     HDF5 = "HDF5"
     MATLAB = "MATLAB"
+    MATLAB4 = "MATLAB v4"
     TIFF = "GTiff"
     PNG = "PNG"
     BMP = "BMP"
@@ -68,7 +71,8 @@ class FileKind(Enum):
     @property
     def holds_arrays(self) -> bool:
         """Whether it is read as a file of named arrays."""
-        return self in (FileKind.MATLAB, FileKind.HDF5, FileKind.NPY, FileKind.NPZ, FileKind.NETCDF_CLASSIC)
+        arrays = (FileKind.MATLAB, FileKind.MATLAB4, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
+        return self in (*arrays, FileKind.NETCDF_CLASSIC)
 
     @property
     def title(self) -> str:
@@ -135,6 +139,34 @@ def check_exists(path: Path) -> None:
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def refuse_polygons(path: Path) -> None:
+    """Refuse a file of polygons or other shapes, which have no pixels.
+
+    Raises:
+        FormatError: with its format, and how to burn it onto a scene's grid.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(_LOOKED_AT)
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if head.startswith(b"SQLite format 3\0"):
+        title = "GeoPackage"
+    elif head[:4] == b"\0\0\x27\x0a" and head[28:32] == b"\xe8\x03\0\0":
+        title = "Shapefile"
+    elif head[:3] == b"fgb":
+        title = "FlatGeobuf"
+    elif text.startswith(b"{") and any(word in text for word in (b'"Feature', b'"features"', b'"coordinates"')):
+        title = "GeoJSON"
+    elif text.startswith(b"<") and (b"<kml" in text or b"opengis.net/gml" in text):
+        title = "KML" if b"<kml" in text else "GML"
+    else:
+        return
+    raise FormatError(
+        f"{path} is a file of polygons ({title}), not a raster: burn a field with 0 for unchanged and 1 for "
+        "changed onto the scene's grid, as with gdal_create -if SCENE -bands 1 -ot Byte -burn 255 -a_nodata 255 "
+        f"truth.tif and gdal_rasterize -a FIELD {path} truth.tif (in Python: page Inputs of the documentation)"
+    )
+
+
 def refuse_foreign(path: Path) -> None:
     """Refuse a file of a kind that is known and not read.
 
@@ -142,32 +174,10 @@ def refuse_foreign(path: Path) -> None:
         FormatError: with what it is and what to do.
     """
     with path.open("rb") as handle:
-        start = handle.read(64)
-    head = start.lstrip(b"\xef\xbb\xbf \r\n\t")
+        head = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")
-    if _is_matlab4(start, path.stat().st_size):
-        raise FormatError(
-            f"{path} is a MATLAB v4 file, which holds matrices and no cubes: load it in MATLAB and save the cube, "
-            "rows x cols x bands, with save -v7"
-        )
-
-
-def _is_matlab4(head: bytes, size: int) -> bool:
-    """Whether a file begins like MATLAB's version 4, which has no mark: with a type, sizes and a name."""
-    if len(head) < 24:
-        return False
-    for order in "<>":
-        kind, rows, cols, imaginary, length = struct.unpack(f"{order}5i", head[:20])
-        digits = f"{kind:04d}"
-        known = len(digits) == 4 and digits[0] == "01"[order == ">"] and digits[1] == "0"
-        known = known and digits[2] in "012345" and digits[3] in "012" and imaginary in (0, 1)
-        name = head[20 : 20 + max(length, 0)].rstrip(b"\0")
-        fits = rows > 0 and cols > 0 and 1 < length <= size - 20 and rows * cols <= size
-        if known and fits and name and name.isascii() and name.decode("ascii").isprintable():
-            return True
-    return False
 
 
 def file_kind(path: Path) -> FileKind:
@@ -210,7 +220,7 @@ def file_kind(path: Path) -> FileKind:
     head = head.removeprefix(BYTE_ORDER_MARK)
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
-    return FileKind.RAW
+    return FileKind.MATLAB4 if is_mat4(path) else FileKind.RAW
 
 
 def is_npz(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -17,17 +18,21 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from hsi_cd.errors import FormatError, OutputError
-from hsi_cd.io.arrays import read_matrix
+from hsi_cd.errors import FormatError, LabelError, OutputError
 from hsi_cd.io.atomic import atomic_paths
 from hsi_cd.io.kinds import file_kind, find_input
-from hsi_cd.io.raster import open_raster, quiet_georeference, read_single_band
+from hsi_cd.io.raster import open_raster, quiet_georeference
+from hsi_cd.io.single_band import SingleBand, read_single_band
+from hsi_cd.io.told_classes import check_unsmeared, codes_by_colours, scheme_by_names
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
+
+_log = logging.getLogger(__name__)
 
 NO_DATA = UNLABELLED
 COLOURS = {UNCHANGED: (230, 230, 230, 255), CHANGED: (200, 30, 30, 255), NO_DATA: (0, 0, 0, 0)}
 """Colour table of change maps, RGBA by value."""
 
+_WRITE = "write the map with 0 unchanged, 1 changed and 255 no data, without class names and palette"
 _BLOCK = 256
 _LEVEL = 3  # of deflate: twice as fast as its usual 6, and 1 % larger on scores
 
@@ -235,6 +240,8 @@ def _optimise(path: Path, resampling: str) -> None:
 def read_map(path: str | os.PathLike[str], *, key: str | None = None) -> tuple[NDArray[np.uint8], Grid]:
     """Read a change map.
 
+    Class names and colours of a map that another program made are heard, as those of a truth map are.
+
     Args:
         path: a raster of one band, or an array (NumPy, MATLAB, HDF5), with 0 unchanged, 1 changed, 255 no data.
         key: variable of a file of arrays; by default its only 2-D numeric array.
@@ -247,7 +254,8 @@ def read_map(path: str | os.PathLike[str], *, key: str | None = None) -> tuple[N
         FormatError: it is no raster, has several bands, or holds other values.
     """
     found = find_input(path)
-    stored, grid, nodata = _read_one(found, key)
+    band = read_single_band(found, file_kind(found), key=key)
+    stored = _as_codes(found, band)
     values = np.unique(stored)
     if not set(values.tolist()) <= set(COLOURS):
         listed = ", ".join(f"{float(v):g}" for v in values[:8])
@@ -255,13 +263,7 @@ def read_map(path: str | os.PathLike[str], *, key: str | None = None) -> tuple[N
         raise FormatError(
             f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data"
         )
-    if NO_DATA in values and CHANGED not in values and nodata != NO_DATA:
-        # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
-        raise FormatError(
-            f"{found} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
-            "declare 255 as no data"
-        )
-    return stored.astype(np.uint8), grid
+    return stored.astype(np.uint8), band.grid
 
 
 def read_scores(path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -269,22 +271,52 @@ def read_scores(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
     Raises:
         MissingInputError: the file does not exist.
-        FormatError: it is no raster, or has several bands.
+        FormatError: it is no raster, has several bands, or holds indices of a palette.
     """
     found = find_input(path)
-    stored, _, _ = _read_one(found, None)
-    return stored.astype(np.float32)
+    band = read_single_band(found, file_kind(found))
+    if band.legend.colours:
+        what = "white stored as 0 (WhiteIsZero)" if band.legend.white_is_zero else "indices of a palette"
+        raise FormatError(
+            f"{found} holds {what}, which are no scores: write the scores themselves, where higher is more "
+            "change, as a float32 GeoTIFF"
+        )
+    return np.where(band.valid, band.values, np.nan).astype(np.float32)
 
 
-def _read_one(path: Path, key: str | None) -> tuple[NDArray[np.generic], Grid, float | None]:
-    """The one band of a file, its grid (its shape alone for arrays), and the no-data value that it declares."""
-    kind = file_kind(path)
-    if kind.holds_arrays:
-        values = read_matrix(path, kind, key=key)
-        return values, Grid(*values.shape), None
-    if key is not None:
-        raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
-    return read_single_band(path, kind)
+def _as_codes(path: Path, band: SingleBand) -> NDArray[np.generic]:
+    """The stored values, or 0 and 1 where names or colours say what they mean; 255 where there is none."""
+    stored, valid = band.values, band.valid
+    if band.nodata == UNCHANGED and not (
+        band.legend.names or set(np.unique(stored[valid])) - {UNCHANGED, CHANGED}
+    ):
+        # Written with the profile of a scene whose no data is 0, as it happens: then no pixel would be unchanged.
+        _log.warning("%s declares 0 as no data, and holds 0 and 1 alone: 0 is read as unchanged", path)
+    elif band.nodata is not None:
+        valid = valid & (stored != band.nodata)
+    held = np.unique(stored[valid])
+    try:
+        check_unsmeared(held, band.legend, name=str(path))
+        scheme = scheme_by_names(held, band.legend.names, name=str(path), remedy=_WRITE)
+        codes = None if scheme else codes_by_colours(held, band.legend, name=str(path), remedy=_WRITE)
+    except LabelError as error:
+        raise FormatError(str(error)) from None
+    if scheme is not None:
+        told = {value: int(scheme.encode(np.array([value]))[0]) for value in held.tolist()}
+    elif codes is not None:
+        told = codes
+    else:
+        if NO_DATA in held and CHANGED not in held:
+            # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
+            raise FormatError(
+                f"{path} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
+                "declare 255 as no data"
+            )
+        return np.where(valid, stored, np.uint8(NO_DATA)) if not valid.all() else stored
+    out = np.full(stored.shape, NO_DATA, dtype=np.uint8)
+    for value, code in told.items():
+        out[valid & (stored == value)] = code
+    return out
 
 
 def _create(

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
@@ -51,7 +50,7 @@ def open_raster_cube(
     data, driver = locate_raster(path, kind)
     opened: Path | str = zarr_array(data, key) if kind is FileKind.ZARR else data
     with open_raster(opened, driver) as dataset:
-        _check_real(dataset, data)
+        check_real(dataset, data)
         dtype = np.result_type(*dataset.dtypes)
         if data.is_file():
             check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
@@ -68,44 +67,11 @@ def open_raster_cube(
                 most=kept_bytes() if keep is None else keep,
                 name=str(data),
             ),
-            nodata=_nodata(dataset),
+            nodata=nodata_of(dataset),
             scale=scale,
             offset=offset,
             acquired=read_acquired(dataset, header=header),
         )
-
-
-def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], Grid, float | None]:
-    """The values of a file that holds one value a pixel, as stored (palette indices stay indices).
-
-    Images that repeat the same band, with or without an opaque alpha band, count as one band: so image editors
-    save grey pictures.
-
-    Returns:
-        Values ``(rows, cols)``, the grid, and the declared no-data value or None.
-
-    Raises:
-        FormatError: the file is damaged, no image, of complex numbers, or its bands differ.
-    """
-    if kind.holds_arrays:
-        values = read_matrix(path, kind)
-        return values, Grid(*values.shape), None
-    data, driver = locate_raster(path, kind)
-    with open_raster(data, driver) as dataset:
-        _check_real(dataset, data)
-        check_plausible(data, (dataset.height, dataset.width, dataset.count), np.dtype(dataset.dtypes[0]).itemsize)
-        try:
-            values = dataset.read()
-        except RasterioError as error:
-            raise _damaged(data, error) from error
-        alpha = [i for i, use in enumerate(dataset.colorinterp) if use == ColorInterp.alpha]
-        kept = [i for i in range(dataset.count) if i not in alpha or not (values[i] == 255).all()]
-        if any(not np.array_equal(values[kept[0]], values[i]) for i in kept[1:]):
-            raise FormatError(
-                f"{path} has {dataset.count} bands that differ (a colour picture?): "
-                "expected one band with one value a pixel"
-            )
-        return values[kept[0]], grid_of(dataset), _nodata(dataset)
 
 
 def read_shape(path: Path, kind: FileKind) -> tuple[int, int]:
@@ -320,7 +286,7 @@ class RasterReader:
                         window=Window(cols.start, rows.start, width, height),
                     )
             except RasterioError as error:
-                raise _damaged(self._path, error) from error
+                raise damaged(self._path, error) from error
         else:
             values = np.empty((dataset.count, height, width), dtype=np.result_type(*dataset.dtypes))
         idle.append(dataset)
@@ -358,10 +324,11 @@ def _open(path: Path | str, driver: str) -> Any:
             # The driver is named, so that a file is read as what its content says and as nothing else.
             return rasterio.open(path if isinstance(path, str) else path.absolute(), driver=driver)
     except RasterioError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _nodata(dataset: Any) -> float | None:
+def nodata_of(dataset: Any) -> float | None:
+    """The value that the first band of an open rasterio dataset declares to be no data, or None."""
     return None if dataset.nodata is None else float(dataset.nodata)
 
 
@@ -381,14 +348,20 @@ def _rpcs(dataset: Any) -> RPC | None:
         ) from error
 
 
-def _check_real(dataset: Any, path: Path) -> None:
+def check_real(dataset: Any, path: Path) -> None:
+    """Refuse a raster of complex numbers.
+
+    Raises:
+        FormatError: so it is.
+    """
     if any(str(dtype).startswith("complex") for dtype in dataset.dtypes):
         raise FormatError(
             f"{path} holds complex numbers ({dataset.dtypes[0]}): give real values, as the magnitude"
         )
 
 
-def _damaged(path: Path | str, error: Exception) -> FormatError:
+def damaged(path: Path | str, error: Exception) -> FormatError:
+    """The error of a raster that cannot be read, in one line."""
     # The first line: GDAL's messages can be long.
     reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
     return FormatError(f"{path} cannot be read as a raster ({reason}): it is damaged or truncated; copy it again")

@@ -153,9 +153,9 @@ def _read_raster(found: Path, labels: Labels | None) -> Split:
 
 
 def _read_like(found: Path, labels: Labels) -> Labels:
-    """A raster in the values of the truth map, or in one of those that are told from the values."""
+    """A raster whose names or colours say what it means, or in the values of the truth map, or in usual ones."""
     try:
-        return read_labels(found, scheme=labels.scheme)
+        return read_labels(found, default=labels.scheme)
     except LabelError:
         pass
     try:

@@ -12,17 +12,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
 from hsi_cd.errors import FormatError, GridError
 from hsi_cd.io.file_blocks import kept_bytes
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.raster import RasterReader, locate_raster, open_raster_cube
+from hsi_cd.io.raster import RasterReader, locate_raster, open_raster, open_raster_cube
+from hsi_cd.io.spectral_bands import spectral_files, tell_left_out
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.cube import WindowReader
 
 _log = logging.getLogger(__name__)
 
 _MOST_FILES = 2000
+_PICTURES = (FileKind.JPEG, FileKind.PNG, FileKind.BMP)  # beside rasters of another kind, pictures for people
 _SIDECARS = (
     ".xml",
     ".txt",
@@ -97,6 +100,8 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep
 def band_files(folder: Path) -> list[Path]:
     """The rasters of one band each in a folder, in the natural order of their names (B2, B8, B8A, B10).
 
+    What products bring beside their bands (quality, classes, temperatures, pictures) is left out, with a word.
+
     Raises:
         FormatError: there is none, or one of several bands is among them, or a file cannot be read.
     """
@@ -115,6 +120,7 @@ def band_files(folder: Path) -> list[Path]:
         )
     if len(found) > _MOST_FILES:
         raise FormatError(f"{folder} holds {len(found)} rasters: expected one a band, at most {_MOST_FILES}")
+    found = _bands_alone(folder, found)
     for path in found:
         bands = open_raster_cube(path, file_kind(path), name=path.name).bands.count
         if bands != 1:
@@ -156,6 +162,30 @@ def _onto(cube: Cube, path: Path, grid: Grid) -> Cube:
         return cube
     data, driver = locate_raster(path, file_kind(path))
     return replace(cube, grid=grid, reader=RasterReader(data, driver, grid))
+
+
+def _bands_alone(folder: Path, found: Sequence[Path]) -> list[Path]:
+    """The files that are bands; where none would be left, all of them."""
+    others = spectral_files(found)
+    left = [path for path in found if path not in others]
+    pictures = [path for path in left if file_kind(path) in _PICTURES]
+    if len(pictures) < len(left):
+        others |= dict.fromkeys(pictures, "a preview")
+        left = [path for path in left if path not in others]
+    coloured = [path for path in left if _has_palette(path)]
+    if len(coloured) < len(left):
+        others |= dict.fromkeys(coloured, "classes in colours")
+        left = [path for path in left if path not in others]
+    if others:
+        told = {path.name: what for path, what in others.items()}
+        tell_left_out(str(folder), told, remedy="; list the files to choose them")
+    return left
+
+
+def _has_palette(path: Path) -> bool:
+    data, driver = locate_raster(path, file_kind(path))
+    with open_raster(data, driver) as dataset:
+        return ColorInterp.palette in dataset.colorinterp
 
 
 def _is_raster(path: Path) -> bool:

@@ -153,7 +153,7 @@ SCENES: dict[str, Case] = {
         lambda w: w.train("--t1-key", "b", t1=w.mat("a.mat", a=np.ones((48, 40, 24)))),
         r"'?b'?.*a \(48 x 40 x 24 double\)",
     ),
-    "a key for a raster": (lambda w: w.train("--t1-key", "b"), "is no MATLAB file"),
+    "a key for a raster": (lambda w: w.train("--t1-key", "b"), "holds one image: a key"),
     "other shape": (lambda w: w.train(t2=w.raster(w.t2, cropped)), "48 x 40 pixels but .* 30 x 40"),
     "other CRS": (lambda w: w.train(t2=w.raster(w.t2, crs="EPSG:32650")), "EPSG:32651 but .* EPSG:32650"),
     "other transform": (

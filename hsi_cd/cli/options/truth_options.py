@@ -37,7 +37,7 @@ truth_options = gathering(
     click.option("--truth-key", metavar="NAME", help="Variable of the truth map in a MATLAB file."),
     click.option("--changed", metavar="VALUES", help="Values of the truth map that mean changed, as 1,2,3."),
     click.option("--unchanged", metavar="VALUES", help="Values of the truth map that mean unchanged."),
-    click.option("--ignore", metavar="VALUES", help="Values of the truth map that are unlabelled."),
+    click.option("--ignore", metavar="VALUES", help="Values of the truth map that are unlabelled; NaN always is."),
 )
 """Name a truth map; the command is handed it as ``truth``."""
 
@@ -49,8 +49,10 @@ def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None)
         click.UsageError: a value is no whole number, or one of the classes is not declared.
         LabelError: a value is declared twice.
     """
-    given = {"--changed": changed, "--unchanged": unchanged, "--ignore": ignore}
-    if all(text is None for text in given.values()):
+    # NaN is unlabelled whatever is said.
+    ignored = [part for part in (ignore or "").split(",") if part.strip().lower() != "nan"]
+    given = {"--changed": changed, "--unchanged": unchanged, "--ignore": ",".join(ignored)}
+    if changed is None and unchanged is None and (ignore is None or not ignored):
         return None
     for name in ("--changed", "--unchanged"):
         if not given[name]:

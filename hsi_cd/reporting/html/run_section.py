@@ -14,7 +14,7 @@ from hsi_cd.evaluation import SCORE_NAMES, ClassCounts, RunResult, bootstrap_pix
 from hsi_cd.reporting.html.charts import Chart, curve_chart, reliability_chart
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
 from hsi_cd.reporting.images import GREY, split_image, stretch_limits
-from hsi_cd.reporting.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_scores
+from hsi_cd.reporting.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_in_words, scope_scores
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 _DASH = "\N{EN DASH}"
@@ -124,7 +124,7 @@ def _facts(run: ReportRun) -> Sheet:
     facts: dict[str, object] = {
         "folder": run.folder,
         "protocol": result.protocol,
-        "scored on": f"{_classes(result.test)}: {result.scope}",
+        "scored on": f"{_classes(result.scored)}: {scope_in_words(result)}",
         "trained on": result.train and _classes(result.train),
         "seed": result.seed,
         "majority class OA": result.baselines and format_score(result.baselines.majority_oa),

@@ -227,7 +227,7 @@ def matlab_struct(file: Any) -> None:
     group = file.create_group("s")
     group.attrs["MATLAB_class"] = np.bytes_(b"struct")
     group["self"] = group
-    group["band"] = CUBE[:, :, 0]
+    group["list"] = np.arange(9.0)
 
 
 def matlab_text(file: Any) -> None:
@@ -530,10 +530,10 @@ def scaled_tiff(folder: Path, scale: float) -> Path:
 
 
 MATLAB = {
-    "a structure without a cube": look(lambda f: mat(f / "a.mat", s={"band": CUBE[:, :, 0]})),
+    "a structure without a cube": look(lambda f: mat(f / "a.mat", s={"list": np.arange(9.0)})),
     "a deep structure": look(lambda f: mat(f / "a.mat", s=nested(60))),
     "a structure of many fields": look(lambda f: mat(f / "a.mat", s={f"f{i}": i for i in range(3000)})),
-    "a huge structure": look(lambda f: mat(f / "a.mat", s={"a": np.zeros((300, 9000))}, compress=True)),
+    "a huge structure": look(lambda f: mat(f / "a.mat", s={"a": np.zeros((30, 30, 30, 100))}, compress=True)),
     "cells": look(lambda f: mat(f / "a.mat", c=np.array([[1, "a"], [2, 3]], dtype=object))),
     "a list of numbers": look(lambda f: mat(f / "a.mat", v=np.arange(9))),
     "text": look(lambda f: mat(f / "a.mat", t="hello")),

@@ -23,7 +23,7 @@ from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_stat
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.states import finite, rebuilding
 from hsi_cd.detectors.thresholds import Posterior, Threshold
-from hsi_cd.errors import BandError, ConfigError
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.single_threaded import single_threaded
@@ -134,7 +134,7 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
 
     Raises:
         BandError: fewer than two blocks have data.
-        ConfigError: the block is even.
+        ConfigError: an option is out of its range, as an even block.
 
     Reference:
         Celik 2009, doi:10.1109/LGRS.2009.2025059
@@ -143,8 +143,6 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
 
     chosen, measurement = choose_options(options, CELIK_OPTIONS, method="celik"), measured(scene)
     side = chosen["block"]
-    if side < 1 or side % 2 == 0:
-        raise ConfigError(f"option block of celik is {side}: expected an odd number, as 3")
     frontend = fit_frontend(measurement, standardised(chosen))
     pair = measurement.pair
     rows, cols = pair.shape

@@ -25,7 +25,7 @@ from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mixture import STEEPEST
 from hsi_cd.detectors.states import finite, rebuilding
 from hsi_cd.detectors.thresholds import Posterior, Threshold
-from hsi_cd.errors import BandError, ConfigError
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.prepare.single_threaded import single_threaded
@@ -274,17 +274,12 @@ def fit_superpixel(scene: Scene, *, options: Mapping[str, Any] | None = None, se
 
     Raises:
         BandError: there are not two regions that differ.
-        ConfigError: fewer than two clusters, or regions of fewer than four pixels.
+        ConfigError: an option is out of its range, as fewer than two clusters.
 
     Reference:
         Achanta et al. 2012, doi:10.1109/TPAMI.2012.120 (SLIC); Celik 2009, doi:10.1109/LGRS.2009.2025059 (k-means)
     """
     chosen, measurement = choose_options(options, SUPERPIXEL_OPTIONS, method="superpixel"), measured(scene)
-    for name, least in (("clusters", 2), ("region", 4), ("components", 1), ("reach", 0)):
-        if chosen[name] < least:
-            raise ConfigError(f"option {name} of superpixel is {chosen[name]}: expected {least} or more")
-    if not chosen["range"] > 0:
-        raise ConfigError(f"option range of superpixel is {chosen['range']}: expected more than 0, as 3.0")
     frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
     rows, cols = measurement.pair.shape
     every = max(1, int(np.ceil(rows * cols / chosen["region"] / _SAMPLE)))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hsi_cd.config import RunConfig, resolve
-from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
@@ -90,7 +89,7 @@ def measured_for(config: RunConfig) -> Preparation | None:
     method = find_method(config.method)
     if method.fit is None:
         return preparation(config)
-    return method.preparation(choose_options(config.options, method.options, method=method.name))
+    return method.preparation(method.choose(config.options))
 
 
 def prepare_examples(

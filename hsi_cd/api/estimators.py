@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hsi_cd.api.opening import read_truth
+from hsi_cd.api.pairing import warn_of_checkpoint
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.config.layers import nested_settings
@@ -76,6 +77,7 @@ class Estimator:
             from hsi_cd.detectors.refit import refit_statistics
 
             detector = refit_statistics(detector, pair)
+        warn_of_checkpoint(detector.bands, pair)
         own = options or MapOptions()
         told = "refitted on the scene" if refit else own.statistics
         how = replace(own, checkpoint=self.checkpoint_, statistics=told)

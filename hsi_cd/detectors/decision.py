@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.frontend import Frontend
 from hsi_cd.detectors.states import found_from_state
-from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold, nothing_changed
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
@@ -142,6 +142,8 @@ def decide(
     threshold, posterior = choose_threshold(
         histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
     )
+    if measurement.identical:
+        threshold, posterior = nothing_changed(histogram)
     if "classes" in threshold.found:
         log.warning(
             "no second class was found among the scores: nothing is called changed; threshold='share' or another "

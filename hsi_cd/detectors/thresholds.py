@@ -190,7 +190,7 @@ def has_one_class(histogram: ScoreHistogram) -> bool:
     return any(skew < most and reach <= farthest for most, farthest in _ONE_CLASS)
 
 
-def _nothing_changed(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
+def nothing_changed(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     """A threshold above all scores of the scene, and above what noise like theirs gives elsewhere."""
     highest = bin_centres()[int(np.flatnonzero(histogram.counts)[-1])] + (_HIGH - _LOW) / _BINS
     value = max(float(np.exp(highest)), histogram.quantile(0.5) * math.sqrt(math.log2(1 / _BEYOND)))
@@ -217,7 +217,7 @@ def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
         Otsu 1979, doi:10.1109/TSMC.1979.4310076; Bruzzone and Fernandez Prieto 2000, doi:10.1109/36.843009 (EM)
     """
     if has_one_class(histogram):
-        return _nothing_changed(histogram)
+        return nothing_changed(histogram)
     root = otsu(histogram, power=0.5)
     counts = histogram.counts.astype(np.float64)
     counts[0] = 0  # identical pixels: unchanged for certain, and no part of any bell

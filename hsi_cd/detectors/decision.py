@@ -24,6 +24,12 @@ from hsi_cd.progress import progress
 
 log = logging.getLogger(__name__)
 
+NO_SECOND_CLASS = (
+    "no second class was found among the scores: nothing is called changed; threshold='share' or another by name "
+    "decides otherwise"
+)
+"""What is told where a scene has one class alone."""
+
 THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
 """Options that every method without labels has."""
 
@@ -145,10 +151,7 @@ def decide(
     if measurement.identical:
         threshold, posterior = nothing_changed(histogram)
     if "classes" in threshold.found:
-        log.warning(
-            "no second class was found among the scores: nothing is called changed; threshold='share' or another "
-            "by name decides otherwise"
-        )
+        log.warning(NO_SECOND_CLASS)
     decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
     return decided
 

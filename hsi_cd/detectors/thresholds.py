@@ -27,6 +27,7 @@ _ONE_CLASS = (
     (1.4, 1.0),
     (0.9, 1.45),
 )  # largest skew and reach of scores without a second class, see has_one_class
+_FARTHEST = 2.0  # times as far as the farthest of so many Rayleigh scores: no noise goes there
 _BEYOND = 1e-7  # share of unchanged scores above the threshold where no pixel is changed
 
 
@@ -183,6 +184,9 @@ def has_one_class(histogram: ScoreHistogram) -> bool:
         return float(centres[int(np.searchsorted(cumulated, share * total))])
 
     middle, skew, reach = log_quantile(0.5), 0.0, 0.0
+    highest = float(centres[int(np.flatnonzero(counts)[-1])])
+    if highest - middle > math.log(_FARTHEST * math.sqrt(math.log2(total))):
+        return False  # a few pixels alone are enough
     for tail in (p for p in (0.05, *_TAILS) if p == 0.05 or p * total >= _IN_A_TAIL):
         up, down = log_quantile(1 - tail) - middle, middle - log_quantile(tail)
         skew = max(skew, up / max(down, (_HIGH - _LOW) / _BINS))

@@ -25,7 +25,7 @@ from hsi_cd.detectors.decision import (
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.states import finite, rebuilding
-from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, has_one_class
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, has_one_class, nothing_changed
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
@@ -186,7 +186,7 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     gap = float(np.linalg.norm(centres[1] - centres[0]))
     # On the line between the centres, 4 (log score - log 0.5) is twice the step from the middle, in gaps.
     nearest = 0.5
-    if measurement.identical or has_one_class(lengths):
+    if measurement.identical or (has_one_class(lengths) and not nothing_changed(lengths)[0].found["share"]):
         log.warning(NO_SECOND_CLASS)
         nearest = _NOWHERE
     found = {"gap": gap, "features": float(kept)}

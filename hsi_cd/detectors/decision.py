@@ -25,8 +25,8 @@ from hsi_cd.progress import progress
 log = logging.getLogger(__name__)
 
 NO_SECOND_CLASS = (
-    "no second class was found among the scores: nothing is called changed; threshold='share' or another by name "
-    "decides otherwise"
+    "no second class was found among the scores: nothing is called changed, but pixels far beyond the others; "
+    "threshold='share' or another by name decides otherwise"
 )
 """What is told where a scene has one class alone."""
 
@@ -148,8 +148,8 @@ def decide(
     threshold, posterior = choose_threshold(
         histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
     )
-    if measurement.identical:
-        threshold, posterior = nothing_changed(histogram)
+    if measurement.identical and histogram.total:
+        threshold, posterior = nothing_changed(histogram, identical=True)
     if "classes" in threshold.found:
         log.warning(NO_SECOND_CLASS)
     decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]

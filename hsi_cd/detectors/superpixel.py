@@ -352,15 +352,14 @@ def _cluster(
     """The undecided detector, the slope of its posterior, and whether a class of change was found."""
     usual, scale = robust_scale(means, frontend.transform.noise)
     features = features_of(means, usual, scale).T
-    label, inertia = _k_means(features, size, clusters=clusters, seed=seed)
+    label, centres, inertia = _k_means(features, size, clusters=clusters, seed=seed)
     # The magnitude is that of the differences themselves, not of their roots, which draw change and no change
     # closer together than quiet and disturbed ground.
     length = np.linalg.norm((means - usual[:, None]) / scale[:, None], axis=0)
     weight = np.bincount(label, weights=size).astype(np.float64)
     magnitude = np.bincount(label, weights=size * length) / weight
     order = np.argsort(magnitude)
-    magnitude, weight = magnitude[order], weight[order]
-    centres = np.stack([np.average(features[label == i], axis=0, weights=size[label == i]) for i in order])
+    magnitude, weight, centres = magnitude[order], weight[order], np.ascontiguousarray(centres[order])
     found = len(weight) > 1 and float(magnitude[-1]) >= _LEAST * math.sqrt(len(usual))
     if found:
         changed = merge_clusters(magnitude, weight)
@@ -381,16 +380,17 @@ def _cluster(
 
 def _k_means(
     features: NDArray[np.float64], size: NDArray[np.float64], *, clusters: int, seed: int
-) -> tuple[NDArray[np.int64], float]:
-    """Cluster of each region, from 0 without a gap, and the weighted sum of squared distances to the centres."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """Cluster of each region, from 0 without a gap, the centres, and the weighted sum of squared distances to them."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     with single_threaded(), warnings.catch_warnings():  # the sums would else depend on the number of threads
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct regions than clusters: fewer clusters
         fitted = KMeans(clusters, n_init=_STARTS, random_state=seed).fit(features, sample_weight=size)
-    label = np.unique(fitted.labels_, return_inverse=True)[1]
-    return np.asarray(label, dtype=np.int64), float(fitted.inertia_)
+    there, label = np.unique(fitted.labels_, return_inverse=True)
+    centres = fitted.cluster_centers_[there].astype(np.float64)
+    return np.asarray(label, dtype=np.int64), centres, float(fitted.inertia_)
 
 
 def superpixel_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> SuperpixelDetector:

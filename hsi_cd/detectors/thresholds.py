@@ -23,11 +23,10 @@ _WORTH_A_COMPONENT = 1e-3  # nats a score; BIC takes neighbours for independent,
 _LARGEST_PRIOR = 0.5  # of change
 _TAILS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # shares of the scores whose quantiles tell how far a tail reaches
 _IN_A_TAIL = 5  # scores: fewer tell no quantile
-_ONE_CLASS = (
-    (1.4, 1.0),
-    (0.9, 1.45),
-)  # largest skew and reach of scores without a second class, see has_one_class
+# Largest skew and reach of one class, see has_one_class.
+_ONE_CLASS = ((1.4, 1.0), (1.3, 1.05), (1.05, 1.15), (0.9, 1.45))
 _FARTHEST = 2.0  # times as far as the farthest of so many Rayleigh scores: no noise goes there
+_DEEP = 2.0  # times as dense as the valley before it: a class of its own, however near
 _BEYOND = 1e-7  # share of unchanged scores above the threshold where no pixel is changed
 
 
@@ -184,9 +183,11 @@ def has_one_class(histogram: ScoreHistogram) -> bool:
         return float(centres[int(np.searchsorted(cumulated, share * total))])
 
     middle, skew, reach = log_quantile(0.5), 0.0, 0.0
-    highest = float(centres[int(np.flatnonzero(counts)[-1])])
-    if highest - middle > math.log(_FARTHEST * math.sqrt(math.log2(total))):
-        return False  # a few pixels alone are enough
+    used = np.flatnonzero(counts[1:]) + 1
+    if used.size >= 8:
+        fit = fit_mixture(centres[used], counts[used].astype(np.float64), 3, tied=False)
+        if has_valley(fit, depth=_DEEP):
+            return False
     for tail in (p for p in (0.05, *_TAILS) if p == 0.05 or p * total >= _IN_A_TAIL):
         up, down = log_quantile(1 - tail) - middle, middle - log_quantile(tail)
         skew = max(skew, up / max(down, (_HIGH - _LOW) / _BINS))
@@ -194,11 +195,18 @@ def has_one_class(histogram: ScoreHistogram) -> bool:
     return any(skew < most and reach <= farthest for most, farthest in _ONE_CLASS)
 
 
-def nothing_changed(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
-    """A threshold above all scores of the scene, and above what noise like theirs gives elsewhere."""
-    highest = bin_centres()[int(np.flatnonzero(histogram.counts)[-1])] + (_HIGH - _LOW) / _BINS
-    value = max(float(np.exp(highest)), histogram.quantile(0.5) * math.sqrt(math.log2(1 / _BEYOND)))
-    return Threshold("auto", value, {"classes": 1.0, "share": 0.0}), Posterior(math.log(value), STEEPEST)
+def nothing_changed(histogram: ScoreHistogram, *, identical: bool = False) -> tuple[Threshold, Posterior]:
+    """A threshold above all scores of one class.
+
+    Pixels far beyond it, if there are any, alone are changed; none where the dates are ``identical``.
+    """
+    middle = histogram.quantile(0.5)
+    highest = float(np.exp(bin_centres()[int(np.flatnonzero(histogram.counts)[-1])] + (_HIGH - _LOW) / _BINS))
+    value = middle * math.sqrt(math.log2(1 / _BEYOND))
+    if identical or highest <= _FARTHEST * middle * math.sqrt(math.log2(histogram.total)):
+        value = max(value, highest)
+    share = float(histogram.counts[bin_centres() >= math.log(value)].sum() / histogram.total)
+    return Threshold("auto", value, {"classes": 1.0, "share": share}), Posterior(math.log(value), STEEPEST)
 
 
 def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:

@@ -90,7 +90,7 @@ class SceneWatch:
             if factor is not None:
                 what = f"about {factor:.0f} times" if factor > 1 else f"about 1/{1 / factor:.0f} of"
             elif whole and self._even and (offset := _offset(mean - centre, spread[date], scale)) is not None:
-                what = f"about {abs(offset):.2g} {'above' if offset > 0 else 'below'}"
+                what = f"about {abs(offset):.4g} {'above' if offset > 0 else 'below'}"
             if what is not None:
                 typical = f"mean {np.median(mean):.4g} in the middle band, there {np.median(centre):.4g}"
                 anew = ", measure this scene's statistics by refit=True," if self._network else ""

@@ -381,7 +381,7 @@ def _cluster(
 def _k_means(
     features: NDArray[np.float64], size: NDArray[np.float64], *, clusters: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
-    """Cluster of each region, from 0 without a gap, the centres, and the weighted sum of squared distances to them."""
+    """Cluster of each region, from 0 without a gap, the centres, and the weighted sum of squares about them."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 

@@ -24,7 +24,7 @@ _LARGEST_PRIOR = 0.5  # of change
 _TAILS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # shares of the scores whose quantiles tell how far a tail reaches
 _IN_A_TAIL = 5  # scores: fewer tell no quantile
 # Largest skew and reach of one class, see has_one_class.
-_ONE_CLASS = ((1.4, 1.0), (1.3, 1.05), (1.05, 1.15), (0.9, 1.45))
+_ONE_CLASS = ((1.3, 1.05), (1.05, 1.15), (0.9, 1.45))
 _FARTHEST = 2.0  # times as far as the farthest of so many Rayleigh scores: no noise goes there
 _DEEP = 2.0  # times as dense as the valley before it: a class of its own, however near
 _BEYOND = 1e-7  # share of unchanged scores above the threshold where no pixel is changed

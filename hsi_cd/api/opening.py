@@ -198,9 +198,9 @@ def open_scene(source: SceneSource, contract: Contract | None = None, *, like: A
 
         pair = open_by_name(source.dataset, source.root)
         return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
-    if not contract.allow_identical:
-        _refuse_one_file(source)
     t1, t2 = _open_dates(source, _expected(like))
+    if not contract.allow_identical:  # once it is clear which variable of the file is meant
+        _refuse_one_file(source)
     return make_pair(t1, t2, name=source.name or _scene_name(source.t1), contract=contract)
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hsi_cd.api.opening import read_truth
+from hsi_cd.api.pairing import warn_of_checkpoint
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import detector_of, file_hash, load_checkpoint, save_checkpoint, write_saved
 from hsi_cd.detectors.method import Method
-from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.registry import METHODS, find_method, method_of_file
 from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
@@ -77,6 +77,7 @@ class Estimator:
             from hsi_cd.detectors.refit import refit_statistics
 
             detector = refit_statistics(detector, pair)
+        warn_of_checkpoint(detector.bands, pair)
         own = options or MapOptions()
         told = "refitted on the scene" if refit else own.statistics
         how = replace(own, checkpoint=self.checkpoint_, statistics=told)
@@ -126,7 +127,7 @@ class Estimator:
     def _config(self) -> RunConfig:
         """The configuration with which a run would fit the same."""
         own = find_method(self.method)
-        options = choose_options({name: self.options[name] for name in own.options}, own.options, method=own.name)
+        options = own.choose({name: self.options[name] for name in own.options})
         return resolve([("options", {"method": self.method, "seed": self.options["seed"], "options": options})])
 
 
@@ -201,7 +202,7 @@ class Supervised(Estimator):
 
     def _config(self) -> RunConfig:
         own, said = find_method(self.method), self.options
-        options = choose_options({name: said[name] for name in own.options}, own.options, method=own.name)
+        options = own.choose({name: said[name] for name in own.options})
         top = {"method": self.method, "seed": said["seed"], "options": options}
         split = {"split": {"protocol": said["protocol"]}}
         layers = [("options", top), ("options", split), ("settings", nested_settings(said["settings"] or {}))]

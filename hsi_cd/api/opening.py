@@ -13,7 +13,7 @@ import numpy as np
 from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube, xarray_map
 from hsi_cd.api.pairing import make_pair, warn_of_doubts
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths
-from hsi_cd.errors import ConfigError, FormatError, LabelError
+from hsi_cd.errors import ConfigError, FormatError, LabelError, PairError
 from hsi_cd.io import (
     Axes,
     CubeSource,
@@ -46,6 +46,7 @@ def open_pair(
     common_bands: bool = False,
     band_tolerance: float = 5.0,
     saturated: float | None = None,
+    allow_identical: bool = False,
     axes: str | Sequence[str] | None = None,
     keys: tuple[str | None, str | None] = (None, None),
     resample: bool = False,
@@ -66,6 +67,7 @@ def open_pair(
         common_bands: keep the bands that both dates have, in one order.
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; by default integers' largest, in half the bands.
+        allow_identical: take two dates that are one file, or hold the same values.
         axes: axes of bare arrays as stored, as ``"rows,cols,bands"``; by default found.
         keys: variables of t1 and t2, where they are files with several.
         resample: bring single-band files of several pixel sizes to the finest.
@@ -83,6 +85,7 @@ def open_pair(
         AxesError: an array does not tell its axes.
         GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
         BandError: the dates have other bands.
+        PairError: the dates are one file. (Those that hold the same values are refused when they are read.)
 
     Example:
         >>> import numpy as np, hsi_cd as hc
@@ -91,7 +94,7 @@ def open_pair(
         (40, 30)
     """
     source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name, memory=memory)
-    return open_scene(source, Contract(align, common_bands, band_tolerance, saturated), like=like)
+    return open_scene(source, Contract(align, common_bands, band_tolerance, saturated, allow_identical), like=like)
 
 
 def open_labels(
@@ -202,7 +205,19 @@ def open_scene(source: SceneSource, contract: Contract | None = None, *, like: A
         pair = open_by_name(source.dataset, source.root)
         return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
     t1, t2 = _open_dates(source, _expected(like))
+    if not contract.allow_identical:  # once it is clear which variable of the file is meant
+        _refuse_one_file(source)
     return make_pair(t1, t2, name=source.name or _scene_name(source.t1), contract=contract)
+
+
+def _refuse_one_file(source: SceneSource) -> None:
+    first, second = ([path.resolve() for path in as_paths(date)] for date in (source.t1, source.t2))
+    if first and first == second and source.keys[0] == source.keys[1]:
+        more = f" and {len(first) - 1} more" if len(first) > 1 else ""
+        raise PairError(
+            f"t1 and t2 are one file, {first[0]}{more}: give two dates, or say "
+            "allow_identical=True to take it twice"
+        )
 
 
 def truth_of(source: SceneSource, truth: TruthSource) -> Labels:

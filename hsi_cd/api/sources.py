@@ -21,12 +21,14 @@ class Contract:
         common_bands: keep only the bands that both dates (and the checkpoint) have, in one order.
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; None for the rule for integers.
+        allow_identical: take two dates that are one file, or hold the same values.
     """
 
     align: bool = False
     common_bands: bool = False
     band_tolerance: float = 5.0
     saturated: float | None = None
+    allow_identical: bool = False
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ def predict(
     *,
     threshold: float | None = None,
     refit: bool = False,
+    any_units: bool = False,
     device: str = "auto",
 ) -> ChangeMap:
     """Map a scene with what was fitted on it or on another. No labels are read.
@@ -82,14 +83,15 @@ def predict(
         pair: the scene, with the same bands.
         threshold: score from which a pixel counts as changed; by default the fitted one.
         refit: measure the bands' statistics and the shift on this scene.
+        any_units: map a scene whose values are far from all that was fitted on.
         device: where the network of a checkpoint computes: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
         CheckpointError: the checkpoint is damaged.
-        BandError: the scene's bands are others.
+        BandError: the scene's bands are others, or its values are in other units (told when it is mapped).
     """
     estimator = fitted if isinstance(fitted, Estimator) else load(fitted, device=device)
-    return estimator.predict(pair, MapOptions(threshold=threshold), refit=refit)
+    return estimator.predict(pair, MapOptions(threshold=threshold, any_units=any_units), refit=refit)
 
 
 def split(labels: Any, *, protocol: str = "P1", seed: int = 0, **options: Any) -> Split:

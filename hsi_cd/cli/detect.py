@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,13 +65,15 @@ def detect(
     check_scene(source)
     if files.output is None and (save is None or files.score or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
-    from hsi_cd.config import parse_assignment
+    from hsi_cd.config import merge, parse_assignment
     from hsi_cd.io import check_output
 
     files.check()
     if save is not None:
         check_output(save, overwrite=files.overwrite)
-    options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
+    options: dict[str, Any] = {}
+    for text in assignments:
+        options = merge(options, parse_assignment(text))
 
     from hsi_cd import MapOptions
     from hsi_cd.api.estimators import make_estimator

@@ -40,6 +40,7 @@ class Scoring:
     Attributes:
         threshold: score from which a pixel is changed; None for the checkpoint's.
         refit_statistics: measure the bands and the shift on this scene.
+        any_units: map values that are far from all that the checkpoint knows.
         device: where to compute.
         precision: of a network's products.
         shard: the part that is mapped, as ``3/8``, or None.
@@ -47,6 +48,7 @@ class Scoring:
 
     threshold: float | None
     refit_statistics: bool
+    any_units: bool
     device: str
     precision: str
     shard: str | None
@@ -70,6 +72,11 @@ class Scoring:
         is_flag=True,
         help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of "
         "the training scene's. Takes as much memory as training does.",
+    ),
+    click.option(
+        "--any-units",
+        is_flag=True,
+        help="Map a scene whose values are far from all that the checkpoint was fitted on.",
     ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(
@@ -133,7 +140,7 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
-    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory)
+    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
         estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
     written = files.told()

@@ -22,6 +22,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "--drop constant",
     ),
     # Switches.
+    (r"(?<![\w./-])allow_identical=True(?!\.?\w)", "--allow-identical"),
+    (r"(?<![\w./-])any_units=True(?!\.?\w)", "--any-units"),
     (r"(?<![\w./-])align=True(?!\.?\w)", "--align"),
     (r"(?<![\w./-])common_bands=True(?!\.?\w)", "--common-bands"),
     (r"(?<![\w./-])overwrite=True(?!\.?\w)", "--overwrite"),
@@ -29,6 +31,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
+    (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
 from hsi_cd.detectors.siamese import SiameseDetector
+from hsi_cd.errors import BandError
+from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, shard_tags, write_prediction
 from hsi_cd.prepare.measurement import tell_shift
@@ -33,6 +36,7 @@ class MapOptions:
         statistics: says in the outputs' tags whose statistics were used.
         look_at_shift: while reading, look how far the dates lie off each other, and warn where that is much.
         seen: is shown all rows that are read, once each, from top to bottom.
+        any_units: map a scene whose values are far from all that the detector was fitted on.
     """
 
     threshold: float | None = None
@@ -43,6 +47,7 @@ class MapOptions:
     statistics: str = "of the detector"
     look_at_shift: bool = True
     seen: Callable[[slice, Dates], None] | None = None
+    any_units: bool = False
 
 
 def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> None:
@@ -90,7 +95,8 @@ def map_rows(
         uncertainty: ask the detector how far its members differ, too.
 
     Raises:
-        BandError: the scene's bands are not the detector's.
+        BandError: the scene's bands are not the detector's, its values are in other units, or no pixel has data.
+        PairError: the dates hold the same values.
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
     check_bands(detector, pair)
@@ -104,7 +110,11 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
     limit = detector.threshold if how.threshold is None else how.threshold
     watch = ShiftWatch(pair.shape) if how.look_at_shift and how.shard is None else None
 
+    scene = SceneWatch(detector, pair, any_units=how.any_units)
+    known = False
+
     def seen(read: slice, dates: Dates) -> None:
+        scene.see(read, dates)
         if watch is not None:
             watch.see(read.start, dates)
         if how.seen is not None:
@@ -114,7 +124,15 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
         detector, pair, within=rows, uncertainty=uncertainty, memory=how.memory, seen=seen
     ):
         scores = found[0] if uncertainty else found
+        scene.check_units(whole=False)
+        known = known or not np.isnan(scores).all()
         yield MapRows(row - rows.start, classify(scores, limit), scores, found[1] if uncertainty else None)
+    if known:
+        scene.check_units(whole=True)
+    if how.shard is None:  # a part may hold nothing, or nothing that differs
+        scene.check_dates()
+        if not known:
+            raise BandError(f"no pixel of {pair.name} has data in all bands of both dates: the dates must overlap")
     if watch is not None:
         tell_shift(watch.shift())
 

@@ -30,6 +30,8 @@ class ScenePair:
         name: what messages, runs and tables call the scene.
         band_tolerance: largest difference of centre wavelengths, nm, that is still the same band.
         used: ascending indices of the bands that methods may look at, or None for all.
+        allow_identical: whether the dates may hold the same values everywhere, else refused when
+            they are read.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -41,6 +43,7 @@ class ScenePair:
     name: str = "scene"
     band_tolerance: float = BAND_TOLERANCE
     used: tuple[int, ...] | None = None
+    allow_identical: bool = False
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")

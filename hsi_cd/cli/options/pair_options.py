@@ -11,8 +11,10 @@ DROPPED = ("bad", "constant", "water-vapour")
 """Kinds of bands that ``--drop`` leaves out."""
 
 
-def _contract(align: bool, common_bands: bool, band_tolerance: float, saturated: float | None) -> Contract:
-    return Contract(align, common_bands, band_tolerance, saturated)
+def _contract(
+    align: bool, common_bands: bool, band_tolerance: float, saturated: float | None, allow_identical: bool
+) -> Contract:
+    return Contract(align, common_bands, band_tolerance, saturated, allow_identical)
 
 
 pair_options = gathering(
@@ -33,6 +35,9 @@ pair_options = gathering(
         type=float,
         metavar="VALUE",
         help="Stored values from here on are saturated [default: integers' largest, in half the bands].",
+    ),
+    click.option(
+        "--allow-identical", is_flag=True, help="Take two dates that are one file, or hold the same values."
     ),
 )
 """Say what is asked of the two dates; the command is handed it as ``contract``."""

@@ -216,6 +216,20 @@ def truth_of(source: SceneSource, truth: TruthSource) -> Labels:
     return open_by_name(source.dataset, source.root)[1]
 
 
+def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[Path, ...]:
+    """The files that a scene is read from: of t1, of t2, then of the truth map, where one is asked for.
+
+    Args:
+        source: where the scene lies.
+        truth: its truth map; None where no labels are read.
+    """
+    if source.dataset is None:
+        return (*source.files, *(() if truth is None else as_paths(truth.source)))
+    from hsi_cd.datasets import dataset_files
+
+    return dataset_files(source.dataset, source.root, labelled=truth is not None)
+
+
 def read_truth(truth: TruthSource) -> Labels:
     """The labels that a truth map holds; see :func:`open_labels`."""
     source, scheme = truth.source, truth.scheme

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,9 @@ from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_conf
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.plugins import file_word
-from hsi_cd.runs import PROVENANCE, file_identity, read_provenance
+from hsi_cd.runs import PROVENANCE, changed_inputs, is_same_file, known_inputs, read_provenance
+from hsi_cd.runs.making import clear_folder
+from hsi_cd.runs.provenance import Identity
 
 PROGRAM = (sys.executable, "-m", "hsi_cd")
 """The words before the command, in whatever environment this process runs."""
@@ -130,7 +133,8 @@ class TrainJob:
     def result(self) -> RunResult | None:
         """The result, if the run is done; None if it is not, or if what is there is damaged or of another run.
 
-        A result made with other settings is one of another run. One without its ``config.yaml`` is believed.
+        A result made with other settings, or from other files, is one of another run. One without its
+        ``config.yaml`` is believed, and so is one that does not say from which files it was made.
         """
         kept = self.folder / "config.yaml"
         try:
@@ -140,6 +144,8 @@ class TrainJob:
             if kept.is_file() and RunConfig.model_validate(read_config_file(kept)) != self.config():
                 return None
         except (OSError, ValueError, HsiCdError):
+            return None
+        if self.changed():
             return None
         same = (result.dataset, result.method, result.seed, result.protocol) == (
             self.dataset,
@@ -158,9 +164,35 @@ class TrainJob:
         """Whether its result is there."""
         return self.result() is not None
 
+    def changed(self) -> list[str]:
+        """In words, what the run in its folder was made from that is not the same now; see ``changed_inputs``."""
+        then = _known_inputs(self.folder)
+        if not then:
+            return []
+        model, train = (section := self.config()).model, section.train
+        beside = [] if self.given is None else [str(self.given.path)]
+        beside += [path for path in (model.backbone.weights, train.pretrained) if path is not None]
+        scene = self.files[1::2] or [self._in_data_root(path) for path in list(then)[: len(then) - len(beside)]]
+        return changed_inputs(then, [*scene, *beside])
+
+    def _in_data_root(self, path: str) -> str:
+        """Where a file of a catalogue scene is to be now: its folder may have moved."""
+        root = next((value for word, value in pairwise(self.arguments) if word == "--data-root"), None)
+        moved = None if root is None else Path(root, *Path(path).parts[-2:])
+        return str(moved) if moved is not None and moved.exists() else path
+
+    def tells_inputs(self) -> bool:
+        """Whether the run in its folder says from which files it was made; those of earlier versions do not."""
+        return bool(_known_inputs(self.folder))
+
     def make_room(self) -> None:
         """Make the folder around its run folder, which the run makes itself."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Remove a run that was made from other files: it is done anew, not gone on with."""
+        if self.changed():
+            clear_folder(self.folder)
 
 
 @dataclass(frozen=True)
@@ -211,6 +243,13 @@ class PredictJob:
         """Make the folder of its maps."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def changed(self) -> list[str]:
+        """In words, what the maps in its folder were made from that is not the same now."""
+        return _changed_inputs(self.folder, (self.t1, self.t2, self.checkpoint))
+
+    def clear(self) -> None:
+        """Leave what is there: the command replaces it."""
+
 
 @dataclass(frozen=True)
 class JoinJob:
@@ -250,6 +289,13 @@ class JoinJob:
         """Make the folder of its maps."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def changed(self) -> list[str]:
+        """In words, what the maps in its folder were made from that is not the same now."""
+        return _changed_inputs(self.folder, self._parts())
+
+    def clear(self) -> None:
+        """Leave what is there: the command replaces it."""
+
 
 def predict_kind(checkpoint: str, shard: str) -> tuple[str, ...]:
     """What predictions have in common that take as long as one with this checkpoint, of this shard."""
@@ -272,9 +318,23 @@ def _has_maps(folder: Path, command: Sequence[str], inputs: Sequence[Path]) -> b
     return (
         last.outcome == "finished"
         and last.command[1:] == tuple(command[len(PROGRAM) :])
-        and dict(last.inputs) == {str(path): file_identity(path) for path in inputs}
+        and set(last.inputs) == set(map(str, inputs))
+        and all(is_same_file(path, identity) for path, identity in last.inputs.items())
         and all((folder / f"{name}.tif").is_file() for name in MAPS)
     )
+
+
+def _known_inputs(folder: Path) -> Mapping[str, Identity]:
+    try:
+        return known_inputs(read_provenance(folder))
+    except HsiCdError:
+        return {}
+
+
+def _changed_inputs(folder: Path, inputs: Sequence[Path]) -> list[str]:
+    """What the maps in a folder were made from that is not the same now; nothing where they are not there."""
+    whole = all((folder / f"{name}.tif").is_file() for name in MAPS)
+    return changed_inputs(_known_inputs(folder), inputs) if whole else []
 
 
 @dataclass(frozen=True)

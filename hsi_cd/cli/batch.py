@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options, table_options
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.slurm_options import slurm_options
@@ -105,6 +105,7 @@ def batch(
     if request is not None:
         check_cluster(request)
     missing = [job for job in matrix.jobs if not job.is_finished()]
+    tell_changed(matrix.jobs)
     if not collect:
         at_once = len(slots) if request is None else min(request.at_once, max(1, len(missing)))
         _show_plan(matrix, missing, history, places=at_once)

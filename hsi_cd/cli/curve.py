@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.matrix_options import (
@@ -175,6 +175,7 @@ def curve(
     }
     # Seed by seed, so that a curve stopped half-way has something of every point.
     in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
+    tell_changed(jobs)
     failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
     found = [(job, result) for job in jobs if (result := job.result()) is not None]

@@ -44,7 +44,8 @@ Examples:
 @click.option(
     "--best",
     is_flag=True,
-    help="For each scene and protocol, the method and settings with the highest mean over seeds.",
+    help="For each scene and protocol, the method and settings with the best mean over seeds: the highest, or of "
+    "an error, as ece, the lowest.",
 )
 @click.option("--by", "score", default="kappa", show_default=True, help="With --best: the score.")
 @click.option(

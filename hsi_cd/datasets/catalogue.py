@@ -94,6 +94,25 @@ def open_dataset(name: str, root: str | os.PathLike[str]) -> tuple[ScenePair, La
     return pair, labels
 
 
+def dataset_files(name: str, root: str | os.PathLike[str], *, labelled: bool = True) -> tuple[Path, ...]:
+    """The files that a benchmark scene is read from, as far as they are there: t1, t2, then its truth.
+
+    Args:
+        name: name or alias of the scene.
+        root: folder that holds one folder per scene.
+        labelled: whether the truth is named, too.
+
+    Raises:
+        UnknownNameError: there is no such scene.
+    """
+    files = locate(find_entry(name), Path(root))
+    found = [cube.path for cube in (files.t1, files.t2) if cube is not None]
+    if labelled and files.truth is not None:
+        source = files.truth.source
+        found += [source] if isinstance(source, Path) else [source.changed, source.unchanged]
+    return tuple(found)
+
+
 def describe(root: str | os.PathLike[str], name: str | None = None) -> tuple[DatasetState, ...]:
     """What the catalogue knows and what is on disk; nothing is opened.
 

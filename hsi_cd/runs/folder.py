@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import os
 import zipfile
@@ -20,35 +21,50 @@ from hsi_cd.errors import FormatError, MissingInputError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.runs.provenance import Provenance
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 RESULT = "result.json"
 PROVENANCE = "provenance.json"
+
+_NAMED = 5  # paths that a warning lists
 
 
 def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Run folders among ``paths``.
 
     A folder with a ``result.json`` is a run. Any other folder stands for the runs somewhere below it, in the order
-    of their names; runs in it that did not end have no result and are passed over.
+    of their names; runs in it that did not end have no result and are passed over. Of several paths, as a pattern
+    of the shell names them, files and folders without a run that ended are left out with a warning.
 
     Returns:
         The run folders in the order given, each once.
 
     Raises:
-        MissingInputError: a path is not there, or no run that ended is in it.
+        MissingInputError: a path is not there, or none of them holds a run that ended.
     """
     found: dict[Path, None] = {}
+    faults: dict[Path, MissingInputError] = {}
     for path in map(Path, paths):
         folder = path.parent if path.name == RESULT else path
-        if not folder.is_dir():
+        if not folder.exists():
             raise MissingInputError(f"there is no run folder {folder}: name one that hsi-cd train wrote")
+        if not folder.is_dir():
+            faults[folder] = MissingInputError(f"{folder} is a file: name a run folder that hsi-cd train wrote")
+            continue
         runs = [folder] if (folder / RESULT).is_file() else sorted(r.parent for r in folder.rglob(RESULT))
         if not runs:
-            raise MissingInputError(
+            faults[folder] = MissingInputError(
                 f"{folder} holds no {RESULT}: the run has not ended (go on with it by resume=True), or this is "
                 "no run"
             )
         found.update(dict.fromkeys(runs))
+    if faults and not found:
+        raise next(iter(faults.values()))
+    if faults:
+        named = ", ".join(path.name for path in list(faults)[:_NAMED])
+        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        log.warning("left out, as no run that ended is there: %s%s", named, more)
     return list(found)
 
 
@@ -83,15 +99,6 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance:
     if not path.is_file():
         raise MissingInputError(f"{path} is not there: the run was made by an earlier version, or is no run")
     return _read_json(path, Provenance.from_dict)
-
-
-def file_identity(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    """Size in bytes and time of change in ns, by which a file is known again; nothing if it is absent."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return ()
-    return found.st_size, found.st_mtime_ns
 
 
 def read_curves(folder: str | os.PathLike[str]) -> Mapping[str, NDArray[np.float64]]:

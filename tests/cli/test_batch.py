@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 
 from hsi_cd.batch import runner
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -82,6 +84,38 @@ def test_a_matrix(cli: Any, matrix: Write, quick: list[list[str]], tmp_path: Pat
     assert out == table and err.splitlines() == failed and not quick
     assert cli("batch", matrix(), "--dry-run") == 0  # another matrix in the same folder: other runs
     assert "1 of 1 to do, 1 at a time: about " in capsys.readouterr().err
+
+
+def test_what_was_made_from_other_files_is_done_anew(
+    cli: Any, matrix: Write, quick: list[list[str]], tmp_path: Path, simulated: PairFiles, capsys: Capture
+) -> None:
+    """A corrected truth map: the same command says so, does the run again, and its table is the new one."""
+    scene = {name: str(tmp_path / f"{name}.tif") for name in ("t1", "t2", "truth")}
+    for name in scene:
+        Path(scene[name]).write_bytes(getattr(simulated, name).read_bytes())
+    path = matrix(datasets=[{"name": "hill", **scene}])
+    assert cli("batch", path) == 0
+    (before,) = results(tmp_path).values()
+    Path(scene["t1"]).touch()
+    assert cli("batch", path) == 0 and len(quick) == 1
+    assert "done anew" not in capsys.readouterr().err
+
+    with rasterio.open(scene["truth"], "r+") as file:
+        file.write(np.where(np.arange(40) < 20, 0, file.read(1)), 1)
+    assert cli("batch", path, "--dry-run") == 0
+    err = capsys.readouterr().err
+    assert f"hill cva seed 0 is done anew: {scene['truth']} has another content\n" in err
+    assert "1 of 1 to do" in err and len(quick) == 1
+    assert cli("batch", path) == 0 and len(quick) == 2 and "--resume" not in quick[1]
+    (after,) = results(tmp_path).values()
+    assert before["test"]["changed"] > after["test"]["changed"]
+    assert cli("batch", path) == 0 and len(quick) == 2
+
+    record = tmp_path / "runs" / "hill" / "cva-P1-seed0" / "provenance.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"sessions": []}))  # of an earlier version
+    capsys.readouterr()
+    assert cli("batch", path) == 0 and len(quick) == 2
+    assert "1 finished run does not say from which files" in capsys.readouterr().err
 
 
 def test_estimates_come_from_finished_runs(

@@ -27,6 +27,7 @@ from hsi_cd.io import (
 from hsi_cd.io.cubes import is_array_file, shape_of
 from hsi_cd.io.split_files import read_split
 from hsi_cd.io.truth import labels_of, labels_of_masks
+from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube, Grid, Labels, LabelScheme, ScenePair, Split
 
 DATA_ROOT = "HSI_CD_DATA"
@@ -171,12 +172,12 @@ def open_split(path: str | os.PathLike[str], labels: Any = None) -> Split:
         GridError: it is of another scene than the labels.
         LabelError: no pixel teaches, or a raster contradicts the labels.
     """
-    return read_split(Path(path), None if labels is None else read_truth(TruthSource(labels)))
+    return read_split(as_path(path), None if labels is None else read_truth(TruthSource(labels)))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder of the benchmark scenes: as given, else as the environment says, else ``data``."""
-    return Path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
+    return as_path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
 
 
 def open_scene(source: SceneSource, contract: Contract | None = None, *, like: Any = None) -> ScenePair:

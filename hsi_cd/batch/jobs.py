@@ -164,14 +164,22 @@ class TrainJob:
         """Whether its result is there."""
         return self.result() is not None
 
+    def inputs(self) -> list[Path]:
+        """The files that the matrix names for it: scene, split, weights; a catalogue scene is not among them."""
+        return [Path(path) for path in (*self.files[1::2], *self._beside())]
+
+    def _beside(self) -> list[str]:
+        """What it is made from beside the scene: a given split, and weights to begin with."""
+        config = self.config()
+        split = [] if self.given is None else [str(self.given.path)]
+        return [*split, *filter(None, (config.model.backbone.weights, config.train.pretrained))]
+
     def changed(self) -> list[str]:
         """In words, what the run in its folder was made from that is not the same now; see ``changed_inputs``."""
         then = _known_inputs(self.folder)
         if not then:
             return []
-        model, train = (section := self.config()).model, section.train
-        beside = [] if self.given is None else [str(self.given.path)]
-        beside += [path for path in (model.backbone.weights, train.pretrained) if path is not None]
+        beside = self._beside()
         scene = self.files[1::2] or [self._in_data_root(path) for path in list(then)[: len(then) - len(beside)]]
         return changed_inputs(then, [*scene, *beside])
 
@@ -237,15 +245,19 @@ class PredictJob:
 
     def is_finished(self) -> bool:
         """Whether its maps are there, made by this command from these very files."""
-        return _has_maps(self.folder, self.command(), (self.t1, self.t2, self.checkpoint))
+        return _has_maps(self.folder, self.command(), self.inputs())
 
     def make_room(self) -> None:
         """Make the folder of its maps."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def inputs(self) -> list[Path]:
+        """The files that it reads."""
+        return [self.t1, self.t2, self.checkpoint]
+
     def changed(self) -> list[str]:
         """In words, what the maps in its folder were made from that is not the same now."""
-        return _changed_inputs(self.folder, (self.t1, self.t2, self.checkpoint))
+        return _changed_inputs(self.folder, self.inputs())
 
     def clear(self) -> None:
         """Leave what is there: the command replaces it."""
@@ -288,6 +300,10 @@ class JoinJob:
     def make_room(self) -> None:
         """Make the folder of its maps."""
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def inputs(self) -> list[Path]:
+        """The files that are there before the batch: none, as others of its jobs make the shards."""
+        return []
 
     def changed(self) -> list[str]:
         """In words, what the maps in its folder were made from that is not the same now."""

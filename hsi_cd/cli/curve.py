@@ -19,6 +19,7 @@ from hsi_cd.cli.options.matrix_options import (
     place_options,
     runs_option,
 )
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import cells_of, hint, tell
 
 EPILOG = """\b
@@ -108,13 +109,11 @@ class Drawing:
     "drawing",
     Drawing,
     click.option("--score", default="kappa", show_default=True, help="The score."),
-    click.option(
-        "--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figure, .png or .pdf."
-    ),
+    click.option("--output", type=PathType(), metavar="FILE", help="Draw the figure, .png or .pdf."),
     click.option(
         "--table",
         "table_file",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="FILE",
         help="Write the table to a file, as .csv, .md, .tex, .html or .txt.",
     ),

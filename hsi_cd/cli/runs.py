@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.table import names
 from hsi_cd.cli.telling import tell
 
@@ -27,7 +28,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", default="runs", type=click.Path(path_type=Path))
+@click.argument("folder", default="runs", type=PathType())
 @click.option("--dataset", metavar="NAME", help="Only runs on this scene.")
 @click.option("--method", metavar="NAME", help="Only runs of this method.")
 @click.option("--protocol", metavar="ID", help="Only runs under this protocol.")
@@ -51,7 +52,7 @@ Examples:
 @click.option(
     "--diff",
     nargs=2,
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="RUN RUN",
     help="Show what differs between two runs.",
 )

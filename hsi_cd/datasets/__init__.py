@@ -6,6 +6,7 @@ from hsi_cd.datasets.catalogue import (
     dataset_files,
     describe,
     find_entry,
+    missing_files,
     open_dataset,
     open_pair,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "dataset_files",
     "describe",
     "find_entry",
+    "missing_files",
     "open_dataset",
     "open_pair",
 ]

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.paths import as_path
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -100,7 +101,7 @@ def find_input(path: str | os.PathLike[str]) -> Path:
         MissingInputError: it does not exist; names like it in its folder are given.
         FormatError: it is a folder, is empty, or may not be read.
     """
-    found = Path(path)
+    found = as_path(path)
     check_exists(found)
     if found.is_dir():
         raise FormatError(f"{found} is a folder, not a file: name the file itself")

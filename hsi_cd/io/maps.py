@@ -22,6 +22,7 @@ from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.atomic import atomic_paths
 from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import open_raster, quiet_georeference, read_single_band
+from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
 
 NO_DATA = UNLABELLED
@@ -171,7 +172,7 @@ def map_writers(
         ValueError: rows are missing at the end.
     """
     wanted = {
-        name: Path(path)
+        name: as_path(path)
         for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
         if path is not None
     }

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, MissingInputError
 from hsi_cd.evaluation import RunResult
+from hsi_cd.paths import as_path
 from hsi_cd.runs.provenance import Provenance
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     faults: dict[Path, MissingInputError] = {}
-    for path in map(Path, paths):
+    for path in map(as_path, paths):
         folder = path.parent if path.name == RESULT else path
         if not folder.exists():
             raise MissingInputError(f"there is no run folder {folder}: name one that hsi-cd train wrote")
@@ -78,7 +79,7 @@ def read_result(folder: str | os.PathLike[str]) -> RunResult:
         MissingInputError: there is no ``result.json`` in it.
         FormatError: it is damaged, of another version, or not a result.
     """
-    path = Path(folder) / RESULT
+    path = as_path(folder) / RESULT
     if not path.is_file():
         raise MissingInputError(f"{path} is not there: the run has not ended, or this is no run folder")
     return _read_json(path, RunResult.from_dict)
@@ -94,7 +95,7 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance:
         MissingInputError: there is none.
         FormatError: it is damaged, or of another version.
     """
-    path = Path(path)
+    path = as_path(path)
     path = path / PROVENANCE if path.is_dir() else path
     if not path.is_file():
         raise MissingInputError(f"{path} is not there: the run was made by an earlier version, or is no run")
@@ -111,7 +112,7 @@ def read_curves(folder: str | os.PathLike[str]) -> Mapping[str, NDArray[np.float
     Raises:
         FormatError: the file is damaged.
     """
-    path = Path(folder) / "curves.csv"
+    path = as_path(folder) / "curves.csv"
     if not path.is_file():
         return {}
     try:
@@ -138,7 +139,7 @@ def read_overview(folder: str | os.PathLike[str]) -> Overview | None:
     Raises:
         FormatError: the file is damaged.
     """
-    path = Path(folder) / "overview.npz"
+    path = as_path(folder) / "overview.npz"
     if not path.is_file():
         return None
     try:

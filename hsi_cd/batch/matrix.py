@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hsi_cd.batch.jobs import ChosenMethod, Job, JoinJob, PredictJob, TrainJob, run_folder
+from hsi_cd.batch.jobs import ChosenMethod, Job, TrainJob, run_folder
 from hsi_cd.batch.lines import Document, Place, read_document
+from hsi_cd.batch.map_jobs import JoinJob, PredictJob
 from hsi_cd.batch.pairs import NAME, find_pairs, read_pairs
 from hsi_cd.config import parse_assignment, resolve
 from hsi_cd.errors import ConfigError, HsiCdError

@@ -66,6 +66,8 @@ def read_pairs(path: Path) -> list[Pair]:
         ) from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"pairs {path} is no CSV file: {error}") from None
+    if damaged := next((line for line, row in rows if any("\0" in cell for cell in row)), None):
+        raise ConfigError(f"pairs {path} is no CSV file: line {damaged} holds a zero byte; write the file again")
     if not rows:
         raise ConfigError(f"pairs {path} is empty: give the columns {', '.join(COLUMNS)} and a line a pair")
     (first, header), *body = rows

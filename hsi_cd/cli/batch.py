@@ -171,7 +171,7 @@ def _submit(
     as_json: bool,
 ) -> int:
     """Put what is missing into the queue of the cluster."""
-    from hsi_cd.batch.jobs import PROGRAM
+    from hsi_cd.batch.map_jobs import PROGRAM
     from hsi_cd.batch.slurm import array_ids, make_executor, queue_name, queued, submit
     from hsi_cd.errors import OutputError
 

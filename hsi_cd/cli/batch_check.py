@@ -38,7 +38,7 @@ def check_commands(matrix: Matrix) -> None:
     """
     from dataclasses import replace
 
-    from hsi_cd.batch.jobs import PROGRAM
+    from hsi_cd.batch.map_jobs import PROGRAM
     from hsi_cd.cli.main import cli
 
     seen = set()

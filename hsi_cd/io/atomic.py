@@ -108,7 +108,7 @@ def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = Fal
         OutputError: the file cannot be written (see :func:`check_output`).
     """
     with atomic_path(path, overwrite=overwrite) as draft, _as_output_error(path):
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # of names that are no UTF-8
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, overwrite: bool = False) -> None:

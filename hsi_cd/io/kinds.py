@@ -132,6 +132,10 @@ def check_exists(path: Path) -> None:
             target = path.readlink()
             raise MissingInputError(f"{path} is a link to {target}, which does not exist: name a file") from None
         raise MissingInputError(f"{path} does not exist: {_what_is_there(path)}") from None
+    except UnicodeEncodeError:
+        raise FormatError(
+            f"the name {str(path)!a} cannot be read in this locale: start Python with PYTHONUTF8=1"
+        ) from None
     except (OSError, ValueError) as error:  # no rights, a loop of links, a name too long, a zero byte in it
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -310,6 +310,11 @@ def _create(
             dataset = rasterio.open(path, "w", **profile, **grid.georeference())
     except RasterioError as error:
         raise _unwritable(path, error) from error
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"the folder {str(path.parent)!a} or the file in it has a name that is not UTF-8, which GDAL writes: "
+            "choose another, or start Python with PYTHONUTF8=1"
+        ) from None
     dataset.update_tags(**tags)
     return dataset
 

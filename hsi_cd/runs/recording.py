@@ -116,11 +116,12 @@ def _git(folder: Path, *words: str) -> str | None:
         said = subprocess.run(
             ["git", "-C", str(folder), *words],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=10,
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return said.stdout.strip() or None if said.returncode == 0 else None

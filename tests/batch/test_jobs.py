@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from hsi_cd.batch.jobs import PredictJob, TrainJob, expand
+from hsi_cd.batch.jobs import TrainJob, expand
+from hsi_cd.batch.map_jobs import PredictJob
 from hsi_cd.config import to_yaml
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult

@@ -159,3 +159,9 @@ def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert read_pairs(table) == [
         Pair("a_b", tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "best.pt"),
     ]
+
+
+def test_a_zero_byte_in_a_table(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_bytes(b"name,t1,t2\nx,a\0.tif,b.tif\n")
+    with pytest.raises(ConfigError, match="is no CSV file: line 2 holds a zero byte"):
+        read_pairs(tmp_path / "pairs.csv")

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-from hsi_cd.batch.map_jobs import PROGRAM, JoinJob, PredictJob, inputs_of
+from hsi_cd.batch.map_jobs import PROGRAM, JoinJob, PredictJob, inputs_of, last_command
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
@@ -171,7 +171,19 @@ class TrainJob:
             return []
         beside = self._beside()
         scene = self.files[1::2] or [self._in_data_root(path) for path in list(then)[: len(then) - len(beside)]]
-        return changed_inputs(then, [*scene, *beside])
+        return [*changed_inputs(then, [*scene, *beside]), *self._changed_arguments()]
+
+    def _changed_arguments(self) -> list[str]:
+        """Arguments that say how files are read, as ``--align``, where a batch gave others to the run before."""
+        then, now = last_command(self.folder), self.command()[len(PROGRAM) :]
+        if "--run" not in then:
+            return []
+        end, start = then.index("--run") + 2, now.index("--run") + 2
+        if [w for w in then[:end] if w.startswith("--")] != [w for w in now[:start] if w.startswith("--")]:
+            return []  # typed by a person, in an order of their own
+        words = [_further(then[end:]), _further(self.arguments)]
+        told = [" ".join(further) or "none" for further in words]
+        return [] if words[0] == words[1] else [f"its further arguments were {told[0]} and are {told[1]} now"]
 
     def _in_data_root(self, path: str) -> str:
         """Where a file of a catalogue scene is to be now: its folder may have moved."""
@@ -210,6 +222,17 @@ class ChosenMethod:
 
 Job = TrainJob | PredictJob | JoinJob
 """One process of a batch."""
+
+
+def _further(words: Sequence[str]) -> list[str]:
+    """Arguments without settings, the data root and ``--resume``, which say nothing of how files are read."""
+    kept, rest = list[str](), list(words)
+    while rest:
+        if rest[0] in ("--set", "--data-root"):
+            del rest[:2]
+        elif (word := rest.pop(0)) != "--resume":
+            kept.append(word)
+    return kept
 
 
 def expand(

@@ -171,3 +171,11 @@ def inputs_of(folder: Path) -> Mapping[str, Identity]:
         return known_inputs(read_provenance(folder))
     except HsiCdError:
         return {}
+
+
+def last_command(folder: Path) -> tuple[str, ...]:
+    """The arguments of the command that last worked in a folder; none where it does not say so."""
+    try:
+        return read_provenance(folder).sessions[-1].command[1:]
+    except (HsiCdError, IndexError):
+        return ()

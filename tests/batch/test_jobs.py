@@ -125,9 +125,9 @@ def own(folder: Path, *names: str, **more: Any) -> TrainJob:
     return TrainJob("mine", "svm", 0, "P1", folder / "run", files=files, **more)
 
 
-def record(job: TrainJob, inputs: list[str]) -> None:
+def record(job: TrainJob, inputs: list[str], command: tuple[str, ...] = ("train",)) -> None:
     session = Session(
-        command=("train",),
+        command=("hsi-cd", *command),
         started="2026-01-01T00:00:00+00:00",
         host="h",
         inputs={path: file_identity(path) for path in inputs},
@@ -147,6 +147,19 @@ def test_a_run_counts_for_the_files_it_was_made_from_alone(tmp_path: Path) -> No
     assert job.changed() == [f"{tmp_path / 'c.tif'} has another content"] and not job.is_finished()
     job.clear()
     assert not job.folder.exists() and job.command()[-1] != "--resume"
+
+
+def test_a_run_counts_for_the_arguments_by_which_its_files_were_read(tmp_path: Path) -> None:
+    job = own(tmp_path, "a.tif", "b.tif", "c.tif", arguments=("--align",), settings=("split.fraction=0.05",))
+    command = tuple(job.command()[3:])
+    leave(job)
+    record(job, list(job.files[1::2]), (*command, "--resume"))
+    assert job.is_finished() and replace(job, arguments=("--align", "--data-root", "x")).is_finished()
+    other = replace(job, arguments=("--align", "--saturated", "9"))
+    assert other.changed() == ["its further arguments were --align and are --align --saturated 9 now"]
+    assert not replace(job, arguments=()).is_finished()
+    record(job, list(job.files[1::2]), ("train", "--run", str(job.folder), *job.files, "--common-bands"))
+    assert job.is_finished()  # typed by a person: what is not known is believed
 
 
 def test_weights_that_a_run_begins_with_are_among_its_files(tmp_path: Path) -> None:

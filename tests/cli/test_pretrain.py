@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import torch
 
+import hsi_cd.api.opening  # noqa: F401 - before a test replaces what it imports
 from hsi_cd.config import read_config_file
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.checkpoint import load_checkpoint

@@ -6,9 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hsi_cd.config import dataset_config
-from hsi_cd.datasets import DatasetState, describe, find_entry
+from hsi_cd.datasets import DatasetState, describe, find_entry, missing_files
 
-__all__ = ["DatasetState", "dataset_bands", "dataset_name", "dataset_names", "dataset_settings", "describe"]
+__all__ = [
+    "DatasetState",
+    "dataset_bands",
+    "dataset_name",
+    "dataset_names",
+    "dataset_settings",
+    "describe",
+    "missing_files",
+]
 
 
 def dataset_name(name: str) -> str:

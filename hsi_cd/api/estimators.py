@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hsi_cd.api.opening import read_truth
@@ -22,6 +21,7 @@ from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import check_output
+from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.runtime.device import choose_device
 from hsi_cd.scene import Labels, ScenePair, Split
@@ -95,7 +95,7 @@ class Estimator:
             NotFittedError: it has not been fitted.
             OutputError: the file exists, or cannot be written.
         """
-        detector, target = self._fitted(), Path(path)
+        detector, target = self._fitted(), as_path(path)
         check_output(target, overwrite=overwrite)
         if self._loaded is not None:
             write_saved(target, self._loaded)
@@ -284,14 +284,15 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Estimator:
         CheckpointError: it is damaged, of another kind, or needs a package that is not installed or trusted.
         DeviceError: ``cuda`` is asked for and there is none.
     """
-    content = load_checkpoint(Path(path))
+    path = as_path(path)
+    content = load_checkpoint(path)
     detector = detector_of(content, device=choose_device(device))
     method = content["method"]
     known = _CLASSES.get(method) or estimator_class(method_of_file(method, place=content.get("place", "")))
     estimator = known()
     estimator.options = {**estimator.options, **_options_of(content["config"], estimator.options)}
     estimator.detector_, estimator.split_, estimator._loaded = detector, None, content
-    estimator.checkpoint_ = file_hash(Path(path))
+    estimator.checkpoint_ = file_hash(path)
     return estimator
 
 

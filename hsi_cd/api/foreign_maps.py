@@ -14,6 +14,7 @@ from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, Output
 from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
 from hsi_cd.io import map_writers, read_map, read_scores, write_json, write_npz
 from hsi_cd.io.split_files import write_split
+from hsi_cd.paths import as_path
 from hsi_cd.prepare.splits import near_training
 from hsi_cd.runs import PROVENANCE, RESULT, Overview, find_runs, read_result
 from hsi_cd.runs.recording import recording, versions
@@ -84,7 +85,7 @@ def import_map(
         LabelError: the split's pixels have no label here: it is of another scene.
         OutputError: the folder is not empty, or cannot be written.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     change, grid, score, name = made.change, made.grid, made.score, made.name.strip()
     if not name or not name.isprintable():
         raise ConfigError(f"name {name!r}: give one line of text, as tables are to call the method")

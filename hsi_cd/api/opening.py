@@ -30,6 +30,7 @@ from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.split_files import read_split
 from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
 from hsi_cd.io.variables import map_shape_of
+from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube, Labels, LabelScheme, ScenePair, Split
 
 DATA_ROOT = "HSI_CD_DATA"
@@ -177,12 +178,12 @@ def open_split(path: str | os.PathLike[str], labels: Any = None) -> Split:
         GridError: it is of another scene than the labels.
         LabelError: no pixel teaches, or a raster contradicts the labels.
     """
-    return read_split(Path(path), None if labels is None else read_truth(TruthSource(labels)))
+    return read_split(as_path(path), None if labels is None else read_truth(TruthSource(labels)))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder of the benchmark scenes: as given, else as the environment says, else ``data``."""
-    return Path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
+    return as_path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
 
 
 def open_scene(source: SceneSource, contract: Contract | None = None, *, like: Any = None) -> ScenePair:
@@ -232,6 +233,20 @@ def truth_of(source: SceneSource, truth: TruthSource) -> Labels:
     from hsi_cd.datasets import open_dataset as open_by_name
 
     return open_by_name(source.dataset, source.root)[1]
+
+
+def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[Path, ...]:
+    """The files that a scene is read from: of t1, of t2, then of the truth map, where one is asked for.
+
+    Args:
+        source: where the scene lies.
+        truth: its truth map; None where no labels are read.
+    """
+    if source.dataset is None:
+        return (*source.files, *(() if truth is None else as_paths(truth.source)))
+    from hsi_cd.datasets import dataset_files
+
+    return dataset_files(source.dataset, source.root, labelled=truth is not None)
 
 
 def read_truth(truth: TruthSource) -> Labels:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.api.run_folders import RunFolder
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.evaluation import judged_apart
 from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure
 from hsi_cd.reporting.side_by_side import methods_figure, split_figure
 from hsi_cd.runs import Overview
@@ -65,7 +66,8 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
         title = f"{name} ({kappa:.4f})"
         maps[title if title not in maps else f"{title} {len(maps) + 1}"] = run.change
     overview = _overview(first)
-    note = f"{_protocol(first)}; Kappa in brackets"
+    apart = judged_apart([run.result for run in runs]).values()
+    note = "; ".join([_protocol(first), "Kappa in brackets", *(f"n{sentence[1:]}" for sentence in apart)])
     return methods_figure(
         overview.t1,
         overview.t2,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi_cd.paths import as_path
+
 if TYPE_CHECKING:
     from hsi_cd.scene import LabelScheme
 
@@ -60,7 +62,7 @@ class SceneSource:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that are named, those of t1 first; none of a benchmark scene."""
-        return tuple(Path(path) for date in (self.t1, self.t2) for path in as_paths(date))
+        return tuple(path for date in (self.t1, self.t2) for path in as_paths(date))
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class TruthSource:
 def as_paths(source: Any) -> tuple[Path, ...]:
     """The files that name a date or a truth; none where it lies in memory."""
     if isinstance(source, str | os.PathLike):
-        return (Path(source),)
+        return (as_path(source),)
     if isinstance(source, list | tuple) and all(isinstance(each, str | os.PathLike) for each in source):
-        return tuple(Path(each) for each in source)
+        return tuple(as_path(each) for each in source)
     return ()

@@ -25,6 +25,7 @@ from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import read_map
 from hsi_cd.io.split_files import read_split
+from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
 from hsi_cd.scene import Labels, ScenePair, Split, check_same_grid
@@ -154,14 +155,14 @@ def evaluate(
     elif isinstance(change, np.ndarray):
         values, grid = change, None
     else:
-        values, grid = read_map(Path(change))
+        values, grid = read_map(as_path(change))
         method = method or Path(change).name
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")
         check_same_grid(grid, truth.grid, names=names, remedy="give the truth map of this scene, on its grid")
     elif values.shape != truth.shape:
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
-    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(Path(exclude), truth)
+    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(as_path(exclude), truth)
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
     result = judge_map(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
@@ -209,10 +210,10 @@ def train(
         options["split"] = {"protocol": protocol}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
     truth: Labels = read_truth(TruthSource(labels))
-    named = () if split is None or isinstance(split, Split) else (Path(split),)
-    divided = split if split is None or isinstance(split, Split) else read_split(Path(split), truth)
+    named = () if split is None or isinstance(split, Split) else (as_path(split),)
+    divided = split if split is None or isinstance(split, Split) else read_split(as_path(split), truth)
     scene = LabelledScene(pair, truth, divided)
-    result = run_training(scene, config, Path(run), resume=resume, inputs=named)
+    result = run_training(scene, config, as_path(run), resume=resume, inputs=named)
     if result is None:  # never of one process alone
         raise ConfigError("train runs in one process: start several by torchrun -m hsi_cd train")
     return result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.matrix_options import (
     MatrixChoice,
     Places,
@@ -88,6 +88,7 @@ def benchmark(
         arguments=["--data-root", str(matrix.data_root)],
         variants=cross(vary),
     )
+    tell_changed(jobs)
     failed = run_with_bar({job: job.name for job in jobs}, slots)
 
     results = [result for job in jobs if (result := job.table_result()) is not None]

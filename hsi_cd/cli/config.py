@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
@@ -22,7 +23,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("name", default="default")
 @click.option("--list", "listing", is_flag=True, help="List the names, with what each is for.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the file instead.")
+@click.option("--output", type=PathType(), metavar="FILE", help="Write the file instead.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @json_option
 def config(name: str, listing: bool, output: Path | None, overwrite: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.matrix_options import (
@@ -19,6 +19,7 @@ from hsi_cd.cli.options.matrix_options import (
     place_options,
     runs_option,
 )
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import cells_of, hint, tell
 
 EPILOG = """\b
@@ -108,13 +109,11 @@ class Drawing:
     "drawing",
     Drawing,
     click.option("--score", default="kappa", show_default=True, help="The score."),
-    click.option(
-        "--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figure, .png or .pdf."
-    ),
+    click.option("--output", type=PathType(), metavar="FILE", help="Draw the figure, .png or .pdf."),
     click.option(
         "--table",
         "table_file",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="FILE",
         help="Write the table to a file, as .csv, .md, .tex, .html or .txt.",
     ),
@@ -175,6 +174,7 @@ def curve(
     }
     # Seed by seed, so that a curve stopped half-way has something of every point.
     in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
+    tell_changed(jobs)
     failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
     found = [(job, result) for job in jobs if (result := job.result()) is not None]

@@ -11,6 +11,7 @@ from hsi_cd.api.sources import Contract, SceneSource
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import OutputChoice, like_option, output_options
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.telling import tell
 
@@ -32,7 +33,7 @@ Examples:
 @output_options(required=False, score="Scores (GeoTIFF, float32).")
 @click.option(
     "--save",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="Keep what was measured as a checkpoint for hsi-cd predict; without --output, nothing is mapped now.",
 )

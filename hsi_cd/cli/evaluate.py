@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import document, hint
@@ -22,13 +23,13 @@ _STANDARD_OUTPUT = Path("-")
 
 
 @click.command(epilog=EPILOG)
-@click.argument("map_file", metavar="MAP", type=click.Path(path_type=Path))
+@click.argument("map_file", metavar="MAP", type=PathType())
 @click.option("--dataset", metavar="NAME", help="Judge against the truth of a benchmark scene.")
 @truth_options
 @data_root_option
 @click.option(
     "--exclude",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="split.npz, or another file that --split of train takes: leave its pixels out.",
 )
@@ -40,7 +41,7 @@ _STANDARD_OUTPUT = Path("-")
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="Write the scores as JSON; - prints them, and nothing else.",
 )

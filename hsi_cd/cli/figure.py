@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
@@ -18,10 +19,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The figure, .png or .pdf."
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType())
+@click.option("--output", type=PathType(), required=True, metavar="FILE", help="The figure, .png or .pdf.")
 @click.option("--split", is_flag=True, help="Draw which pixels teach and which judge, in place of the maps.")
 @click.option("--dpi", type=click.IntRange(50, 1200), default=150, show_default=True, help="Pixels an inch.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -24,11 +25,11 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
 @click.option("--key", metavar="NAME", help="The one variable to look at in files of arrays.")
 @click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
-@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a quick look.")
+@click.option("--png", type=PathType(), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
 def info(

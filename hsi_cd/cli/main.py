@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -138,7 +140,22 @@ def cli(quiet: bool, verbose: bool, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0 well, 1 a fault of ours, 2 a fault of the input."""
+    _speak_utf8()
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _speak_utf8() -> None:
+    """See to it that any name of a file can be read, written and printed.
+
+    Where the locale is none of UTF-8 (``LC_ALL=C`` with ``PYTHONUTF8=0``), Python hands GDAL names that it cannot
+    write: the command is started again in Python's UTF-8 mode, which what it starts inherits.
+    """
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

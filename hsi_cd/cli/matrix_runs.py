@@ -10,7 +10,7 @@ import click
 from hsi_cd.cli.telling import is_quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hsi_cd.batch.jobs import Job
     from hsi_cd.batch.slots import Slot
@@ -61,6 +61,23 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
             bar.update()
             show()
     return [failed[job] for job in jobs if job in failed]
+
+
+def tell_changed(jobs: Iterable[Job]) -> None:
+    """Say which runs are done anew, as their files changed, and how many do not say from which they were made."""
+    if is_quiet():
+        return
+    from hsi_cd.batch.jobs import TrainJob
+
+    unknown = 0
+    for job in jobs:
+        if changed := job.changed():
+            click.echo(f"{job.name} is done anew: {'; '.join(changed)}", err=True)
+        elif isinstance(job, TrainJob) and not job.tells_inputs() and job.is_finished():
+            unknown += 1
+    if unknown:
+        many = "1 finished run does" if unknown == 1 else f"{unknown} finished runs do"
+        click.echo(f"{many} not say from which files: it is unknown whether these have changed", err=True)
 
 
 def _write(line: str) -> None:

@@ -8,6 +8,7 @@ import click
 
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import OutputChoice, output_options, provenance_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.provenance_record import recorded
 from hsi_cd.cli.telling import tell
 
@@ -19,11 +20,11 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=PathType())
 @output_options(uncertainty="Uncertainty of both (GeoTIFF).")
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="The shards' checkpoint: needed for --vector where a method's scores are no probabilities.",
 )

@@ -18,6 +18,7 @@ from hsi_cd.cli.options.output_options import (
     provenance_option,
 )
 from hsi_cd.cli.options.pair_options import pair_options
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.provenance_record import recorded
 from hsi_cd.cli.telling import tell
@@ -55,9 +56,7 @@ class Scoring:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="FILE", help="best.pt of a run."
-)
+@click.option("--checkpoint", type=PathType(), required=True, metavar="FILE", help="best.pt of a run.")
 @scene_options
 @pair_options
 @output_options(uncertainty="Standard deviation of the change probability over the ensemble's members (GeoTIFF).")

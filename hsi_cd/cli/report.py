@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
@@ -17,10 +18,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The report, .html."
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType())
+@click.option("--output", type=PathType(), required=True, metavar="FILE", help="The report, .html.")
 @click.option("--title", default="Change detection report", show_default=True, help="Title of the page.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @json_option

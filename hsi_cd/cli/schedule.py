@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.run_options import SettingsChoice, settings_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -34,7 +35,7 @@ _ROWS = 12  # of the table
     help="Training pixels (certain ones beside few labels included): they decide how many steps an epoch has, "
     "and how many epochs there are.",
 )
-@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curve, as .png or .pdf.")
+@click.option("--png", type=PathType(), metavar="FILE", help="Draw the curve, as .png or .pdf.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @json_option
 def schedule(settings: SettingsChoice, labels: int, png: Path | None, overwrite: bool, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import click
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import hint, tell
@@ -79,7 +80,7 @@ class Draw:
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     required=True,
     metavar="FILE",
     help="The split: .npz holds all of it; .mat rows, cols, base, shape and guard; .csv rows and columns from 0.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.matrix_options import FORMATS
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import results_text
 
 EPILOG = """\b
@@ -26,7 +27,7 @@ def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
 
 
 @click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType())
 @click.option("--rows", type=click.Choice(["method", "dataset"]), default="method", show_default=True)
 @click.option(
     "--columns",
@@ -51,7 +52,7 @@ def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
     default="text",
     show_default=True,
 )
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
+@click.option("--output", type=PathType(), metavar="FILE", help="Write the table to a file.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def table(
     runs: tuple[Path, ...],

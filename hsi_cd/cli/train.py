@@ -81,6 +81,7 @@ def train(
     choice.check()
     check_truth(truth, config.dataset)
 
+    from hsi_cd.api.opening import input_files
     from hsi_cd.api.running import Attempt, open_labelled, train_run
     from hsi_cd.plugins import file_word
     from hsi_cd.reporting.tables import score_table
@@ -89,7 +90,7 @@ def train(
     source = replace(source, dataset=config.dataset, name=name)
     scene = open_labelled(source, contract, truth, split)
     folder = choice.folder_or(f"{scene.pair.name}-{file_word(config.method)}-seed{config.seed}")
-    attempt = Attempt(choice.resume, team, stop, context.obj)
+    attempt = Attempt(choice.resume, team, stop, context.obj, input_files(source, truth))
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from hsi_cd.config.run_config import RunConfig
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.paths import as_path
 from hsi_cd.plugins import is_named, load_named
 
 
@@ -62,6 +63,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         MissingInputError: there is no such file.
         ConfigError: it is not YAML, or not a mapping.
     """
+    path = as_path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

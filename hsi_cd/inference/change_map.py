@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import os
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
 from hsi_cd.inference.scoring import classify
 from hsi_cd.io import MapFiles
+from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
 if TYPE_CHECKING:
@@ -121,8 +121,10 @@ class ChangeMap:
             FormatError: the polygons' name tells no format.
             CheckpointError: uncertainty of a detector that is no ensemble.
         """
-        scores, doubts, regions = (None if path is None else Path(path) for path in (score, uncertainty, vector))
-        self.write_files(MapFiles(Path(change), scores, doubts, regions, min_area, cog, overwrite))
+        scores, doubts, regions = (
+            None if path is None else as_path(path) for path in (score, uncertainty, vector)
+        )
+        self.write_files(MapFiles(as_path(change), scores, doubts, regions, min_area, cog, overwrite))
         return self
 
     def write_files(self, files: MapFiles) -> None:

@@ -16,6 +16,7 @@ from hsi_cd.io.raster import check_free_format, open_raster_cube, read_shape
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.io.variables import choose, map_shape_of
+from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube
 
 FilePath = str | os.PathLike[str]
@@ -76,12 +77,12 @@ def open_cube(
         GridError: rasters of one cube differ in place or pixel size, or no order of axes gives what is expected.
     """
     if not isinstance(path, str | os.PathLike):
-        paths = [Path(each) for each in path]
+        paths = [as_path(each) for each in path]
         if len(paths) != 1:
             _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
             return open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
         path = paths[0]
-    found = Path(path)
+    found = as_path(path)
     check_exists(found)
     if found.is_dir() and not is_zarr(found):
         _refuse_array_options(found, key, axes)
@@ -192,8 +193,8 @@ def is_array_file(source: CubeSource) -> bool:
     path = source.path
     return (
         isinstance(path, str | os.PathLike)
-        and Path(path).is_file()
-        and raster_or_array(Path(path), key=source.key).holds_arrays
+        and as_path(path).is_file()
+        and raster_or_array(as_path(path), key=source.key).holds_arrays
     )
 
 

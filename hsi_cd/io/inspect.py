@@ -21,6 +21,7 @@ from hsi_cd.io.memory import check_memory
 from hsi_cd.io.raster import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
+from hsi_cd.paths import as_path
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 
@@ -107,7 +108,7 @@ def inspect_paths(
         MissingInputError: a file does not exist.
         FormatError: a file is damaged, of another kind, or holds no image.
     """
-    infos = [info for path in paths for info in _inspect(Path(path), key, axes, None, resample)]
+    infos = [info for path in paths for info in _inspect(as_path(path), key, axes, None, resample)]
     shapes = {part.cube.grid.shape for info in infos for part in info.parts}
     if len(shapes) == 1 and any(info.unresolved for info in infos):
         expected = Expected(*shapes.pop())

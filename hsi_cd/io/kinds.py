@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
 from hsi_cd.io.mat4 import is_mat4
+from hsi_cd.paths import as_path
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -104,7 +105,7 @@ def find_input(path: str | os.PathLike[str]) -> Path:
         MissingInputError: it does not exist; names like it in its folder are given.
         FormatError: it is a folder, is empty, or may not be read.
     """
-    found = Path(path)
+    found = as_path(path)
     check_exists(found)
     if found.is_dir():
         raise FormatError(f"{found} is a folder, not a file: name the file itself")
@@ -135,6 +136,10 @@ def check_exists(path: Path) -> None:
             target = path.readlink()
             raise MissingInputError(f"{path} is a link to {target}, which does not exist: name a file") from None
         raise MissingInputError(f"{path} does not exist: {_what_is_there(path)}") from None
+    except UnicodeEncodeError:
+        raise FormatError(
+            f"the name {str(path)!a} cannot be read in this locale: start Python with PYTHONUTF8=1"
+        ) from None
     except (OSError, ValueError) as error:  # no rights, a loop of links, a name too long, a zero byte in it
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

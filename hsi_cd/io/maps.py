@@ -24,6 +24,7 @@ from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import open_raster, quiet_georeference
 from hsi_cd.io.single_band import SingleBand, read_single_band
 from hsi_cd.io.told_classes import check_unsmeared, codes_by_colours, scheme_by_names
+from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
 
 _log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ def map_writers(
         ValueError: rows are missing at the end.
     """
     wanted = {
-        name: Path(path)
+        name: as_path(path)
         for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
         if path is not None
     }
@@ -341,6 +342,11 @@ def _create(
             dataset = rasterio.open(path, "w", **profile, **grid.georeference())
     except RasterioError as error:
         raise _unwritable(path, error) from error
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"the folder {str(path.parent)!a} or the file in it has a name that is not UTF-8, which GDAL writes: "
+            "choose another, or start Python with PYTHONUTF8=1"
+        ) from None
     dataset.update_tags(**tags)
     return dataset
 

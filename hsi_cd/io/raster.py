@@ -325,6 +325,10 @@ def _open(path: Path | str, driver: str) -> Any:
             return rasterio.open(path if isinstance(path, str) else path.absolute(), driver=driver)
     except RasterioError as error:
         raise damaged(path, error) from error
+    except UnicodeEncodeError:  # bytes that are no UTF-8; or Python in another locale than the files' names
+        raise FormatError(
+            f"the name {str(path)!a} is not UTF-8, which GDAL reads: rename it, or start Python with PYTHONUTF8=1"
+        ) from None
 
 
 def nodata_of(dataset: Any) -> float | None:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from hsi_cd.config import RunConfig, read_config_file, to_yaml
 from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
 from hsi_cd.io import remove_drafts, write_text
-from hsi_cd.runs.folder import PROVENANCE
+from hsi_cd.runs.folder import PROVENANCE, RESULT, read_provenance
+from hsi_cd.runs.identity import changed_inputs, known_inputs
+
+_LEFT: tuple[str, ...] = (
+    RESULT,
+    PROVENANCE,
+    "config.yaml",
+    "split.npz",
+    "*.pt",
+    "change.tif",
+    "score.tif",
+    "figure.png",
+)
+_LEFT += ("overview.npz", "curves.csv", "train.log", "events.out.tfevents*", "pretrain.json")
+"""Files that a run leaves, the one that says that it ended first."""
 
 
 def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
@@ -53,6 +68,42 @@ def _settings(written: Path) -> str:
         return to_yaml(RunConfig.model_validate(read_config_file(written)))
     except (ValueError, HsiCdError):
         return text
+
+
+def check_inputs(folder: Path, inputs: Sequence[Path], pixels: str | None) -> None:
+    """Refuse to go on with a run that was started from other data; what an earlier version kept is believed.
+
+    Args:
+        folder: the run folder.
+        inputs: the files that are read now, in the order in which they are named.
+        pixels: digest of the scene's pixels, as they are read now.
+
+    Raises:
+        CheckpointError: a file has another content, or the same files are read otherwise.
+    """
+    try:
+        provenance = read_provenance(folder)
+    except HsiCdError:  # none, or a damaged one
+        return
+    again = "resume with the same files, or start anew in another folder"
+    if inputs and (changed := changed_inputs(known_inputs(provenance), inputs)):
+        raise CheckpointError(f"run folder {folder} was started from other files ({'; '.join(changed)}): {again}")
+    then = next((session.pixels for session in reversed(provenance.sessions) if session.pixels), None)
+    if None not in (then, pixels) and then != pixels:
+        raise CheckpointError(
+            f"run folder {folder} was started from other pixels (of other files, or with other options for them): "
+            f"{again}"
+        )
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove what a run left, so that it can be done anew; files that are no run's stay."""
+    for pattern in _LEFT:
+        for path in folder.glob(pattern):
+            path.unlink()
+    remove_drafts(folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def make_folder(folder: Path, config: RunConfig) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ table_options = gathering(
     TableChoice,
     click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas."),
     click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True),
-    click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file."),
+    click.option("--output", type=PathType(), metavar="FILE", help="Write the table to a file."),
     click.option("--overwrite", is_flag=True, help="Replace the file if it exists."),
 )
 """Say how the table looks and where it goes; the command is handed it as ``table``."""
@@ -215,6 +216,4 @@ table_options = gathering(
 
 def runs_option(folder: str) -> Callable[[Any], Any]:
     """Name the folder that the runs go to."""
-    return click.option(
-        "--runs", type=click.Path(path_type=Path), default=folder, show_default=True, help="Folder of the runs."
-    )
+    return click.option("--runs", type=PathType(), default=folder, show_default=True, help="Folder of the runs.")

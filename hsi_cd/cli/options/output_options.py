@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
     from hsi_cd.io import MapFiles
     from hsi_cd.scene import Grid
 
-FilePath = click.Path(path_type=Path)
+FilePath = PathType()
 
 _WORDS = {"output": "change map", "score": "change probabilities", "uncertainty": "uncertainty"}
 

@@ -9,8 +9,9 @@ import click
 
 from hsi_cd.api.sources import SceneSource
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 
-FilePath = click.Path(path_type=Path)
+FilePath = PathType()
 
 _UNITS = {
     "": 1,
@@ -26,7 +27,7 @@ _UNITS = {
 
 data_root_option = click.option(
     "--data-root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathType(file_okay=False),
     envvar="HSI_CD_DATA",
     default="data",
     show_default=True,

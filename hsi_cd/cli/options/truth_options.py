@@ -9,6 +9,7 @@ import click
 
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
     from hsi_cd.scene import LabelScheme
@@ -29,7 +30,7 @@ truth_options = gathering(
     _truth,
     click.option(
         "--truth",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="FILE",
         multiple=True,
         help="Truth map (MATLAB or image). Given twice: the masks of changed, then of unchanged pixels.",

@@ -19,6 +19,7 @@ import hsi_cd
 from hsi_cd.datasets.simulated.simulation import CHUNK, SCALE, Simulation, SimulationOptions
 from hsi_cd.errors import OutputError
 from hsi_cd.io.atomic import atomic_paths, check_output
+from hsi_cd.paths import as_path
 from hsi_cd.progress import Bar, progress
 
 CRS_NAME = "EPSG:32651"
@@ -48,7 +49,7 @@ class PairFiles:
 
 def pair_files(directory: str | os.PathLike[str]) -> PairFiles:
     """The names :func:`write_pair` gives its files in a folder."""
-    folder = Path(directory)
+    folder = as_path(directory)
     return PairFiles(folder / "t1.tif", folder / "t2.tif", folder / "truth.tif", folder / "simulation.json")
 
 
@@ -76,7 +77,7 @@ def write_pair(
     files = pair_files(directory)
     targets = (files.t1, files.t2, files.truth, files.record)
     try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        as_path(directory).mkdir(parents=True, exist_ok=True)
         for target in targets:
             check_output(target, overwrite=overwrite)
         scene = Simulation(options)

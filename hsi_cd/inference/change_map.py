@@ -108,7 +108,7 @@ class ChangeMap:
             score: file of the scores, float32.
             uncertainty: file of the uncertainty, float32.
             vector: file of the changed regions as polygons (.gpkg, .geojson).
-            min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+            min_area: smallest region kept, m2 on the ground (pixels in a local CRS that tells no length).
             cog: write Cloud Optimized GeoTIFFs, with overviews.
             overwrite: replace files that exist.
 

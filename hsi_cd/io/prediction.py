@@ -43,7 +43,7 @@ class MapFiles:
         uncertainty: file of the uncertainty raster, or None.
         vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
             since a region may reach over all bands of rows.
-        min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+        min_area: smallest region kept, m2 on the ground (pixels in a local CRS that tells no length).
         cog: write Cloud Optimized GeoTIFFs, with overviews.
         overwrite: whether existing files may be replaced.
     """

@@ -156,7 +156,7 @@ def output_options(
             "--min-area",
             type=click.FloatRange(min=0),
             metavar="AREA",
-            help="Leave out smaller regions; in the CRS's unit squared, m2 where that is degrees.",
+            help="Leave out smaller regions; m2 on the ground, on the CRS's own ellipsoid.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
     )

@@ -99,7 +99,7 @@ def detect(
         how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
         estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
-    written = ({} if save is None else {"checkpoint": str(save)}) | files.told(scores="scores")
+    written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
     lines = [f"{what}: {path}" for what, path in written.items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}

@@ -53,5 +53,5 @@ def mosaic(
     probability = None if checkpoint is None else probabilities_by(checkpoint, found)
     with recorded(provenance, inputs=shards):
         join_shards(found, files.named(), probability=probability)
-    written = files.told()
+    written = files.told(unit=found.tags.get("SCORE_UNIT", "score"))
     tell("\n".join(f"{what}: {path}" for what, path in written.items()), {"files": written}, as_json=as_json)

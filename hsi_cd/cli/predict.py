@@ -142,7 +142,7 @@ def predict(
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
         estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
-    written = files.told()
+    written = files.told(unit=detector.unit)
     lines = [f"{what}: {path}" for what, path in written.items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:

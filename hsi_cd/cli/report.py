@@ -42,6 +42,7 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool, as
             result=run.result,
             change=run.change,
             score=run.score,
+            gives_probabilities=run.gives_probabilities,
             t1=run.overview.t1 if run.overview else None,
             t2=run.overview.t2 if run.overview else None,
             labels=run.labels(),

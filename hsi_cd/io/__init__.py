@@ -12,7 +12,7 @@ from hsi_cd.io.atomic import (
 from hsi_cd.io.axes import Axes, Expected, parse_axes
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.joining import join_shards
-from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
+from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_score_name, read_scores
 from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
 from hsi_cd.io.regions import check_vector, write_regions
 from hsi_cd.io.shards import ShardSet, read_shards, shard_tags
@@ -42,6 +42,7 @@ __all__ = [
     "parse_axes",
     "read_labels",
     "read_map",
+    "read_score_name",
     "read_scores",
     "read_shards",
     "remove_drafts",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FilePath = PathType()
 
-_WORDS = {"output": "change map", "score": "change probabilities", "uncertainty": "uncertainty"}
+_WORDS = {"output": "change map", "score": "scores", "uncertainty": "uncertainty"}
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class OutputChoice:
             check_output(self.vector, overwrite=self.overwrite)
             check_vector(self.vector, grid)
 
-    def told(self, *, scores: str = _WORDS["score"]) -> dict[str, str]:
-        """What was written, by what it is called; ``scores``: what these are."""
-        words = _WORDS | {"score": scores}
+    def told(self, *, unit: str = "score") -> dict[str, str]:
+        """What was written, by what it is called; ``unit`` of the scores: ``probability`` alone is called so."""
+        words = _WORDS | ({"score": "change probabilities"} if unit == "probability" else {})
         files = {words[name]: str(path) for name, path in self.maps.items()}
         return files | ({"changed regions": str(self.vector)} if self.vector is not None else {})
 
@@ -127,7 +127,10 @@ def _files_without_uncertainty(
 
 
 def output_options(
-    *, required: bool = True, score: str = "Change probabilities (GeoTIFF).", uncertainty: str | None = None
+    *,
+    required: bool = True,
+    score: str = "Scores (GeoTIFF, float32): a network's are change probabilities.",
+    uncertainty: str | None = None,
 ) -> Callable[[Any], Any]:
     """Name the maps; the command is handed them as ``files``.
 

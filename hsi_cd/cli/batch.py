@@ -90,9 +90,9 @@ def batch(
     from hsi_cd.api.method_names import chosen_method
     from hsi_cd.batch.matrix import read_matrix
     from hsi_cd.batch.slurm import check_cluster
-    from hsi_cd.cli.batch_check import check_commands, missing_inputs
+    from hsi_cd.cli.batch_check import check_commands, inputs_of, missing_inputs
 
-    shown = table.check()
+    shown = table.check(inputs=[matrix_file])
     if request is not None and (places.are_named or collect):
         raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
     matrix = read_matrix(
@@ -102,6 +102,7 @@ def batch(
         data_root=data_root,
     )
     check_commands(matrix)
+    table.check(inputs=inputs_of(matrix))
     slots = places.slots()
     if request is not None:
         check_cluster(request)

@@ -47,10 +47,9 @@ def info(
     their grids and bands are compared and the shift between them is measured.
     """
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
-    from hsi_cd.io import check_output
+    from hsi_cd.io import PNG, check_outputs
 
-    if png is not None:
-        check_output(png, overwrite=overwrite)
+    check_outputs({"--png": png}, kind=PNG, inputs=paths, overwrite=overwrite)
     seen = look_at(paths, key=key, axes=axes, resample=resample)
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)

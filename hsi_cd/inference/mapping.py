@@ -70,6 +70,7 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         OutputError: an output exists or cannot be written.
     """
     how = how or MapOptions()
+    files.check(inputs=pair.files)
     grid = how.grid or pair.grid
     tags = _tags(detector, pair, how)
     if how.shard is not None:

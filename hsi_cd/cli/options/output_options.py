@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,22 +62,33 @@ class OutputChoice:
         """The maps that are asked for, by their options' names."""
         return {name: path for name in _WORDS if (path := getattr(self, name)) is not None}
 
-    def check(self) -> None:
-        """Refuse maps that could not each be written to a file of its own, before any long work.
+    def check(
+        self, *, inputs: Iterable[Path] = (), save: Path | None = None, provenance: Path | None = None
+    ) -> None:
+        """Refuse files that could not each be written as asked, before any long work.
+
+        Args:
+            inputs: the files and folders that are read, which no output replaces.
+            save: a checkpoint that is written, too, or None.
+            provenance: a record that is written, too, or None; it goes on where there is one.
 
         Raises:
-            click.UsageError: two of them are one file.
-            OutputError: a file exists or cannot be written.
+            OutputError: a file is an input or another output, exists, or cannot be written.
+            FormatError: a name's ending promises another format.
         """
-        from hsi_cd.io import check_output
+        from hsi_cd.io import CHECKPOINT, GEOTIFF, JSON, check_ending, check_output, check_outputs
 
-        for (first, path), (second, other) in combinations(self.maps.items(), 2):
-            if path.absolute() == other.absolute():
-                raise click.UsageError(
-                    f"--{first} and --{second} are both {path}: give each map a file of its own"
-                )
-        for target in self.maps.values():
-            check_output(target, overwrite=self.overwrite)
+        maps = {f"--{name}": path for name, path in self.maps.items()}
+        beside = {"--vector": self.vector, "--save": save}
+        kept = list(inputs)
+        check_outputs(maps | beside | {"--provenance": provenance}, inputs=kept, overwrite=True)
+        for path in maps.values():
+            check_ending(path, GEOTIFF)
+            check_output(path, overwrite=self.overwrite)
+        if save is not None:
+            check_outputs({"--save": save}, kind=CHECKPOINT, overwrite=self.overwrite)
+        if provenance is not None:
+            check_ending(provenance, JSON)
 
     def check_regions(self, grid: Grid) -> None:
         """Refuse polygons that could not be written.
@@ -99,6 +109,11 @@ class OutputChoice:
         words = _WORDS | ({"score": "change probabilities"} if unit == "probability" else {})
         files = {words[name]: str(path) for name, path in self.maps.items()}
         return files | ({"changed regions": str(self.vector)} if self.vector is not None else {})
+
+
+def named_files(*paths: Path | None) -> list[Path]:
+    """Those of the files that options name."""
+    return [path for path in paths if path is not None]
 
 
 def _files(

@@ -12,6 +12,7 @@ from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.slurm_options import slurm_options
+from hsi_cd.cli.remedies import for_command
 from hsi_cd.cli.telling import cells_of, document, is_quiet, results_text, tell
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def batch(
     if collect:
         from hsi_cd.batch.runner import log_of, reason_in
 
-        failed = [f"failed: {job.name}: {reason_in(log_of(job)) or 'it never started'}" for job in missing]
+        reasons = {job: for_command(reason_in(log_of(job)), "batch") or "it never started" for job in missing}
+        failed = [f"failed: {job.name}: {reason}" for job, reason in reasons.items()]
     else:
         failed = run_with_bar({job: job.name for job in matrix.jobs}, slots, tell=True)
     _show_end(matrix, shown, table)

@@ -45,10 +45,10 @@ PNG = OutputKind("a PNG", (".png",))
 TABLES: Mapping[str, OutputKind] = {
     "text": OutputKind("plain text", (".txt", ".text", ".log", ".md")),
     "markdown": OutputKind("Markdown", (".md", ".markdown", ".txt")),
-    "html": HTML,
+    "html": OutputKind("HTML", (*HTML.endings, ".txt")),
     "csv": OutputKind("CSV", (".csv", ".txt")),
     "latex": OutputKind("LaTeX", (".tex", ".txt")),
-    "json": JSON,
+    "json": OutputKind("JSON", (*JSON.endings, ".txt")),
 }
 """The formats of tables, by the names that the option ``--format`` takes."""
 
@@ -106,6 +106,7 @@ def check_outputs(
             raise OutputError(f"{first} and {second} are both to be {path}: name a file of its own for each")
     refuse_inputs(wanted.values(), inputs)
     for path in wanted.values():
+        check_output(path, overwrite=True)  # whether it could be at all
         if kind is not None:
             check_ending(path, kind)
         check_output(path, overwrite=overwrite)

@@ -57,8 +57,8 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         runs = [folder] if (folder / RESULT).is_file() else sorted(r.parent for r in folder.rglob(RESULT))
         if not runs:
             faults[folder] = MissingInputError(
-                f"{folder} holds no {RESULT}: the run has not ended (go on with it by resume=True), or this is "
-                "no run"
+                f"{folder} holds no {RESULT}: the run has not ended (train with resume=True goes on with it), or "
+                "this is no run"
             )
         found.update(dict.fromkeys(runs))
     if faults and not found:

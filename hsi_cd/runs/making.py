@@ -46,9 +46,10 @@ def check_folder(folder: Path, config: RunConfig, *, resume: bool, inputs: Itera
     if folder.is_dir() and not (folder / "config.yaml").exists():
         remove_drafts(folder)  # killed before its first file was whole: there is nothing to go on with
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(
-            f"run folder {folder} exists and is not empty: go on with it by resume=True, or name another by run="
-        )
+        # To go on with is what a run began alone.
+        is_run = (folder / "config.yaml").is_file()
+        way = "go on with it by resume=True, or name another by run=" if is_run else "name another by run="
+        raise OutputError(f"run folder {folder} exists and is not empty: {way}")
     ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
         why = "no right to write in" if ground.is_dir() else "not a folder:"

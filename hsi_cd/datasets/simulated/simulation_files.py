@@ -79,7 +79,8 @@ def write_pair(
     targets = (files.t1, files.t2, files.truth, files.record)
     try:
         as_path(directory).mkdir(parents=True, exist_ok=True)
-        _check_whose(targets, files.record)
+        if overwrite:
+            _check_whose(targets, files.record)
         for target in targets:
             check_output(target, overwrite=overwrite)
         scene = Simulation(options)

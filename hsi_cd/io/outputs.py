@@ -50,7 +50,7 @@ TABLES: Mapping[str, OutputKind] = {
     "latex": OutputKind("LaTeX", (".tex", ".txt")),
     "json": OutputKind("JSON", (*JSON.endings, ".txt")),
 }
-"""The formats of tables, by the names that the option ``--format`` takes."""
+"""The formats of tables, by name."""
 
 _FURTHER = (
     *(
@@ -103,7 +103,7 @@ def check_outputs(
     wanted = {name: Path(path) for name, path in outputs.items() if path is not None}
     for (first, path), (second, other) in combinations(wanted.items(), 2):
         if _is_same(path, other):
-            raise OutputError(f"{first} and {second} are both to be {path}: name a file of its own for each")
+            raise OutputError(f"{first} and {second} are both {path}: give each a file of its own")
     refuse_inputs(wanted.values(), inputs)
     for path in wanted.values():
         check_output(path, overwrite=True)  # whether it could be at all

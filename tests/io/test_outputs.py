@@ -95,7 +95,7 @@ def test_two_outputs_are_two_files(tmp_path: Path) -> None:
     link = tmp_path / "link.tif"
     link.symlink_to(tmp_path / "map.tif")  # which is not there yet
     for other in (tmp_path / "map.tif", roundabout(tmp_path / "map.tif"), link):
-        with pytest.raises(OutputError, match="change and score are both to be"):
+        with pytest.raises(OutputError, match="change and score are both "):
             check_outputs({"change": tmp_path / "map.tif", "score": other}, overwrite=True)
 
 

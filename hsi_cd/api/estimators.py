@@ -20,7 +20,7 @@ from hsi_cd.detectors.registry import METHODS, find_method, method_of_file
 from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
-from hsi_cd.io import check_output
+from hsi_cd.io import CHECKPOINT, check_outputs
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.runtime.device import choose_device
@@ -93,10 +93,13 @@ class Estimator:
 
         Raises:
             NotFittedError: it has not been fitted.
-            OutputError: the file exists, or cannot be written.
+            OutputError: the file exists, is one that the scene is read from, or cannot be written.
+            FormatError: its name's ending promises another format.
         """
         detector, target = self._fitted(), as_path(path)
-        check_output(target, overwrite=overwrite)
+        measured_on = self.__dict__.get("measurement_")
+        inputs = () if measured_on is None else measured_on.pair.files
+        check_outputs({"the checkpoint": target}, kind=CHECKPOINT, inputs=inputs, overwrite=overwrite)
         if self._loaded is not None:
             write_saved(target, self._loaded)
         else:

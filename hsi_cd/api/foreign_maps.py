@@ -109,7 +109,8 @@ def import_map(
     with recording(folder / PROVENANCE, command, machine={}):
         place = grid if grid.is_georeferenced else labels.grid
         raster = folder / "score.tif" if score is not None else None
-        with map_writers(folder / "change.tif", raster, grid=place, tags={"METHOD": name}) as writers:
+        tags = {"METHOD": name, "SCORE_NAME": f"score of {name}, higher is more change"}
+        with map_writers(folder / "change.tif", raster, grid=place, tags=tags) as writers:
             writers.change.write(0, change)
             if writers.score is not None and score is not None:
                 writers.score.write(0, score.astype(np.float32))

@@ -36,8 +36,9 @@ def _panel(run: RunFolder) -> Figure:
     overview = _overview(run)
     score = None
     if run.score is not None:
-        in_0_1 = float(run.score[run.score == run.score].max(initial=0)) <= 1
-        score = ScorePanel(run.score) if in_0_1 else ScorePanel(run.score, "Score", None)
+        called = run.score_name.partition(" (")[0] or "score"  # a panel's width has no room for the unit
+        named = ScorePanel(run.score, called[0].upper() + called[1:], None)
+        score = ScorePanel(run.score) if run.gives_probabilities else named
     return panel_figure(
         overview.t1,
         overview.t2,

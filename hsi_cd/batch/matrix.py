@@ -82,11 +82,13 @@ class Matrix:
         folder: the folder of all runs.
         jobs: the jobs, in the order in which they are started.
         places: where in the file each job's further arguments stand, for the one who checks them.
+        reads: the files that say what is to be done: the matrix itself, and its table of pairs.
     """
 
     folder: Path
     jobs: tuple[Job, ...]
     places: Mapping[Job, str]
+    reads: tuple[Path, ...] = ()
 
 
 def read_matrix(
@@ -196,7 +198,7 @@ def _runs(
                         )
                         job.config()
                         jobs[job] = where
-    return Matrix(folder, tuple(jobs), jobs)
+    return Matrix(folder, tuple(jobs), jobs, (document.path,))
 
 
 def _scenes(
@@ -267,7 +269,8 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
         )
         places |= dict.fromkeys(parts, arguments)
         places[JoinJob(pair.name, whole.folder, parts, tuple(section.join))] = document.where("predict", "join")
-    return Matrix(folder, tuple(places), places)
+    table = () if section.pairs is None else (here / section.pairs,)
+    return Matrix(folder, tuple(places), places, (document.path, *table))
 
 
 Found = TypeVar("Found")

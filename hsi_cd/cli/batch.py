@@ -12,6 +12,7 @@ from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.slurm_options import slurm_options
+from hsi_cd.cli.remedies import for_command
 from hsi_cd.cli.telling import cells_of, document, is_quiet, results_text, tell
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ def batch(
     from hsi_cd.api.method_names import chosen_method
     from hsi_cd.batch.matrix import read_matrix
     from hsi_cd.batch.slurm import check_cluster
-    from hsi_cd.cli.batch_check import check_commands, missing_inputs
+    from hsi_cd.cli.batch_check import check_commands, inputs_of, missing_inputs
 
-    shown = table.check()
+    shown = table.check(inputs=[matrix_file])
     if request is not None and (places.are_named or collect):
         raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
     matrix = read_matrix(
@@ -102,6 +103,7 @@ def batch(
         data_root=data_root,
     )
     check_commands(matrix)
+    table.check(inputs=inputs_of(matrix))
     slots = places.slots()
     if request is not None:
         check_cluster(request)
@@ -125,7 +127,8 @@ def batch(
     if collect:
         from hsi_cd.batch.runner import log_of, reason_in
 
-        failed = [f"failed: {job.name}: {reason_in(log_of(job)) or 'it never started'}" for job in missing]
+        reasons = {job: for_command(reason_in(log_of(job)), "batch") or "it never started" for job in missing}
+        failed = [f"failed: {job.name}: {reason}" for job, reason in reasons.items()]
     else:
         failed = run_with_bar({job: job.name for job in matrix.jobs}, slots, tell=True)
     _show_end(matrix, shown, table)

@@ -88,6 +88,30 @@ def missing_inputs(jobs: Sequence[Job], data_root: Path) -> list[str]:
     return list(found)
 
 
+def inputs_of(matrix: Matrix) -> list[Path]:
+    """The files that a batch reads, none of which a job of it would replace.
+
+    Raises:
+        OutputError: one would.
+    """
+    from hsi_cd.batch.jobs import MAPS, PredictJob, TrainJob
+    from hsi_cd.io import refuse_folder_of_inputs, refuse_inputs
+
+    read = list(matrix.reads)
+    for job in matrix.jobs:
+        if isinstance(job, TrainJob):
+            own = [Path(word) for word in job.files if not word.startswith("-")]
+            refuse_folder_of_inputs(job.folder, own)
+        elif isinstance(job, PredictJob):
+            own = [job.t1, job.t2, job.checkpoint]
+            refuse_inputs([job.folder / f"{name}.tif" for name in MAPS], own)
+        else:
+            own = [path for part in job.shards[:1] for path in (part.t1, part.t2, part.checkpoint)]
+            refuse_inputs([job.folder / f"{name}.tif" for name in MAPS], own)
+        read += own
+    return list(dict.fromkeys(read))
+
+
 def _option(command: click.Command, name: str) -> str:
     options = next(p.opts for p in command.params if p.name == name)
     return options[0].lstrip("-")

@@ -47,9 +47,9 @@ def config(name: str, listing: bool, output: Path | None, overwrite: bool, as_js
     if output is None:
         click.echo(text, nl=False)
         return
-    from hsi_cd.io import check_output, write_text
+    from hsi_cd.io import YAML, check_outputs, write_text
 
-    check_output(output, overwrite=overwrite)
+    check_outputs({"--output": output}, kind=YAML, inputs=[find_config_file(name)], overwrite=overwrite)
     write_text(output, text, overwrite=overwrite)
     click.echo(f"settings: {output}")
 

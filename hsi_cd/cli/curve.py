@@ -134,9 +134,10 @@ def curve(
     give is named at the end and leaves a gap. Whatever teaches, all other labelled pixels of the scene judge, in
     the scene's own proportion of change.
     """
+    from hsi_cd.api.benchmarks import dataset_files
     from hsi_cd.batch.jobs import expand
     from hsi_cd.errors import unknown_name
-    from hsi_cd.io import check_output, write_text
+    from hsi_cd.io import check_outputs, write_text
     from hsi_cd.reporting.comparison import told_apart
     from hsi_cd.reporting.figures import figure_kind, save_figure
     from hsi_cd.reporting.formats import FORMATS
@@ -145,14 +146,14 @@ def curve(
 
     title, protocol, points_at = _axis(axis.labels, axis.fractions, axis.imbalance, axis.changed)
     kind, score = _table_format(drawing.table_file), drawing.score
-    for target in (drawing.output, drawing.table_file):
-        if target is not None:
-            check_output(target, overwrite=drawing.overwrite)
     if drawing.output is not None:
         figure_kind(drawing.output)
     if score not in SCORE_TITLES:
         raise unknown_name("score", score, SCORE_TITLES)
     scenes, chosen = matrix.names()
+    read = [path for scene in scenes for path in dataset_files(scene, matrix.data_root)]
+    files = {"--output": drawing.output, "--table": drawing.table_file}
+    check_outputs(files, inputs=read, overwrite=drawing.overwrite)
     varied = points_at[0].settings
     for text in matrix.assignments:
         if text.partition("=")[0].strip() in varied:

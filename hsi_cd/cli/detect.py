@@ -9,7 +9,12 @@ import click
 
 from hsi_cd.api.sources import Contract, SceneSource
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.output_options import OutputChoice, like_option, output_options
+from hsi_cd.cli.options.output_options import (
+    OutputChoice,
+    like_option,
+    named_files,
+    output_options,
+)
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
@@ -67,11 +72,8 @@ def detect(
     if files.output is None and (save is None or files.score or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
     from hsi_cd.config import merge, parse_assignment
-    from hsi_cd.io import check_output
 
-    files.check()
-    if save is not None:
-        check_output(save, overwrite=files.overwrite)
+    files.check(inputs=named_files(*source.files, like), save=save)
     options: dict[str, Any] = {}
     for text in assignments:
         options = merge(options, parse_assignment(text))
@@ -88,6 +90,7 @@ def detect(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
     pair = open_scene(source, contract)
+    files.check(inputs=pair.files, save=save)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     pair = choose_bands(pair, **drop_settings(dropped))
@@ -99,7 +102,7 @@ def detect(
         how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
         estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
-    written = ({} if save is None else {"checkpoint": str(save)}) | files.told(scores="scores")
+    written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
     lines = [f"{what}: {path}" for what, path in written.items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}

@@ -34,12 +34,14 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
     """
     from hsi_cd.api.run_figures import draw_runs, draw_split
     from hsi_cd.api.run_folders import open_run
-    from hsi_cd.io import check_output
-    from hsi_cd.reporting.figures import save_figure
-    from hsi_cd.runs.folder import find_runs
+    from hsi_cd.io import check_outputs
+    from hsi_cd.reporting.figures import figure_kind, save_figure
+    from hsi_cd.runs.folder import files_shown, find_runs
 
-    check_output(output, overwrite=overwrite)
-    folders = [open_run(folder) for folder in find_runs(runs)]
+    figure_kind(output)
+    found = find_runs(runs)
+    check_outputs({"--output": output}, inputs=files_shown(found), overwrite=overwrite)
+    folders = [open_run(folder) for folder in found]
     drawn = draw_split(folders) if split else draw_runs(folders)
     save_figure(drawn, output, overwrite=overwrite, dpi=dpi)
     tell(f"figure: {output}", {"figure": output, "runs": [run.folder for run in folders]}, as_json=as_json)

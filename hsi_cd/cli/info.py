@@ -47,10 +47,9 @@ def info(
     their grids and bands are compared and the shift between them is measured.
     """
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
-    from hsi_cd.io import check_output
+    from hsi_cd.io import PNG, check_outputs
 
-    if png is not None:
-        check_output(png, overwrite=overwrite)
+    check_outputs({"--png": png}, kind=PNG, inputs=paths, overwrite=overwrite)
     seen = look_at(paths, key=key, axes=axes, resample=resample)
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)
@@ -77,9 +76,10 @@ def _record(file: SeenFile) -> dict[str, Any]:
 
 def _image(part: Part, summary: Summary) -> dict[str, Any]:
     from hsi_cd.api.looking import scenes_of_shape
+    from hsi_cd.scene.surface import middle_area
 
     cube, bands, grid = part.cube, part.cube.bands, part.cube.grid
-    pixel = grid.transform
+    pixel, area = grid.transform, middle_area(grid)
     return {
         "name": cube.name,
         "is_map": part.is_map,
@@ -103,6 +103,7 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "acquired": cube.acquired or None,
         "crs": _crs_name(grid.crs or grid.gcp_crs),
         "transform": None if pixel is None else list(pixel)[:6],
+        "pixel_area": None if area is None else {"value": area[0], "unit": area[1]},
         "gcps": len(grid.gcps),
         "rpcs": grid.rpcs is not None,
         "memory": 4 * grid.rows * grid.cols * bands.count,
@@ -188,8 +189,9 @@ def _grid_text(image: dict[str, Any]) -> str:
     placed = image["transform"]
     if placed is not None:
         a, b, left, d, e, top = placed
-        size = f"{math.hypot(a, d):.6g} x {math.hypot(b, e):.6g}"
+        size, area = f"{math.hypot(a, d):.6g} x {math.hypot(b, e):.6g}", image["pixel_area"]
         text = f"{image['crs'] or 'no CRS'}, pixels of {size}, upper left corner at {left:.10g}, {top:.10g}"
+        text += "" if area is None else f", one covers {area['value']:.4g} {area['unit']}"
     elif image["gcps"]:
         text = f"{image['crs'] or 'no CRS'}, {image['gcps']} ground control points"
     else:

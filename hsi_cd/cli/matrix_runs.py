@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hsi_cd.cli.remedies import for_command
 from hsi_cd.cli.telling import is_quiet
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
         for job, failure in run_missing(list(jobs), slots=slots, started=start):
             done += 1
             if failure is not None:
-                failed[job] = f"failed: {jobs[job]}: {failure.reason}"
+                failed[job] = f"failed: {jobs[job]}: {for_command(failure.reason, 'batch')}"
             if tell and job in since:
                 took = in_words(time.monotonic() - since[job])
                 line = failed.get(job, f"done: {jobs[job]} ({took})")

@@ -14,6 +14,7 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
+    named_files,
     output_options,
     provenance_option,
 )
@@ -122,7 +123,7 @@ def predict(
     from hsi_cd.scene import parse_shard
 
     part = parse_shard(scoring.shard) if scoring.shard is not None else None
-    files.check()
+    files.check(inputs=named_files(*source.files, checkpoint, like), provenance=provenance)
 
     from hsi_cd import MapOptions
     from hsi_cd.api.estimators import load
@@ -131,6 +132,7 @@ def predict(
     from hsi_cd.api.precision import compute_in
 
     pair = open_scene(source, contract)
+    files.check(inputs=pair.files, provenance=provenance)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     estimator = load(checkpoint, device=scoring.device)
@@ -142,7 +144,7 @@ def predict(
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
         estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
-    written = files.told()
+    written = files.told(unit=detector.unit)
     lines = [f"{what}: {path}" for what, path in written.items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:

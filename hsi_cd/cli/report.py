@@ -30,18 +30,20 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool, as
     tests between runs of one scene, protocol and versions. It opens in any browser, without a network.
     """
     from hsi_cd.api.run_folders import open_run
-    from hsi_cd.io import check_output, write_text
+    from hsi_cd.io import HTML, check_outputs, write_text
     from hsi_cd.reporting.html.page import report_page
     from hsi_cd.reporting.html.run_section import ReportRun
-    from hsi_cd.runs.folder import find_runs
+    from hsi_cd.runs.folder import files_shown, find_runs
 
-    check_output(output, overwrite=overwrite)
-    folders = [open_run(folder) for folder in find_runs(runs)]
+    found = find_runs(runs)
+    check_outputs({"--output": output}, kind=HTML, inputs=files_shown(found), overwrite=overwrite)
+    folders = [open_run(folder) for folder in found]
     shown = [
         ReportRun(
             result=run.result,
             change=run.change,
             score=run.score,
+            gives_probabilities=run.gives_probabilities,
             t1=run.overview.t1 if run.overview else None,
             t2=run.overview.t2 if run.overview else None,
             labels=run.labels(),

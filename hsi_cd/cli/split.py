@@ -13,7 +13,7 @@ from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
-from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.options.truth_options import check_truth, truth_inputs, truth_options
 from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
@@ -106,8 +106,8 @@ def split(
     from hsi_cd.api.splitting import check_split_file, count_pixels, write_split
     from hsi_cd.api.verbs import split as divide
 
-    check_split_file(output, overwrite=overwrite)
     check_truth(truth, dataset)
+    check_split_file(output, inputs=truth_inputs(truth, dataset, data_root), overwrite=overwrite)
     labels = truth_of(SceneSource(dataset, data_root), truth)
     divided = divide(labels, **draw.named())
     write_split(output, divided, overwrite=overwrite)

@@ -73,13 +73,13 @@ def table(
     A RUN is a run folder, or a folder that holds several. The best method of each dataset and score is bold, the
     second underlined, a missing run a dash. Runs of different protocols are refused: their scores do not compare.
     """
-    from hsi_cd.io import check_output, write_text
-    from hsi_cd.runs.folder import find_runs, read_result
+    from hsi_cd.io import TABLES, check_outputs, write_text
+    from hsi_cd.runs.folder import files_shown, find_runs, read_result
 
-    if output is not None:
-        check_output(output, overwrite=overwrite)
+    folders = find_runs(runs)
+    check_outputs({"--output": output}, kind=TABLES[kind], inputs=files_shown(folders), overwrite=overwrite)
     words = results_text(
-        [read_result(folder) for folder in find_runs(runs)],
+        [read_result(folder) for folder in folders],
         kind=kind,
         rows=rows,
         columns=columns or ("dataset" if rows == "method" else "method"),

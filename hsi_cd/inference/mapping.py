@@ -10,6 +10,7 @@ import torch
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
+from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError
 from hsi_cd.inference.scene_watch import SceneWatch
@@ -69,6 +70,7 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         OutputError: an output exists or cannot be written.
     """
     how = how or MapOptions()
+    files.check(inputs=pair.files)
     grid = how.grid or pair.grid
     tags = _tags(detector, pair, how)
     if how.shard is not None:
@@ -145,6 +147,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         "CHECKPOINT_SHA256": how.checkpoint,
         "THRESHOLD": repr(float(limit)),
         "SCORE_UNIT": detector.unit,
+        "SCORE_NAME": score_name(detector),
         "SCENE": pair.name,
         "STATISTICS": how.statistics,
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},

@@ -80,19 +80,23 @@ def open_cube(
         paths = [as_path(each) for each in path]
         if len(paths) != 1:
             _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
-            return open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
+            stack = open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
+            return replace(stack, files=tuple(each.absolute() for each in paths))
         path = paths[0]
     found = as_path(path)
     check_exists(found)
     if found.is_dir() and not is_zarr(found):
         _refuse_array_options(found, key, axes)
-        return open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)
+        stack = open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)
+        return replace(stack, files=(found.absolute(),))
     kind = raster_or_array(found, key=key)
     label = name or (f"{found.name}:{key}" if key else found.name)
     if kind.holds_arrays:
-        return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
-    _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
-    return spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
+        cube = open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
+    else:
+        _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
+        cube = spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
+    return replace(cube, files=(found.absolute(),))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:

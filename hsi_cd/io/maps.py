@@ -1,4 +1,4 @@
-"""Change maps and probability rasters: written by row bands, and read again for judging."""
+"""Change maps and rasters of scores: written by row bands, and read again for judging."""
 
 from __future__ import annotations
 
@@ -39,18 +39,31 @@ _LEVEL = 3  # of deflate: twice as fast as its usual 6, and 1 % larger on scores
 
 _RASTERS: Mapping[str, tuple[type[np.generic], float, str]] = {
     "change map": (np.uint8, NO_DATA, "change: 0 unchanged, 1 changed, 255 no data"),
-    "score": (np.float32, math.nan, "probability of change"),
+    "score": (np.float32, math.nan, "score, higher is more change"),
     "uncertainty": (np.float32, math.nan, "standard deviation of the probability of change over the ensemble"),
 }
-"""Type, no-data value and description of each raster."""
+"""Type, no-data value and description of each raster; scores go by the name in their tags, if there is one."""
+
+SCORE_NAME, SCORE_UNIT = "SCORE_NAME", "SCORE_UNIT"
+"""Tags that tell what a score is: its name with its unit, and whether it is a ``probability`` or a ``score``."""
 
 
-def raster_named(description: str | None, dtype: str) -> str | None:
-    """Which raster (``change map``, ``score``, ``uncertainty``) a band's description and type tell, or None."""
+def raster_named(description: str | None, dtype: str, *, tags: Mapping[str, str]) -> str | None:
+    """Which raster (``change map``, ``score``, ``uncertainty``) its band's description and type tell, or None."""
     return next(
-        (name for name, (kind, _, text) in _RASTERS.items() if text == description and np.dtype(kind) == dtype),
+        (
+            name
+            for name, (kind, _, _) in _RASTERS.items()
+            if _description(name, tags) == description and np.dtype(kind) == dtype
+        ),
         None,
     )
+
+
+def _description(name: str, tags: Mapping[str, str]) -> str:
+    """What the band of a raster is called."""
+    text = _RASTERS[name][2]
+    return tags.get(SCORE_NAME) or text if name == "score" else text
 
 
 class RasterWriter:
@@ -135,8 +148,8 @@ class MapWriters:
 
     Attributes:
         change: uint8: 0 unchanged, 1 changed, 255 no data.
-        score: float32 probability of change, NaN no data; None where none was asked for.
-        uncertainty: float32 standard deviation of that probability, NaN no data; None where none was asked for.
+        score: float32, higher is more change, NaN no data; None where none was asked for.
+        uncertainty: float32 standard deviation of the probability of change, NaN no data, or None.
     """
 
     change: RasterWriter
@@ -155,14 +168,14 @@ def map_writers(
     cog: bool = False,
     overwrite: bool = False,
 ) -> Iterator[MapWriters]:
-    """Write a change map, and the rasters of probability and uncertainty if asked for, row by row.
+    """Write a change map, and the rasters of scores and uncertainty if asked for, row by row.
 
     All are tiled, deflated GeoTIFFs with the grid's georeference, and BigTIFF where they might pass 4 GB. They
     appear together when the block ends well; otherwise none does.
 
     Args:
         change: file of the change map.
-        score: file of the probability raster, or None.
+        score: file of the score raster, or None; its band is called what the tag ``SCORE_NAME`` says.
         uncertainty: file of the uncertainty raster, or None.
         grid: shape and georeference.
         tags: text to store in each (version, checkpoint, threshold).
@@ -190,9 +203,9 @@ def map_writers(
         opened: list[Any] = []
         try:
             for name, draft in zip(wanted, drafts, strict=True):
-                dtype, nodata, description = _RASTERS[name]
+                dtype, nodata, _ = _RASTERS[name]
                 opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags or {}, compress=not cog))
-                opened[-1].set_band_description(1, description)
+                opened[-1].set_band_description(1, _description(name, tags or {}))
             opened[0].write_colormap(1, COLOURS)
             writers = {
                 name: RasterWriter(dataset, draft)
@@ -318,6 +331,20 @@ def _as_codes(path: Path, band: SingleBand) -> NDArray[np.generic]:
     for value, code in told.items():
         out[valid & (stored == value)] = code
     return out
+
+
+def read_score_name(path: str | os.PathLike[str]) -> tuple[str, bool]:
+    """What the scores in a raster are, and whether they are probabilities of change.
+
+    Returns:
+        Their name, empty where the file does not tell it; False also where it does not tell.
+
+    Raises:
+        FormatError: the file is no GeoTIFF.
+    """
+    with open_raster(Path(path), "GTiff") as dataset:
+        tags = dataset.tags()
+    return tags.get(SCORE_NAME, ""), tags.get(SCORE_UNIT) == "probability"
 
 
 def _create(

@@ -31,6 +31,8 @@ _WORDS = {
     "CHECKPOINT_SHA256": "checkpoint",
     "THRESHOLD": "threshold",
     "STATISTICS": "statistics",
+    "SCORE_NAME": "score",
+    "SCORE_UNIT": "score",
     "SOFTWARE": "software",
     "T1_DATE": "date of t1",
     "T2_DATE": "date of t2",
@@ -152,7 +154,7 @@ def _read_shard(path: Path) -> ShardFile:
         raise ShardError(
             f"{path} is no shard of a map: give the files that predict wrote with shard=, and no others"
         )
-    raster = raster_named(description, dtype)
+    raster = raster_named(description, dtype, tags=tags)
     try:
         shard, grid = parse_shard(tags[_SHARD]), _grid_from_text(tags[_SCENE_GRID])
         rows = slice(*(int(row) for row in tags[_ROWS].split(":")))

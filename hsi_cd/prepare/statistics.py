@@ -106,7 +106,11 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
             dead.setdefault(int(band), f"band {band + 1} of {date} ({cube.name}) {why}")
     dead = {band: why for band, why in dead.items() if band in asked}
     kept = np.setdiff1d(asked, list(dead))
-    if dead and (not drop_constant or kept.size == 0):
+    if dead and kept.size == 0:
+        raise BandError(
+            f"no band of {pair.name} varies ({next(iter(dead.values()))}, and so on): give dates whose values do"
+        )
+    if dead and not drop_constant:
         more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
         raise BandError(
             f"{next(iter(dead.values()))}{more}: a constant band cannot be standardised; "

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RESULT = "result.json"
 PROVENANCE = "provenance.json"
+_SHOWN = (RESULT, "change.tif", "score.tif", "overview.npz", "split.npz", "curves.csv", "config.yaml", PROVENANCE)
 
 _NAMED = 5  # paths that a warning lists
 
@@ -56,8 +57,8 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         runs = [folder] if (folder / RESULT).is_file() else sorted(r.parent for r in folder.rglob(RESULT))
         if not runs:
             faults[folder] = MissingInputError(
-                f"{folder} holds no {RESULT}: the run has not ended (go on with it by resume=True), or this is "
-                "no run"
+                f"{folder} holds no {RESULT}: the run has not ended (train with resume=True goes on with it), or "
+                "this is no run"
             )
         found.update(dict.fromkeys(runs))
     if faults and not found:
@@ -67,6 +68,11 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
         log.warning("left out, as no run that ended is there: %s%s", named, more)
     return list(found)
+
+
+def files_shown(folders: Iterable[Path]) -> list[Path]:
+    """The files of run folders that tables, figures and reports are made from."""
+    return [folder / name for folder in folders for name in _SHOWN if (folder / name).is_file()]
 
 
 def read_result(folder: str | os.PathLike[str]) -> RunResult:

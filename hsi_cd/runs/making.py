@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hsi_cd.config import RunConfig, read_config_file, to_yaml
 from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
-from hsi_cd.io import remove_drafts, write_text
+from hsi_cd.io import refuse_folder_of_inputs, remove_drafts, write_text
 from hsi_cd.runs.folder import PROVENANCE, RESULT, read_provenance
 from hsi_cd.runs.identity import changed_inputs, known_inputs
 
@@ -26,17 +26,30 @@ _LEFT += ("overview.npz", "curves.csv", "train.log", "events.out.tfevents*", "pr
 """Files that a run leaves, the one that says that it ended first."""
 
 
-def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
-    """Refuse a run folder that is taken or cannot be made, or that holds no run of this very configuration."""
+def check_folder(folder: Path, config: RunConfig, *, resume: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a run folder that is taken or cannot be made, or that holds no run of this very configuration.
+
+    Args:
+        folder: the run folder.
+        config: the configuration.
+        resume: whether an interrupted run is gone on with.
+        inputs: the files of the scene, which are not to lie among those of the run.
+
+    Raises:
+        OutputError: it is taken, holds an input, or cannot be made.
+        CheckpointError: it holds no run of this configuration.
+    """
+    refuse_folder_of_inputs(folder, inputs)
     if resume:
         _check_same_configuration(folder, config)
         return
     if folder.is_dir() and not (folder / "config.yaml").exists():
         remove_drafts(folder)  # killed before its first file was whole: there is nothing to go on with
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(
-            f"run folder {folder} exists and is not empty: go on with it by resume=True, or name another by run="
-        )
+        # To go on with is what a run began alone.
+        is_run = (folder / "config.yaml").is_file()
+        way = "go on with it by resume=True, or name another by run=" if is_run else "name another by run="
+        raise OutputError(f"run folder {folder} exists and is not empty: {way}")
     ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
         why = "no right to write in" if ground.is_dir() else "not a folder:"

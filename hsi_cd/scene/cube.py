@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class Cube:
         acquired: when it was taken, ISO 8601 as far as the file tells (``2006-05-03``), or empty.
         saturated: stored value from which a pixel is saturated, or None for the rule of
             :func:`hsi_cd.scene.validity.empty_pixels`.
+        files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Cube:
     offset: tuple[float, ...] = ()
     acquired: str = ""
     saturated: float | None = None
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -110,6 +113,7 @@ def derived_cube(
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=cube.acquired,
+        files=cube.files,
     )
 
 

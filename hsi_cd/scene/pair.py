@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -80,6 +81,11 @@ class ScenePair:
     def shape(self) -> tuple[int, int]:
         """``(rows, cols)``."""
         return self.t1.grid.shape
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that both dates are read from, none of what lies in memory."""
+        return (*self.t1.files, *self.t2.files)
 
     def read(
         self, rows: slice | None = None, cols: slice | None = None

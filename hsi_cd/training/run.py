@@ -82,7 +82,7 @@ def run_training(
     device = team.device(choose_device(config.device))
     inputs, pixels = tuple(inputs), None
     if team.leads:
-        check_folder(folder, config, resume=resume)
+        check_folder(folder, config, resume=resume, inputs=scene.pair.files)
         pixels = scene.pair.fingerprint()
         if resume:
             check_inputs(folder, inputs, pixels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,19 +101,22 @@ class TableChoice:
     output: Path | None = None
     overwrite: bool = False
 
-    def check(self) -> list[str]:
+    def check(self, *, inputs: Iterable[Path] = ()) -> list[str]:
         """The scores, if there are such, and the file can be written.
+
+        Args:
+            inputs: files that are read, which the table never replaces.
 
         Raises:
             UnknownNameError: there is no such score.
-            OutputError: the file exists or cannot be written.
+            OutputError: the file is an input, exists or cannot be written.
+            FormatError: its name's ending promises another format.
         """
         from hsi_cd.errors import unknown_name
-        from hsi_cd.io import check_output
+        from hsi_cd.io import TABLES, check_outputs
         from hsi_cd.reporting.tables import SCORE_TITLES
 
-        if self.output is not None:
-            check_output(self.output, overwrite=self.overwrite)
+        check_outputs({"--output": self.output}, kind=TABLES[self.kind], inputs=inputs, overwrite=self.overwrite)
         shown = listed("--scores", self.scores)
         for name in shown:
             if name not in SCORE_TITLES:

@@ -71,6 +71,19 @@ def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None)
     return LabelScheme(values["--unchanged"], values["--changed"], values["--ignore"])
 
 
+def truth_inputs(truth: TruthSource, dataset: str | None, data_root: Path) -> list[Path]:
+    """The files of a truth map: those that are named, or those of a benchmark scene.
+
+    Raises:
+        UnknownNameError: there is no such scene.
+    """
+    if dataset is None:
+        return [Path(path) for path in truth.source or ()]
+    from hsi_cd.api.benchmarks import dataset_files
+
+    return list(dataset_files(dataset, data_root))
+
+
 def check_truth(truth: TruthSource, dataset: str | None) -> None:
     """Refuse anything but the truth of a dataset, a map, or two masks.
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +79,8 @@ def write_pair(
     targets = (files.t1, files.t2, files.truth, files.record)
     try:
         as_path(directory).mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            _check_whose(targets, files.record)
         for target in targets:
             check_output(target, overwrite=overwrite)
         scene = Simulation(options)
@@ -93,6 +96,19 @@ def write_pair(
     except (OSError, rasterio.errors.RasterioError) as error:
         raise OutputError(f"{directory} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return files
+
+
+def _check_whose(targets: Iterable[Path], record: Path) -> None:
+    """Refuse to replace files of these names that are none of a simulated scene: no record lies beside them.
+
+    Raises:
+        OutputError: so it is.
+    """
+    there = [target for target in targets if target.exists()]
+    if there and record not in there:
+        raise OutputError(
+            f"{there[0]} was not simulated (there is no {record.name} beside it): name another folder"
+        )
 
 
 def _profile(options: SimulationOptions, **more: Any) -> dict[str, Any]:

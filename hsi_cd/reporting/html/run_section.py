@@ -111,7 +111,7 @@ def _charts(run: ReportRun) -> list[Chart | None]:
         charts.append(curve_chart(epoch, pick, title="Loss"))
         if "kappa/val" in run.curves:
             charts.append(curve_chart(epoch, {"kappa/val": run.curves["kappa/val"]}, title="Kappa on validation"))
-    if run.score is not None and run.labels is not None:
+    if run.score is not None and run.gives_probabilities and run.labels is not None:
         known = run.score[np.isfinite(run.score)]
         if known.size and known.min() >= 0 and known.max() <= 1:
             truth = np.where(run.judged(), run.labels.values, np.uint8(UNLABELLED))
@@ -173,6 +173,7 @@ class ReportRun:
         result: the result.
         change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
         score: float ``(rows, cols)``, NaN where there is none.
+        gives_probabilities: whether the scores are probabilities of change, whose calibration can be shown.
         t1: false colour of the first date, uint8 ``(rows, cols, 3)``.
         t2: the same of the second date.
         labels: the truth.
@@ -185,6 +186,7 @@ class ReportRun:
     result: RunResult
     change: NDArray[np.uint8]
     score: NDArray[np.floating] | None = None
+    gives_probabilities: bool = True
     t1: NDArray[np.uint8] | None = None
     t2: NDArray[np.uint8] | None = None
     labels: Labels | None = None

@@ -81,7 +81,7 @@ def run_pretraining(
     """
     stop = stop or Stop()
     device = choose_device(config.device)
-    check_folder(folder, config, resume=resume)
+    check_folder(folder, config, resume=resume, inputs=pair.files)
     inputs, pixels = tuple(inputs), pair.fingerprint()
     if resume:
         check_inputs(folder, inputs, pixels)

@@ -94,7 +94,8 @@ def inputs_of(matrix: Matrix) -> list[Path]:
     Raises:
         OutputError: one would.
     """
-    from hsi_cd.batch.jobs import MAPS, PredictJob, TrainJob
+    from hsi_cd.batch.jobs import TrainJob
+    from hsi_cd.batch.map_jobs import MAPS, PredictJob
     from hsi_cd.io import refuse_folder_of_inputs, refuse_inputs
 
     read = list(matrix.reads)

@@ -138,7 +138,8 @@ def test_memory_is_what_the_user_gives(bands: int, cols: int, radius: int, memor
     in_use = (threads + 4) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
     assert height == 8 or in_use <= memory
     assert 8 <= height <= 128
-    assert height == 128 or in_use * (height + 1 + 2 * radius) > memory * (height + 2 * radius)  # one more is too much
+    # One more row would be too much.
+    assert height == 128 or in_use * (height + 1 + 2 * radius) > memory * (height + 2 * radius)
 
 
 def test_without_a_word_a_quarter_of_what_is_free_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

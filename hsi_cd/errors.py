@@ -43,6 +43,10 @@ class GridError(HsiCdError, ValueError):
     """Two rasters that must share a grid differ in shape, CRS or transform."""
 
 
+class PairError(HsiCdError, ValueError):
+    """Two cubes are no two dates: one file given twice, or the same values."""
+
+
 class BandError(HsiCdError, ValueError):
     """The bands of a cube are unusable, or differ from those of its partner or of the checkpoint."""
 

@@ -1,16 +1,21 @@
-"""How fast methods without labels and maps are, against reading the cubes and copying files."""
+"""How fast methods without labels and maps are, against reading the cubes, and what a file's layout costs."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import bench_common as common
+import h5py
 import numpy as np
+import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -18,7 +23,7 @@ from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.difference import fit_cva
 from hsi_cd.detectors.irmad import fit_irmad
 from hsi_cd.inference.mapping import write_maps
-from hsi_cd.io import MapFiles
+from hsi_cd.io import MapFiles, open_cube
 from hsi_cd.io.maps import map_writers
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_ahead
@@ -99,6 +104,76 @@ def main() -> None:
             ),
         ]
         common.show(f"reading and writing, median of {args.repeat}; processor seconds, rates by the clock", rows)
+        print()
+        common.show(
+            f"CVA, fit and map, by the layout of both files, median of {args.repeat}", layouts(folder, args)
+        )
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "GeoTIFF, band after band, not compressed": {"interleave": "band"},
+    "GeoTIFF, band after band, strips": {"interleave": "band", "compress": "deflate"},
+    "GeoTIFF, band after band, tiles of 512": {"interleave": "band", "compress": "deflate", "side": 512},
+    "GeoTIFF, band after band, one strip": {"interleave": "band", "compress": "deflate", "strip": True},
+    "GeoTIFF, pixel after pixel, strips": {"interleave": "pixel", "compress": "deflate"},
+    "GeoTIFF, pixel after pixel, tiles of 512": {"interleave": "pixel", "compress": "deflate", "side": 512},
+    "GeoTIFF, pixel after pixel, one strip": {"interleave": "pixel", "compress": "deflate", "strip": True},
+    "HDF5, rows a chunk": {"chunk": (None, 16, None)},
+    "HDF5, one band a chunk": {"chunk": (1, None, None)},
+    "HDF5, one chunk": {"chunk": (None, None, None)},
+}
+SHAPE = (96, 512, 1024)
+"""Bands, rows and columns of the scene of layouts: a tile of 512 x 512 pixels of all bands is 50 MB."""
+
+
+def layouts(folder: Path, args: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """One scene in every layout: seconds, and how many times the best."""
+    drawn = np.random.default_rng(0)
+    first = drawn.integers(900, 1100, SHAPE, dtype=np.uint16)
+    dates = first, first + drawn.integers(0, 30, SHAPE, dtype=np.uint16)
+    found: dict[str, float] = {}
+    for name, how in LAYOUTS.items():
+        paths = [write_layout(folder / f"layout{i}", values, **how) for i, values in enumerate(dates)]
+
+        def mapped(paths: list[Path] = paths) -> None:
+            pair = ScenePair(*(open_cube(path) for path in paths), name="layout")
+            write_maps(fit_cva(pair), pair, MapFiles(folder / "cva.tif", overwrite=True))
+
+        found |= common.medians({name: mapped}, args.repeat, clock=time.process_time)
+        for path in paths:
+            path.unlink()
+    best = min(found.values())
+    return [
+        (name, f"{seconds:.2f} s, {seconds / best:.1f} x the best", "<= 2 x") for name, seconds in found.items()
+    ]
+
+
+def write_layout(
+    path: Path,
+    values: NDArray[np.uint16],
+    *,
+    interleave: str = "",
+    compress: str = "none",
+    side: int | None = None,
+    strip: bool = False,
+    chunk: tuple[int | None, int | None, int | None] | None = None,
+) -> Path:
+    """One date: HDF5 where chunks are told (None for all of an axis), else a GeoTIFF."""
+    if chunk is not None:
+        size = tuple(whole if part is None else part for part, whole in zip(chunk, values.shape, strict=True))
+        with h5py.File(path, "w") as file:
+            file.create_dataset("cube", data=values, chunks=size, compression="gzip", compression_opts=1)
+            file["wavelength"] = np.linspace(400, 2500, len(values))
+        return path
+    count, rows, cols = values.shape
+    profile: dict[str, Any] = {"count": count, "height": rows, "width": cols, "dtype": values.dtype}
+    profile |= {"interleave": interleave, "compress": compress} | ({"zlevel": 1} if compress == "deflate" else {})
+    profile |= {"blockysize": rows} if strip else {}
+    profile |= {} if side is None else {"tiled": True, "blockxsize": side, "blockysize": side}
+    profile |= {"crs": "EPSG:32633", "transform": Affine(30, 0, 4e5, 0, -30, 58e5)}
+    with rasterio.Env(GDAL_CACHEMAX=512), rasterio.open(path, "w", "GTiff", **profile) as raster:
+        raster.write(values)
+    return path
 
 
 SIDE = 4096

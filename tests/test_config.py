@@ -357,3 +357,12 @@ def test_epochs_that_are_given_alone_have_no_bounds(train: dict[str, Any], bound
 def test_bounds_that_are_none(train: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         resolve([("--set", {"train": train})])
+
+
+def test_the_home_folder_in_files_and_in_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.yaml").write_text("train: {pretrained: ~/encoder.pt}")
+    content = read_config_file(Path("~/own.yaml"))
+    assert resolve([("own", content)]).train.pretrained == str(tmp_path / "encoder.pt")
+    weights = resolve([("--set", parse_assignment("backbone.weights=./~/w.pt"))]).model.backbone.weights
+    assert weights == "./~/w.pt"  # as it was written

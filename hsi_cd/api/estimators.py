@@ -6,22 +6,22 @@ import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hsi_cd.api.opening import read_truth
+from hsi_cd.api.pairing import warn_of_checkpoint
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import detector_of, file_hash, load_checkpoint, save_checkpoint, write_saved
 from hsi_cd.detectors.method import Method
-from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.registry import METHODS, find_method, method_of_file
 from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
-from hsi_cd.io import check_output
+from hsi_cd.io import CHECKPOINT, check_outputs
+from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.runtime.device import choose_device
 from hsi_cd.scene import Labels, ScenePair, Split
@@ -77,6 +77,7 @@ class Estimator:
             from hsi_cd.detectors.refit import refit_statistics
 
             detector = refit_statistics(detector, pair)
+        warn_of_checkpoint(detector.bands, pair)
         own = options or MapOptions()
         told = "refitted on the scene" if refit else own.statistics
         how = replace(own, checkpoint=self.checkpoint_, statistics=told)
@@ -92,10 +93,13 @@ class Estimator:
 
         Raises:
             NotFittedError: it has not been fitted.
-            OutputError: the file exists, or cannot be written.
+            OutputError: the file exists, is one that the scene is read from, or cannot be written.
+            FormatError: its name's ending promises another format.
         """
-        detector, target = self._fitted(), Path(path)
-        check_output(target, overwrite=overwrite)
+        detector, target = self._fitted(), as_path(path)
+        measured_on = self.__dict__.get("measurement_")
+        inputs = () if measured_on is None else measured_on.pair.files
+        check_outputs({"the checkpoint": target}, kind=CHECKPOINT, inputs=inputs, overwrite=overwrite)
         if self._loaded is not None:
             write_saved(target, self._loaded)
         else:
@@ -126,7 +130,7 @@ class Estimator:
     def _config(self) -> RunConfig:
         """The configuration with which a run would fit the same."""
         own = find_method(self.method)
-        options = choose_options({name: self.options[name] for name in own.options}, own.options, method=own.name)
+        options = own.choose({name: self.options[name] for name in own.options})
         return resolve([("options", {"method": self.method, "seed": self.options["seed"], "options": options})])
 
 
@@ -201,7 +205,7 @@ class Supervised(Estimator):
 
     def _config(self) -> RunConfig:
         own, said = find_method(self.method), self.options
-        options = choose_options({name: said[name] for name in own.options}, own.options, method=own.name)
+        options = own.choose({name: said[name] for name in own.options})
         top = {"method": self.method, "seed": said["seed"], "options": options}
         split = {"split": {"protocol": said["protocol"]}}
         layers = [("options", top), ("options", split), ("settings", nested_settings(said["settings"] or {}))]
@@ -283,14 +287,15 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Estimator:
         CheckpointError: it is damaged, of another kind, or needs a package that is not installed or trusted.
         DeviceError: ``cuda`` is asked for and there is none.
     """
-    content = load_checkpoint(Path(path))
+    path = as_path(path)
+    content = load_checkpoint(path)
     detector = detector_of(content, device=choose_device(device))
     method = content["method"]
     known = _CLASSES.get(method) or estimator_class(method_of_file(method, place=content.get("place", "")))
     estimator = known()
     estimator.options = {**estimator.options, **_options_of(content["config"], estimator.options)}
     estimator.detector_, estimator.split_, estimator._loaded = detector, None, content
-    estimator.checkpoint_ = file_hash(Path(path))
+    estimator.checkpoint_ = file_hash(path)
     return estimator
 
 

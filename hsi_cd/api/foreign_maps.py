@@ -14,6 +14,7 @@ from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, Output
 from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
 from hsi_cd.io import map_writers, read_map, read_scores, write_json, write_npz
 from hsi_cd.io.split_files import write_split
+from hsi_cd.paths import as_path
 from hsi_cd.prepare.splits import near_training
 from hsi_cd.runs import PROVENANCE, RESULT, Overview, find_runs, read_result
 from hsi_cd.runs.recording import recording, versions
@@ -87,7 +88,7 @@ def import_map(
         LabelError: the split's pixels have no label here: it is of another scene.
         OutputError: the folder is not empty, or cannot be written.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     change, grid, score, name = made.change, made.grid, made.score, made.name.strip()
     if not name or not name.isprintable():
         raise ConfigError(f"name {name!r}: give one line of text, as tables are to call the method")
@@ -111,7 +112,8 @@ def import_map(
     with recording(folder / PROVENANCE, command, machine={}):
         place = grid if grid.is_georeferenced else labels.grid
         raster = folder / "score.tif" if score is not None else None
-        with map_writers(folder / "change.tif", raster, grid=place, tags={"METHOD": name}) as writers:
+        tags = {"METHOD": name, "SCORE_NAME": f"score of {name}, higher is more change"}
+        with map_writers(folder / "change.tif", raster, grid=place, tags=tags) as writers:
             writers.change.write(0, change)
             if writers.score is not None and score is not None:
                 writers.score.write(0, score.astype(np.float32))

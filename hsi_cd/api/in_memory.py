@@ -22,7 +22,9 @@ from hsi_cd.errors import AxesError, FormatError
 from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.file_masks import FileMasks, find_masks
-from hsi_cd.io.raster import cube_of
+from hsi_cd.io.raster_cubes import cube_of
+from hsi_cd.io.single_band import SingleBand, band_in_memory
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.wavelengths import to_nanometres
 from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 
@@ -78,7 +80,7 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
         return open_cube(path, name=name)
     _check_numbers(np.result_type(*dataset.dtypes), str(dataset.name))
     masks = find_masks(dataset, image=True)
-    return cube_of(dataset, masks, name=name or path.name, reader=_DatasetWindows(dataset, masks))
+    return spectral_cube(cube_of(dataset, masks, name=name or path.name, reader=_DatasetWindows(dataset, masks)))
 
 
 def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
@@ -113,7 +115,7 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
     scale, offset = (
         _each(attrs.get(key), plain, count) for key, plain in (("scale_factor", 1), ("add_offset", 0))
     )
-    return Cube(
+    cube = Cube(
         name=label,
         grid=xarray_grid(array, rows, cols),
         bands=_bands(ordered, band, count, label),
@@ -124,10 +126,11 @@ def xarray_cube(array: Any, *, name: str | None = None) -> Cube:
         offset=offset,
         acquired=str(attrs.get("acquired", "")),
     )
+    return spectral_cube(cube)
 
 
-def xarray_map(array: Any) -> tuple[NDArray[np.generic], Grid | None]:
-    """The values ``(rows, cols)`` of an ``xarray.DataArray`` that is a map, and where it lies, if it says so.
+def xarray_map(array: Any) -> SingleBand:
+    """The values ``(rows, cols)`` of an ``xarray.DataArray`` that is a map, and what it says of them.
 
     Raises:
         AxesError: it has more than two dimensions, or they do not tell which is which.
@@ -137,8 +140,9 @@ def xarray_map(array: Any) -> tuple[NDArray[np.generic], Grid | None]:
     if flat.ndim != 2 or down is None or across is None:
         raise AxesError(f"the map has the dimensions {', '.join(map(str, array.dims))}: expected y and x alone")
     values = np.asarray(flat.transpose(down, across).values)
-    grid = xarray_grid(array, *values.shape)
-    return values, grid if grid.is_georeferenced else None
+    nodata = array.attrs.get("_FillValue", array.attrs.get("nodata"))
+    place = xarray_grid(array, *values.shape)
+    return band_in_memory(values, nodata=None if nodata is None else float(nodata), place=place)
 
 
 def xarray_grid(array: Any, rows: int, cols: int) -> Grid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube, xarray_map
 from hsi_cd.api.pairing import make_pair, warn_of_doubts
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths, as_values
-from hsi_cd.errors import ConfigError, FormatError, LabelError
+from hsi_cd.errors import ConfigError, FormatError, LabelError, PairError
 from hsi_cd.io import (
     Axes,
     CubeSource,
@@ -25,9 +26,12 @@ from hsi_cd.io import (
     read_labels,
 )
 from hsi_cd.io.cubes import is_array_file, shape_of
+from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.split_files import read_split
-from hsi_cd.io.truth import labels_of, labels_of_masks
-from hsi_cd.scene import Cube, Grid, Labels, LabelScheme, ScenePair, Split
+from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
+from hsi_cd.io.variables import map_shape_of
+from hsi_cd.paths import as_path
+from hsi_cd.scene import Cube, Labels, LabelScheme, ScenePair, Split
 
 DATA_ROOT = "HSI_CD_DATA"
 """Environment variable that names the folder with one folder per benchmark scene."""
@@ -44,11 +48,13 @@ def open_pair(
     band_tolerance: float = 5.0,
     saturated: float | None = None,
     nodata: float | Sequence[float] | None = None,
+    allow_identical: bool = False,
     axes: str | Sequence[str] | None = None,
     keys: tuple[str | None, str | None] = (None, None),
     resample: bool = False,
     name: str | None = None,
     like: Any = None,
+    memory: int | None = None,
 ) -> ScenePair:
     """Open two dates of one place.
 
@@ -64,11 +70,14 @@ def open_pair(
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; by default integers' largest, in half the bands.
         nodata: stored values that mean no data in both dates, beside those that the files declare.
+        allow_identical: take two dates that are one file, or hold the same values.
         axes: axes of bare arrays as stored, as ``"rows,cols,bands"``; by default found.
         keys: variables of t1 and t2, where they are files with several.
         resample: bring single-band files of several pixel sizes to the finest.
         name: what runs and tables call the scene; by default told by the first file.
         like: labels, or the file of a truth map, whose shape tells the axes of bare arrays.
+        memory: bytes for blocks of both files (tiles, strips, chunks) that are kept decoded while the scene is
+            read; by default 1 GB, at most a quarter of what is free. Larger blocks go into a temporary file.
 
     Returns:
         The pair. Its ``t1``, ``t2``, ``grid`` and ``bands`` tell what was found.
@@ -79,6 +88,7 @@ def open_pair(
         AxesError: an array does not tell its axes.
         GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
         BandError: the dates have other bands.
+        PairError: the dates are one file. (Those that hold the same values are refused when they are read.)
 
     Example:
         >>> import numpy as np, hsi_cd as hc
@@ -86,10 +96,9 @@ def open_pair(
         >>> hc.open_pair(t1, t2).shape
         (40, 30)
     """
-    source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name)
-    return open_scene(
-        source, Contract(align, common_bands, band_tolerance, saturated, as_values(nodata)), like=like
-    )
+    source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name, memory=memory)
+    contract = Contract(align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical)
+    return open_scene(source, contract, like=like)
 
 
 def open_labels(
@@ -97,7 +106,7 @@ def open_labels(
     *,
     changed: int | Sequence[int] | None = None,
     unchanged: int | Sequence[int] | None = None,
-    ignore: int | Sequence[int] | None = None,
+    ignore: float | Sequence[float] | None = None,
     key: str | None = None,
 ) -> Labels:
     """Open a truth map.
@@ -108,7 +117,7 @@ def open_labels(
         changed: stored values that mean changed; several tell kinds of change apart. By default the encoding is
             told from the values: 0/1 with 255 unlabelled, 0/255, or 1/2 with 0 unlabelled.
         unchanged: stored values that mean unchanged.
-        ignore: stored values of pixels that nobody labelled.
+        ignore: stored values of pixels that nobody labelled; NaN always is one.
         key: variable of a file with several.
 
     Returns:
@@ -172,12 +181,12 @@ def open_split(path: str | os.PathLike[str], labels: Any = None) -> Split:
         GridError: it is of another scene than the labels.
         LabelError: no pixel teaches, or a raster contradicts the labels.
     """
-    return read_split(Path(path), None if labels is None else read_truth(TruthSource(labels)))
+    return read_split(as_path(path), None if labels is None else read_truth(TruthSource(labels)))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder of the benchmark scenes: as given, else as the environment says, else ``data``."""
-    return Path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
+    return as_path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
 
 
 def open_scene(source: SceneSource, contract: Contract | None = None, *, like: Any = None) -> ScenePair:
@@ -200,7 +209,19 @@ def open_scene(source: SceneSource, contract: Contract | None = None, *, like: A
         pair = open_by_name(source.dataset, source.root)
         return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
     t1, t2 = _open_dates(source, _expected(like))
+    if not contract.allow_identical:  # once it is clear which variable of the file is meant
+        _refuse_one_file(source)
     return make_pair(t1, t2, name=source.name or _scene_name(source.t1), contract=contract)
+
+
+def _refuse_one_file(source: SceneSource) -> None:
+    first, second = ([path.resolve() for path in as_paths(date)] for date in (source.t1, source.t2))
+    if first and first == second and source.keys[0] == source.keys[1]:
+        more = f" and {len(first) - 1} more" if len(first) > 1 else ""
+        raise PairError(
+            f"t1 and t2 are one file, {first[0]}{more}: give two dates, or say "
+            "allow_identical=True to take it twice"
+        )
 
 
 def truth_of(source: SceneSource, truth: TruthSource) -> Labels:
@@ -215,6 +236,20 @@ def truth_of(source: SceneSource, truth: TruthSource) -> Labels:
     from hsi_cd.datasets import open_dataset as open_by_name
 
     return open_by_name(source.dataset, source.root)[1]
+
+
+def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[Path, ...]:
+    """The files that a scene is read from: of t1, of t2, then of the truth map, where one is asked for.
+
+    Args:
+        source: where the scene lies.
+        truth: its truth map; None where no labels are read.
+    """
+    if source.dataset is None:
+        return (*source.files, *(() if truth is None else as_paths(truth.source)))
+    from hsi_cd.datasets import dataset_files
+
+    return dataset_files(source.dataset, source.root, labelled=truth is not None)
 
 
 def read_truth(truth: TruthSource) -> Labels:
@@ -234,12 +269,15 @@ def read_truth(truth: TruthSource) -> Labels:
         files = as_paths(source)
         if files:
             return read_labels(MaskPair(changed=files[0], unchanged=files[1]))
-        (marked, place), (other, second) = (_map_values(mask) for mask in source)
-        return labels_of_masks(marked != 0, other != 0, place=place or second)
+        bands = [_map_band(mask) for mask in source]
+        changed, unchanged = (
+            marks_of_band(band, name=str(mask.name)) if is_rasterio(mask) else band.valid & (band.values != 0)
+            for band, mask in zip(bands, source, strict=True)
+        )
+        return labels_of_masks(changed, unchanged, place=bands[0].place or bands[1].place)
     if isinstance(source, str | os.PathLike):
         return read_labels(source, scheme=scheme, key=truth.key)
-    values, place = _map_values(source)
-    return labels_of(values, scheme=scheme, place=place)
+    return labels_of_band(_map_band(source), scheme=scheme)
 
 
 def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:
@@ -247,8 +285,9 @@ def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, C
     axes = _axes(source.axes)
     dates = (source.t1, source.t2)
     files = [as_paths(date) for date in dates]
+    keep = None if source.memory is None else source.memory // 2
     asked = [
-        CubeSource(paths[0] if len(paths) == 1 else paths, key=key, axes=axes, resample=source.resample)
+        CubeSource(paths[0] if len(paths) == 1 else paths, key, axes, source.resample, keep)
         for paths, key in zip(files, source.keys, strict=True)
     ]
     if all(files):
@@ -265,7 +304,9 @@ def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, C
 def _open_file(source: CubeSource, expected: Expected) -> Cube:
     """A date in files beside one in memory; what is said of axes is said of bare arrays alone."""
     axes = source.axes if is_array_file(source) else None
-    return open_cube(source.path, key=source.key, axes=axes, expected=expected, resample=source.resample)
+    return open_cube(
+        source.path, key=source.key, axes=axes, expected=expected, resample=source.resample, keep=source.keep
+    )
 
 
 def _in_memory(date: Any, axes: Axes | None, expected: Expected | None, *, key: str | None) -> Cube:
@@ -287,25 +328,23 @@ def _in_memory(date: Any, axes: Axes | None, expected: Expected | None, *, key: 
     )
 
 
-def _map_values(source: Any) -> tuple[Any, Grid | None]:
-    """The values ``(rows, cols)`` of a map in memory, and where it lies, if it says so."""
+def _map_band(source: Any) -> SingleBand:
+    """The values ``(rows, cols)`` of a map in memory, and what it says of them."""
     if is_xarray(source):
         return xarray_map(source)
     if is_rasterio(source):
-        from hsi_cd.io.raster import grid_of
-
-        grid = grid_of(source)
-        return source.read(1), grid if grid.is_georeferenced else None
+        return band_of(source, name=str(source.name))
     if not isinstance(source, np.ndarray):
         raise FormatError(
             f"a truth map is a {type(source).__name__}: expected a path, two masks, an array (rows, cols) or an "
             "xarray.DataArray"
         )
-    if source.ndim != 2:
+    values = source.reshape(map_shape_of(source.shape))
+    if values.ndim != 2:
         raise FormatError(f"the truth map has the shape {source.shape}: expected one value a pixel, (rows, cols)")
-    if source.dtype.kind not in "iufb":
+    if values.dtype.kind not in "iufb":
         raise FormatError(f"the truth map holds values of type {source.dtype}: expected whole numbers")
-    return source, None
+    return band_in_memory(values)
 
 
 def _axes(axes: str | Sequence[str] | None) -> Axes | None:
@@ -325,7 +364,7 @@ def _expected(like: Any) -> Expected | None:
     if truth.source is None:
         return None
     first = truth.source[0] if isinstance(truth.source, tuple | list) else truth.source
-    return _expected(first) if isinstance(first, Labels) else Expected(*_map_values(first)[0].shape)
+    return _expected(first) if isinstance(first, Labels) else Expected(*_map_band(first).values.shape)
 
 
 def _scene_name(t1: Any) -> str:
@@ -335,18 +374,24 @@ def _scene_name(t1: Any) -> str:
     return files[0].resolve().parent.name if files[0].stem.lower() in _PLAIN_STEMS else files[0].stem
 
 
-def _scheme(*given: int | Sequence[int] | None) -> LabelScheme | None:
+def _scheme(*given: float | Sequence[float] | None) -> LabelScheme | None:
     """The scheme that changed, unchanged and ignored values declare; None where none is given.
 
     Raises:
         LabelError: one of the classes is not declared, or a value twice.
     """
     changed, unchanged, ignore = (
-        () if values is None else (values,) if isinstance(values, int) else tuple(values) for values in given
+        () if values is None else (values,) if isinstance(values, int | float) else tuple(values)
+        for values in given
     )
-    if not (changed or unchanged or ignore):
+    if any(math.isnan(value) for value in (*changed, *unchanged)):
+        raise LabelError("changed or unchanged is NaN, which is always unlabelled: give the values of the classes")
+    told = [
+        tuple(int(value) for value in values if not math.isnan(value)) for values in (changed, unchanged, ignore)
+    ]
+    if not any(told):
         return None
     if not changed or not unchanged:
         missing = "unchanged" if changed else "changed"
         raise LabelError(f"{missing} is missing: declare both classes, as changed=2, unchanged=1, ignore=0")
-    return LabelScheme(unchanged, changed, ignore)
+    return LabelScheme(unchanged=told[1], changed=told[0], ignore=told[2])

@@ -12,9 +12,10 @@ from hsi_cd.io import open_cube
 from hsi_cd.prepare import alignment
 from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, matching
+from hsi_cd.scene.acquisition import days_of
 from hsi_cd.scene.contract import is_same_grid
 
-__all__ = ["choose_bands", "grid_like", "like_checkpoint", "make_pair", "warn_of_doubts"]
+__all__ = ["choose_bands", "grid_like", "like_checkpoint", "make_pair", "warn_of_checkpoint", "warn_of_doubts"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
     if contract.common_bands:
         t1, t2 = matching.common_bands(t1, t2, tolerance=contract.band_tolerance)
     pair = ScenePair(t1, t2, name=name, band_tolerance=contract.band_tolerance, nodata=contract.nodata)
+    if contract.allow_identical:
+        pair = replace(pair, allow_identical=True)
     warn_of_doubts(pair)
     return pair
 
@@ -70,12 +73,54 @@ def grid_like(path: Path, shape: tuple[int, int]) -> Grid:
 
 
 def warn_of_doubts(pair: ScenePair) -> None:
-    """Tell what cannot be refused but should be known: bands taken by their place."""
+    """Tell what cannot be refused but should be known: bands taken by their place, dates the wrong way round."""
     match = matching.match_bands(pair.t1.bands, pair.t2.bands, tolerance=pair.band_tolerance)
     if match.by == "count" and pair.t1.bands.names and pair.t2.bands.names:
         _log.warning(
             "the band names of t1 and t2 share nothing (%r, %r): their %d bands are taken as the same, in order",
             pair.t1.bands.names[0],
             pair.t2.bands.names[0],
+            pair.bands.count,
+        )
+    told = [cube.name for cube in (pair.t1, pair.t2) if cube.bands.centres]
+    if match.by == "count" and len(told) == 1:
+        _log.warning(
+            "%s alone tells its wavelengths: the %d bands of the other date are taken as the same, in order",
+            told[0],
+            pair.bands.count,
+        )
+    days = days_of((pair.t1.acquired, pair.t1.name), (pair.t2.acquired, pair.t2.name))
+    if days is not None and days[0] > days[1]:
+        _log.warning(
+            "t1 (%s) is of %s and t2 (%s) of %s: t1 is to be the earlier date; swap the two",
+            pair.t1.name,
+            days[0],
+            pair.t2.name,
+            days[1],
+        )
+
+
+def warn_of_checkpoint(bands: Bands, pair: ScenePair) -> None:
+    """Tell what cannot be refused of a checkpoint's bands on a scene: that they are taken by their place.
+
+    Args:
+        bands: the checkpoint's.
+        pair: the scene.
+    """
+    match = matching.match_bands(bands, pair.bands, tolerance=pair.band_tolerance)
+    if match.by == "count" and bands.centres and not pair.bands.centres:
+        _log.warning(
+            "the checkpoint knows its bands by their wavelengths, but %s tells none: its %d bands are taken as "
+            "the same, in order",
+            pair.name,
+            pair.bands.count,
+        )
+    elif match.by == "count" and bands.names and pair.bands.names:
+        _log.warning(
+            "the band names of the checkpoint and of %s share nothing (%r, %r): their %d bands are taken as the "
+            "same, in order",
+            pair.name,
+            bands.names[0],
+            pair.bands.names[0],
             pair.bands.count,
         )

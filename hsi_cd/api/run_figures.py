@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.api.run_folders import RunFolder
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.evaluation import judged_apart
 from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure
 from hsi_cd.reporting.side_by_side import methods_figure, split_figure
 from hsi_cd.runs import Overview
@@ -35,8 +36,9 @@ def _panel(run: RunFolder) -> Figure:
     overview = _overview(run)
     score = None
     if run.score is not None:
-        in_0_1 = float(run.score[run.score == run.score].max(initial=0)) <= 1
-        score = ScorePanel(run.score) if in_0_1 else ScorePanel(run.score, "Score", None)
+        called = run.score_name.partition(" (")[0] or "score"  # a panel's width has no room for the unit
+        named = ScorePanel(run.score, called[0].upper() + called[1:], None)
+        score = ScorePanel(run.score) if run.gives_probabilities else named
     return panel_figure(
         overview.t1,
         overview.t2,
@@ -65,7 +67,8 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
         title = f"{name} ({kappa:.4f})"
         maps[title if title not in maps else f"{title} {len(maps) + 1}"] = run.change
     overview = _overview(first)
-    note = f"{_protocol(first)}; Kappa in brackets"
+    apart = judged_apart([run.result for run in runs]).values()
+    note = "; ".join([_protocol(first), "Kappa in brackets", *(f"n{sentence[1:]}" for sentence in apart)])
     return methods_figure(
         overview.t1,
         overview.t2,

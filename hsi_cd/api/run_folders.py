@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
 from hsi_cd.evaluation import RunResult
-from hsi_cd.io import read_map, read_scores
+from hsi_cd.io import read_map, read_score_name, read_scores
 from hsi_cd.io.split_files import read_split
 from hsi_cd.runs import Overview, read_curves, read_overview, read_result
 from hsi_cd.scene import Grid, Labels, Split
@@ -31,6 +31,7 @@ def open_run(folder: Path) -> RunFolder:
     result = read_result(folder)
     change, grid = read_map(folder / "change.tif")
     score = read_scores(folder / "score.tif") if (folder / "score.tif").is_file() else None
+    named = ("", False) if score is None else read_score_name(folder / "score.tif")
     overview = read_overview(folder)
     split = read_split(folder / "split.npz") if (folder / "split.npz").is_file() else None
     shapes = {
@@ -51,6 +52,8 @@ def open_run(folder: Path) -> RunFolder:
         change=change,
         grid=grid,
         score=score,
+        score_name=named[0],
+        gives_probabilities=named[1],
         overview=overview,
         split=split,
         curves=read_curves(folder),
@@ -68,6 +71,8 @@ class RunFolder:
         change: the change map, uint8 ``(rows, cols)``.
         grid: the grid of the map.
         score: the scores, float32 ``(rows, cols)``, or None.
+        score_name: what the scores are, as ``spectral angle (radians)``; empty where that is not told.
+        gives_probabilities: whether they are known to be probabilities of change.
         overview: pictures of the dates, and the truth, or None.
         split: which pixels taught, or None.
         curves: float64 ``(epochs,)`` by name.
@@ -79,6 +84,8 @@ class RunFolder:
     change: NDArray[np.uint8]
     grid: Grid
     score: NDArray[np.float32] | None
+    score_name: str
+    gives_probabilities: bool
     overview: Overview | None
     split: Split | None
     curves: Mapping[str, NDArray[np.float64]]

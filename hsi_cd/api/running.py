@@ -27,12 +27,14 @@ class Attempt:
         team: the processes that train together.
         stop: says when to save and leave; None where nothing does.
         command: what was typed, for the record.
+        inputs: the files of the scene (see :func:`hsi_cd.api.opening.input_files`): those of an earlier attempt.
     """
 
     resume: bool = False
     team: Team = ALONE
     stop: Stop | None = None
     command: Sequence[str] = ()
+    inputs: Sequence[Path] = ()
 
 
 def open_labelled(
@@ -77,7 +79,7 @@ def train_run(
         team=attempt.team,
         stop=attempt.stop,
         command=attempt.command,
-        inputs=() if split is None else (split,),
+        inputs=[*attempt.inputs, *(() if split is None else (split,)), *_weights(config)],
     )
 
 
@@ -93,4 +95,18 @@ def pretrain_run(pair: ScenePair, config: RunConfig, folder: Path, attempt: Atte
     Returns:
         What ``pretrain.json`` says.
     """
-    return run_pretraining(pair, config, folder, resume=attempt.resume, stop=attempt.stop)
+    return run_pretraining(
+        pair,
+        config,
+        folder,
+        resume=attempt.resume,
+        stop=attempt.stop,
+        command=attempt.command,
+        inputs=[*attempt.inputs, *_weights(config)],
+    )
+
+
+def _weights(config: RunConfig) -> list[Path]:
+    """The files of weights that a run begins with."""
+    named = (config.model.backbone.weights, config.train.pretrained)
+    return [Path(path) for path in named if path is not None]

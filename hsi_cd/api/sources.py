@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi_cd.paths import as_path
+
 if TYPE_CHECKING:
     from hsi_cd.scene import LabelScheme
 
@@ -22,6 +24,7 @@ class Contract:
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; None for the rule for integers.
         nodata: stored values that mean no data in both dates, beside those that the files declare.
+        allow_identical: take two dates that are one file, or hold the same values.
     """
 
     align: bool = False
@@ -29,6 +32,7 @@ class Contract:
     band_tolerance: float = 5.0
     saturated: float | None = None
     nodata: tuple[float, ...] = ()
+    allow_identical: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class SceneSource:
         axes: axes of bare arrays as stored, as ``bands,rows,cols``; None to find them.
         resample: bring single-band files of several pixel sizes to the finest.
         name: what runs and tables call a scene of one's own; None for a name from its files.
+        memory: bytes for blocks of both dates' files that are kept decoded; None for as much as serves.
     """
 
     dataset: str | None = None
@@ -54,11 +59,12 @@ class SceneSource:
     axes: str | Sequence[str] | None = None
     resample: bool = False
     name: str | None = None
+    memory: int | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that are named, those of t1 first; none of a benchmark scene."""
-        return tuple(Path(path) for date in (self.t1, self.t2) for path in as_paths(date))
+        return tuple(path for date in (self.t1, self.t2) for path in as_paths(date))
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,9 @@ class TruthSource:
 def as_paths(source: Any) -> tuple[Path, ...]:
     """The files that name a date or a truth; none where it lies in memory."""
     if isinstance(source, str | os.PathLike):
-        return (Path(source),)
+        return (as_path(source),)
     if isinstance(source, list | tuple) and all(isinstance(each, str | os.PathLike) for each in source):
-        return tuple(Path(each) for each in source)
+        return tuple(as_path(each) for each in source)
     return ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +11,27 @@ from numpy.typing import NDArray
 from hsi_cd.api.opening import open_split, truth_of
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.batch.jobs import GivenSplit
-from hsi_cd.io import check_output
+from hsi_cd.io import check_outputs
 from hsi_cd.io.split_files import check_split_name, write_split
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
 
 __all__ = ["check_split_file", "count_pixels", "split_for", "write_split"]
 
 
-def check_split_file(path: Path, *, overwrite: bool) -> None:
+def check_split_file(path: Path, *, inputs: Iterable[Path] = (), overwrite: bool) -> None:
     """Refuse a name under which no split could be written, before any work.
+
+    Args:
+        path: the file.
+        inputs: the files of the truth map, which it never replaces.
+        overwrite: whether a file of this name may be replaced.
 
     Raises:
         FormatError: its ending tells no format.
-        OutputError: the file exists or cannot be written.
+        OutputError: the file is an input, exists or cannot be written.
     """
     check_split_name(path)
-    check_output(path, overwrite=overwrite)
+    check_outputs({"the split": path}, inputs=inputs, overwrite=overwrite)
 
 
 def split_for(dataset: str, root: Path, path: Path) -> GivenSplit:

@@ -25,6 +25,7 @@ from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import read_map
 from hsi_cd.io.split_files import read_split
+from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split, check_same_grid
@@ -73,6 +74,7 @@ def predict(
     *,
     threshold: float | None = None,
     refit: bool = False,
+    any_units: bool = False,
     device: str = "auto",
 ) -> ChangeMap:
     """Map a scene with what was fitted on it or on another. No labels are read.
@@ -82,14 +84,15 @@ def predict(
         pair: the scene, with the same bands.
         threshold: score from which a pixel counts as changed; by default the fitted one.
         refit: measure the bands' statistics and the shift on this scene.
+        any_units: map a scene whose values are far from all that was fitted on.
         device: where the network of a checkpoint computes: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
         CheckpointError: the checkpoint is damaged.
-        BandError: the scene's bands are others.
+        BandError: the scene's bands are others, or its values are in other units (told when it is mapped).
     """
     estimator = fitted if isinstance(fitted, Estimator) else load(fitted, device=device)
-    return estimator.predict(pair, MapOptions(threshold=threshold), refit=refit)
+    return estimator.predict(pair, MapOptions(threshold=threshold, any_units=any_units), refit=refit)
 
 
 def split(labels: Any, *, protocol: str = "P1", seed: int = 0, **options: Any) -> Split:
@@ -154,14 +157,14 @@ def evaluate(
     elif isinstance(change, np.ndarray):
         values, grid = np.ma.filled(change, UNLABELLED), None
     else:
-        values, grid = read_map(Path(change), nodata=as_values(nodata))
+        values, grid = read_map(as_path(change), nodata=as_values(nodata))
         method = method or Path(change).name
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")
         check_same_grid(grid, truth.grid, names=names, remedy="give the truth map of this scene, on its grid")
     elif values.shape != truth.shape:
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
-    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(Path(exclude), truth)
+    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(as_path(exclude), truth)
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
     result = judge_map(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
@@ -209,10 +212,10 @@ def train(
         options["split"] = {"protocol": protocol}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
     truth: Labels = read_truth(TruthSource(labels))
-    named = () if split is None or isinstance(split, Split) else (Path(split),)
-    divided = split if split is None or isinstance(split, Split) else read_split(Path(split), truth)
+    named = () if split is None or isinstance(split, Split) else (as_path(split),)
+    divided = split if split is None or isinstance(split, Split) else read_split(as_path(split), truth)
     scene = LabelledScene(pair, truth, divided)
-    result = run_training(scene, config, Path(run), resume=resume, inputs=named)
+    result = run_training(scene, config, as_path(run), resume=resume, inputs=named)
     if result is None:  # never of one process alone
         raise ConfigError("train runs in one process: start several by torchrun -m hsi_cd train")
     return result

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsi_cd.batch.jobs import JOIN_KIND, Job, predict_kind
+from hsi_cd.batch.jobs import Job
+from hsi_cd.batch.map_jobs import JOIN_KIND, predict_kind
 from hsi_cd.errors import HsiCdError
 from hsi_cd.runs import PROVENANCE, read_provenance, read_result
 

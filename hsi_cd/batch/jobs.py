@@ -6,26 +6,19 @@ Each is a process with a folder of its own.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+from hsi_cd.batch.map_jobs import PROGRAM, JoinJob, PredictJob, inputs_of, last_command
 from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.plugins import file_word
-from hsi_cd.runs import PROVENANCE, file_identity, read_provenance
-
-PROGRAM = (sys.executable, "-m", "hsi_cd")
-"""The words before the command, in whatever environment this process runs."""
-
-MAPS = ("change", "score")
-"""The maps that a prediction of a batch writes, each a GeoTIFF of its name."""
-
-JOIN_KIND = ("mosaic", "shards, joined")
-"""What the joinings of shards have in common."""
+from hsi_cd.runs import changed_inputs
+from hsi_cd.runs.making import clear_folder
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,8 @@ class TrainJob:
     def result(self) -> RunResult | None:
         """The result, if the run is done; None if it is not, or if what is there is damaged or of another run.
 
-        A result made with other settings is one of another run. One without its ``config.yaml`` is believed.
+        A result made with other settings, or from other files, is one of another run. One without its
+        ``config.yaml`` is believed, and so is one that does not say from which files it was made.
         """
         kept = self.folder / "config.yaml"
         try:
@@ -140,6 +134,8 @@ class TrainJob:
             if kept.is_file() and RunConfig.model_validate(read_config_file(kept)) != self.config():
                 return None
         except (OSError, ValueError, HsiCdError):
+            return None
+        if self.changed():
             return None
         same = (result.dataset, result.method, result.seed, result.protocol) == (
             self.dataset,
@@ -158,123 +154,55 @@ class TrainJob:
         """Whether its result is there."""
         return self.result() is not None
 
+    def inputs(self) -> list[Path]:
+        """The files that the matrix names for it: scene, split, weights; a catalogue scene is not among them."""
+        return [Path(path) for path in (*self.files[1::2], *self._beside())]
+
+    def _beside(self) -> list[str]:
+        """What it is made from beside the scene: a given split, and weights to begin with."""
+        config = self.config()
+        split = [] if self.given is None else [str(self.given.path)]
+        return [*split, *filter(None, (config.model.backbone.weights, config.train.pretrained))]
+
+    def changed(self) -> list[str]:
+        """In words, what the run in its folder was made from that is not the same now; see ``changed_inputs``."""
+        then = inputs_of(self.folder)
+        if not then:
+            return []
+        beside = self._beside()
+        scene = self.files[1::2] or [self._in_data_root(path) for path in list(then)[: len(then) - len(beside)]]
+        return [*changed_inputs(then, [*scene, *beside]), *self._changed_arguments()]
+
+    def _changed_arguments(self) -> list[str]:
+        """Arguments that say how files are read, as ``--align``, where a batch gave others to the run before."""
+        then, now = last_command(self.folder), self.command()[len(PROGRAM) :]
+        if "--run" not in then:
+            return []
+        end, start = then.index("--run") + 2, now.index("--run") + 2
+        if [w for w in then[:end] if w.startswith("--")] != [w for w in now[:start] if w.startswith("--")]:
+            return []  # typed by a person, in an order of their own
+        words = [_further(then[end:]), _further(self.arguments)]
+        told = [" ".join(further) or "none" for further in words]
+        return [] if words[0] == words[1] else [f"its further arguments were {told[0]} and are {told[1]} now"]
+
+    def _in_data_root(self, path: str) -> str:
+        """Where a file of a catalogue scene is to be now: its folder may have moved."""
+        root = next((value for word, value in pairwise(self.arguments) if word == "--data-root"), None)
+        moved = None if root is None else Path(root, *Path(path).parts[-2:])
+        return str(moved) if moved is not None and moved.exists() else path
+
+    def tells_inputs(self) -> bool:
+        """Whether the run in its folder says from which files it was made; those of earlier versions do not."""
+        return bool(inputs_of(self.folder))
+
     def make_room(self) -> None:
         """Make the folder around its run folder, which the run makes itself."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 
-
-@dataclass(frozen=True)
-class PredictJob:
-    """One scene pair to map with a checkpoint, or a shard of one.
-
-    Attributes:
-        pair: what the pair is called.
-        folder: where its maps go.
-        checkpoint: the checkpoint.
-        t1: the earlier date.
-        t2: the later date.
-        arguments: further arguments of ``hsi-cd predict``.
-        shard: which part of the pair, as ``3/8``; empty for all of it.
-    """
-
-    pair: str
-    folder: Path
-    checkpoint: Path
-    t1: Path
-    t2: Path
-    arguments: tuple[str, ...] = field(default=())
-    shard: str = ""
-
-    needs: ClassVar[tuple[Path, ...]] = ()
-
-    @property
-    def name(self) -> str:
-        """The prediction in words."""
-        return f"{self.pair} shard {self.shard}" if self.shard else self.pair
-
-    @property
-    def kinds(self) -> tuple[tuple[str, ...], ...]:
-        """What predictions that take as long have in common with it: the checkpoint, and the number of shards."""
-        return (predict_kind(str(self.checkpoint), self.shard),)
-
-    def command(self) -> list[str]:
-        """The command that does it; what a killed one left is replaced."""
-        words = [*PROGRAM, "predict", "--checkpoint", str(self.checkpoint), "--t1", str(self.t1)]
-        words += ["--t2", str(self.t2), *_map_options(self.folder)]
-        return [*words, *(["--shard", self.shard] if self.shard else ()), *self.arguments]
-
-    def is_finished(self) -> bool:
-        """Whether its maps are there, made by this command from these very files."""
-        return _has_maps(self.folder, self.command(), (self.t1, self.t2, self.checkpoint))
-
-    def make_room(self) -> None:
-        """Make the folder of its maps."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-
-@dataclass(frozen=True)
-class JoinJob:
-    """The shards of one scene pair to join.
-
-    Attributes:
-        name: what the pair is called.
-        folder: where its maps go.
-        shards: the jobs that make the shards.
-        arguments: further arguments of ``hsi-cd mosaic``.
-    """
-
-    name: str
-    folder: Path
-    shards: tuple[PredictJob, ...]
-    arguments: tuple[str, ...] = ()
-
-    kinds: ClassVar[tuple[tuple[str, ...], ...]] = (JOIN_KIND,)
-
-    @property
-    def needs(self) -> tuple[Path, ...]:
-        """The folders of the jobs that must have ended well before it."""
-        return tuple(shard.folder for shard in self.shards)
-
-    def _parts(self) -> list[Path]:
-        return [shard.folder / f"{name}.tif" for shard in self.shards for name in MAPS]
-
-    def command(self) -> list[str]:
-        """The command that does it; what a killed one left is replaced."""
-        return [*PROGRAM, "mosaic", *map(str, self._parts()), *_map_options(self.folder), *self.arguments]
-
-    def is_finished(self) -> bool:
-        """Whether its maps are there, made by this command from these very shards."""
-        return _has_maps(self.folder, self.command(), self._parts())
-
-    def make_room(self) -> None:
-        """Make the folder of its maps."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-
-def predict_kind(checkpoint: str, shard: str) -> tuple[str, ...]:
-    """What predictions have in common that take as long as one with this checkpoint, of this shard."""
-    return ("predict", checkpoint, f"in {shard.partition('/')[2]} shards") if shard else ("predict", checkpoint)
-
-
-def _map_options(folder: Path) -> list[str]:
-    words = ["--output", str(folder / f"{MAPS[0]}.tif")]
-    for name in MAPS[1:]:
-        words += [f"--{name}", str(folder / f"{name}.tif")]
-    return [*words, "--provenance", str(folder / PROVENANCE), "--overwrite"]
-
-
-def _has_maps(folder: Path, command: Sequence[str], inputs: Sequence[Path]) -> bool:
-    """Whether the maps in a folder are there, made by this command from these very files."""
-    try:
-        last = read_provenance(folder).sessions[-1]
-    except (HsiCdError, IndexError):
-        return False
-    return (
-        last.outcome == "finished"
-        and last.command[1:] == tuple(command[len(PROGRAM) :])
-        and dict(last.inputs) == {str(path): file_identity(path) for path in inputs}
-        and all((folder / f"{name}.tif").is_file() for name in MAPS)
-    )
+    def clear(self) -> None:
+        """Remove a run that was made from other files: it is done anew, not gone on with."""
+        if self.changed():
+            clear_folder(self.folder)
 
 
 @dataclass(frozen=True)
@@ -294,6 +222,17 @@ class ChosenMethod:
 
 Job = TrainJob | PredictJob | JoinJob
 """One process of a batch."""
+
+
+def _further(words: Sequence[str]) -> list[str]:
+    """Arguments without settings, the data root and ``--resume``, which say nothing of how files are read."""
+    kept, rest = list[str](), list(words)
+    while rest:
+        if rest[0] in ("--set", "--data-root"):
+            del rest[:2]
+        elif (word := rest.pop(0)) != "--resume":
+            kept.append(word)
+    return kept
 
 
 def expand(

@@ -11,11 +11,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hsi_cd.batch.jobs import ChosenMethod, Job, JoinJob, PredictJob, TrainJob, run_folder
+from hsi_cd.batch.jobs import ChosenMethod, Job, TrainJob, run_folder
 from hsi_cd.batch.lines import Document, Place, read_document
+from hsi_cd.batch.map_jobs import JoinJob, PredictJob
 from hsi_cd.batch.pairs import NAME, find_pairs, read_pairs
 from hsi_cd.config import parse_assignment, resolve
 from hsi_cd.errors import ConfigError, HsiCdError
+from hsi_cd.paths import as_path
 
 Names = Callable[[str], str]
 """Turns a name, or an alias, into the right name; raises UnknownNameError."""
@@ -84,11 +86,13 @@ class Matrix:
         folder: the folder of all runs.
         jobs: the jobs, in the order in which they are started.
         places: where in the file each job's further arguments stand, for the one who checks them.
+        reads: the files that say what is to be done: the matrix itself, and its table of pairs.
     """
 
     folder: Path
     jobs: tuple[Job, ...]
     places: Mapping[Job, str]
+    reads: tuple[Path, ...] = ()
 
 
 def read_matrix(
@@ -109,7 +113,7 @@ def read_matrix(
     document = read_document(path)
     file = _parse(MatrixFile, document.values, document, ())
     here = path.absolute().parent
-    folder = here / (file.folder if file.folder is not None else Path("runs") / path.stem)
+    folder = here / (as_path(file.folder) if file.folder is not None else Path("runs") / path.stem)
     if file.predict is not None:
         if file.datasets or file.methods:
             other = "datasets" if file.datasets else "methods"
@@ -121,7 +125,7 @@ def read_matrix(
                 f"{document.where(field)} names nothing: give a list, as {field}: [{_EXAMPLES[field]}]; "
                 "or predict: for scene pairs to map"
             )
-    root = here / file.data_root if file.data_root is not None else data_root
+    root = here / as_path(file.data_root) if file.data_root is not None else data_root
     return _runs(file, document, folder, root, find_dataset=find_dataset, find_method=find_method)
 
 
@@ -198,7 +202,7 @@ def _runs(
                         )
                         job.config()
                         jobs[job] = where
-    return Matrix(folder, tuple(jobs), jobs)
+    return Matrix(folder, tuple(jobs), jobs, (document.path,))
 
 
 _Scene = tuple[tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]
@@ -224,7 +228,7 @@ def _scenes(file: MatrixFile, document: Document, find_dataset: Names) -> dict[s
                 word
                 for option in ("t1", "t2", "truth")
                 for path in getattr(own, option)
-                for word in (f"--{option}", str(here / path))
+                for word in (f"--{option}", str(here / as_path(path)))
             ]
             said = (f"nodata={json.dumps(own.nodata)}",) if own.nodata else ()
             found = (tuple(words), document.where(*place, "arguments"), tuple(own.arguments), said)
@@ -242,7 +246,7 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
             "(as scenes/{name}_{date:%Y%m%d}.tif)"
         )
     if section.pairs is not None:
-        pairs = read_pairs(here / section.pairs)
+        pairs = read_pairs(here / as_path(section.pairs))
     else:
         where = document.where("predict", "pattern")
         pairs = find_pairs(section.pattern or "", here, ends=section.dates == "ends", where=where)
@@ -255,7 +259,7 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
         whole = PredictJob(
             pair.name,
             folder / pair.name,
-            here / section.checkpoint if pair.checkpoint is None else pair.checkpoint,
+            here / as_path(section.checkpoint) if pair.checkpoint is None else pair.checkpoint,
             pair.t1,
             pair.t2,
             (*_nodata((*section.nodata, *pair.nodata)), *section.arguments),
@@ -271,7 +275,8 @@ def _predictions(section: Predictions, document: Document, folder: Path) -> Matr
         )
         places |= dict.fromkeys(parts, arguments)
         places[JoinJob(pair.name, whole.folder, parts, tuple(section.join))] = document.where("predict", "join")
-    return Matrix(folder, tuple(places), places)
+    table = () if section.pairs is None else (here / section.pairs,)
+    return Matrix(folder, tuple(places), places, (document.path, *table))
 
 
 def _nodata(values: Iterable[float]) -> tuple[str, ...]:

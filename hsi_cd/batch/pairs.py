@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import csv
 import difflib
+import logging
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.paths import as_path
 
 COLUMNS = ("name", "t1", "t2", "checkpoint", "nodata")
 """Columns of a table of pairs; only t1 and t2 must be there."""
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
 """What may name a pair, a scene or a variant: it becomes a folder."""
+
+log = logging.getLogger(__name__)
+
+_NAMED = 5  # files that a warning lists
+_NOTES = (".yaml", ".yml", ".csv", ".txt", ".md", ".json", ".xml", ".log", ".pt", ".pdf", ".html", ".py", ".sh")
 
 _DIGITS = {"%Y": r"\d{4}", "%y": r"\d{2}", "%j": r"\d{3}", "%b": r"[^\W\d_]+", "%B": r"[^\W\d_]+"}
 _DIGITS |= {f"%{letter}": r"\d{2}" for letter in "mdHMS"}
@@ -62,6 +69,8 @@ def read_pairs(path: Path) -> list[Pair]:
         ) from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"pairs {path} is no CSV file: {error}") from None
+    if damaged := next((line for line, row in rows if any("\0" in cell for cell in row)), None):
+        raise ConfigError(f"pairs {path} is no CSV file: line {damaged} holds a zero byte; write the file again")
     if not rows:
         raise ConfigError(f"pairs {path} is empty: give the columns {', '.join(COLUMNS)} and a line a pair")
     (first, header), *body = rows
@@ -75,7 +84,8 @@ def read_pairs(path: Path) -> list[Pair]:
         for column in ("t1", "t2"):
             if not row[column]:
                 raise ConfigError(f"{where}: {column} is empty: give a file")
-        t1, t2 = path.absolute().parent / row["t1"], path.absolute().parent / row["t2"]
+        here = path.absolute().parent
+        t1, t2 = here / as_path(row["t1"]), here / as_path(row["t2"])
         name = row.get("name") or f"{t1.stem}_{t2.stem}"
         if not NAME.fullmatch(name):
             raise ConfigError(
@@ -84,7 +94,7 @@ def read_pairs(path: Path) -> list[Pair]:
         if name in pairs:
             raise ConfigError(f"{where}: there is a pair called {name} already: give each its own name")
         checkpoint = row.get("checkpoint")
-        maps = path.absolute().parent / checkpoint if checkpoint else None
+        maps = here / as_path(checkpoint) if checkpoint else None
         pairs[name] = Pair(name, t1, t2, maps, _values(row.get("nodata", ""), where))
     if not pairs:
         raise ConfigError(f"pairs {path} holds no pair: give a line for each below the header")
@@ -123,19 +133,27 @@ def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair
         ends: pair each place's first date with its last, rather than each date with the next.
         where: file, line and field, for messages.
 
+    Files beside those of the pattern that make no pair are told in a warning: a name in capitals, a date that is
+    none, a date without another of its place.
+
     Raises:
         ConfigError: the pattern has no date, or there are no two dates of anything.
     """
+    pattern = as_path(pattern).as_posix()
     expression, glob, dates = _expression(pattern, where)
     found: dict[str, dict[datetime, Path]] = {}
-    for path in sorted(_matching(root, glob)):
+    like_it = sorted(_matching(root, glob))
+    strange, undated = dict.fromkeys([*like_it, *_beside(root, glob)]), list[Path]()
+    for path in like_it:
         match = expression.fullmatch(path.as_posix() if Path(pattern).is_absolute() else _below(path, root))
         if match is None:
             continue
+        del strange[path]
         try:
             when = datetime.strptime(" ".join(match[f"date{i}"] for i in range(len(dates))), " ".join(dates))
-        except ValueError:
-            continue  # digits that are no date
+        except ValueError:  # digits that are no date
+            undated.append(path)
+            continue
         name = match.groupdict().get("name") or "scene"
         earlier = found.setdefault(name, {}).setdefault(when, path)
         if earlier != path:
@@ -152,9 +170,18 @@ def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair
             for a, b in couples
             if a < b
         ]
+    single = [path for files in found.values() if len(files) == 1 for path in files.values()]
+    known = {
+        (path.parent, path.stem) for path in (*undated, *(p for files in found.values() for p in files.values()))
+    }
+    strange_ones = [path for path in strange if not _describes(path, known)]
+    _tell_left_out({"fit no pattern": strange_ones, "no readable date": undated, "no partner": single})
     if not pairs:
-        single = ", ".join(list(found)[:3])
-        said = f"only single dates are there, of {single}" if found else f"no file below {root} is called so"
+        said = (
+            f"only single dates are there, of {', '.join(list(found)[:3])}"
+            if found
+            else f"no file below {root} is called so"
+        )
         raise ConfigError(f"{where} is {pattern!r}: {said}; two dates of one name make a pair")
     return pairs
 
@@ -163,6 +190,32 @@ def _matching(root: Path, glob: str) -> Iterable[Path]:
     """Files by a pattern with ``*``, relative to a folder or absolute."""
     path = Path(glob)
     return Path(path.anchor).glob(str(path.relative_to(path.anchor))) if path.is_absolute() else root.glob(glob)
+
+
+def _beside(root: Path, glob: str) -> list[Path]:
+    """The files in the folders that a pattern looks into; neither hidden ones nor notes are scenes."""
+    above = Path(glob).parent.as_posix()
+    folders = [root] if above == "." else _matching(root, above)
+    files = (path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()))
+    return [p for p in files if p.is_file() and not p.name.startswith(".") and p.suffix.lower() not in _NOTES]
+
+
+def _describes(path: Path, known: Container[tuple[Path, str]]) -> bool:
+    """Whether a file is named like a known one, with an ending of its own: ``a.hdr`` or ``a.tif.msk``."""
+    return any((path.parent, path.name.rsplit(".", n)[0]) in known for n in (1, 2))
+
+
+def _tell_left_out(left: Mapping[str, Sequence[Path]]) -> None:
+    """Warn of files that make no pair, by why they do not."""
+    parts = []
+    for why, files in left.items():
+        if files:
+            names = ", ".join(path.name for path in files[:_NAMED])
+            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            parts.append(f"{names}{more} ({why})")
+    count = sum(map(len, left.values()))
+    if count:
+        log.warning("%s left out: %s", "1 file is" if count == 1 else f"{count} files are", "; ".join(parts))
 
 
 def _below(path: Path, root: Path) -> str:

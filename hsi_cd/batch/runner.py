@@ -170,6 +170,7 @@ def _start(job: Job, free: Sequence[Slot], places: Path) -> _Running | None:
                 break
         else:
             return None
+        job.clear()
         log = log_of(job)
         with log.open("ab") as output:
             begin = output.tell()

@@ -69,7 +69,13 @@ def find_gpus() -> dict[int, str]:
     query = ["nvidia-smi", "--query-gpu=index,name", "--format=csv,noheader"]
     try:
         said = subprocess.run(
-            query, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL
+            query,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=60,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return {}

@@ -241,7 +241,9 @@ def _ask(*command: str) -> list[str]:
         OutputError: it fails.
     """
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        said = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=120
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise OutputError(f"SLURM does not answer: {error}") from None
     if said.returncode:

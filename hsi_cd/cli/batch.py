@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.matrix_options import Places, TableChoice, place_options, table_options
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.slurm_options import slurm_options
+from hsi_cd.cli.remedies import for_command
 from hsi_cd.cli.telling import cells_of, document, is_quiet, results_text, tell
 
 if TYPE_CHECKING:
@@ -56,14 +58,14 @@ Stopped and started again, it goes on where it stopped: what is finished is skip
 
 
 @click.command(epilog=EPILOG)
-@click.argument("matrix_file", metavar="MATRIX.yaml", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
+@click.argument("matrix_file", metavar="MATRIX.yaml", type=PathType())
+@click.option("--dry-run", is_flag=True, help="Show the plan and which inputs are not there, and do nothing.")
 @place_options
 @slurm_options
 @data_root_option
 @click.option(
     "--history",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     multiple=True,
     metavar="DIR",
     help="Estimate times by the finished runs in this folder, too; may be repeated.",
@@ -89,9 +91,9 @@ def batch(
     from hsi_cd.api.method_names import chosen_method
     from hsi_cd.batch.matrix import read_matrix
     from hsi_cd.batch.slurm import check_cluster
-    from hsi_cd.cli.batch_check import check_commands
+    from hsi_cd.cli.batch_check import check_commands, inputs_of, missing_inputs
 
-    shown = table.check()
+    shown = table.check(inputs=[matrix_file])
     if request is not None and (places.are_named or collect):
         raise click.UsageError("--slurm is for a cluster; --workers, --gpus and --collect are for this machine")
     matrix = read_matrix(
@@ -101,25 +103,32 @@ def batch(
         data_root=data_root,
     )
     check_commands(matrix)
+    table.check(inputs=inputs_of(matrix))
     slots = places.slots()
     if request is not None:
         check_cluster(request)
     missing = [job for job in matrix.jobs if not job.is_finished()]
+    tell_changed(matrix.jobs)
     if not collect:
         at_once = len(slots) if request is None else min(request.at_once, max(1, len(missing)))
         _show_plan(matrix, missing, history, places=at_once)
     if dry_run:
         todo = [{"name": job.name, "folder": job.folder} for job in missing]
         text = "\n".join(f"  {job.name}: {job.folder}" for job in missing)
+        absent = missing_inputs(missing, data_root)
         if todo or table.kind == "json":
-            tell(text, {"jobs": len(matrix.jobs), "to_do": todo}, as_json=table.kind == "json")
-        return 0
+            record = {"jobs": len(matrix.jobs), "to_do": todo, "missing": absent}
+            tell(text, record, as_json=table.kind == "json")
+        for line in absent:
+            click.echo(f"missing: {line}", err=True)
+        return 2 if absent else 0
     if request is not None:
         return _submit(matrix, missing, request, matrix_file, data_root, as_json=table.kind == "json")
     if collect:
         from hsi_cd.batch.runner import log_of, reason_in
 
-        failed = [f"failed: {job.name}: {reason_in(log_of(job)) or 'it never started'}" for job in missing]
+        reasons = {job: for_command(reason_in(log_of(job)), "batch") or "it never started" for job in missing}
+        failed = [f"failed: {job.name}: {reason}" for job, reason in reasons.items()]
     else:
         failed = run_with_bar({job: job.name for job in matrix.jobs}, slots, tell=True)
     _show_end(matrix, shown, table)
@@ -165,7 +174,7 @@ def _submit(
     as_json: bool,
 ) -> int:
     """Put what is missing into the queue of the cluster."""
-    from hsi_cd.batch.jobs import PROGRAM
+    from hsi_cd.batch.map_jobs import PROGRAM
     from hsi_cd.batch.slurm import array_ids, make_executor, queue_name, queued, submit
     from hsi_cd.errors import OutputError
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from hsi_cd.cli.remedies import in_options
 from hsi_cd.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hsi_cd.batch.jobs import Job
     from hsi_cd.batch.matrix import Matrix
 
 _DECIDED = {
@@ -33,7 +38,7 @@ def check_commands(matrix: Matrix) -> None:
     """
     from dataclasses import replace
 
-    from hsi_cd.batch.jobs import PROGRAM
+    from hsi_cd.batch.map_jobs import PROGRAM
     from hsi_cd.cli.main import cli
 
     seen = set()
@@ -60,6 +65,52 @@ def check_commands(matrix: Matrix) -> None:
             raise ConfigError(
                 f"{where}: --cog, --vector and --min-area are for the whole map: say them under join"
             )
+
+
+def missing_inputs(jobs: Sequence[Job], data_root: Path) -> list[str]:
+    """What jobs would read and is not there, each once, in words.
+
+    Args:
+        jobs: what is to be done.
+        data_root: folder of the catalogue's scenes, where a job names none.
+    """
+    from hsi_cd.api.benchmarks import missing_files
+    from hsi_cd.batch.jobs import TrainJob
+
+    found: dict[str, None] = {}
+    for job in jobs:
+        if isinstance(job, TrainJob) and not job.files:
+            words = job.arguments
+            named = next((words[i + 1] for i, word in enumerate(words[:-1]) if word == "--data-root"), data_root)
+            if said := missing_files(job.dataset, Path(named)):
+                found[in_options(said)] = None
+        found |= {f"{path} does not exist": None for path in job.inputs() if not path.exists()}
+    return list(found)
+
+
+def inputs_of(matrix: Matrix) -> list[Path]:
+    """The files that a batch reads, none of which a job of it would replace.
+
+    Raises:
+        OutputError: one would.
+    """
+    from hsi_cd.batch.jobs import TrainJob
+    from hsi_cd.batch.map_jobs import MAPS, PredictJob
+    from hsi_cd.io import refuse_folder_of_inputs, refuse_inputs
+
+    read = list(matrix.reads)
+    for job in matrix.jobs:
+        if isinstance(job, TrainJob):
+            own = [Path(word) for word in job.files if not word.startswith("-")]
+            refuse_folder_of_inputs(job.folder, own)
+        elif isinstance(job, PredictJob):
+            own = [job.t1, job.t2, job.checkpoint]
+            refuse_inputs([job.folder / f"{name}.tif" for name in MAPS], own)
+        else:
+            own = [path for part in job.shards[:1] for path in (part.t1, part.t2, part.checkpoint)]
+            refuse_inputs([job.folder / f"{name}.tif" for name in MAPS], own)
+        read += own
+    return list(dict.fromkeys(read))
 
 
 def _option(command: click.Command, name: str) -> str:

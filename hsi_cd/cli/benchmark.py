@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.matrix_options import (
     MatrixChoice,
     Places,
@@ -17,6 +17,7 @@ from hsi_cd.cli.options.matrix_options import (
     runs_option,
     table_options,
 )
+from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.split_options import check_split, split_option
 from hsi_cd.cli.telling import results_text
 
@@ -64,11 +65,13 @@ def benchmark(
     Each run is a process and a folder of its own; one that fails is named at the end and stops no other. With
     --split, the pixels of a file teach in every run on the one scene that is named.
     """
+    from hsi_cd.api.benchmarks import dataset_files
     from hsi_cd.batch.jobs import expand
     from hsi_cd.batch.variants import cross
 
-    shown = table.check()
     scenes, chosen = matrix.names()
+    read = [path for scene in scenes for path in dataset_files(scene, matrix.data_root)]
+    shown = table.check(inputs=[*read, *named_files(split)])
     check_split(split, protocol, matrix.assignments)
     if split is not None and len(scenes) > 1:
         raise click.UsageError(f"--split names pixels of one scene, and --datasets names {len(scenes)}: name one")
@@ -88,6 +91,7 @@ def benchmark(
         arguments=["--data-root", str(matrix.data_root)],
         variants=cross(vary),
     )
+    tell_changed(jobs)
     failed = run_with_bar({job: job.name for job in jobs}, slots)
 
     results = [result for job in jobs if (result := job.table_result()) is not None]

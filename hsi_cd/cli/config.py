@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
@@ -22,7 +23,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("name", default="default")
 @click.option("--list", "listing", is_flag=True, help="List the names, with what each is for.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the file instead.")
+@click.option("--output", type=PathType(), metavar="FILE", help="Write the file instead.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @json_option
 def config(name: str, listing: bool, output: Path | None, overwrite: bool, as_json: bool) -> None:
@@ -46,9 +47,9 @@ def config(name: str, listing: bool, output: Path | None, overwrite: bool, as_js
     if output is None:
         click.echo(text, nl=False)
         return
-    from hsi_cd.io import check_output, write_text
+    from hsi_cd.io import YAML, check_outputs, write_text
 
-    check_output(output, overwrite=overwrite)
+    check_outputs({"--output": output}, kind=YAML, inputs=[find_config_file(name)], overwrite=overwrite)
     write_text(output, text, overwrite=overwrite)
     click.echo(f"settings: {output}")
 

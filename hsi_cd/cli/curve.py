@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from hsi_cd.cli.matrix_runs import run_with_bar
+from hsi_cd.cli.matrix_runs import run_with_bar, tell_changed
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.matrix_options import (
@@ -19,6 +19,7 @@ from hsi_cd.cli.options.matrix_options import (
     place_options,
     runs_option,
 )
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import cells_of, hint, tell
 
 EPILOG = """\b
@@ -108,13 +109,11 @@ class Drawing:
     "drawing",
     Drawing,
     click.option("--score", default="kappa", show_default=True, help="The score."),
-    click.option(
-        "--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figure, .png or .pdf."
-    ),
+    click.option("--output", type=PathType(), metavar="FILE", help="Draw the figure, .png or .pdf."),
     click.option(
         "--table",
         "table_file",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="FILE",
         help="Write the table to a file, as .csv, .md, .tex, .html or .txt.",
     ),
@@ -135,9 +134,10 @@ def curve(
     give is named at the end and leaves a gap. Whatever teaches, all other labelled pixels of the scene judge, in
     the scene's own proportion of change.
     """
+    from hsi_cd.api.benchmarks import dataset_files
     from hsi_cd.batch.jobs import expand
     from hsi_cd.errors import unknown_name
-    from hsi_cd.io import check_output, write_text
+    from hsi_cd.io import check_outputs, write_text
     from hsi_cd.reporting.comparison import told_apart
     from hsi_cd.reporting.figures import figure_kind, save_figure
     from hsi_cd.reporting.formats import FORMATS
@@ -146,14 +146,14 @@ def curve(
 
     title, protocol, points_at = _axis(axis.labels, axis.fractions, axis.imbalance, axis.changed)
     kind, score = _table_format(drawing.table_file), drawing.score
-    for target in (drawing.output, drawing.table_file):
-        if target is not None:
-            check_output(target, overwrite=drawing.overwrite)
     if drawing.output is not None:
         figure_kind(drawing.output)
     if score not in SCORE_TITLES:
         raise unknown_name("score", score, SCORE_TITLES)
     scenes, chosen = matrix.names()
+    read = [path for scene in scenes for path in dataset_files(scene, matrix.data_root)]
+    files = {"--output": drawing.output, "--table": drawing.table_file}
+    check_outputs(files, inputs=read, overwrite=drawing.overwrite)
     varied = points_at[0].settings
     for text in matrix.assignments:
         if text.partition("=")[0].strip() in varied:
@@ -175,6 +175,7 @@ def curve(
     }
     # Seed by seed, so that a curve stopped half-way has something of every point.
     in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
+    tell_changed(jobs)
     failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
     found = [(job, result) for job in jobs if (result := job.result()) is not None]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hsi_cd.api.sources import Contract, SceneSource
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.output_options import OutputChoice, like_option, memory_option, output_options
+from hsi_cd.cli.options.output_options import (
+    OutputChoice,
+    like_option,
+    named_files,
+    output_options,
+)
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.telling import tell
 
@@ -31,7 +38,7 @@ Examples:
 @output_options(required=False, score="Scores (GeoTIFF, float32).")
 @click.option(
     "--save",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="Keep what was measured as a checkpoint for hsi-cd predict; without --output, nothing is mapped now.",
 )
@@ -43,7 +50,6 @@ Examples:
     show_default=True,
     help="Of methods that draw at random.",
 )
-@memory_option
 @json_option
 def detect(
     method: str,
@@ -55,7 +61,6 @@ def detect(
     save: Path | None,
     like: Path | None,
     seed: int,
-    memory: int | None,
     as_json: bool,
 ) -> None:
     """Map a scene pair without any label or training.
@@ -66,13 +71,12 @@ def detect(
     check_scene(source)
     if files.output is None and (save is None or files.score or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
-    from hsi_cd.config import parse_assignment
-    from hsi_cd.io import check_output
+    from hsi_cd.config import merge, parse_assignment
 
-    files.check()
-    if save is not None:
-        check_output(save, overwrite=files.overwrite)
-    options = {name: value for text in assignments for name, value in parse_assignment(text).items()}
+    files.check(inputs=named_files(*source.files, like), save=save)
+    options: dict[str, Any] = {}
+    for text in assignments:
+        options = merge(options, parse_assignment(text))
 
     from hsi_cd import MapOptions
     from hsi_cd.api.estimators import make_estimator
@@ -86,6 +90,7 @@ def detect(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
     pair = open_scene(source, contract)
+    files.check(inputs=pair.files, save=save)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     pair = choose_bands(pair, **drop_settings(dropped))
@@ -94,10 +99,10 @@ def detect(
     if save is not None:
         estimator.save(save, overwrite=files.overwrite)
     if files.output is not None:
-        how = MapOptions(grid=grid, memory=memory, look_at_shift=False)
+        how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
         estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
-    written = ({} if save is None else {"checkpoint": str(save)}) | files.told(scores="scores")
+    written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
     lines = [f"{what}: {path}" for what, path in written.items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
-from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.options.truth_options import check_truth, truth_inputs, truth_options
 from hsi_cd.cli.telling import document, hint
 
 EPILOG = """\b
@@ -23,13 +25,13 @@ _STANDARD_OUTPUT = Path("-")
 
 
 @click.command(epilog=EPILOG)
-@click.argument("map_file", metavar="MAP", type=click.Path(path_type=Path))
+@click.argument("map_file", metavar="MAP", type=PathType())
 @click.option("--dataset", metavar="NAME", help="Judge against the truth of a benchmark scene.")
 @truth_options
 @data_root_option
 @click.option(
     "--exclude",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="split.npz, or another file that --split of train takes: leave its pixels out.",
 )
@@ -42,7 +44,7 @@ _STANDARD_OUTPUT = Path("-")
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="Write the scores as JSON; - prints them, and nothing else.",
 )
@@ -68,12 +70,13 @@ def evaluate(
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
     from hsi_cd.api.opening import truth_of
     from hsi_cd.api.verbs import evaluate as judge
-    from hsi_cd.io import check_output, write_json
+    from hsi_cd.io import JSON, check_outputs, write_json
     from hsi_cd.reporting.tables import score_table
 
-    if json_file not in (None, _STANDARD_OUTPUT):
-        check_output(json_file, overwrite=overwrite)
     check_truth(truth, dataset)
+    if json_file != _STANDARD_OUTPUT:
+        read = [*truth_inputs(truth, dataset, data_root), *named_files(map_file, exclude)]
+        check_outputs({"--json": json_file}, kind=JSON, inputs=read, overwrite=overwrite)
     labels = truth_of(SceneSource(dataset, data_root), truth)
     result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata)
     if json_file == _STANDARD_OUTPUT:

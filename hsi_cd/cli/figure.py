@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
@@ -18,10 +19,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The figure, .png or .pdf."
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType())
+@click.option("--output", type=PathType(), required=True, metavar="FILE", help="The figure, .png or .pdf.")
 @click.option("--split", is_flag=True, help="Draw which pixels teach and which judge, in place of the maps.")
 @click.option("--dpi", type=click.IntRange(50, 1200), default=150, show_default=True, help="Pixels an inch.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
@@ -35,12 +34,14 @@ def figure(runs: tuple[Path, ...], output: Path, split: bool, dpi: int, overwrit
     """
     from hsi_cd.api.run_figures import draw_runs, draw_split
     from hsi_cd.api.run_folders import open_run
-    from hsi_cd.io import check_output
-    from hsi_cd.reporting.figures import save_figure
-    from hsi_cd.runs.folder import find_runs
+    from hsi_cd.io import check_outputs
+    from hsi_cd.reporting.figures import figure_kind, save_figure
+    from hsi_cd.runs.folder import files_shown, find_runs
 
-    check_output(output, overwrite=overwrite)
-    folders = [open_run(folder) for folder in find_runs(runs)]
+    figure_kind(output)
+    found = find_runs(runs)
+    check_outputs({"--output": output}, inputs=files_shown(found), overwrite=overwrite)
+    folders = [open_run(folder) for folder in found]
     drawn = draw_split(folders) if split else draw_runs(folders)
     save_figure(drawn, output, overwrite=overwrite, dpi=dpi)
     tell(f"figure: {output}", {"figure": output, "runs": [run.folder for run in folders]}, as_json=as_json)

@@ -11,6 +11,7 @@ from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import nodata_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import hint, tell
@@ -22,7 +23,7 @@ Examples:
   hsi-cd table runs/taizhou
 """
 
-FILE = click.Path(path_type=Path)
+FILE = PathType()
 
 
 @dataclass(frozen=True)

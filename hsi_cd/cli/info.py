@@ -10,6 +10,7 @@ import click
 
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import nodata_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -25,12 +26,12 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
 @click.option("--key", metavar="NAME", help="The one variable to look at in files of arrays.")
 @click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
 @nodata_option
-@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a quick look.")
+@click.option("--png", type=PathType(), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
 def info(
@@ -49,10 +50,9 @@ def info(
     their grids and bands are compared and the shift between them is measured.
     """
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
-    from hsi_cd.io import check_output
+    from hsi_cd.io import PNG, check_outputs
 
-    if png is not None:
-        check_output(png, overwrite=overwrite)
+    check_outputs({"--png": png}, kind=PNG, inputs=paths, overwrite=overwrite)
     seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata)
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)
@@ -79,9 +79,10 @@ def _record(file: SeenFile) -> dict[str, Any]:
 
 def _image(part: Part, summary: Summary) -> dict[str, Any]:
     from hsi_cd.api.looking import scenes_of_shape
+    from hsi_cd.scene.surface import middle_area
 
     cube, bands, grid = part.cube, part.cube.bands, part.cube.grid
-    pixel = grid.transform
+    pixel, area = grid.transform, middle_area(grid)
     return {
         "name": cube.name,
         "is_map": part.is_map,
@@ -109,6 +110,7 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "acquired": cube.acquired or None,
         "crs": _crs_name(grid.crs or grid.gcp_crs),
         "transform": None if pixel is None else list(pixel)[:6],
+        "pixel_area": None if area is None else {"value": area[0], "unit": area[1]},
         "gcps": len(grid.gcps),
         "rpcs": grid.rpcs is not None,
         "memory": 4 * grid.rows * grid.cols * bands.count,
@@ -199,8 +201,9 @@ def _grid_text(image: dict[str, Any]) -> str:
     placed = image["transform"]
     if placed is not None:
         a, b, left, d, e, top = placed
-        size = f"{math.hypot(a, d):.6g} x {math.hypot(b, e):.6g}"
+        size, area = f"{math.hypot(a, d):.6g} x {math.hypot(b, e):.6g}", image["pixel_area"]
         text = f"{image['crs'] or 'no CRS'}, pixels of {size}, upper left corner at {left:.10g}, {top:.10g}"
+        text += "" if area is None else f", one covers {area['value']:.4g} {area['unit']}"
     elif image["gcps"]:
         text = f"{image['crs'] or 'no CRS'}, {image['gcps']} ground control points"
     else:

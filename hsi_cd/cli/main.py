@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ import click
 
 from hsi_cd import __version__
 from hsi_cd.api.processes import first_to_speak, launched
-from hsi_cd.cli.remedies import in_options
+from hsi_cd.cli.remedies import for_command, in_options
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
 
 GROUPS: dict[str, dict[str, str]] = {
@@ -138,7 +140,22 @@ def cli(quiet: bool, verbose: bool, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0 well, 1 a fault of ours, 2 a fault of the input."""
+    _speak_utf8()
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _speak_utf8() -> None:
+    """See to it that any name of a file can be read, written and printed.
+
+    Where the locale is none of UTF-8 (``LC_ALL=C`` with ``PYTHONUTF8=0``), Python hands GDAL names that it cannot
+    write: the command is started again in Python's UTF-8 mode, which what it starts inherits.
+    """
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -193,6 +210,7 @@ def _volume(said: set[str]) -> Iterator[None]:
 
 
 def _run(arguments: list[str], *, debug: bool, contradiction: bool = False) -> int:
+    named = next(iter(arguments), "")  # the command, whose options a remedy names
     try:
         if contradiction:
             raise click.UsageError("--quiet and --verbose contradict each other: give one of them")
@@ -210,7 +228,7 @@ def _run(arguments: list[str], *, debug: bool, contradiction: bool = False) -> i
     except (HsiCdError, MemoryError) as error:
         if debug:
             raise
-        return _complain(_one_line(error), code=2)
+        return _complain(_one_line(error, named), code=2)
     except (KeyboardInterrupt, click.Abort):
         return _complain(_INTERRUPTED, code=130)
     except Preempted as error:
@@ -222,8 +240,11 @@ def _run(arguments: list[str], *, debug: bool, contradiction: bool = False) -> i
         if debug:
             raise
         if type(error).__name__ == "OutOfMemoryError":  # torch's; not imported here, for a quick --help
-            return _complain("the GPU's memory is full: use --device cpu, or --set train.batch_size=32", code=2)
-        return _complain(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", code=1)
+            full = "the GPU's memory is full: use --device cpu, or --set train.batch_size=32"
+            return _complain(for_command(full, named), code=2)
+        return _complain(
+            f"unexpected {type(error).__name__}: {_one_line(error, named)} (--debug shows where)", code=1
+        )
 
 
 def _show_warning(
@@ -238,9 +259,9 @@ def _show_warning(
     logging.getLogger(category.__module__).warning("%s", " ".join(str(message).split()))
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException, command: str) -> str:
     text = " ".join(str(error).split())
-    return in_options(text) or type(error).__name__
+    return for_command(text, command) or type(error).__name__
 
 
 def _complain(message: str, *, code: int) -> int:

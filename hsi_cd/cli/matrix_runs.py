@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hsi_cd.cli.remedies import for_command
 from hsi_cd.cli.telling import is_quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hsi_cd.batch.jobs import Job
     from hsi_cd.batch.slots import Slot
@@ -52,7 +53,7 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
         for job, failure in run_missing(list(jobs), slots=slots, started=start):
             done += 1
             if failure is not None:
-                failed[job] = f"failed: {jobs[job]}: {failure.reason}"
+                failed[job] = f"failed: {jobs[job]}: {for_command(failure.reason, 'batch')}"
             if tell and job in since:
                 took = in_words(time.monotonic() - since[job])
                 line = failed.get(job, f"done: {jobs[job]} ({took})")
@@ -61,6 +62,23 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
             bar.update()
             show()
     return [failed[job] for job in jobs if job in failed]
+
+
+def tell_changed(jobs: Iterable[Job]) -> None:
+    """Say which runs are done anew, as their files changed, and how many do not say from which they were made."""
+    if is_quiet():
+        return
+    from hsi_cd.batch.jobs import TrainJob
+
+    unknown = 0
+    for job in jobs:
+        if changed := job.changed():
+            click.echo(f"{job.name} is done anew: {'; '.join(changed)}", err=True)
+        elif isinstance(job, TrainJob) and not job.tells_inputs() and job.is_finished():
+            unknown += 1
+    if unknown:
+        many = "1 finished run does" if unknown == 1 else f"{unknown} finished runs do"
+        click.echo(f"{many} not say from which files: it is unknown whether these have changed", err=True)
 
 
 def _write(line: str) -> None:

@@ -43,7 +43,9 @@ def methods(name: str | None, as_json: bool) -> None:
     lines = [f"{method.name}: {method.title}\n  {method.summary}\n  {method.reference}"]
     lines += [f"  from {method.place}"] if method.place else []
     lines += [f"  setting {key} = {value}" for key, value in flat(method.settings).items()]
-    lines += [f"  option {option} = {default}" for option, default in method.options.items()]
+    for option, default in method.options.items():
+        limits = f"  ({method.ranges[option]})" if option in method.ranges else ""
+        lines.append(f"  option {option} = {default}{limits}")
     tell("\n".join(lines), _record(method), as_json=as_json)
     if method.needs_labels:
         setting = " --set options.NAME=VALUE" if method.options else ""
@@ -61,6 +63,7 @@ def _record(method: Method) -> dict[str, Any]:
         "reference": method.reference,
         "needs_labels": method.needs_labels,
         "options": dict(method.options),
+        "ranges": {option: str(method.ranges[option]) for option in method.options if option in method.ranges},
         "place": method.place or None,
         "settings": dict(method.settings),
     }

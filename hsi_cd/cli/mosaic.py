@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.output_options import OutputChoice, output_options, provenance_option
+from hsi_cd.cli.options.output_options import OutputChoice, named_files, output_options, provenance_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.provenance_record import recorded
 from hsi_cd.cli.telling import tell
 
@@ -19,11 +20,11 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=PathType())
 @output_options(uncertainty="Uncertainty of both (GeoTIFF).")
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="The shards' checkpoint: needed for --vector where a method's scores are no probabilities.",
 )
@@ -44,7 +45,7 @@ def mosaic(
     from hsi_cd.api.processes import heed_signals
 
     click.get_current_context().with_resource(heed_signals())
-    files.check()
+    files.check(inputs=named_files(*shards, checkpoint), provenance=provenance)
     from hsi_cd.api.mosaicking import join_shards, probabilities_by, read_shards
 
     found = read_shards(shards)
@@ -52,5 +53,5 @@ def mosaic(
     probability = None if checkpoint is None else probabilities_by(checkpoint, found)
     with recorded(provenance, inputs=shards):
         join_shards(found, files.named(), probability=probability)
-    written = files.told()
+    written = files.told(unit=found.tags.get("SCORE_UNIT", "score"))
     tell("\n".join(f"{what}: {path}" for what, path in written.items()), {"files": written}, as_json=as_json)

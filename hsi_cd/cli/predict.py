@@ -14,11 +14,12 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
-    memory_option,
+    named_files,
     output_options,
     provenance_option,
 )
 from hsi_cd.cli.options.pair_options import pair_options
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.provenance_record import recorded
 from hsi_cd.cli.telling import tell
@@ -41,24 +42,22 @@ class Scoring:
     Attributes:
         threshold: score from which a pixel is changed; None for the checkpoint's.
         refit_statistics: measure the bands and the shift on this scene.
+        any_units: map values that are far from all that the checkpoint knows.
         device: where to compute.
         precision: of a network's products.
-        memory: bytes for the parts of the scene that are on their way, or None.
         shard: the part that is mapped, as ``3/8``, or None.
     """
 
     threshold: float | None
     refit_statistics: bool
+    any_units: bool
     device: str
     precision: str
-    memory: int | None
     shard: str | None
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="FILE", help="best.pt of a run."
-)
+@click.option("--checkpoint", type=PathType(), required=True, metavar="FILE", help="best.pt of a run.")
 @scene_options
 @pair_options
 @output_options(uncertainty="Standard deviation of the change probability over the ensemble's members (GeoTIFF).")
@@ -74,6 +73,11 @@ class Scoring:
         help="Measure the bands' means and deviations and the shift on this scene, without labels, in place of "
         "the training scene's. Takes as much memory as training does.",
     ),
+    click.option(
+        "--any-units",
+        is_flag=True,
+        help="Map a scene whose values are far from all that the checkpoint was fitted on.",
+    ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(
         "--precision",
@@ -82,7 +86,6 @@ class Scoring:
         show_default=True,
         help="Of a network's products. bfloat16, for GPUs that are fast in it, moves probabilities by about 0.01.",
     ),
-    memory_option,
     click.option(
         "--shard",
         metavar="I/N",
@@ -120,7 +123,7 @@ def predict(
     from hsi_cd.scene import parse_shard
 
     part = parse_shard(scoring.shard) if scoring.shard is not None else None
-    files.check()
+    files.check(inputs=named_files(*source.files, checkpoint, like), provenance=provenance)
 
     from hsi_cd import MapOptions
     from hsi_cd.api.estimators import load
@@ -129,6 +132,7 @@ def predict(
     from hsi_cd.api.precision import compute_in
 
     pair = open_scene(source, contract)
+    files.check(inputs=pair.files, provenance=provenance)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     estimator = load(checkpoint, device=scoring.device)
@@ -137,10 +141,10 @@ def predict(
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
-    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=scoring.memory)
+    how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
         estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
-    written = files.told()
+    written = files.told(unit=detector.unit)
     lines = [f"{what}: {path}" for what, path in written.items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:

@@ -60,7 +60,8 @@ def pretrain(
     """
     from hsi_cd.api.processes import heed_signals
 
-    stop = click.get_current_context().with_resource(heed_signals())
+    context = click.get_current_context()
+    stop = context.with_resource(heed_signals())
     layers = choice.layers(nodata=contract.nodata, dataset=source.dataset)
     if task is not None:
         layers.insert(1, ("--task", {"pretrain": {"task": task}}))
@@ -68,12 +69,14 @@ def pretrain(
     contract = replace(contract, nodata=config.nodata)
     choice.check()
 
-    from hsi_cd.api.opening import open_scene
+    from hsi_cd.api.opening import input_files, open_scene
     from hsi_cd.api.running import Attempt, pretrain_run
 
-    pair = open_scene(replace(source, dataset=config.dataset), contract)
+    source = replace(source, dataset=config.dataset)
+    pair = open_scene(source, contract)
     folder = choice.folder_or(f"{pair.name}-{config.pretrain.task}-seed{config.seed}")
-    facts = pretrain_run(pair, config, folder, Attempt(choice.resume, stop=stop))
+    attempt = Attempt(choice.resume, stop=stop, command=context.obj, inputs=input_files(source))
+    facts = pretrain_run(pair, config, folder, attempt)
     pixels, judged = facts["pixels"], facts["held_out"]
     text = (
         f"{facts['task']}: {facts['encoders']} encoders, {pixels['taught']} pixels taught, both dates of each\n"

@@ -26,21 +26,28 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         r"bands\.drop_partly_empty\b",
         "--drop partly-empty",
     ),
+    (r"(?<![\w./-])drop_water_vapour=True(?!\.?\w)", "--drop water-vapour"),
     # Switches.
+    (r"(?<![\w./-])allow_identical=True(?!\.?\w)", "--allow-identical"),
+    (r"(?<![\w./-])any_units=True(?!\.?\w)", "--any-units"),
     (r"(?<![\w./-])align=True(?!\.?\w)", "--align"),
     (r"(?<![\w./-])common_bands=True(?!\.?\w)", "--common-bands"),
     (r"(?<![\w./-])overwrite=True(?!\.?\w)", "--overwrite"),
     (r"(?<![\w./-])resample=True(?!\.?\w)", "--resample"),
+    (r"(?<![\w./-])train with resume=True(?!\.?\w)", "hsi-cd train --resume"),
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
+    (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
     (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),
+    (r"(?<![\w./-])memory=(\d+)\b", r"--memory \1"),
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
+    (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
         r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
@@ -55,6 +62,33 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])predict with shard='([^']*)'", r"hsi-cd predict --shard \1"),
 )
 """A pattern of the library's terms, and what the command line says in its place, in the order they are applied."""
+
+
+ELSEWHERE: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    # One has no such option, but takes the setting; others take none.
+    (("detect",), r"--device (\w+) or \w+", r"--set device=\1"),
+    (("detect",), r"--device (\w+)", r"--set device=\1"),
+    (("predict", "mosaic"), r", or --set train\.batch_size=\d+", ""),
+    # What is a setting of a run is an option where nothing else is drawn.
+    (("split",), r"\bsplit\.(fraction|count|imbalance|block|radius)\b", r"--\1"),
+    # Runs that others start are told settings, whichever command or file starts them.
+    (("benchmark", "curve", "batch"), r"with --drop ([a-z]+)", r"with the setting bands.drop_\1=true"),
+)
+"""Commands that say a remedy in other words than the rest: a pattern of the usual words, and theirs."""
+
+
+def for_command(message: str, command: str) -> str:
+    """A message in options, as the command that shows it takes them.
+
+    Args:
+        message: of the library, or in options already.
+        command: name of the command, as ``detect``.
+    """
+    message = in_options(message)
+    for commands, pattern, own in ELSEWHERE:
+        if command in commands:
+            message = re.sub(pattern, own, message)
+    return message
 
 
 def in_options(message: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import tell
 
 EPILOG = """\b
@@ -17,10 +18,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The report, .html."
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType())
+@click.option("--output", type=PathType(), required=True, metavar="FILE", help="The report, .html.")
 @click.option("--title", default="Change detection report", show_default=True, help="Title of the page.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @json_option
@@ -31,18 +30,20 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool, as
     tests between runs of one scene, protocol and versions. It opens in any browser, without a network.
     """
     from hsi_cd.api.run_folders import open_run
-    from hsi_cd.io import check_output, write_text
+    from hsi_cd.io import HTML, check_outputs, write_text
     from hsi_cd.reporting.html.page import report_page
     from hsi_cd.reporting.html.run_section import ReportRun
-    from hsi_cd.runs.folder import find_runs
+    from hsi_cd.runs.folder import files_shown, find_runs
 
-    check_output(output, overwrite=overwrite)
-    folders = [open_run(folder) for folder in find_runs(runs)]
+    found = find_runs(runs)
+    check_outputs({"--output": output}, kind=HTML, inputs=files_shown(found), overwrite=overwrite)
+    folders = [open_run(folder) for folder in found]
     shown = [
         ReportRun(
             result=run.result,
             change=run.change,
             score=run.score,
+            gives_probabilities=run.gives_probabilities,
             t1=run.overview.t1 if run.overview else None,
             t2=run.overview.t2 if run.overview else None,
             labels=run.labels(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.table import names
 from hsi_cd.cli.telling import tell
 
@@ -27,7 +28,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", default="runs", type=click.Path(path_type=Path))
+@click.argument("folder", default="runs", type=PathType())
 @click.option("--dataset", metavar="NAME", help="Only runs on this scene.")
 @click.option("--method", metavar="NAME", help="Only runs of this method.")
 @click.option("--protocol", metavar="ID", help="Only runs under this protocol.")
@@ -44,13 +45,14 @@ Examples:
 @click.option(
     "--best",
     is_flag=True,
-    help="For each scene and protocol, the method and settings with the highest mean over seeds.",
+    help="For each scene and protocol, the method and settings with the best mean over seeds: the highest, or of "
+    "an error, as ece, the lowest.",
 )
 @click.option("--by", "score", default="kappa", show_default=True, help="With --best: the score.")
 @click.option(
     "--diff",
     nargs=2,
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="RUN RUN",
     help="Show what differs between two runs.",
 )

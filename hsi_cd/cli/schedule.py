@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import named_files
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.run_options import SettingsChoice, settings_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -34,7 +36,7 @@ _ROWS = 12  # of the table
     help="Training pixels (certain ones beside few labels included): they decide how many steps an epoch has, "
     "and how many epochs there are.",
 )
-@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curve, as .png or .pdf.")
+@click.option("--png", type=PathType(), metavar="FILE", help="Draw the curve, as .png or .pdf.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @json_option
 def schedule(settings: SettingsChoice, labels: int, png: Path | None, overwrite: bool, as_json: bool) -> None:
@@ -43,14 +45,14 @@ def schedule(settings: SettingsChoice, labels: int, png: Path | None, overwrite:
     A plateau waits for validations, which only a training has: it is shown as if none brought a smaller loss after
     the first.
     """
-    from hsi_cd.io import check_output
+    from hsi_cd.io import check_outputs
 
-    config = settings.resolve().train
     if png is not None:
         from hsi_cd.reporting.figures import figure_kind
 
         figure_kind(png)
-        check_output(png, overwrite=overwrite)
+        check_outputs({"--png": png}, inputs=named_files(settings.config_file), overwrite=overwrite)
+    config = settings.resolve().train
     from hsi_cd.api.rehearsing import draw_rates, rates_of
 
     found = rates_of(config, labels)

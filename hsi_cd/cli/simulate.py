@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import hint, tell
 
 # The defaults below are repeated in SimulationOptions, which is not imported here: the help must come at once. A
@@ -43,7 +44,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     short_help="Make a scene pair with known truth.",
     epilog="Next: hsi-cd train --t1 DIR/t1.tif --t2 DIR/t2.tif --truth DIR/truth.tif",
 )
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=PathType())
 @_with_settings
 @click.option("--overwrite", is_flag=True, help="Replace a simulated scene that lies in DIR already.")
 @json_option

@@ -11,8 +11,9 @@ import click
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
-from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.options.truth_options import check_truth, truth_inputs, truth_options
 from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
@@ -79,7 +80,7 @@ class Draw:
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     required=True,
     metavar="FILE",
     help="The split: .npz holds all of it; .mat rows, cols, base, shape and guard; .csv rows and columns from 0.",
@@ -105,8 +106,8 @@ def split(
     from hsi_cd.api.splitting import check_split_file, count_pixels, write_split
     from hsi_cd.api.verbs import split as divide
 
-    check_split_file(output, overwrite=overwrite)
     check_truth(truth, dataset)
+    check_split_file(output, inputs=truth_inputs(truth, dataset, data_root), overwrite=overwrite)
     labels = truth_of(SceneSource(dataset, data_root), truth)
     divided = divide(labels, **draw.named())
     write_split(output, divided, overwrite=overwrite)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.matrix_options import FORMATS
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import results_text
 
 EPILOG = """\b
@@ -26,7 +27,7 @@ def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
 
 
 @click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType())
 @click.option("--rows", type=click.Choice(["method", "dataset"]), default="method", show_default=True)
 @click.option(
     "--columns",
@@ -51,7 +52,7 @@ def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
     default="text",
     show_default=True,
 )
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
+@click.option("--output", type=PathType(), metavar="FILE", help="Write the table to a file.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def table(
     runs: tuple[Path, ...],
@@ -72,13 +73,13 @@ def table(
     A RUN is a run folder, or a folder that holds several. The best method of each dataset and score is bold, the
     second underlined, a missing run a dash. Runs of different protocols are refused: their scores do not compare.
     """
-    from hsi_cd.io import check_output, write_text
-    from hsi_cd.runs.folder import find_runs, read_result
+    from hsi_cd.io import TABLES, check_outputs, write_text
+    from hsi_cd.runs.folder import files_shown, find_runs, read_result
 
-    if output is not None:
-        check_output(output, overwrite=overwrite)
+    folders = find_runs(runs)
+    check_outputs({"--output": output}, kind=TABLES[kind], inputs=files_shown(folders), overwrite=overwrite)
     words = results_text(
-        [read_result(folder) for folder in find_runs(runs)],
+        [read_result(folder) for folder in folders],
         kind=kind,
         rows=rows,
         columns=columns or ("dataset" if rows == "method" else "method"),

@@ -82,15 +82,20 @@ def train(
     choice.check()
     check_truth(truth, config.dataset)
 
+    from hsi_cd.api.opening import input_files
     from hsi_cd.api.running import Attempt, open_labelled, train_run
+    from hsi_cd.api.sources import as_paths
+    from hsi_cd.io import refuse_folder_of_inputs
     from hsi_cd.plugins import file_word
     from hsi_cd.reporting.tables import score_table
 
     team = context.with_resource(join_team(device=config.device))
+    if choice.folder is not None:
+        refuse_folder_of_inputs(choice.folder, [*source.files, *as_paths(truth.source)])
     source = replace(source, dataset=config.dataset, name=name)
     scene = open_labelled(source, contract, truth, split)
     folder = choice.folder_or(f"{scene.pair.name}-{file_word(config.method)}-seed{config.seed}")
-    attempt = Attempt(choice.resume, team, stop, context.obj)
+    attempt = Attempt(choice.resume, team, stop, context.obj, input_files(source, truth))
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return

@@ -3,6 +3,7 @@
 from hsi_cd.config.blocks import ATTENTIONS, BACKBONES, HEADS, HEADS_WITH_DISTANCE
 from hsi_cd.config.config_files import config_files, dataset_config, find_config_file, read_config
 from hsi_cd.config.layers import (
+    merge,
     parse_assignment,
     read_config_file,
     resolve,
@@ -42,6 +43,7 @@ __all__ = [
     "config_files",
     "dataset_config",
     "find_config_file",
+    "merge",
     "parse_assignment",
     "read_config",
     "read_config_file",

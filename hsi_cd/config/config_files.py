@@ -8,6 +8,7 @@ from typing import Any
 
 from hsi_cd.config.layers import read_config_file
 from hsi_cd.errors import MissingInputError, unknown_name
+from hsi_cd.paths import as_path
 
 DEFAULTS = "default"
 
@@ -43,7 +44,7 @@ def read_config(named: Path) -> dict[str, Any]:
         MissingInputError: there is neither a file nor a name like this.
         ConfigError: the file is not YAML, or not a mapping.
     """
-    if named.is_file():
+    if as_path(named).is_file():
         return read_config_file(named)
     known, stem = config_files(), named.name.removesuffix(".yaml")
     own = named.parent in (Path(), Path("configs"), Path("configs/examples"), Path("examples"))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from hsi_cd.config.run_config import RunConfig
 from hsi_cd.errors import ConfigError, MissingInputError
+from hsi_cd.paths import as_path
 from hsi_cd.plugins import is_named, load_named
 
 
@@ -28,7 +29,7 @@ def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> RunConfig:
     merged: dict[str, Any] = {}
     layers = list(layers)
     for _, layer in layers:
-        merged = _merge(merged, layer)
+        merged = merge(merged, layer)
     for source, layer in layers:
         # Whether settings fit together shows when all are there: another layer may bring what this one needs.
         _refuse(source, [problem for problem in _problems(layer) if not _may_be_right(problem, merged)])
@@ -62,6 +63,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         MissingInputError: there is no such file.
         ConfigError: it is not YAML, or not a mapping.
     """
+    path = as_path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -76,6 +78,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"config {path} is not valid YAML{where}: check indentation and quotes") from None
     if content is None:
         return {}
+    content = _numbers(content)
     if not isinstance(content, dict):
         raise ConfigError(
             f"config {path} holds a {type(content).__name__}: expected keys, as train: {{epochs: 50}}"
@@ -95,7 +98,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise ConfigError(f"setting {text}: expected key=value, as train.epochs=50")
     try:
-        nested = yaml.safe_load(value)
+        nested = _numbers(yaml.safe_load(value))
     except (yaml.YAMLError, ValueError):
         raise ConfigError(f"setting {text}: {value!r} is not a YAML value") from None
     for part in reversed(whole_key(key.strip()).split(".")):
@@ -113,7 +116,7 @@ def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         inner: Any = value
         for part in reversed(whole_key(key).split(".")):
             inner = {part: inner}
-        nested = _merge(nested, inner)
+        nested = merge(nested, inner)
     return nested
 
 
@@ -130,11 +133,12 @@ def to_yaml(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested keys of two layers, those of the later one winning."""
     merged = dict(base)
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
+            merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
     return merged
@@ -150,12 +154,12 @@ def _problems(values: Mapping[str, Any]) -> list[Any]:
 
 
 def _numbers(value: Any) -> Any:
-    """YAML reads ``3e-3`` as text, because of the missing dot; take such text for the number it is."""
+    """YAML reads ``3e-3`` and ``2.5e3`` as text, for want of a dot or a sign; take it for the number it is."""
     if isinstance(value, Mapping):
         return {key: _numbers(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_numbers(inner) for inner in value]
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+", value):
         return float(value)
     return value
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PlainValidato
 from pydantic_core import InitErrorDetails
 
 from hsi_cd.config.blocks import ATTENTIONS, BACKBONES, HEADS, check_kind
-from hsi_cd.config.named_options import Count, Part, Section
+from hsi_cd.config.named_options import Count, FileName, Part, Section
 from hsi_cd.plugins import is_named
 
 Scale = Annotated[int, Field(ge=1, le=8, strict=True)]
@@ -89,7 +89,7 @@ class BackboneConfig(PartSection):
     until: str | None = None
     patch: Annotated[int, Field(ge=1, le=65)] = 9
     upsample: Literal["bilinear", "transposed"] = "bilinear"
-    weights: str | None = None
+    weights: FileName | None = None
     adapt: Literal["repeat", "mean", "random"] = "repeat"
     conv: Literal["1d", "3d"] = "1d"
     kernel: Count = 7

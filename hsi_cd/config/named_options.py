@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from hsi_cd.paths import as_path
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(ge=0, lt=1)]
@@ -12,6 +14,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Number = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+FileName = Annotated[str, AfterValidator(lambda name: str(as_path(name)) if name.startswith("~") else name)]
+"""The path of a file, in which ``~`` is the home folder; otherwise as it was written."""
 
 
 class Section(BaseModel):

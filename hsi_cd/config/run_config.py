@@ -16,6 +16,7 @@ from hsi_cd.config.blocks import HEADS_WITH_DISTANCE
 from hsi_cd.config.model_config import ModelConfig, check_odd
 from hsi_cd.config.named_options import (
     Count,
+    FileName,
     LossOptions,
     NotNegative,
     Number,
@@ -166,7 +167,7 @@ class TrainConfig(Section):
     graph: bool = False
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
-    pretrained: str | None = None
+    pretrained: FileName | None = None
     teacher: TeacherConfig = TeacherConfig()
 
     @model_validator(mode="before")

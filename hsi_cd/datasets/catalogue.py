@@ -11,6 +11,7 @@ from hsi_cd.datasets.entries import Counts, SceneEntry, TruthFile
 from hsi_cd.datasets.scenes import ENTRIES
 from hsi_cd.errors import GridError, LabelError, MissingInputError, UnknownNameError, unknown_name
 from hsi_cd.io import Expected, open_cube, read_labels
+from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube, Labels, ScenePair
 
 CATALOGUE: dict[str, SceneEntry] = {entry.name: entry for entry in ENTRIES}
@@ -62,7 +63,7 @@ def open_pair(name: str, root: str | os.PathLike[str]) -> ScenePair:
         FormatError: a file is damaged or lacks the expected variable.
     """
     entry = find_entry(name)
-    return _open_pair(entry, locate(entry, Path(root)), Path(root))
+    return _open_pair(entry, locate(entry, as_path(root)), as_path(root))
 
 
 def open_dataset(name: str, root: str | os.PathLike[str]) -> tuple[ScenePair, Labels]:
@@ -83,15 +84,49 @@ def open_dataset(name: str, root: str | os.PathLike[str]) -> tuple[ScenePair, La
         FormatError: a file is damaged or lacks the expected variable.
     """
     entry = find_entry(name)
-    files = locate(entry, Path(root))
+    files = locate(entry, as_path(root))
     if files.truth is None:
-        raise _missing(entry, files, Path(root))
-    pair = _open_pair(entry, files, Path(root))
+        raise _missing(entry, files, as_path(root))
+    pair = _open_pair(entry, files, as_path(root))
     labels = _read_truth(files.truth)
     pair.check_labels(labels)
     if entry.counts is not None:
         _check_counts(entry, entry.counts, labels)
     return pair, labels
+
+
+def dataset_files(name: str, root: str | os.PathLike[str], *, labelled: bool = True) -> tuple[Path, ...]:
+    """The files that a benchmark scene is read from, as far as they are there: t1, t2, then its truth.
+
+    Args:
+        name: name or alias of the scene.
+        root: folder that holds one folder per scene.
+        labelled: whether the truth is named, too.
+
+    Raises:
+        UnknownNameError: there is no such scene.
+    """
+    files = locate(find_entry(name), as_path(root))
+    found = [cube.path for cube in (files.t1, files.t2) if cube is not None]
+    if labelled and files.truth is not None:
+        source = files.truth.source
+        found += [source] if isinstance(source, Path) else [source.changed, source.unchanged]
+    return tuple(found)
+
+
+def missing_files(name: str, root: str | os.PathLike[str]) -> str:
+    """What is missing of a scene's files and its truth, in words; empty where all are there. Nothing is opened.
+
+    Args:
+        name: name or alias of the scene.
+        root: folder that holds one folder per scene.
+
+    Raises:
+        UnknownNameError: there is no such scene.
+    """
+    entry = find_entry(name)
+    files = locate(entry, as_path(root))
+    return "" if files.status == "complete" else str(_missing(entry, files, as_path(root)))
 
 
 def describe(root: str | os.PathLike[str], name: str | None = None) -> tuple[DatasetState, ...]:
@@ -105,7 +140,7 @@ def describe(root: str | os.PathLike[str], name: str | None = None) -> tuple[Dat
         UnknownNameError: there is no such scene.
     """
     entries = list(CATALOGUE.values()) if name is None else [find_entry(name)]
-    return tuple(DatasetState(entry, locate(entry, Path(root))) for entry in entries)
+    return tuple(DatasetState(entry, locate(entry, as_path(root))) for entry in entries)
 
 
 def _open_pair(entry: SceneEntry, files: SceneFiles, root: Path) -> ScenePair:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import (
+    NO_SECOND_CLASS,
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
@@ -22,8 +25,8 @@ from hsi_cd.detectors.decision import (
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.states import finite, rebuilding
-from hsi_cd.detectors.thresholds import Posterior, Threshold
-from hsi_cd.errors import BandError, ConfigError
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, has_one_class, nothing_changed
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.single_threaded import single_threaded
@@ -31,10 +34,13 @@ from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands
 
+log = logging.getLogger(__name__)
+
 CELIK_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"threshold": "nearest", "block": 3, "variance": 0.9}
 """Options: side of a block (odd, pixels), and the share of the blocks' variance that the eigenspace keeps. The
 threshold ``nearest`` gives each pixel to the cluster whose centre is nearer, as published."""
 
+_NOWHERE = 1.001  # a place beyond the changed centre, where no block is
 _SAMPLE = 200_000  # blocks that the clusters are fitted on: more move no centre
 
 
@@ -134,27 +140,28 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
 
     Raises:
         BandError: fewer than two blocks have data.
-        ConfigError: the block is even.
+        ConfigError: an option is out of its range, as an even block.
 
     Reference:
         Celik 2009, doi:10.1109/LGRS.2009.2025059
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     chosen, measurement = choose_options(options, CELIK_OPTIONS, method="celik"), measured(scene)
     side = chosen["block"]
-    if side < 1 or side % 2 == 0:
-        raise ConfigError(f"option block of celik is {side}: expected an odd number, as 3")
     frontend = fit_frontend(measurement, standardised(chosen))
     pair = measurement.pair
     rows, cols = pair.shape
     every = max(1, -(-rows * cols // _SAMPLE))
     total = Moments(0, np.zeros(side * side), np.zeros((side * side, side * side)))
     sample = []
+    lengths = ScoreHistogram()
     for block in row_blocks(rows, cols):
         difference = _magnitude(frontend, *read_window(pair, block, slice(0, cols), radius=side // 2))
         vectors = blocks_of(difference, side // 2)
         known = np.isfinite(vectors[0])
+        lengths.add(vectors[side * side // 2])
         on_grid = known & _grid_centres(rows, side)[block, None] & _grid_centres(cols, side)
         total += Moments.of(vectors[:, on_grid])
         place = np.arange(block.start * cols, block.stop * cols).reshape(known.shape)
@@ -168,7 +175,8 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     kept = min(int(np.searchsorted(explained, chosen["variance"])) + 1, len(values))
     eigenspace = np.ascontiguousarray(basis[:, :kept].T)
     features = eigenspace @ (blocks - total.mean[:, None])
-    with single_threaded():
+    with single_threaded(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # all blocks are the same
         centres = KMeans(2, n_init=4, random_state=seed).fit(features.T).cluster_centers_
     # The changed cluster is the one whose blocks differ more between the dates.
     centres = centres[np.argsort((centres @ eigenspace).sum(axis=1))].astype(np.float64)
@@ -177,9 +185,12 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
         return decide(detector, measurement, chosen)
     gap = float(np.linalg.norm(centres[1] - centres[0]))
     # On the line between the centres, 4 (log score - log 0.5) is twice the step from the middle, in gaps.
-    decision = Decision(
-        Threshold("nearest", 0.5, {"gap": gap, "features": float(kept)}), Posterior(float(np.log(0.5)), 4.0)
-    )
+    nearest = 0.5
+    if measurement.identical or (has_one_class(lengths) and not nothing_changed(lengths)[0].found["share"]):
+        log.warning(NO_SECOND_CLASS)
+        nearest = _NOWHERE
+    found = {"gap": gap, "features": float(kept)}
+    decision = Decision(Threshold("nearest", nearest, found), Posterior(float(np.log(nearest)), 4.0))
     return CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres), decision)
 
 

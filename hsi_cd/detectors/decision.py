@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,13 +13,22 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.frontend import Frontend
 from hsi_cd.detectors.states import found_from_state
-from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold, nothing_changed
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.progress import progress
+
+log = logging.getLogger(__name__)
+
+NO_SECOND_CLASS = (
+    "no second class was found among the scores: nothing is called changed, but pixels far beyond the others; "
+    "threshold='share' or another by name decides otherwise"
+)
+"""What is told where a scene has one class alone."""
 
 THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
 """Options that every method without labels has."""
@@ -124,15 +134,24 @@ def decide(
         measurement: of the scene.
         chosen: the method's options, ``threshold`` and ``level`` among them.
         scores: of all pixels, where they are at hand; found on the scene by default.
+
+    Raises:
+        BandError: no pixel has a score.
     """
     histogram = ScoreHistogram()
     # Here and not inside score(): the limit is one for the whole process, and score() runs in several threads.
     with single_threaded("blas"):
         for found in scores if scores is not None else (s for _, s in scene_scores(detector, measurement)):
             histogram.add(found)
+    if histogram.total == 0:
+        raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
     threshold, posterior = choose_threshold(
         histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
     )
+    if measurement.identical and histogram.total:
+        threshold, posterior = nothing_changed(histogram, identical=True)
+    if "classes" in threshold.found:
+        log.warning(NO_SECOND_CLASS)
     decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
     return decided
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.method import Method
-from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.errors import ConfigError, HsiCdError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
@@ -43,7 +42,7 @@ def fit_method(
         raise TypeError(f"{method.name} is a network: the training loop fits it")
     if not method.place:
         return method.fit(measurement, *labelled, options=options, seed=seed)
-    chosen = choose_options(options, method.options, method=method.name)
+    chosen = method.choose(options)
     with blamed(method.name, "fit"):
         fitted = method.fit(measurement, *labelled, options=chosen, seed=seed)
     check_detector(fitted, method=method, pair=measurement.pair)

@@ -25,6 +25,7 @@ from hsi_cd.detectors.linear import LinearDetector
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.detectors.states import bands_from_state, bands_state, rebuilding
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.scene import Bands
 
@@ -145,11 +146,19 @@ def fit_sam(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
         options: see :data:`SAM_OPTIONS`.
         seed: not used; every method takes one.
 
+    Raises:
+        BandError: there is one band, which has no angle.
+
     Reference:
         Kruse et al. 1993, doi:10.1016/0034-4257(93)90013-N
     """
     chosen, measurement = choose_options(options, SAM_OPTIONS, method="sam"), measured(scene)
     used = measurement.bands(drop_constant=chosen["drop_constant"]).astype(np.int64)
+    if len(used) < 2:
+        raise BandError(
+            f"{measurement.pair.name} has {len(used)} band to look at, and a spectral angle needs 2 or more: use "
+            "another method, as hsi_cd.detect(pair, method='cva')"
+        )
     return decide(AngleDetector(measurement.pair.bands, used), measurement, chosen)
 
 

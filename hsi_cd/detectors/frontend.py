@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.context import joint_bilateral
+from hsi_cd.detectors.method_options import LARGEST_REACH
 from hsi_cd.detectors.states import bands_from_state, bands_state, rebuilding, whole
 from hsi_cd.prepare.components import SceneComponents
 from hsi_cd.prepare.measurement import Measurement, Preparation
@@ -20,8 +21,6 @@ from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.prepare.windows import Dates
 from hsi_cd.scene import Bands
-
-_LARGEST_REACH = 64  # pixels: beyond, a window of a scene would be mostly surroundings
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def frontend_from_state(state: Mapping[str, Any], *, exact: bool = True) -> Fron
             raise ValueError(f"a shift of {down:g}, {right:g} pixels, beyond {LARGEST_SHIFT:g}")
         reach = whole(state["reach"], "reach", least=0)
         tolerance = float(state["tolerance"])
-        if reach > _LARGEST_REACH or not 0 < tolerance < math.inf:
+        if reach > LARGEST_REACH or not 0 < tolerance < math.inf:
             raise ValueError(f"a smoothing of reach {reach} and tolerance {tolerance:g}")
         if reach and not np.isfinite(transform.noise).all():
             raise ValueError("a smoothing without the noise that it needs")

@@ -17,8 +17,10 @@ from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.projection import existing_directions
 from hsi_cd.prepare.single_threaded import single_threaded
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ def canonical_map(moments: Moments, *, ridge: float) -> CanonicalMap:
 
     ``a' S12 b`` is maximised under ``a' S11 a = b' S22 b = 1``, by the singular value decomposition of the two
     halves' whitened cross-covariance. Both covariances are regularised: strongly correlated bands otherwise
-    give singular matrices.
+    give singular matrices. Of bands that repeat each other, the directions that exist are used.
 
     Args:
         moments: of ``2 components`` variables.
@@ -64,22 +66,52 @@ def canonical_map(moments: Moments, *, ridge: float) -> CanonicalMap:
     """
     count = len(moments.mean) // 2
     covariance = moments.covariance
+    directions = [existing_directions(half) for half in (covariance[:count, :count], covariance[count:, count:])]
+    if all(each is None for each in directions):
+        weight, correlation = _canonical_weight(covariance, count, ridge=ridge)
+    else:
+        inside = scipy.linalg.block_diag(*(np.eye(count) if each is None else each for each in directions))
+        first = count if directions[0] is None else len(directions[0])
+        weight, correlation = _canonical_weight(inside @ covariance @ inside.T, first, ridge=ridge)
+        weight = weight @ inside
+    return CanonicalMap(weight, -weight @ moments.mean, correlation)
+
+
+def _canonical_weight(
+    covariance: NDArray[np.float64], first_half: int, *, ridge: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The weights of the scaled differences, ``(features, variables)``, and their canonical correlations.
+
+    Args:
+        covariance: of the variables of both halves.
+        first_half: how many of them are the first's.
+        ridge: see :func:`canonical_map`.
+
+    Raises:
+        BandError: without a ridge, the bands are too much alike.
+    """
     halves = []
-    for half in (covariance[:count, :count], covariance[count:, count:]):
-        size = max(float(np.trace(half)) / count, 1e-12)
-        halves.append(np.linalg.cholesky(half + ridge * size * np.eye(count)))
+    for half in (covariance[:first_half, :first_half], covariance[first_half:, first_half:]):
+        size = max(float(np.trace(half)) / len(half), 1e-12)
+        try:
+            halves.append(np.linalg.cholesky(half + ridge * size * np.eye(len(half))))
+        except np.linalg.LinAlgError:
+            raise BandError(
+                f"the bands are too much alike for a ridge of {ridge:g}: raise the option ridge, as to 0.001"
+            ) from None
     first, second = halves
-    whitened = scipy.linalg.solve_triangular(first, covariance[:count, count:], lower=True)
+    whitened = scipy.linalg.solve_triangular(first, covariance[:first_half, first_half:], lower=True)
     whitened = scipy.linalg.solve_triangular(second, whitened.T, lower=True).T
     left, correlation, right = np.linalg.svd(whitened)
+    if left.shape != right.shape:  # what one half has more of has no partner
+        left, right = left[:, : len(correlation)], right[: len(correlation)]
     correlation = np.minimum(correlation, 1 - 1e-9)
     a = scipy.linalg.solve_triangular(first, left, lower=True, trans="T")
     b = scipy.linalg.solve_triangular(second, right.T, lower=True, trans="T")
     weight = np.concatenate([a, -b]).T
     # The variance that the difference has in these very moments: with a ridge it is not quite 2 (1 - r).
     variance = np.einsum("kb,bc,kc->k", weight, covariance, weight)
-    weight = weight / np.sqrt(np.maximum(variance, 1e-12))[:, None]
-    return CanonicalMap(weight, -weight @ moments.mean, correlation)
+    return weight / np.sqrt(np.maximum(variance, 1e-12))[:, None], correlation
 
 
 def iterate_canonical(
@@ -106,7 +138,9 @@ def iterate_canonical(
                 log.warning("IR-MAD: reweighting left %.0f pixels; the fit before is kept", moments.count)
                 return current
             new = canonical_map(moments, ridge=ridge)
-            change = float(np.abs(new.correlation - current.correlation).max())
+            # Weighting can leave fewer variates than before: then nothing stands still yet.
+            alike = len(new.correlation) == len(current.correlation)
+            change = float(np.abs(new.correlation - current.correlation).max()) if alike else 1.0
             current = replace(new, iterations=done, change=change)
             if change < tolerance:
                 break

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.method_options import RANGES, Range, choose_options
 from hsi_cd.prepare.measurement import Preparation
 
 
@@ -42,6 +43,8 @@ class Method:
     - ``from_state(state, *, device=None)``, likewise: the same detector, from what its ``state()`` gave;
     - ``options``, if it has any: a mapping of names to default values (text, numbers, True or False), which
       ``--set options.NAME=VALUE`` changes (``--set NAME=VALUE`` of ``hsi-cd detect``); ``fit`` is given all;
+    - ``ranges``, if its numbers have any: a mapping of names of options to the least and the greatest number
+      allowed, each None for no bound;
     - ``preparation(options)``, if it takes components: the
       :class:`~hsi_cd.prepare.measurement.Preparation` of its front end or None, so that a run measures the scene
       as ``fit`` will ask for it.
@@ -61,6 +64,7 @@ class Method:
         fit: as above; None for a network, which the training loop fits.
         from_state: as above.
         options: its options with their defaults.
+        ranges: what the numbers among them may be.
         preparation: from its options to how it has spectra prepared; None where it takes them as they are.
         settings: of a network: the settings of a run that make it this method, nested as in a configuration.
         own_name: of a method of another package: the ``name`` of its class; empty without one.
@@ -79,8 +83,18 @@ class Method:
     settings: Mapping[str, Any] = field(default_factory=dict)
     own_name: str = ""
     place: str = ""
+    ranges: Mapping[str, Range] = field(default_factory=lambda: RANGES)
 
     @property
     def row(self) -> str:
         """What tables call it."""
         return self.own_name or self.name
+
+    def choose(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """All its options: their defaults, with those that a user gave.
+
+        Raises:
+            UnknownNameError: there is no such option.
+            ConfigError: an option has a value of another type than its default, or out of its range.
+        """
+        return choose_options(options, self.options, method=self.name, ranges=self.ranges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from hsi_cd.config import resolve
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.detector_contract import blamed, refused
 from hsi_cd.detectors.method import Method
+from hsi_cd.detectors.method_options import Range
 from hsi_cd.detectors.siamese import siamese_from_state
 from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Preparation
@@ -66,6 +68,7 @@ def method_of_class(plugin: Any, *, name: str, place: str) -> Method:
         fit=fit,
         from_state=from_state,
         options=options,
+        ranges=_checked_ranges(getattr(plugin, "ranges", {}), options, name=name),
         preparation=_checked_preparation(plugin, options, name=name),
         place=place,
     )
@@ -100,6 +103,23 @@ def _checked_options(options: Any, *, name: str) -> Mapping[str, Any]:
         if not isinstance(default, str | int | float):
             raise refused(name, f"option {option} is {default!r}, expected text, a number, True or False")
     return options
+
+
+def _checked_ranges(ranges: Any, options: Mapping[str, Any], *, name: str) -> Mapping[str, Range]:
+    if not isinstance(ranges, Mapping):
+        raise refused(name, f"ranges is {ranges!r}, expected a mapping of options to (least, greatest)")
+    found = {}
+    for option, bounds in ranges.items():
+        if isinstance(options.get(option), bool | str | None):
+            raise refused(name, f"ranges names {option!r}, which is no option with a number")
+        try:
+            low, high = (None if bound is None else float(bound) for bound in bounds)
+        except (TypeError, ValueError):
+            raise refused(name, f"the range of {option} is {bounds!r}, expected (least, greatest)") from None
+        found[option] = Range(-math.inf if low is None else low, high)
+        if options[option] not in found[option]:
+            raise refused(name, f"option {option} is {options[option]!r} by default, expected {found[option]}")
+    return found
 
 
 def _checked_preparation(

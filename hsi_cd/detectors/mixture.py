@@ -88,11 +88,16 @@ def _expectation_maximisation(
     return Mixture(fit.share[order], fit.mean[order], fit.deviation[order], likelihood)
 
 
-def has_valley(fit: Mixture) -> bool:
-    """Whether the density falls and rises again between the commonest score and the uppermost component."""
+def has_valley(fit: Mixture, *, depth: float = 1.02) -> bool:
+    """Whether the density falls and rises again between the commonest score and the uppermost component.
+
+    Args:
+        fit: the mixture.
+        depth: how many times as dense it is to be behind the valley as in it.
+    """
     x = np.linspace(fit.mean[0], fit.mean[-1] + fit.deviation[-1], 400)
     density = fit.densities(x).sum(axis=0)
     top = int(np.argmax(density))
     after = density[top:]
     lowest = np.minimum.accumulate(after)
-    return bool((after > 1.02 * lowest).any())
+    return bool((after > depth * lowest).any())

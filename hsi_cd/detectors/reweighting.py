@@ -125,12 +125,12 @@ def anchored(spectra: JointSpectra, fitted: Map, *, quiet: float) -> Map:
     if not quiet:
         return fitted
     squared = _squared_differences(spectra, fitted)
-    return fitted.scaled(_spread_scale(squared, share=quiet, degrees=spectra.components))
+    return fitted.scaled(_spread_scale(squared, share=quiet, degrees=len(fitted.offset)))
 
 
 def reweighted(spectra: JointSpectra, fitted: Map, *, quiet: float) -> tuple[Map, Moments]:
     """:func:`anchored`, and the moments with each pixel weighted by its probability of no change; two passes."""
     squared = _squared_differences(spectra, fitted)
-    factor = _spread_scale(squared, share=quiet, degrees=spectra.components)
-    weights = (chi_square_weight(factor * part, spectra.components) for part in squared)
+    factor = _spread_scale(squared, share=quiet, degrees=len(fitted.offset))
+    weights = (chi_square_weight(factor * part, len(fitted.offset)) for part in squared)
     return fitted.scaled(factor), joint_moments(spectra, weights=weights)

@@ -17,8 +17,10 @@ from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.projection import existing_directions
 from hsi_cd.prepare.single_threaded import single_threaded
 
 log = logging.getLogger(__name__)
@@ -34,9 +36,9 @@ class SlowMap(DifferenceMap):
     """Slow features' differences, each divided by its own deviation.
 
     Attributes:
-        slowness: mean squared difference of each feature, whose variance is 1: float64 ``(components,)``, the
+        slowness: mean squared difference of each feature, whose variance is 1: float64 ``(features,)``, the
             slowest first.
-        vectors: the features, float64 ``(components, components)``, one a row, on standardised values.
+        vectors: the features, float64 ``(features, components)``, one a row, on standardised values.
     """
 
     slowness: NDArray[np.float64]
@@ -58,7 +60,7 @@ def slow_eigenproblem(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def slow_map(moments: Moments, *, ridge: float) -> SlowMap:
-    """Slow features of the two halves of joint moments, all of them kept.
+    """Slow features of the two halves of joint moments, all of them that exist.
 
     Args:
         moments: of ``2 components`` variables.
@@ -68,14 +70,39 @@ def slow_map(moments: Moments, *, ridge: float) -> SlowMap:
     count = len(moments.mean) // 2
     scale = np.sqrt(np.maximum(np.diag(moments.covariance), 1e-300))
     difference, common = slow_eigenproblem(moments)
-    one = np.eye(count)
-    slowness, vectors = scipy.linalg.eigh(
-        difference + ridge * np.trace(difference) / count * one, common + ridge * np.trace(common) / count * one
-    )
+    directions = existing_directions(common)
+    if directions is None:
+        slowness, vectors = _slow_vectors(difference, common, ridge=ridge)
+    else:
+        inside = (directions @ each @ directions.T for each in (difference, common))
+        slowness, vectors = _slow_vectors(*inside, ridge=ridge)
+        vectors = directions.T @ vectors
     own = np.einsum("bk,bc,ck->k", vectors, difference, vectors)
     features = vectors.T / np.sqrt(np.maximum(own, 1e-12))[:, None]
     weight = np.concatenate([features / scale[:count], -features / scale[count:]], axis=1)
     return SlowMap(weight, -weight @ moments.mean, slowness, vectors.T)
+
+
+def _slow_vectors(
+    difference: NDArray[np.float64], common: NDArray[np.float64], *, ridge: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slownesses, and the vectors as columns.
+
+    Raises:
+        BandError: without a ridge, the bands are too much alike.
+    """
+    count = len(common)
+    one = np.eye(count)
+    try:
+        slowness, vectors = scipy.linalg.eigh(
+            difference + ridge * np.trace(difference) / count * one,
+            common + ridge * np.trace(common) / count * one,
+        )
+    except np.linalg.LinAlgError:
+        raise BandError(
+            f"the bands are too much alike for a ridge of {ridge:g}: raise the option ridge, as to 0.001"
+        ) from None
+    return slowness, vectors
 
 
 def fit_sfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
@@ -124,7 +151,8 @@ def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
                 log.warning("ISFA: reweighting left %.0f pixels; the fit before is kept", moments.count)
                 break
             current, iterations = slow_map(moments, ridge=chosen["ridge"]), iterations + 1
-            if float(np.abs(current.slowness - last.slowness).max()) < chosen["tolerance"]:
+            alike = len(current.slowness) == len(last.slowness)
+            if alike and float(np.abs(current.slowness - last.slowness).max()) < chosen["tolerance"]:
                 break
         current = anchored(spectra, current, quiet=quiet)
     found = (("iterations", float(iterations)),)

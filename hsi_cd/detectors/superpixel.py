@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import (
+    NO_SECOND_CLASS,
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
@@ -25,7 +27,7 @@ from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mixture import STEEPEST
 from hsi_cd.detectors.states import finite, rebuilding
 from hsi_cd.detectors.thresholds import Posterior, Threshold
-from hsi_cd.errors import BandError, ConfigError
+from hsi_cd.errors import BandError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 from hsi_cd.prepare.single_threaded import single_threaded
@@ -53,6 +55,8 @@ _SAMPLE = 200_000  # regions that the clusters are fitted on: more move no centr
 _STARTS = 10  # of the k-means; the best counts
 _LARGEST_SHARE = 0.5  # of a scene that is change: as in the mixture of thresholds.py
 _ARRAYS = ("usual", "scale", "centres", "changed")
+_LEAST = 0.5  # deviations of unchanged differences, root mean square over the components, that change must reach
+_FAR = 5.0  # deviations in each component that count as change where none was found
 _NORMAL = 1.4826  # deviations of a normal distribution to a median absolute deviation
 
 
@@ -274,28 +278,25 @@ def fit_superpixel(scene: Scene, *, options: Mapping[str, Any] | None = None, se
 
     Raises:
         BandError: there are not two regions that differ.
-        ConfigError: fewer than two clusters, or regions of fewer than four pixels.
+        ConfigError: an option is out of its range, as fewer than two clusters.
 
     Reference:
         Achanta et al. 2012, doi:10.1109/TPAMI.2012.120 (SLIC); Celik 2009, doi:10.1109/LGRS.2009.2025059 (k-means)
     """
     chosen, measurement = choose_options(options, SUPERPIXEL_OPTIONS, method="superpixel"), measured(scene)
-    for name, least in (("clusters", 2), ("region", 4), ("components", 1), ("reach", 0)):
-        if chosen[name] < least:
-            raise ConfigError(f"option {name} of superpixel is {chosen[name]}: expected {least} or more")
-    if not chosen["range"] > 0:
-        raise ConfigError(f"option range of superpixel is {chosen['range']}: expected more than 0, as 3.0")
     frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
     rows, cols = measurement.pair.shape
     every = max(1, int(np.ceil(rows * cols / chosen["region"] / _SAMPLE)))
     means, size = _sample(frontend, measurement, region=chosen["region"], every=every)
     clusters = min(chosen["clusters"], len(np.unique(means, axis=1).T))
-    if clusters < 2:
+    if clusters < 2 and not measurement.identical:
         raise BandError(
             f"the dates differ alike in all of {len(size)} regions: superpixel needs two that differ; "
             "check that the two dates are not the same file, and that they overlap"
         )
-    detector, slope = _cluster(frontend, means, size, clusters=clusters, seed=seed)
+    detector, slope, found_change = _cluster(frontend, means, size, clusters=clusters, seed=seed)
+    if not found_change:
+        log.warning(NO_SECOND_CLASS)
     if chosen["threshold"] != "nearest":
         return decide(detector, measurement, chosen)
     found = {
@@ -347,32 +348,49 @@ def _sample(
 
 def _cluster(
     frontend: Frontend, means: NDArray[np.float64], size: NDArray[np.float64], *, clusters: int, seed: int
-) -> tuple[SuperpixelDetector, float]:
-    """The undecided detector, and the slope of its posterior."""
-    from sklearn.cluster import KMeans
-
+) -> tuple[SuperpixelDetector, float, bool]:
+    """The undecided detector, the slope of its posterior, and whether a class of change was found."""
     usual, scale = robust_scale(means, frontend.transform.noise)
     features = features_of(means, usual, scale).T
-    with single_threaded():  # the library's sums would else depend on the number of threads
-        fitted = KMeans(clusters, n_init=_STARTS, random_state=seed).fit(features, sample_weight=size)
+    label, centres, inertia = _k_means(features, size, clusters=clusters, seed=seed)
     # The magnitude is that of the differences themselves, not of their roots, which draw change and no change
     # closer together than quiet and disturbed ground.
     length = np.linalg.norm((means - usual[:, None]) / scale[:, None], axis=0)
-    weight = np.bincount(fitted.labels_, weights=size, minlength=clusters).astype(np.float64)
-    magnitude = np.bincount(fitted.labels_, weights=size * length, minlength=clusters) / weight
+    weight = np.bincount(label, weights=size).astype(np.float64)
+    magnitude = np.bincount(label, weights=size * length) / weight
     order = np.argsort(magnitude)
-    magnitude, weight = magnitude[order], weight[order]
-    centres = np.ascontiguousarray(fitted.cluster_centers_[order], dtype=np.float64)
-    changed = merge_clusters(magnitude, weight)
+    magnitude, weight, centres = magnitude[order], weight[order], np.ascontiguousarray(centres[order])
+    found = len(weight) > 1 and float(magnitude[-1]) >= _LEAST * math.sqrt(len(usual))
+    if found:
+        changed = merge_clusters(magnitude, weight)
+    else:  # all is one class; change is what lies far off it
+        far = features_of(usual + _FAR * scale, usual, scale)
+        centres = np.stack([np.average(features, axis=0, weights=size), far])
+        changed, weight = np.array([False, True]), np.ones(2)
     unchanged_mean, changed_mean = (
         np.average(centres[group], axis=0, weights=weight[group]) for group in (~changed, changed)
     )
     gap = float(np.linalg.norm(changed_mean - unchanged_mean))
     # Between equally likely, equally wide round classes the log-odds are (d_u - d_c) / (2 variance), which is
     # gap^2 / (2 variance) times the place t; and near the threshold log score = t.
-    variance = float(fitted.inertia_) / (size.sum() * features.shape[1])
+    variance = inertia / (size.sum() * features.shape[1])
     slope = float(np.clip(gap**2 / max(2 * variance, 1e-12), 1.0, STEEPEST))
-    return SuperpixelDetector(frontend, usual, scale, centres, changed, gap), slope
+    return SuperpixelDetector(frontend, usual, scale, centres, changed, gap), slope, found
+
+
+def _k_means(
+    features: NDArray[np.float64], size: NDArray[np.float64], *, clusters: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """Cluster of each region, from 0 without a gap, the centres, and the weighted sum of squares about them."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with single_threaded(), warnings.catch_warnings():  # the sums would else depend on the number of threads
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct regions than clusters: fewer clusters
+        fitted = KMeans(clusters, n_init=_STARTS, random_state=seed).fit(features, sample_weight=size)
+    there, label = np.unique(fitted.labels_, return_inverse=True)
+    centres = fitted.cluster_centers_[there].astype(np.float64)
+    return np.asarray(label, dtype=np.int64), centres, float(fitted.inertia_)
 
 
 def superpixel_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> SuperpixelDetector:

@@ -6,6 +6,7 @@ processes, and tells every score to 0.6 %, from 1e-11 to 1e11.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,13 @@ _LOW, _HIGH, _BINS = -25.0, 25.0, 8192
 _FEW = 64  # scores: fewer tell no mixture
 _WORTH_A_COMPONENT = 1e-3  # nats a score; BIC takes neighbours for independent, and never stops
 _LARGEST_PRIOR = 0.5  # of change
+_TAILS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # shares of the scores whose quantiles tell how far a tail reaches
+_IN_A_TAIL = 5  # scores: fewer tell no quantile
+# Largest skew and reach of one class, see has_one_class.
+_ONE_CLASS = ((1.3, 1.05), (1.05, 1.15), (0.9, 1.45))
+_FARTHEST = 2.0  # times as far as the farthest of so many Rayleigh scores: no noise goes there
+_DEEP = 2.0  # times as dense as the valley before it: a class of its own, however near
+_BEYOND = 1e-7  # share of unchanged scores above the threshold where no pixel is changed
 
 
 def bin_centres() -> NDArray[np.float64]:
@@ -152,6 +160,55 @@ def fixed_share(histogram: ScoreHistogram, *, level: float = 0.1) -> Threshold:
     return Threshold("share", histogram.quantile(1 - level), {"share": level})
 
 
+def has_one_class(histogram: ScoreHistogram) -> bool:
+    """Whether the scores are those of one class alone, as where nothing changed.
+
+    The length of a difference of noise is distributed as the root of a weighted sum of squared normal numbers. Its
+    logarithm leans to the left, or is about even, and its upper tail reaches no farther than that of two equal
+    normal numbers (Rayleigh's), whose quantile of ``1 - p`` is ``sqrt(log2(1 / p))`` medians. Change puts scores
+    far above the median: they lean to the right, or reach farther. What leans more to the left may reach a little
+    farther, since heavy tails on both sides are noise of unequal strength.
+
+    Args:
+        histogram: scores of a whole scene.
+    """
+    counts = histogram.counts
+    total = histogram.total
+    # Where many pixels are identical to the last bit, the others are a class of their own.
+    if total < _FEW or counts[0] > 0.1 * total:
+        return False
+    cumulated, centres = np.cumsum(counts), bin_centres()
+
+    def log_quantile(share: float) -> float:
+        return float(centres[int(np.searchsorted(cumulated, share * total))])
+
+    middle, skew, reach = log_quantile(0.5), 0.0, 0.0
+    used = np.flatnonzero(counts[1:]) + 1
+    if used.size >= 8:
+        fit = fit_mixture(centres[used], counts[used].astype(np.float64), 3, tied=False)
+        if has_valley(fit, depth=_DEEP):
+            return False
+    for tail in (p for p in (0.05, *_TAILS) if p == 0.05 or p * total >= _IN_A_TAIL):
+        up, down = log_quantile(1 - tail) - middle, middle - log_quantile(tail)
+        skew = max(skew, up / max(down, (_HIGH - _LOW) / _BINS))
+        reach = max(reach, float(np.exp(up)) / math.sqrt(math.log2(1 / tail)))
+    return any(skew < most and reach <= farthest for most, farthest in _ONE_CLASS)
+
+
+def nothing_changed(histogram: ScoreHistogram, *, identical: bool = False) -> tuple[Threshold, Posterior]:
+    """A threshold above all scores of one class.
+
+    Pixels far beyond it, if there are any, alone are changed; none where the dates are ``identical``.
+    """
+    middle = histogram.quantile(0.5)
+    highest = float(np.exp(bin_centres()[int(np.flatnonzero(histogram.counts)[-1])] + (_HIGH - _LOW) / _BINS))
+    value = middle * math.sqrt(math.log2(1 / _BEYOND))
+    if identical or highest <= _FARTHEST * middle * math.sqrt(math.log2(histogram.total)):
+        value = max(value, highest)
+    share = float(histogram.counts[bin_centres() >= math.log(value)].sum() / histogram.total)
+    return Threshold("auto", value, {"classes": 1.0, "share": share}), Posterior(math.log(value), STEEPEST)
+
+
 def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     """The automatic threshold, and a posterior probability that is 0.5 there.
 
@@ -159,7 +216,8 @@ def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     own), the threshold is Otsu's on the root of the score, whose long upper tail would else draw it up. Where the
     density falls on and on, change hides in the tail of no-change, and Otsu takes too much of it: there a mixture
     is fitted by EM, whose prior adapts to rare change, of one log-normal component of change and one of
-    no-change, or two where the second (disturbed ground) explains the scores better by 0.001 nats a pixel.
+    no-change, or two where the second (disturbed ground) explains the scores better by 0.001 nats a pixel. Where
+    the scores are those of one class alone (:func:`has_one_class`), nothing is changed.
 
     Args:
         histogram: scores of a whole scene.
@@ -170,6 +228,8 @@ def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     Reference:
         Otsu 1979, doi:10.1109/TSMC.1979.4310076; Bruzzone and Fernandez Prieto 2000, doi:10.1109/36.843009 (EM)
     """
+    if has_one_class(histogram):
+        return nothing_changed(histogram)
     root = otsu(histogram, power=0.5)
     counts = histogram.counts.astype(np.float64)
     counts[0] = 0  # identical pixels: unchanged for certain, and no part of any bell

@@ -16,6 +16,7 @@ from hsi_cd.evaluation.continuous import (
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
 from hsi_cd.evaluation.intervals import bootstrap_pixels, bootstrap_seeds, mean_std
 from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
+from hsi_cd.evaluation.judged_pixels import judged_apart
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import (
     SCORE_NAMES,
@@ -23,6 +24,7 @@ from hsi_cd.evaluation.scores import (
     all_scores,
     average_accuracy,
     f1,
+    higher_is_better,
     iou,
     kappa,
     kappa_standard_error,
@@ -52,9 +54,11 @@ __all__ = [
     "count_confusion",
     "expected_calibration_error",
     "f1",
+    "higher_is_better",
     "holm",
     "iou",
     "judge_map",
+    "judged_apart",
     "kappa",
     "kappa_standard_error",
     "majority_counts",

@@ -14,6 +14,7 @@ from hsi_cd.errors import GridError
 from hsi_cd.evaluation.baselines import measure_baselines
 from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
+from hsi_cd.evaluation.judged_pixels import JUDGED, judged_digest
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import UndefinedScoreWarning, all_scores
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
@@ -68,8 +69,9 @@ def judge_map(
         }
     else:
         facts |= {"protocol": "none", "scope": "all labelled"}
+    facts["details"] = {**facts.get("details", {}), JUDGED: judged_digest(truth, change)}
     if labels.kinds is not None:
-        facts["details"] = {**facts.get("details", {}), **kind_recalls(change, labels.kinds, truth)}
+        facts["details"] |= {**kind_recalls(change, labels.kinds, truth)}
     return RunResult(
         dataset=dataset, method=method, counts=counts, scores=scores, test=_class_counts(truth.ravel()), **facts
     )

@@ -35,7 +35,7 @@ def _caption(result: Any) -> str:
     seed = "" if result.seed is None else f", seed {result.seed}"
     parts = [
         f"{result.method} on {result.dataset}: protocol {result.protocol}{seed}",
-        f"scored on {_pixels(result.test)} ({result.scope})",
+        f"scored on {_pixels(result.scored)} ({result.scope})",
     ]
     if result.train is not None:
         parts.append(f"trained on {_pixels(result.train)}")

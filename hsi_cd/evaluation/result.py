@@ -94,6 +94,11 @@ class RunResult:
                 f"confusion counts of {counted} pixels for {expected} test pixels: count on the test pixels alone"
             )
 
+    @property
+    def scored(self) -> ClassCounts:
+        """The pixels that enter the scores: of those of ``test`` the ones with a prediction."""
+        return ClassCounts(self.counts.unchanged, self.counts.changed)
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``: strings, numbers, None (also for NaN), lists and dictionaries alone."""
         return write_record(self, RESULT_VERSION)

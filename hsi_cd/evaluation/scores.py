@@ -18,6 +18,40 @@ from hsi_cd.evaluation.counts import ConfusionCounts
 SCORE_NAMES = ("oa", "aa", "kappa", "f1", "precision", "recall", "iou", "accuracy_unchanged", "accuracy_changed")
 """Names of the scores of :func:`all_scores`, in the order in which they are computed, stored and printed."""
 
+_LOWER_IS_BETTER = frozenset(
+    [
+        "ece",
+        "expected_calibration_error",
+        "brier",
+        "brier_score",
+        "log_loss",
+        "rmse",
+        "overall_error",
+        "false_alarms",
+        "false_alarm_rate",
+        "false_positive_rate",
+        "fpr",
+        "missed_alarms",
+        "missed_alarm_rate",
+        "false_negative_rate",
+        "fnr",
+    ]
+)
+"""Errors, which are better when smaller: this package's own, and what results of other code call theirs."""
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether more of a score is better; the one place that knows, for whatever ranks or picks by a score.
+
+    Args:
+        name: name of a score, also one on other pixels, as ``strict/kappa``.
+
+    Example:
+        >>> higher_is_better("kappa"), higher_is_better("ece")
+        (True, False)
+    """
+    return name.rpartition("/")[2].lower() not in _LOWER_IS_BETTER
+
 
 def all_scores(counts: ConfusionCounts) -> dict[str, float]:
     """All scores by name, in the order of :data:`SCORE_NAMES`.

@@ -5,17 +5,18 @@ from __future__ import annotations
 import html
 import os
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.measures import score_name
 from hsi_cd.errors import ConfigError
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
 from hsi_cd.inference.scoring import classify
 from hsi_cd.io import MapFiles
+from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class ChangeMap:
             score: file of the scores, float32.
             uncertainty: file of the uncertainty, float32.
             vector: file of the changed regions as polygons (.gpkg, .geojson).
-            min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+            min_area: smallest region kept, m2 on the ground (pixels in a local CRS that tells no length).
             cog: write Cloud Optimized GeoTIFFs, with overviews.
             overwrite: replace files that exist.
 
@@ -121,8 +122,10 @@ class ChangeMap:
             FormatError: the polygons' name tells no format.
             CheckpointError: uncertainty of a detector that is no ensemble.
         """
-        scores, doubts, regions = (None if path is None else Path(path) for path in (score, uncertainty, vector))
-        self.write_files(MapFiles(Path(change), scores, doubts, regions, min_area, cog, overwrite))
+        scores, doubts, regions = (
+            None if path is None else as_path(path) for path in (score, uncertainty, vector)
+        )
+        self.write_files(MapFiles(as_path(change), scores, doubts, regions, min_area, cog, overwrite))
         return self
 
     def write_files(self, files: MapFiles) -> None:
@@ -130,7 +133,7 @@ class ChangeMap:
         write_maps(self.detector, self.pair, files, self.options)
 
     def to_xarray(self) -> xarray.Dataset:
-        """The map with its coordinates: ``change`` and ``probability`` over ``y`` and ``x``.
+        """The map with its coordinates: ``change``, ``score`` and ``probability`` over ``y`` and ``x``.
 
         CRS and transform are in the coordinate ``spatial_ref``, where rioxarray looks for them.
 
@@ -144,7 +147,8 @@ class ChangeMap:
         grid = self.grid
         data = {
             "change": (("y", "x"), self.change, {"values": "0 unchanged, 1 changed, 255 no data"}),
-            "probability": (("y", "x"), self.probability, {}),
+            "score": (("y", "x"), self.score, {"long_name": score_name(self.detector)}),
+            "probability": (("y", "x"), self.probability, {"long_name": "probability of change", "units": "1"}),
         }
         coords: dict[str, object] = {}
         place = {"threshold": float(self.threshold), "scene": self.pair.name}

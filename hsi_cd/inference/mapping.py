@@ -10,7 +10,10 @@ import torch
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
+from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
+from hsi_cd.errors import BandError
+from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, shard_tags, write_prediction
 from hsi_cd.prepare.data_watch import DataWatch
@@ -36,6 +39,7 @@ class MapOptions:
         look_at_shift: while reading, look how far the dates lie off each other, for undeclared fill and for bands
             with gaps, and warn where that is much; measuring a scene has looked already.
         seen: is shown all rows that are read, once each, from top to bottom.
+        any_units: map a scene whose values are far from all that the detector was fitted on.
     """
 
     threshold: float | None = None
@@ -46,6 +50,7 @@ class MapOptions:
     statistics: str = "of the detector"
     look_at_shift: bool = True
     seen: Callable[[slice, Dates], None] | None = None
+    any_units: bool = False
 
 
 def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> None:
@@ -67,15 +72,16 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         OutputError: an output exists or cannot be written.
     """
     how = how or MapOptions()
-    rows = how.shard.rows(pair.shape[0]) if how.shard is not None else slice(0, pair.shape[0])
+    files.check(inputs=pair.files)
     grid = how.grid or pair.grid
     tags = _tags(detector, pair, how)
     if how.shard is not None:
         tags |= shard_tags(how.shard, pair, grid)
+        grid = grid.part(how.shard.rows(pair.shape[0]))
     write_prediction(
         map_rows(detector, pair, how, uncertainty=files.uncertainty is not None),
         files,
-        grid=grid if how.shard is None else grid.part(rows),
+        grid=grid,
         tags=tags,
         probability=detector.probability,
     )
@@ -93,7 +99,8 @@ def map_rows(
         uncertainty: ask the detector how far its members differ, too.
 
     Raises:
-        BandError: the scene's bands are not the detector's.
+        BandError: the scene's bands are not the detector's, its values are in other units, or no pixel has data.
+        PairError: the dates hold the same values.
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
     check_bands(detector, pair)
@@ -109,19 +116,39 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
     look = how.look_at_shift and how.shard is None
     watch, data = (ShiftWatch(pair.shape), DataWatch(pair)) if look else (None, None)
 
+    scene = SceneWatch(detector, pair, any_units=how.any_units)
+    known = False
+
     def seen(read: slice, dates: Dates) -> None:
+        scene.see(read, dates)
         if watch is not None and data is not None:
             watch.see(read.start, dates)
             data.see(read.start, dates)
         if how.seen is not None:
             how.seen(read, dates)
 
+    def check_units(*, whole: bool) -> None:
+        try:
+            scene.check_units(whole=whole)
+        except BandError:
+            if data is not None:
+                data.tell_fill()  # which may be why
+            raise
+
     for row, found in score_rows(
         detector, pair, within=rows, uncertainty=uncertainty, memory=how.memory, seen=seen
     ):
         scores = found[0] if uncertainty else found
         lost += int(np.isnan(scores).sum())
+        check_units(whole=False)
+        known = known or not np.isnan(scores).all()
         yield MapRows(row - rows.start, classify(scores, limit), scores, found[1] if uncertainty else None)
+    if known:
+        check_units(whole=True)
+    if how.shard is None:  # a part may hold nothing, or nothing that differs
+        scene.check_dates()
+        if not known:
+            raise BandError(f"no pixel of {pair.name} has data in all bands of both dates: the dates must overlap")
     if watch is not None and data is not None:
         tell_shift(watch.shift())
         data.tell(unmapped=lost / (pair.shape[0] * pair.shape[1]))
@@ -135,6 +162,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         "CHECKPOINT_SHA256": how.checkpoint,
         "THRESHOLD": repr(float(limit)),
         "SCORE_UNIT": detector.unit,
+        "SCORE_NAME": score_name(detector),
         "SCENE": pair.name,
         "STATISTICS": how.statistics,
         **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),

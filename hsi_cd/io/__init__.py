@@ -12,14 +12,34 @@ from hsi_cd.io.atomic import (
 from hsi_cd.io.axes import Axes, Expected, parse_axes
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.joining import join_shards
-from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_scores
+from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_score_name, read_scores
+from hsi_cd.io.outputs import (
+    CHECKPOINT,
+    GEOTIFF,
+    HTML,
+    JSON,
+    PNG,
+    TABLES,
+    YAML,
+    check_ending,
+    check_outputs,
+    refuse_folder_of_inputs,
+    refuse_inputs,
+)
 from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
 from hsi_cd.io.regions import check_vector, write_regions
 from hsi_cd.io.shards import ShardSet, read_shards, shard_tags
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
 __all__ = [
+    "CHECKPOINT",
     "COLOURS",
+    "GEOTIFF",
+    "HTML",
+    "JSON",
+    "PNG",
+    "TABLES",
+    "YAML",
     "Axes",
     "CubeSource",
     "Expected",
@@ -31,7 +51,9 @@ __all__ = [
     "ShardSet",
     "atomic_path",
     "atomic_paths",
+    "check_ending",
     "check_output",
+    "check_outputs",
     "check_vector",
     "infer_scheme",
     "join_shards",
@@ -42,8 +64,11 @@ __all__ = [
     "parse_axes",
     "read_labels",
     "read_map",
+    "read_score_name",
     "read_scores",
     "read_shards",
+    "refuse_folder_of_inputs",
+    "refuse_inputs",
     "remove_drafts",
     "shard_tags",
     "write_json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io import hdf5, mat5, numpy_files
+from hsi_cd.io import hdf5, mat4, mat5, netcdf_classic, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
+from hsi_cd.io.conventions import Facts, told_axes, told_grid, told_scaling
+from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
-from hsi_cd.io.variables import Variable, choose, wavelength_variable
+from hsi_cd.io.variables import Variable, candidates, choose, map_shape_of, wavelength_variable
 from hsi_cd.io.wavelengths import to_nanometres
-from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene import Bands, Cube
 
 _LIST: dict[FileKind, Callable[[Path], tuple[Variable, ...]]] = {
     FileKind.MATLAB: mat5.list_variables,
+    FileKind.MATLAB4: mat4.list_mat4,
     FileKind.HDF5: hdf5.list_hdf5,
     FileKind.NPY: numpy_files.list_npy,
     FileKind.NPZ: numpy_files.list_npz,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.list_classic,
 }
 _OPEN: dict[FileKind, Callable[[Path, Variable], Any]] = {
     FileKind.MATLAB: mat5.open_matlab_array,
+    FileKind.MATLAB4: mat4.open_mat4_array,
     FileKind.HDF5: hdf5.open_hdf5_array,
     FileKind.NPY: numpy_files.open_npy_array,
     FileKind.NPZ: numpy_files.open_npz_array,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.open_classic_array,
+}
+_FACTS: dict[FileKind, Callable[[Path, Variable], Facts]] = {
+    FileKind.HDF5: hdf5.hdf5_facts,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.classic_facts,
+}
+_UNIT: dict[FileKind, Callable[[Path, Variable], str]] = {
+    FileKind.HDF5: hdf5.hdf5_unit,
+    FileKind.NETCDF_CLASSIC: netcdf_classic.classic_unit,
 }
 _MOST_WAVELENGTHS = 10_000
 
@@ -52,6 +67,7 @@ def open_array_cube(
     axes: Axes | None = None,
     expected: Expected | None = None,
     name: str,
+    keep: int | None = None,
 ) -> Cube:
     """The 3-D array of a file of arrays as a cube.
 
@@ -66,6 +82,7 @@ def open_array_cube(
         axes: the axes of the array as stored, in MATLAB's order for MATLAB files; found by default.
         expected: what is known of the cube's shape.
         name: what messages call the cube.
+        keep: bytes that decoded chunks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
 
     Raises:
         FormatError: no such variable, or no or several candidates; all variables are listed.
@@ -73,12 +90,21 @@ def open_array_cube(
         GridError: no order of the axes gives the expected shape.
     """
     variables = list_arrays(path, kind)
+    if kind is FileKind.MATLAB4:
+        raise FormatError(
+            f"{path} is a MATLAB v4 file, which holds matrices and no cubes: load it in MATLAB and save the cube, "
+            "rows x cols x bands, with save -v7"
+        )
     variable = choose(path, variables, key, ndim=3)
     if variable.dtype is None:  # pragma: no cover - never chosen; here for the type checker
         raise FormatError(f"{path}: {variable} holds no numbers")
     check_plausible(path, variable.shape, variable.dtype.itemsize)
     if _must_load(path, kind, variable):
         check_memory(path, variable.nbytes)
+    facts = _FACTS[kind](path, variable) if kind in _FACTS else Facts()
+    if variable.reverse:  # names of axes are in the order of the file, not in MATLAB's
+        facts = replace(facts, dims=())
+    axes = axes or told_axes(facts)
     described = wavelength_variable(variables, variable.shape)
     expected = expected or Expected()
     if described is not None and expected.bands is None:
@@ -91,18 +117,29 @@ def open_array_cube(
     centres: tuple[float, ...] = ()
     if described is not None and max(described.shape) == count <= _MOST_WAVELENGTHS:
         values = np.asarray(_OPEN[kind](path, described)[...], dtype=np.float64)
-        centres = to_nanometres(values.ravel().tolist(), "", where=f"{path}: {described.name}")
-    scale, offset, nodata = hdf5.hdf5_scaling(path, variable) if kind is FileKind.HDF5 else (1.0, 0.0, None)
+        unit = _UNIT[kind](path, described) if kind in _UNIT else ""
+        centres = to_nanometres(values.ravel().tolist(), unit, where=f"{path}: {described.name}")
+    scale, offset, nodata = told_scaling(path, variable.name, facts)
     return Cube(
         name=name,
-        grid=Grid(rows, cols),
+        grid=told_grid(path, facts, rows, cols),
         bands=Bands(count, centres=centres),
         dtype=variable.dtype.newbyteorder("="),
-        reader=ArrayReader(path, kind, variable, order),
+        reader=_reader(path, kind, variable, order, keep),
         nodata=nodata,
         scale=(scale,) * count if scale != 1 or offset != 0 else (),
         offset=(offset,) * count if offset != 0 else (),
     )
+
+
+def image_of_named_axes(path: Path, kind: FileKind) -> Variable | None:
+    """The only 3-D array whose axes have names that tell them; None where there is none, or several.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    named = [v for v in candidates(list_arrays(path, kind), ndim=3) if told_axes(_FACTS[kind](path, v))]
+    return named[0] if len(named) == 1 else None
 
 
 def read_matrix(path: Path, kind: FileKind, *, key: str | None = None) -> NDArray[np.generic]:
@@ -122,14 +159,15 @@ def read_matrix(path: Path, kind: FileKind, *, key: str | None = None) -> NDArra
 
 
 def load_matrix(path: Path, kind: FileKind, variable: Variable) -> NDArray[np.generic]:
-    """The values ``(rows, cols)`` of a 2-D variable.
+    """The values ``(rows, cols)`` of a 2-D variable, or of one whose further axes have length 1.
 
     Raises:
         FormatError: the file is damaged.
     """
     with hdf5.hdf5_errors(path):
         values: NDArray[np.generic] = np.asarray(_OPEN[kind](path, variable)[...])
-    return values.T if variable.reverse else values
+    upright = values.T if variable.reverse else values
+    return upright.reshape(map_shape_of(upright.shape))
 
 
 class ArrayReader:
@@ -146,15 +184,15 @@ class ArrayReader:
         self._array: Any = None
         self._pid = 0
 
-    def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
-        """Stored values ``(bands, rows, cols)`` of a window.
+    def __call__(self, rows: slice, cols: slice, bands: slice | None = None) -> NDArray[np.generic]:
+        """Stored values ``(bands, rows, cols)`` of a window, of all bands by default.
 
         Raises:
             FormatError: the file is damaged, was removed, or holds complex numbers.
         """
         path, kind, variable, order = self._spec
-        positions = tuple(2 - i for i in order) if variable.reverse else order
-        window = [slice(None)] * 3
+        positions = stored_positions(variable, order)
+        window = [bands or slice(None)] * 3
         window[positions[1]], window[positions[2]] = rows, cols
         if self._pid != os.getpid() and not isinstance(self._array, np.ndarray):
             self._lock = threading.Lock()  # one that the parent held would never be released here
@@ -165,8 +203,32 @@ class ArrayReader:
                 values: NDArray[np.generic] = self._array[tuple(window)]
         return np.transpose(values, positions)
 
+    def close(self) -> None:
+        """Let go of the open array."""
+        with self._lock:
+            self._array = None
+
     def __reduce__(self) -> tuple[type[ArrayReader], tuple[Path, FileKind, Variable, tuple[int, int, int]]]:
         return ArrayReader, self._spec
+
+
+def stored_positions(variable: Variable, order: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Positions of bands, rows and cols in the array as it is stored."""
+    return (2 - order[0], 2 - order[1], 2 - order[2]) if variable.reverse else order
+
+
+def _reader(
+    path: Path, kind: FileKind, variable: Variable, order: tuple[int, int, int], keep: int | None
+) -> ArrayReader | BlockReader:
+    """A reader of windows; through its chunks where the array is stored in chunks."""
+    reader = ArrayReader(path, kind, variable, order)
+    chunks = hdf5.chunks_of(path, variable) if kind is FileKind.HDF5 else None
+    if chunks is None or variable.dtype is None:
+        return reader
+    bands, rows, cols = (chunks[i] for i in stored_positions(variable, order))
+    count, height, width = (variable.shape[i] for i in order)
+    layout = BlockLayout((count, height, width), (bands, rows, cols), variable.dtype)
+    return BlockReader(reader, layout, most=kept_bytes() if keep is None else keep, name=str(path))
 
 
 def _must_load(path: Path, kind: FileKind, variable: Variable) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hsi_cd.errors import OutputError
+from hsi_cd.paths import as_path
 
 _DRAFT = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.\d+(\.[^.]+)?")
 
@@ -37,7 +38,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     Raises:
         OutputError: the file exists and may not be replaced, is a folder, or its folder is absent or not writable.
     """
-    target = Path(path)
+    target = as_path(path)
     folder = target.parent
     if target.is_dir():
         raise OutputError(f"{target} is a folder: name a file in it")
@@ -107,7 +108,7 @@ def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = Fal
         OutputError: the file cannot be written (see :func:`check_output`).
     """
     with atomic_path(path, overwrite=overwrite) as draft, _as_output_error(path):
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # of names that are no UTF-8
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, overwrite: bool = False) -> None:

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.errors import AxesError, FormatError
-from hsi_cd.io.arrays import list_arrays, open_array_cube
+from hsi_cd.io.arrays import image_of_named_axes, list_arrays, open_array_cube
 from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
-from hsi_cd.io.raster import open_raster_cube, read_shape
+from hsi_cd.io.raster import check_free_format, read_shape
+from hsi_cd.io.raster_cubes import open_raster_cube
+from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
-from hsi_cd.io.variables import choose
+from hsi_cd.io.variables import choose, map_shape_of
+from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube
 
 FilePath = str | os.PathLike[str]
@@ -29,12 +32,14 @@ class CubeSource:
         key: variable of a file of arrays; by default its only 3-D numeric array.
         axes: the axes of a bare array as stored; found by default.
         resample: bring rasters of several pixel sizes to the finest grid.
+        keep: bytes that blocks of its files may take that are kept decoded; None for as much as serves.
     """
 
     path: FilePath | Sequence[FilePath]
     key: str | None = None
     axes: Axes | None = None
     resample: bool = False
+    keep: int | None = None
 
 
 def open_cube(
@@ -45,6 +50,7 @@ def open_cube(
     axes: Axes | None = None,
     expected: Expected | None = None,
     resample: bool = False,
+    keep: int | None = None,
 ) -> Cube:
     """Open an image as a cube; what it is, its content decides.
 
@@ -59,6 +65,8 @@ def open_cube(
         axes: the axes of a bare array as stored; by default found from its format, its wavelengths, ``expected``.
         expected: what is known of its shape.
         resample: bring rasters of several pixel sizes to the finest grid.
+        keep: bytes that blocks of its files may take that are kept decoded, see :mod:`hsi_cd.io.file_blocks`; by
+            default 512 MB, at most an eighth of what is free.
 
     Returns:
         The cube, of which no pixel has been read.
@@ -70,22 +78,26 @@ def open_cube(
         GridError: rasters of one cube differ in place or pixel size, or no order of axes gives what is expected.
     """
     if not isinstance(path, str | os.PathLike):
-        paths = [Path(each) for each in path]
+        paths = [as_path(each) for each in path]
         if len(paths) != 1:
             _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
-            return open_stack(paths, name=name or f"{len(paths)} files", resample=resample)
+            stack = open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
+            return replace(stack, files=tuple(each.absolute() for each in paths))
         path = paths[0]
-    found = Path(path)
+    found = as_path(path)
     check_exists(found)
     if found.is_dir() and not is_zarr(found):
         _refuse_array_options(found, key, axes)
-        return open_stack(band_files(found), name=name or found.name, resample=resample)
-    kind = raster_or_array(found)
+        stack = open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)
+        return replace(stack, files=(found.absolute(),))
+    kind = raster_or_array(found, key=key)
     label = name or (f"{found.name}:{key}" if key else found.name)
     if kind.holds_arrays:
-        return open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label)
-    _refuse_array_options(found, key, axes)
-    return open_raster_cube(found, kind, name=label)
+        cube = open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
+    else:
+        _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
+        cube = spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
+    return replace(cube, files=(found.absolute(),))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:
@@ -139,39 +151,63 @@ def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
     found = find_input(path)
     kind = file_kind(found)
     if kind.holds_arrays:
-        rows, cols = choose(found, list_arrays(found, kind), key, ndim=2).shape
+        rows, cols = map_shape_of(choose(found, list_arrays(found, kind), key, ndim=2).shape)
         return Expected(rows, cols)
     return Expected(*read_shape(found, kind))
 
 
-def raster_or_array(path: Path) -> FileKind:
-    """The kind of a file as which it is to be opened; NetCDF-4, which is HDF5, is told from bare arrays.
+def raster_or_array(path: Path, *, key: str | None = None) -> FileKind:
+    """The kind of a file as which it is to be opened.
+
+    NetCDF is read by GDAL where it holds one image with a place, and else, or where a key names the image, as a
+    file of arrays, whose dimensions tell by their names which is which.
 
     Raises:
         FormatError: the file is empty, or cannot be read.
     """
     kind = file_kind(path if path.is_dir() else find_input(path))
     if kind is FileKind.HDF5 and not is_matlab(path) and is_netcdf4(path):
-        return FileKind.NETCDF
-    return kind
+        arrays = FileKind.HDF5
+    elif kind is FileKind.NETCDF:
+        arrays = FileKind.NETCDF_CLASSIC
+    else:
+        return kind
+    if key is not None:
+        return arrays
+    try:
+        check_free_format(path, FileKind.NETCDF)
+    except FormatError:
+        if image_of_named_axes(path, arrays) is not None:
+            return arrays
+    return FileKind.NETCDF
 
 
 def _open(source: CubeSource, expected: Expected | None) -> Cube:
-    return open_cube(source.path, key=source.key, axes=source.axes, expected=expected, resample=source.resample)
+    return open_cube(
+        source.path,
+        key=source.key,
+        axes=source.axes,
+        expected=expected,
+        resample=source.resample,
+        keep=source.keep,
+    )
 
 
 def is_array_file(source: CubeSource) -> bool:
     """Whether a date is a file of bare arrays, which may not tell its axes."""
     path = source.path
     return (
-        isinstance(path, str | os.PathLike) and Path(path).is_file() and raster_or_array(Path(path)).holds_arrays
+        isinstance(path, str | os.PathLike)
+        and as_path(path).is_file()
+        and raster_or_array(as_path(path), key=source.key).holds_arrays
     )
 
 
 def _refuse_array_options(path: object, key: str | None, axes: Axes | None) -> None:
     if key is not None:
         raise FormatError(
-            f"{path} is no MATLAB file: a key ({key!r}) names a variable of a file of arrays (MATLAB, HDF5, .npz)"
+            f"{path} holds one image: a key ({key!r}) names a variable of a file of arrays (MATLAB, HDF5, NetCDF, "
+            "Zarr, .npz); leave it out"
         )
     if axes is not None:
         raise FormatError(f"{path} tells its axes itself: axes= is for bare arrays (MATLAB, HDF5, .npy, .npz)")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
-from hsi_cd.io.kinds import refuse_foreign
+from hsi_cd.io.kinds import BYTE_ORDER_MARK, refuse_foreign, refuse_polygons
 
 _SUFFIXES = ("", ".dat", ".img", ".bsq", ".bil", ".bip", ".raw")
 _BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}  # by ENVI's "data type"
@@ -72,6 +72,7 @@ def find_envi_pair(path: Path) -> tuple[Path, Path]:
     """
     if _is_header(path):
         return _data_beside(path), path
+    refuse_polygons(path)
     header = _header_beside(path)
     if header is None:
         refuse_foreign(path)
@@ -94,6 +95,11 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
     """
     with path.open("rb") as handle:
         raw = handle.read(_LARGEST_HEADER)
+    if raw.startswith(BYTE_ORDER_MARK):
+        raise FormatError(
+            f"{path} begins with a byte order mark, with which GDAL takes it for no ENVI header: save it as UTF-8 "
+            f"without one, as with sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
+        )
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:  # as "µm" is written by older programs
@@ -152,7 +158,7 @@ def check_envi_size(data: Path, header: EnviHeader) -> None:
 
 def _is_header(path: Path) -> bool:
     with path.open("rb") as handle:
-        return handle.read(4) == b"ENVI"
+        return handle.read(8).removeprefix(BYTE_ORDER_MARK)[:4] == b"ENVI"
 
 
 def _siblings(path: Path) -> dict[str, list[Path]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
+
+from hsi_cd.scene.cube import WindowReader
 
 _log = logging.getLogger(__name__)
 
@@ -55,52 +56,106 @@ class FileMasks:
         words += ["a value for each band"] if self.nodata else []
         return " and ".join(words)
 
-    def read(self, dataset: Any, window: Window | None = None, *, resampled: bool = False) -> NDArray[np.generic]:
-        """The values of a window, masked where the file says that there are none.
+    @property
+    def planes(self) -> int:
+        """Planes of masks that come behind the bands of values: none, one for all bands, or one for each."""
+        return len(self.bands) if self.own else int(bool(self.alpha) or self.is_masked)
+
+    def dtype_of(self, dataset: Any) -> np.dtype[Any]:
+        """The type that holds the values of all bands of values."""
+        return np.result_type(*(dataset.dtypes[band - 1] for band in self.bands))
+
+    def read(self, dataset: Any, window: Window | None = None) -> NDArray[np.generic]:
+        """The values of a window, ``(bands, rows, cols)``: a masked array where the file says that some are none.
+
+        Args:
+            dataset: the open dataset.
+            window: the window; all by default.
+        """
+        return self.apply(self.read_planes(dataset, window))
+
+    def read_planes(
+        self,
+        dataset: Any,
+        window: Window | None = None,
+        wanted: slice | None = None,
+        *,
+        resampled: bool = False,
+    ) -> NDArray[np.generic]:
+        """The bands of values, and behind them the planes of masks, which are 1 where nothing is and 0 elsewhere.
+
+        So what keeps or stores parts of a file holds its masks, too, and each is decoded once.
 
         Args:
             dataset: the open dataset, or a resampled view of it.
             window: the window; all by default.
+            wanted: which of the bands and planes, counted from 0; all by default.
             resampled: ``dataset`` is a view that has one more band, of GDAL's mask, where there is one. What mixes
                 with transparent pixels there counts as transparent.
 
         Returns:
-            Stored values ``(bands, rows, cols)``; a masked array where some are hidden.
+            ``(bands and planes, rows, cols)`` of the values' type.
         """
-        values: NDArray[np.generic] = dataset.read(list(self.bands), window=window)
-        hidden = self.hidden(dataset, values, window, resampled=resampled)
-        return values if hidden is None else np.ma.MaskedArray(values, np.broadcast_to(hidden, values.shape))
+        count = len(self.bands)
+        first, stop, _ = (wanted or slice(None)).indices(count + self.planes)
+        bands = list(self.bands[first:stop])
+        if stop <= count:
+            values: NDArray[np.generic] = dataset.read(bands, window=window)
+            return values
+        height, width = dataset.shape if window is None else (window.height, window.width)
+        read = np.empty((stop - first, height, width), dtype=self.dtype_of(dataset))
+        if bands:
+            dataset.read(bands, window=window, out=read[: len(bands)])
+        hidden = self._hidden(dataset, window, resampled=resampled)
+        read[len(bands) :] = hidden[max(0, first - count) : stop - count]
+        return read
 
-    def hidden(
-        self, dataset: Any, values: NDArray[np.generic], window: Window | None = None, *, resampled: bool = False
-    ) -> NDArray[np.bool_] | None:
-        """Where ``values``, as read from a window, hold nothing: bool ``(1 or bands, rows, cols)``, or None."""
+    def apply(self, read: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The values of what :meth:`read_planes` gives, masked where the planes, or a value of a band, say so."""
+        values, hidden = read[: len(self.bands)], read[len(self.bands) :] != 0
+        if self.nodata:
+            own = [is_value(band, value) for band, value in zip(values, self.nodata, strict=True)]
+            hidden = np.stack(own) | hidden if self.planes else np.stack(own)
+        if not hidden.any():
+            return values
+        return np.ma.MaskedArray(values, np.broadcast_to(hidden, values.shape))
+
+    def _hidden(self, dataset: Any, window: Window | None, *, resampled: bool) -> NDArray[np.bool_]:
+        """The planes of masks, bool ``(1 or bands, rows, cols)``."""
         found: list[NDArray[np.bool_]] = []
         for band, opaque in self.alpha:
             alpha = dataset.read(band, window=window)
             found.append((alpha < opaque if resampled else alpha == 0)[None])
         if self.is_masked and resampled:
             found.append(dataset.read(dataset.count, window=window)[None] == 0)
-        elif self.is_masked:
-            if self.shared:
-                found.append(dataset.read_masks(self.shared, window=window)[None] == 0)
-            if self.own:
-                own = np.zeros(values.shape, dtype=bool)
-                own[[self.bands.index(band) for band in self.own]] = (
-                    dataset.read_masks(list(self.own), window=window) == 0
-                )
-                found.append(own)
-        if self.nodata:
-            found.append(
-                np.stack([is_value(band, value) for band, value in zip(values, self.nodata, strict=True)])
-            )
-        gone = [each for each in found if each.any()]
-        if not gone:
-            return None
-        whole = gone[0]
-        for each in gone[1:]:
+        elif self.shared:
+            found.append(dataset.read_masks(self.shared, window=window)[None] == 0)
+        if self.own and not resampled:
+            masks = dataset.read_masks(list(self.own), window=window) == 0
+            own = np.zeros((len(self.bands), *masks.shape[1:]), dtype=bool)
+            own[[self.bands.index(band) for band in self.own]] = masks
+            found.append(own)
+        whole = found[0]
+        for each in found[1:]:
             whole = whole | each
         return whole
+
+
+@dataclass(frozen=True)
+class MaskedReader:
+    """Reads windows of values, masked where planes of masks behind them say that there are none.
+
+    Attributes:
+        reader: reads values and planes, see :meth:`FileMasks.read_planes`.
+        masks: which of them are planes.
+    """
+
+    reader: WindowReader
+    masks: FileMasks
+
+    def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
+        """Stored values ``(bands, rows, cols)`` of a window; a masked array where some are none."""
+        return self.masks.apply(self.reader(rows, cols))
 
 
 def find_masks(dataset: Any, *, image: bool = False) -> FileMasks:
@@ -160,17 +215,6 @@ def is_value(stored: NDArray[np.generic], value: float | None) -> NDArray[np.boo
         return np.zeros(stored.shape, dtype=bool)
     found: NDArray[np.bool_] = np.isnan(stored) if math.isnan(value) else stored == float(value)
     return found
-
-
-def hide(stored: NDArray[np.generic], values: Sequence[float | None]) -> NDArray[np.generic]:
-    """An array that is masked, beside where it is already, where it holds one of these values or NaN."""
-    hidden = np.ma.getmaskarray(stored).copy()
-    bare = np.ma.getdata(stored)
-    if bare.dtype.kind == "f":
-        hidden |= np.isnan(bare)
-    for value in values:
-        hidden |= is_value(bare, value)
-    return np.ma.MaskedArray(bare, hidden) if hidden.any() else bare
 
 
 def _unmarked_alpha(dataset: Any) -> tuple[int, float] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ import h5py
 import numpy as np
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.conventions import Facts, text_of
+from hsi_cd.io.sparse import SPARSE, dense
 from hsi_cd.io.variables import Variable
 
 _MOST_OBJECTS = 20_000
 _DEEPEST = 16
 _CACHE_BYTES = 64 << 20  # chunks kept: as whole rows of a scene are read, its chunks are asked for again and again
 _HIDDEN = ("#refs#", "#subsystem#")  # where MATLAB keeps the contents of cells and objects
+_OWN = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "_Netcdf4Coordinates", "_Netcdf4Dimid")  # of HDF5's own use
+_NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
+_MOST_COORDINATES = 1 << 20
 _MATLAB_KINDS = {"float64": "double", "float32": "single"}
 
 
@@ -41,23 +47,54 @@ def open_hdf5_array(path: Path, variable: Variable) -> Any:
         FormatError: the file is damaged.
     """
     with hdf5_errors(path):
-        return h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
+        found = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
+        if variable.kind != SPARSE:
+            return found
+        # Of a matrix without values, MATLAB leaves the lists out.
+        lists = [np.asarray(found[name][...]) if name in found else np.zeros(0) for name in ("ir", "jc", "data")]
+    return dense(path, variable, rows=lists[0], starts=lists[1], values=lists[2])
 
 
-def hdf5_scaling(path: Path, variable: Variable) -> tuple[float, float, float | None]:
-    """Scale factor, offset and no-data value in a dataset's attributes, as the CF conventions name them.
+def chunks_of(path: Path, variable: Variable) -> tuple[int, ...] | None:
+    """The chunks in which a dataset is stored, axes as stored; None where it lies in one piece.
 
     Raises:
-        FormatError: one of them is no finite number, or the factor is zero.
+        FormatError: the file is damaged.
     """
     with hdf5_errors(path), h5py.File(path, "r") as file:
-        attributes = file[variable.name].attrs
-        scale = _attribute(path, attributes, "scale_factor")
-        offset = _attribute(path, attributes, "add_offset")
-        nodata = _attribute(path, attributes, "_FillValue", finite=False)
-    if scale == 0:
-        raise FormatError(f"{path}: scale_factor of {variable.name} is 0: correct or remove this attribute")
-    return (1.0 if scale is None else scale), (0.0 if offset is None else offset), nodata
+        chunks = file[variable.name].chunks
+        return None if chunks is None else tuple(int(n) for n in chunks)
+
+
+def hdf5_facts(path: Path, variable: Variable) -> Facts:
+    """What an HDF5 or NetCDF-4 file says of one of its arrays.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    with hdf5_errors(path), h5py.File(path, "r") as file:
+        found = file[variable.name]
+        attributes = {name: _attribute(found.attrs, name) for name in found.attrs if name not in _OWN}
+        scales = [_scale(found, i) for i in range(found.ndim)]
+        mapping = _beside(found, text_of(attributes.get("grid_mapping", "spatial_ref")))
+        about = {} if mapping is None else {name: _attribute(mapping.attrs, name) for name in mapping.attrs}
+        known = [(name, each) for name, each in scales if each is not None and each.ndim == 1]
+        return Facts(
+            tuple(name for name, _ in scales),
+            attributes,
+            {name: np.asarray(each[...], dtype=np.float64) for name, each in known if _is_short(each)},
+            {name: text_of(value) for name, value in about.items() if name not in _OWN},
+            map_info=_text_in(file, variable.name, "map_info"),
+            epsg=_text_in(file, variable.name, "epsg code"),
+        )
+
+
+def hdf5_unit(path: Path, variable: Variable) -> str:
+    """The unit that an array declares, or an empty text."""
+    with hdf5_errors(path), h5py.File(path, "r") as file:
+        attributes = {name.lower(): name for name in file[variable.name].attrs}
+        unit = attributes.get("units", attributes.get("unit"))
+        return "" if unit is None else text_of(file[variable.name].attrs[unit])
 
 
 def is_matlab(path: Path) -> bool:
@@ -92,11 +129,11 @@ def hdf5_errors(path: Path) -> Iterator[None]:
 
 def _walk(path: Path, file: Any, *, matlab: bool) -> Iterator[Variable]:
     # By hand, because groups may hold each other in a circle.
-    waiting = [("", file, 0)]
+    waiting: list[tuple[str, Any, int, bool]] = [("", file, 0, False)]
     seen = {_address(file)}
     count = 0
     while waiting:
-        prefix, group, depth = waiting.pop()
+        prefix, group, depth, inside = waiting.pop()
         for name in group:
             count += 1
             if count > _MOST_OBJECTS:
@@ -106,14 +143,19 @@ def _walk(path: Path, file: Any, *, matlab: bool) -> Iterator[Variable]:
                 continue
             found = group[name]
             if isinstance(found, h5py.Dataset):
-                yield _variable(full, found, matlab=matlab)
+                yield replace(_variable(full, found, matlab=matlab), in_structure=inside)
             elif isinstance(found, h5py.Group):
                 kind = _text(found.attrs.get("MATLAB_class", b""))
-                if kind or matlab:
+                if "MATLAB_sparse" in found.attrs:
+                    yield replace(_sparse(full, found), in_structure=inside)
+                elif kind or matlab:
                     yield Variable(full, (1, 1), kind or "struct", None)
+                    if kind == "struct" and depth < _DEEPEST and _address(found) not in seen:
+                        seen.add(_address(found))
+                        waiting.append((full + "/", found, depth + 1, True))
                 elif depth < _DEEPEST and _address(found) not in seen:
                     seen.add(_address(found))
-                    waiting.append((full + "/", found, depth + 1))
+                    waiting.append((full + "/", found, depth + 1, inside))
 
 
 def _variable(name: str, dataset: Any, *, matlab: bool) -> Variable:
@@ -138,16 +180,56 @@ def _variable(name: str, dataset: Any, *, matlab: bool) -> Variable:
     return Variable(name, shape, kind, dtype if numeric else None, reverse)
 
 
-def _attribute(path: Path, attributes: Any, name: str, *, finite: bool = True) -> float | None:
-    if name not in attributes:
-        return None
+def _sparse(name: str, group: Any) -> Variable:
+    """A sparse matrix of MATLAB: a group that tells the number of rows, and where each column begins."""
+    rows, starts = int(np.asarray(group.attrs["MATLAB_sparse"]).reshape(-1)[0]), group.get("jc")
+    cols = int(starts.shape[0]) - 1 if isinstance(starts, h5py.Dataset) and starts.ndim == 1 else 0
+    stored = group.get("data")
+    real = stored is None or (isinstance(stored, h5py.Dataset) and stored.dtype.kind in "biuf")
+    return Variable(name, (rows, cols), SPARSE if real else f"complex {SPARSE}", np.dtype("f8") if real else None)
+
+
+def _attribute(attributes: Any, name: str) -> Any:
     try:
-        value = float(np.asarray(attributes[name]).reshape(-1)[0])
-    except (TypeError, ValueError, IndexError):
-        raise FormatError(f"{path}: {name} is {str(attributes[name])[:40]!r}: expected a number") from None
-    if finite and not np.isfinite(value):
-        raise FormatError(f"{path}: {name} is {value}: expected a finite number")
-    return value
+        return attributes[name]
+    except (OSError, TypeError, ValueError):  # of a type that h5py does not know
+        return None
+
+
+def _scale(dataset: Any, axis: int) -> tuple[str, Any]:
+    """The name of an axis, and the values along it where the file has them."""
+    dimension = dataset.dims[axis]
+    if not len(dimension):
+        return str(dimension.label or ""), None
+    found = dimension[0]
+    name = str(found.name).rsplit("/", 1)[-1]
+    empty = _text(found.attrs.get("NAME", b"")).startswith(_NO_VALUES)
+    return name, None if empty else found
+
+
+def _beside(dataset: Any, name: str) -> Any:
+    """A dataset of this name in the same group, or in the groups around it."""
+    group = dataset.parent
+    while name not in group and group.name != "/":
+        group = group.parent
+    return group[name] if name and name in group and isinstance(group[name], h5py.Dataset) else None
+
+
+def _text_in(file: Any, variable: str, name: str) -> str:
+    """A text of this name, without case, in the top group of a variable."""
+    top = file[variable.split("/")[0]] if "/" in variable else file
+    found: list[str] = []
+
+    def look(path: str, each: Any) -> None:
+        if path.rsplit("/", 1)[-1].lower() == name and isinstance(each, h5py.Dataset) and each.shape in ((), (1,)):
+            found.append(text_of(np.asarray(each[()])))
+
+    top.visititems(look)
+    return found[0] if len(found) == 1 else ""
+
+
+def _is_short(dataset: Any) -> bool:
+    return bool(dataset.size <= _MOST_COORDINATES and dataset.dtype.kind in "iuf")
 
 
 def _address(found: Any) -> int:

@@ -18,8 +18,10 @@ from hsi_cd.io.envi import find_envi_pair
 from hsi_cd.io.hdf5 import is_matlab
 from hsi_cd.io.kinds import FileKind, check_exists, is_zarr
 from hsi_cd.io.memory import check_memory
-from hsi_cd.io.raster import open_raster_cube
-from hsi_cd.io.variables import Variable, candidates, choose
+from hsi_cd.io.raster_cubes import open_raster_cube
+from hsi_cd.io.spectral_bands import spectral_cube
+from hsi_cd.io.variables import Variable, candidates, choose, find_named
+from hsi_cd.paths import as_path
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 from hsi_cd.scene.undeclared import Fill, FillWatch
@@ -109,7 +111,7 @@ def inspect_paths(
         MissingInputError: a file does not exist.
         FormatError: a file is damaged, of another kind, or holds no image.
     """
-    infos = [info for path in paths for info in _inspect(Path(path), key, axes, None, resample)]
+    infos = [info for path in paths for info in _inspect(as_path(path), key, axes, None, resample)]
     shapes = {part.cube.grid.shape for info in infos for part in info.parts}
     if len(shapes) == 1 and any(info.unresolved for info in infos):
         expected = Expected(*shapes.pop())
@@ -177,15 +179,15 @@ def _inspect(
     check_exists(path)
     if path.is_dir() and not is_zarr(path):
         return _inspect_folder(path, key, axes, expected, resample)
-    kind = raster_or_array(path)
+    kind = raster_or_array(path, key=key)
     size = path.stat().st_size
     if kind.holds_arrays:
         return [_inspect_arrays(path, kind, key, axes, expected)]
-    if key is not None:
+    if key is not None and kind is not FileKind.ZARR:
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     if kind in (FileKind.ENVI_HEADER, FileKind.RAW):
         size = find_envi_pair(path)[0].stat().st_size
-    cube = open_raster_cube(path, kind, name=path.name)
+    cube = spectral_cube(open_raster_cube(path, kind, name=path.name, key=key))
     is_map = cube.bands.count == 1 and cube.dtype.kind in "bui"
     return [FileInfo(path, kind.title, size, parts=(Part(cube, is_map),))]
 
@@ -195,8 +197,8 @@ def _inspect_arrays(
 ) -> FileInfo:
     variables = list_arrays(path, kind)
     if key is not None:
-        named = [v for v in variables if v.name == key]
-        chosen = named or [choose(path, variables, key, ndim=3)]  # which says that there is none
+        named = find_named(variables, key)
+        chosen = [named or choose(path, variables, key, ndim=3)]  # which says that there is none
     else:
         chosen = [*candidates(variables, ndim=3), *candidates(variables, ndim=2)]
         if not chosen:

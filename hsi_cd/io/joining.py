@@ -30,6 +30,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
         GridError: polygons are asked for of a scene without CRS and transform.
         OutputError: a file exists or cannot be written.
     """
+    files.check(inputs=[file.path for part in shards.files.values() for file in part])
     asked = {
         name
         for name, path in (

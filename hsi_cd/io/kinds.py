@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.io.mat4 import is_mat4
+from hsi_cd.paths import as_path
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -26,11 +28,18 @@ _FOREIGN = (
     (b"\x80\x03", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x04", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x05", "a Python pickle, which could run anything: save it with numpy.save"),
+    (
+        b"<VRTDataset",
+        "a GDAL virtual raster (VRT), which may point to any file or address and so is not read: write "
+        "what it shows, as with rio convert {path} {stem}.tif",
+    ),
     (b"<!DOCTYPE", "a web page: the download failed; open its address in a browser"),
     (b"<!doctype", "a web page: the download failed; open its address in a browser"),
     (b"<html", "a web page: the download failed; open its address in a browser"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
 )  # kinds that are refused by name, by their first bytes
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LOOKED_AT = 4096  # bytes of a text that tell what it is
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
@@ -40,12 +49,15 @@ class FileKind(Enum):
 
     HDF5 = "HDF5"
     MATLAB = "MATLAB"
+    MATLAB4 = "MATLAB v4"
     TIFF = "GTiff"
     PNG = "PNG"
     BMP = "BMP"
     JPEG = "JPEG"
     JPEG2000 = "JP2OpenJPEG"
+    IMAGINE = "HFA"
     NETCDF = "netCDF"
+    NETCDF_CLASSIC = "NetCDF classic"
     ZARR = "Zarr"
     NPY = "NPY"
     NPZ = "NPZ"
@@ -55,12 +67,13 @@ class FileKind(Enum):
     @property
     def is_image(self) -> bool:
         """Whether the value is the name of a rasterio driver that needs no second file."""
-        return self in (FileKind.TIFF, FileKind.PNG, FileKind.BMP, FileKind.JPEG, FileKind.JPEG2000)
+        return self in _IMAGES
 
     @property
     def holds_arrays(self) -> bool:
-        """Whether it is a file of named arrays, which have no georeference."""
-        return self in (FileKind.MATLAB, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
+        """Whether it is read as a file of named arrays."""
+        arrays = (FileKind.MATLAB, FileKind.MATLAB4, FileKind.HDF5, FileKind.NPY, FileKind.NPZ)
+        return self in (*arrays, FileKind.NETCDF_CLASSIC)
 
     @property
     def title(self) -> str:
@@ -68,11 +81,16 @@ class FileKind(Enum):
         return _TITLES.get(self, self.value)
 
 
+_IMAGES = (
+    FileKind.TIFF, FileKind.PNG, FileKind.BMP, FileKind.JPEG, FileKind.JPEG2000, FileKind.IMAGINE,
+)  # fmt: skip
 _TITLES = {
     FileKind.MATLAB: "MATLAB v5",
     FileKind.TIFF: "GeoTIFF",
     FileKind.JPEG2000: "JPEG 2000",
+    FileKind.IMAGINE: "ERDAS Imagine",
     FileKind.NETCDF: "NetCDF",
+    FileKind.NETCDF_CLASSIC: "NetCDF",
     FileKind.NPY: "NumPy .npy",
     FileKind.NPZ: "NumPy .npz",
     FileKind.ENVI_HEADER: "ENVI",
@@ -87,7 +105,7 @@ def find_input(path: str | os.PathLike[str]) -> Path:
         MissingInputError: it does not exist; names like it in its folder are given.
         FormatError: it is a folder, is empty, or may not be read.
     """
-    found = Path(path)
+    found = as_path(path)
     check_exists(found)
     if found.is_dir():
         raise FormatError(f"{found} is a folder, not a file: name the file itself")
@@ -118,8 +136,40 @@ def check_exists(path: Path) -> None:
             target = path.readlink()
             raise MissingInputError(f"{path} is a link to {target}, which does not exist: name a file") from None
         raise MissingInputError(f"{path} does not exist: {_what_is_there(path)}") from None
+    except UnicodeEncodeError:
+        raise FormatError(
+            f"the name {str(path)!a} cannot be read in this locale: start Python with PYTHONUTF8=1"
+        ) from None
     except (OSError, ValueError) as error:  # no rights, a loop of links, a name too long, a zero byte in it
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def refuse_polygons(path: Path) -> None:
+    """Refuse a file of polygons or other shapes, which have no pixels.
+
+    Raises:
+        FormatError: with its format, and how to burn it onto a scene's grid.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(_LOOKED_AT)
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if head.startswith(b"SQLite format 3\0"):
+        title = "GeoPackage"
+    elif head[:4] == b"\0\0\x27\x0a" and head[28:32] == b"\xe8\x03\0\0":
+        title = "Shapefile"
+    elif head[:3] == b"fgb":
+        title = "FlatGeobuf"
+    elif text.startswith(b"{") and any(word in text for word in (b'"Feature', b'"features"', b'"coordinates"')):
+        title = "GeoJSON"
+    elif text.startswith(b"<") and (b"<kml" in text or b"opengis.net/gml" in text):
+        title = "KML" if b"<kml" in text else "GML"
+    else:
+        return
+    raise FormatError(
+        f"{path} is a file of polygons ({title}), not a raster: burn a field with 0 for unchanged and 1 for "
+        "changed onto the scene's grid, as with gdal_create -if SCENE -bands 1 -ot Byte -burn 255 -a_nodata 255 "
+        f"truth.tif and gdal_rasterize -a FIELD {path} truth.tif (in Python: page Inputs of the documentation)"
+    )
 
 
 def refuse_foreign(path: Path) -> None:
@@ -132,7 +182,7 @@ def refuse_foreign(path: Path) -> None:
         head = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
-            raise FormatError(f"{path} is {what}")
+            raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")
 
 
 def file_kind(path: Path) -> FileKind:
@@ -170,9 +220,12 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.NETCDF
     if head[:4] in (b"PK\3\4", b"PK\5\6") and is_npz(path):
         return FileKind.NPZ
+    if head[:15] == b"EHFA_HEADER_TAG":
+        return FileKind.IMAGINE
+    head = head.removeprefix(BYTE_ORDER_MARK)
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
-    return FileKind.RAW
+    return FileKind.MATLAB4 if is_mat4(path) else FileKind.RAW
 
 
 def is_npz(path: Path) -> bool:

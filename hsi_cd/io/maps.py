@@ -1,4 +1,4 @@
-"""Change maps and probability rasters: written by row bands, and read again for judging."""
+"""Change maps and rasters of scores: written by row bands, and read again for judging."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from hsi_cd.errors import FormatError, OutputError
-from hsi_cd.io.arrays import read_matrix
+from hsi_cd.errors import FormatError, LabelError, OutputError
 from hsi_cd.io.atomic import atomic_paths
-from hsi_cd.io.file_masks import hide
 from hsi_cd.io.kinds import file_kind, find_input
-from hsi_cd.io.raster import open_raster, quiet_georeference, read_single_band
+from hsi_cd.io.raster import open_raster, quiet_georeference
+from hsi_cd.io.single_band import SingleBand, read_single_band
+from hsi_cd.io.told_classes import check_unsmeared, codes_by_colours, scheme_by_names
+from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
 
 _log = logging.getLogger(__name__)
@@ -32,23 +33,37 @@ NO_DATA = UNLABELLED
 COLOURS = {UNCHANGED: (230, 230, 230, 255), CHANGED: (200, 30, 30, 255), NO_DATA: (0, 0, 0, 0)}
 """Colour table of change maps, RGBA by value."""
 
+_WRITE = "write the map with 0 unchanged, 1 changed and 255 no data, without class names and palette"
 _BLOCK = 256
 _LEVEL = 3  # of deflate: twice as fast as its usual 6, and 1 % larger on scores
 
 _RASTERS: Mapping[str, tuple[type[np.generic], float, str]] = {
     "change map": (np.uint8, NO_DATA, "change: 0 unchanged, 1 changed, 255 no data"),
-    "score": (np.float32, math.nan, "probability of change"),
+    "score": (np.float32, math.nan, "score, higher is more change"),
     "uncertainty": (np.float32, math.nan, "standard deviation of the probability of change over the ensemble"),
 }
-"""Type, no-data value and description of each raster."""
+"""Type, no-data value and description of each raster; scores go by the name in their tags, if there is one."""
+
+SCORE_NAME, SCORE_UNIT = "SCORE_NAME", "SCORE_UNIT"
+"""Tags that tell what a score is: its name with its unit, and whether it is a ``probability`` or a ``score``."""
 
 
-def raster_named(description: str | None, dtype: str) -> str | None:
-    """Which raster (``change map``, ``score``, ``uncertainty``) a band's description and type tell, or None."""
+def raster_named(description: str | None, dtype: str, *, tags: Mapping[str, str]) -> str | None:
+    """Which raster (``change map``, ``score``, ``uncertainty``) its band's description and type tell, or None."""
     return next(
-        (name for name, (kind, _, text) in _RASTERS.items() if text == description and np.dtype(kind) == dtype),
+        (
+            name
+            for name, (kind, _, _) in _RASTERS.items()
+            if _description(name, tags) == description and np.dtype(kind) == dtype
+        ),
         None,
     )
+
+
+def _description(name: str, tags: Mapping[str, str]) -> str:
+    """What the band of a raster is called."""
+    text = _RASTERS[name][2]
+    return tags.get(SCORE_NAME) or text if name == "score" else text
 
 
 class RasterWriter:
@@ -133,8 +148,8 @@ class MapWriters:
 
     Attributes:
         change: uint8: 0 unchanged, 1 changed, 255 no data.
-        score: float32 probability of change, NaN no data; None where none was asked for.
-        uncertainty: float32 standard deviation of that probability, NaN no data; None where none was asked for.
+        score: float32, higher is more change, NaN no data; None where none was asked for.
+        uncertainty: float32 standard deviation of the probability of change, NaN no data, or None.
     """
 
     change: RasterWriter
@@ -153,14 +168,14 @@ def map_writers(
     cog: bool = False,
     overwrite: bool = False,
 ) -> Iterator[MapWriters]:
-    """Write a change map, and the rasters of probability and uncertainty if asked for, row by row.
+    """Write a change map, and the rasters of scores and uncertainty if asked for, row by row.
 
     All are tiled, deflated GeoTIFFs with the grid's georeference, and BigTIFF where they might pass 4 GB. They
     appear together when the block ends well; otherwise none does.
 
     Args:
         change: file of the change map.
-        score: file of the probability raster, or None.
+        score: file of the score raster, or None; its band is called what the tag ``SCORE_NAME`` says.
         uncertainty: file of the uncertainty raster, or None.
         grid: shape and georeference.
         tags: text to store in each (version, checkpoint, threshold).
@@ -175,7 +190,7 @@ def map_writers(
         ValueError: rows are missing at the end.
     """
     wanted = {
-        name: Path(path)
+        name: as_path(path)
         for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
         if path is not None
     }
@@ -188,9 +203,9 @@ def map_writers(
         opened: list[Any] = []
         try:
             for name, draft in zip(wanted, drafts, strict=True):
-                dtype, nodata, description = _RASTERS[name]
+                dtype, nodata, _ = _RASTERS[name]
                 opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags or {}, compress=not cog))
-                opened[-1].set_band_description(1, description)
+                opened[-1].set_band_description(1, _description(name, tags or {}))
             opened[0].write_colormap(1, COLOURS)
             writers = {
                 name: RasterWriter(dataset, draft)
@@ -241,9 +256,9 @@ def read_map(
 ) -> tuple[NDArray[np.uint8], Grid]:
     """Read a change map.
 
-    Pixels that a map of other software marks as no data (a value, NaN, a mask, an alpha band) are no data here,
-    too. A map that declares its 0 or 1 so is an exception: it marks what it found, not where it looked; that is
-    said.
+    Class names and colours of a map that another program made are heard, as those of a truth map are, and what it
+    marks as no data (a value, NaN, a mask, an alpha band). Where that is its 0 or 1, it marks what it found, not
+    where it looked: it is read as such, which is said.
 
     Args:
         path: a raster of one band, or an array (NumPy, MATLAB, HDF5), with 0 unchanged, 1 changed, 255 no data.
@@ -258,38 +273,16 @@ def read_map(
         FormatError: it is no raster, has several bands, or holds other values.
     """
     found = find_input(path)
-    read, grid, declared = _read_one(found, key)
-    if declared in (UNCHANGED, CHANGED):
-        word = "unchanged" if declared == UNCHANGED else "changed"
-        _log.warning(
-            "%s declares %g as no data, which is %s in a change map: it is taken as %s; to leave such pixels out, "
-            "declare them by nodata=%g",
-            found.name,
-            declared,
-            word,
-            word,
-            declared,
-        )
-        declared_here: tuple[float | None, ...] = ()
-    else:
-        declared_here = (declared,)
-    stored = hide(read, (*declared_here, *nodata))
-    values = np.unique(np.ma.compressed(stored) if np.ma.isMaskedArray(stored) else stored)
-    if not set(values.tolist()) <= set(COLOURS):
+    band = read_single_band(found, file_kind(found), key=key)
+    stored = _as_codes(found, band.without(nodata))
+    if not set((values := np.unique(stored)).tolist()) <= set(COLOURS):
         listed = ", ".join(f"{float(v):g}" for v in values[:8])
         more = f" and {len(values) - 8} more" if len(values) > 8 else ""
         raise FormatError(
             f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data; "
             "declare other values of no data with nodata="
         )
-    if NO_DATA in values and CHANGED not in values:  # 255 that is declared as no data is hidden by now
-        # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
-        raise FormatError(
-            f"{found} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
-            "declare 255 as no data"
-        )
-    change = np.ma.getdata(stored)
-    return np.where(np.ma.getmaskarray(stored), NO_DATA, np.nan_to_num(change)).astype(np.uint8), grid
+    return stored.astype(np.uint8), band.grid
 
 
 def read_scores(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -> NDArray[np.float32]:
@@ -301,25 +294,69 @@ def read_scores(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -
 
     Raises:
         MissingInputError: the file does not exist.
-        FormatError: it is no raster, or has several bands.
+        FormatError: it is no raster, has several bands, or holds indices of a palette.
     """
     found = find_input(path)
-    read, _, declared = _read_one(found, None)
-    stored = hide(read, (declared, *nodata))
-    scores: NDArray[np.float32] = np.ma.getdata(stored).astype(np.float32)
-    scores[np.ma.getmaskarray(stored)] = np.nan
-    return scores
+    band = read_single_band(found, file_kind(found))
+    if band.legend.colours:
+        what = "white stored as 0 (WhiteIsZero)" if band.legend.white_is_zero else "indices of a palette"
+        raise FormatError(
+            f"{found} holds {what}, which are no scores: write the scores themselves, where higher is more "
+            "change, as a float32 GeoTIFF"
+        )
+    return np.where(band.without((band.nodata, *nodata)).valid, band.values, np.nan).astype(np.float32)
 
 
-def _read_one(path: Path, key: str | None) -> tuple[NDArray[np.generic], Grid, float | None]:
-    """The one band of a file, its grid (its shape alone for arrays), and the no-data value that it declares."""
-    kind = file_kind(path)
-    if kind.holds_arrays:
-        values = read_matrix(path, kind, key=key)
-        return values, Grid(*values.shape), None
-    if key is not None:
-        raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
-    return read_single_band(path, kind)
+def _as_codes(path: Path, band: SingleBand) -> NDArray[np.generic]:
+    """The stored values, or 0 and 1 where names or colours say what they mean; 255 where there is none."""
+    stored, valid = band.values, band.valid
+    ours = not band.legend.names and set(np.unique(stored[valid]).tolist()) <= set(COLOURS)
+    if ours and band.nodata in (UNCHANGED, CHANGED):
+        # Written with the profile of a scene whose no data is 0, as it happens, or to show what was found alone.
+        word = "unchanged" if band.nodata == UNCHANGED else "changed"
+        _log.warning(
+            "%s declares %g as no data, which is %s in a change map: it is read as %s; to leave such pixels out, "
+            "declare them by nodata=%g", path, band.nodata, word, word, band.nodata,
+        )  # fmt: skip
+    else:
+        valid = band.without([band.nodata]).valid
+    held = np.unique(stored[valid])
+    try:
+        check_unsmeared(held, band.legend, name=str(path))
+        scheme = scheme_by_names(held, band.legend.names, name=str(path), remedy=_WRITE)
+        codes = None if scheme else codes_by_colours(held, band.legend, name=str(path), remedy=_WRITE)
+    except LabelError as error:
+        raise FormatError(str(error)) from None
+    if scheme is not None:
+        told = {value: int(scheme.encode(np.array([value]))[0]) for value in held.tolist()}
+    elif codes is not None:
+        told = codes
+    else:
+        if NO_DATA in held and CHANGED not in held:
+            # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
+            raise FormatError(
+                f"{path} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
+                "declare 255 as no data"
+            )
+        return np.where(valid, stored, np.uint8(NO_DATA)) if not valid.all() else stored
+    out = np.full(stored.shape, NO_DATA, dtype=np.uint8)
+    for value, code in told.items():
+        out[valid & (stored == value)] = code
+    return out
+
+
+def read_score_name(path: str | os.PathLike[str]) -> tuple[str, bool]:
+    """What the scores in a raster are, and whether they are probabilities of change.
+
+    Returns:
+        Their name, empty where the file does not tell it; False also where it does not tell.
+
+    Raises:
+        FormatError: the file is no GeoTIFF.
+    """
+    with open_raster(Path(path), "GTiff") as dataset:
+        tags = dataset.tags()
+    return tags.get(SCORE_NAME, ""), tags.get(SCORE_UNIT) == "probability"
 
 
 def _create(
@@ -344,6 +381,11 @@ def _create(
             dataset = rasterio.open(path, "w", **profile, **grid.georeference())
     except RasterioError as error:
         raise _unwritable(path, error) from error
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"the folder {str(path.parent)!a} or the file in it has a name that is not UTF-8, which GDAL writes: "
+            "choose another, or start Python with PYTHONUTF8=1"
+        ) from None
     dataset.update_tags(**tags)
     return dataset
 

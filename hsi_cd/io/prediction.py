@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.io.atomic import atomic_path
 from hsi_cd.io.maps import map_writers
+from hsi_cd.io.outputs import GEOTIFF, check_ending, check_outputs
 from hsi_cd.io.regions import check_vector, write_regions
 from hsi_cd.scene import CHANGED, Grid
 
@@ -43,7 +44,7 @@ class MapFiles:
         uncertainty: file of the uncertainty raster, or None.
         vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
             since a region may reach over all bands of rows.
-        min_area: smallest region kept, in the CRS's unit squared (m2 where it is in degrees).
+        min_area: smallest region kept, m2 on the ground (pixels in a local CRS that tells no length).
         cog: write Cloud Optimized GeoTIFFs, with overviews.
         overwrite: whether existing files may be replaced.
     """
@@ -55,6 +56,22 @@ class MapFiles:
     min_area: float = 0.0
     cog: bool = False
     overwrite: bool = False
+
+    def check(self, *, inputs: Iterable[Path] = ()) -> None:
+        """Refuse files that could not be written so, before any long work.
+
+        Args:
+            inputs: what the prediction is made from, which no output replaces.
+
+        Raises:
+            OutputError: a file is an input or another output, exists, or cannot be written.
+            FormatError: a name's ending promises another format.
+        """
+        maps = {"change map": self.change, "score": self.score, "uncertainty": self.uncertainty}
+        check_outputs(maps | {"vector": self.vector}, inputs=inputs, overwrite=self.overwrite)
+        for path in maps.values():
+            if path is not None:
+                check_ending(path, GEOTIFF)
 
 
 def write_prediction(
@@ -79,6 +96,7 @@ def write_prediction(
         GridError: polygons are asked for on a grid without CRS and transform.
         OutputError: a file exists or cannot be written.
     """
+    files.check()
     if files.vector is not None:
         check_vector(files.vector, grid)
     changes: list[NDArray[np.uint8]] = []

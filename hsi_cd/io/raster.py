@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,111 +21,15 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.arrays import read_matrix
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
+from hsi_cd.io.file_blocks import BlockLayout
 from hsi_cd.io.file_masks import FileMasks, find_masks
 from hsi_cd.io.kinds import FileKind
-from hsi_cd.io.memory import check_plausible, limit_gdal_cache
+from hsi_cd.io.memory import limit_gdal_cache
 from hsi_cd.io.pictures import check_jpeg2000, check_png
-from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
-from hsi_cd.scene import Cube, Grid
-from hsi_cd.scene.cube import WindowReader
-from hsi_cd.scene.matching import take_bands
+from hsi_cd.scene import Grid
 
 _FILTERS = threading.RLock()
-
-
-def open_raster_cube(path: Path, kind: FileKind, *, name: str) -> Cube:
-    """A raster as a cube that reads its windows when asked.
-
-    Args:
-        path: an image, or one of the two files of an ENVI image.
-        kind: what its content is.
-        name: what messages call it.
-
-    Raises:
-        FormatError: the file is damaged, no image, or of complex numbers.
-        MissingInputError: an ENVI header without its data file.
-    """
-    data, driver = locate_raster(path, kind)
-    with open_raster(data, driver) as dataset:
-        _check_real(dataset, data)
-        if data.is_file():
-            dtype = np.result_type(*dataset.dtypes)
-            check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
-        masks = _find_masks(dataset, data, image=True)
-        reader = RasterReader(data, driver, masks=masks)
-        return cube_of(dataset, masks, name=name, reader=reader, header=header_fields(data, driver))
-
-
-def cube_of(
-    dataset: Any,
-    masks: FileMasks,
-    *,
-    name: str,
-    reader: WindowReader,
-    header: Mapping[str, str] | None = None,
-) -> Cube:
-    """What an open raster says of itself, as a cube of its bands of values; alpha bands are none.
-
-    Args:
-        dataset: the open rasterio dataset.
-        masks: how it marks pixels without data.
-        name: what messages call it.
-        reader: reads its windows, masked where it holds nothing.
-        header: the fields of an ENVI header.
-
-    Raises:
-        FormatError: a wavelength, a flag or a scale is no number.
-    """
-    places = [band - 1 for band in masks.bands]
-    scale, offset = read_scaling(dataset, header=header)
-    return Cube(
-        name=name,
-        grid=grid_of(dataset),
-        bands=take_bands(read_bands(dataset, header=header), places),
-        dtype=np.result_type(*(dataset.dtypes[place] for place in places)),
-        reader=reader,
-        nodata=None if masks.nodata else _nodata(dataset.nodatavals[places[0]]),
-        scale=tuple(scale[place] for place in places) if scale else (),
-        offset=tuple(offset[place] for place in places) if offset else (),
-        acquired=read_acquired(dataset, header=header),
-        marks=masks.describe(),
-    )
-
-
-def read_single_band(path: Path, kind: FileKind) -> tuple[NDArray[np.generic], Grid, float | None]:
-    """The values of a file that holds one value a pixel, as stored (palette indices stay indices).
-
-    Images that repeat the same band, with or without an alpha band, count as one band: so image editors save grey
-    pictures.
-
-    Returns:
-        Values ``(rows, cols)``, masked where the file's mask or alpha band says that there are none; the grid; and
-        the declared no-data value or None, which is not looked for in the values.
-
-    Raises:
-        FormatError: the file is damaged, no image, of complex numbers, or its bands differ.
-    """
-    if kind.holds_arrays:
-        values = read_matrix(path, kind)
-        return values, Grid(*values.shape), None
-    data, driver = locate_raster(path, kind)
-    with open_raster(data, driver) as dataset:
-        _check_real(dataset, data)
-        check_plausible(data, (dataset.height, dataset.width, dataset.count), np.dtype(dataset.dtypes[0]).itemsize)
-        masks = _find_masks(dataset, data)
-        try:
-            values = masks.read(dataset)
-        except RasterioError as error:
-            raise _damaged(data, error) from error
-        bare = np.ma.getdata(values)
-        if any(not np.array_equal(bare[0], other) for other in bare[1:]):
-            raise FormatError(
-                f"{path} has {dataset.count} bands that differ (a colour picture?): "
-                "expected one band with one value a pixel"
-            )
-        return values[0], grid_of(dataset), _nodata(dataset.nodatavals[masks.bands[0] - 1])
 
 
 def read_shape(path: Path, kind: FileKind) -> tuple[int, int]:
@@ -152,8 +56,9 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
         if kind is FileKind.JPEG2000:
             check_jpeg2000(path)
         return path, kind.value
-    if kind in (FileKind.NETCDF, FileKind.ZARR):
+    if kind is FileKind.NETCDF:
         check_free_format(path, kind)
+    if kind in (FileKind.NETCDF, FileKind.ZARR):
         return path, kind.value
     if kind is FileKind.ENVI_HEADER:
         # Before the data file is looked for: a library is to be refused by name wherever its numbers lie.
@@ -179,18 +84,71 @@ def check_free_format(path: Path, kind: FileKind) -> None:
             names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
             more = f" and {len(names) - 12} more" if len(names) > 12 else ""
             raise FormatError(
-                f"{path} holds {len(names)} arrays ({', '.join(names[:12])}{more}): save the image alone, as with "
-                f"gdal_translate, as GeoTIFF"
+                f"{path} holds {len(names)} arrays ({', '.join(names[:12])}{more}): name the image by keys=, "
+                "or save it alone, as with gdal_translate, as GeoTIFF"
             )
-        if not dataset.count or dataset.transform.is_identity:
-            raise FormatError(
-                f"{path} is a {kind.title} file without a georeference, which does not tell its axes: save the "
-                "image as GeoTIFF, ENVI or .npy"
-            )
+        _check_placed(dataset, path, kind)
+
+
+def zarr_array(path: Path, key: str | None) -> Path | str:
+    """What GDAL calls the image of a Zarr store, whose axes its georeference must prove.
+
+    Args:
+        path: the store.
+        key: the array's name; by default the only image of several bands, or the only one of all.
+
+    Raises:
+        FormatError: no such array, no or several images, or one without a georeference.
+    """
+    with open_raster(path, FileKind.ZARR.value) as dataset:
+        names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
+        if not names:
+            if key is not None:
+                raise FormatError(f"{path} holds one array: leave the key ({key!r}) out")
+            _check_placed(dataset, path, FileKind.ZARR)
+            return path
+    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    if key is not None and key not in names:
+        raise FormatError(f"{path} has no array {key!r}: it holds {listed}")
+    images = {name: count for name in (names if key is None else [key]) if (count := _image_bands(path, name))}
+    if key is not None and not images:
+        raise FormatError(
+            f"{path}: array {key!r} is no image with a georeference, which proves its axes: save the image as "
+            "GeoTIFF, ENVI or .npy"
+        )
+    cubes = [name for name, count in images.items() if count > 1] or list(images)
+    if key is None and len(cubes) != 1:
+        raise FormatError(
+            f"{path} holds {len(names)} arrays ({listed}), of which {len(cubes)} are images with a georeference: "
+            "name one with keys="
+        )
+    return _zarr_name(path, key or cubes[0])
+
+
+def _image_bands(path: Path, array: str) -> int:
+    """Bands of an array of a Zarr store; 0 where it is no image with a georeference."""
+    try:
+        with open_raster(_zarr_name(path, array), FileKind.ZARR.value) as dataset:
+            placed = not dataset.transform.is_identity and min(dataset.shape) > 1
+            return int(dataset.count) if placed else 0
+    except FormatError:  # as of a single number, which describes the CRS
+        return 0
+
+
+def _zarr_name(path: Path, array: str) -> str:
+    return f'ZARR:"{path.absolute()}":/{array}'
+
+
+def _check_placed(dataset: Any, path: Path, kind: FileKind) -> None:
+    if not dataset.count or dataset.transform.is_identity:
+        raise FormatError(
+            f"{path} is a {kind.title} file without a georeference, which does not tell its axes: save the "
+            "image as GeoTIFF, ENVI or .npy"
+        )
 
 
 @contextmanager
-def open_raster(path: Path, driver: str) -> Iterator[Any]:
+def open_raster(path: Path | str, driver: str) -> Iterator[Any]:
     """An open rasterio dataset.
 
     Raises:
@@ -219,6 +177,23 @@ def grid_of(dataset: Any) -> Grid:
     )
 
 
+def layout_of(dataset: Any, masks: FileMasks) -> BlockLayout:
+    """The blocks of an open rasterio dataset; where pixels are interleaved, a block holds all bands.
+
+    Args:
+        dataset: the open rasterio dataset.
+        masks: which of its bands hold values; its planes of masks are counted as bands behind them.
+    """
+    heights, widths = zip(*dataset.block_shapes, strict=True)
+    together = dataset.interleaving is not None and dataset.interleaving.name == "pixel"
+    count = len(masks.bands) + masks.planes
+    return BlockLayout(
+        shape=(count, dataset.height, dataset.width),
+        block=(count if together else 1, max(heights), max(widths)),
+        dtype=masks.dtype_of(dataset),
+    )
+
+
 @contextmanager
 def quiet_georeference() -> Iterator[None]:
     """Silence rasterio's warning about rasters without a georeference, which are an ordinary input here."""
@@ -242,23 +217,26 @@ class RasterReader:
     time, nor after a fork. Pickling keeps the path alone.
     """
 
-    def __init__(self, path: Path, driver: str, onto: Grid | None = None, *, masks: FileMasks) -> None:
-        """A reader; no file is opened yet.
+    def __init__(self, path: Path | str, driver: str, onto: Grid | None = None, *, masks: FileMasks) -> None:
+        """Nothing is opened yet.
 
         Args:
-            path: the file.
+            path: the file, or GDAL's own name of one of its arrays.
             driver: the rasterio driver that reads it.
             onto: the grid to resample to, of the file's own CRS; by default the values come as stored.
-            masks: how the file marks pixels without data, see :func:`hsi_cd.io.file_masks.find_masks`.
+            masks: which of its bands hold values, and how it marks pixels without data.
         """
-        self._path = path.absolute()
+        self._path = path if isinstance(path, str) else path.absolute()
         self._driver = driver
         self._onto = onto
-        self.masks = masks
+        self._masks = masks
         self._idle: dict[int, list[Any]] = {}  # open handles that nobody reads from, by process
 
-    def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
-        """Stored values ``(bands, rows, cols)`` of a window, masked where the file says that there are none.
+    def __call__(self, rows: slice, cols: slice, bands: slice | None = None) -> NDArray[np.generic]:
+        """Stored values ``(bands, rows, cols)`` of a window, of all bands of values by default.
+
+        Behind them come the planes of the file's masks, see :meth:`hsi_cd.io.file_masks.FileMasks.read_planes`;
+        :class:`hsi_cd.io.file_masks.MaskedReader` takes them off again.
 
         Raises:
             FormatError: the file is damaged or was removed.
@@ -273,16 +251,22 @@ class RasterReader:
             try:
                 with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
                     window = Window(cols.start, rows.start, width, height)
-                    values = self.masks.read(dataset, window, resampled=self._onto is not None)
+                    values = self._masks.read_planes(dataset, window, bands, resampled=self._onto is not None)
             except RasterioError as error:
-                raise _damaged(self._path, error) from error
+                raise damaged(self._path, error) from error
         else:
-            values = np.empty((len(self.masks.bands), height, width), dtype=np.result_type(*dataset.dtypes))
+            count = len(self._masks.bands) + self._masks.planes
+            values = np.empty((count, height, width), dtype=self._masks.dtype_of(dataset))
         idle.append(dataset)
         return values
 
-    def __reduce__(self) -> tuple[Any, tuple[Path, str, Grid | None]]:
-        return partial(RasterReader, masks=self.masks), (self._path, self._driver, self._onto)
+    def close(self) -> None:
+        """Close the files that nobody reads from."""
+        for dataset in self._idle.pop(os.getpid(), []):
+            dataset.close()
+
+    def __reduce__(self) -> tuple[Any, tuple[Path | str, str, Grid | None]]:
+        return partial(RasterReader, masks=self._masks), (self._path, self._driver, self._onto)
 
     def _open(self) -> Any:
         dataset = _open(self._path, self._driver)
@@ -298,29 +282,40 @@ class RasterReader:
             height=grid.rows,
             resampling=Resampling.bilinear,
             tolerance=1e-6,
-            add_alpha=self.masks.is_masked,  # which shows what GDAL's mask leaves
+            add_alpha=self._masks.is_masked,  # which shows what GDAL's mask leaves
         )
 
 
-def _open(path: Path, driver: str) -> Any:
+def _open(path: Path | str, driver: str) -> Any:
     limit_gdal_cache()
     try:
         with quiet_georeference():
             # The driver is named, so that a file is read as what its content says and as nothing else.
-            return rasterio.open(path.absolute(), driver=driver)
+            return rasterio.open(path if isinstance(path, str) else path.absolute(), driver=driver)
     except RasterioError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
+    except UnicodeEncodeError:  # bytes that are no UTF-8; or Python in another locale than the files' names
+        raise FormatError(
+            f"the name {str(path)!a} is not UTF-8, which GDAL reads: rename it, or start Python with PYTHONUTF8=1"
+        ) from None
 
 
-def _nodata(declared: float | None) -> float | None:
+def nodata_of(dataset: Any, masks: FileMasks) -> float | None:
+    """The value that the first band of values of an open rasterio dataset declares to be no data, or None."""
+    declared = dataset.nodatavals[masks.bands[0] - 1]
     return None if declared is None else float(declared)
 
 
-def _find_masks(dataset: Any, path: Path, *, image: bool = False) -> FileMasks:
+def masks_of(dataset: Any, path: Path, *, image: bool = False) -> FileMasks:
+    """How an open raster marks pixels without data, see :func:`hsi_cd.io.file_masks.find_masks`.
+
+    Raises:
+        FormatError: it is damaged, or has alpha bands alone.
+    """
     try:
         masks = find_masks(dataset, image=image)
     except RasterioError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     if not masks.bands:
         raise FormatError(f"{path} has no bands but alpha bands: expected an image beside them")
     return masks
@@ -342,14 +337,20 @@ def _rpcs(dataset: Any) -> RPC | None:
         ) from error
 
 
-def _check_real(dataset: Any, path: Path) -> None:
+def check_real(dataset: Any, path: Path) -> None:
+    """Refuse a raster of complex numbers.
+
+    Raises:
+        FormatError: so it is.
+    """
     if any(str(dtype).startswith("complex") for dtype in dataset.dtypes):
         raise FormatError(
             f"{path} holds complex numbers ({dataset.dtypes[0]}): give real values, as the magnitude"
         )
 
 
-def _damaged(path: Path, error: Exception) -> FormatError:
+def damaged(path: Path | str, error: Exception) -> FormatError:
+    """The error of a raster that cannot be read, in one line."""
     # The first line: GDAL's messages can be long.
     reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
     return FormatError(f"{path} cannot be read as a raster ({reason}): it is damaged or truncated; copy it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 from collections.abc import Sequence
@@ -11,14 +12,19 @@ import numpy as np
 import rasterio.features
 import scipy.ndimage
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from hsi_cd.errors import FormatError, GridError, OutputError
 from hsi_cd.scene import CHANGED, Grid
+from hsi_cd.scene.contract import crs_name
+from hsi_cd.scene.surface import pixel_areas, transformed
 
 VECTOR_DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 """Kinds of vector files, by the ending of their name."""
 
-_SEMI_MAJOR, _FLATTENING = 6378137.0, 1 / 298.257223563  # WGS 84; other ellipsoids' areas differ by 1 in 10,000
+_WGS84 = CRS.from_epsg(4326)
+_BLOCK = 256  # rows whose pixels' areas are at hand at once
+_log = logging.getLogger(__name__)
 
 
 def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
@@ -26,7 +32,8 @@ def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
 
     Raises:
         FormatError: the name's ending tells neither GeoPackage nor GeoJSON.
-        GridError: the scene has no CRS and transform, so that polygons would lie nowhere.
+        GridError: the scene has no CRS and transform, so that polygons would lie nowhere; or GeoJSON is asked for,
+            and its CRS cannot be related to longitude and latitude.
     """
     if Path(path).suffix.lower() not in VECTOR_DRIVERS:
         raise FormatError(f"{path} is neither a GeoPackage nor GeoJSON: let its name end in .gpkg or .geojson")
@@ -35,6 +42,16 @@ def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
             f"{path} cannot be written: the scene has no CRS and transform, so its regions have no coordinates; "
             "give a georeferenced scene, or one of the same pixels as like="
         )
+    pixel_areas(grid)
+    if VECTOR_DRIVERS[Path(path).suffix.lower()] == "GeoJSON":
+        corner = grid.transform @ (0, 0)
+        try:
+            transformed(grid.crs, _WGS84, [corner[0]], [corner[1]])
+        except GridError:
+            raise GridError(
+                f"{path} cannot be written: GeoJSON is in WGS 84 longitude and latitude, to which the scene's CRS "
+                f"({crs_name(grid.crs)}) cannot be related: let the name end in .gpkg"
+            ) from None
 
 
 def write_regions(
@@ -48,9 +65,10 @@ def write_regions(
     """Write the changed regions of a whole map as polygons.
 
     A region is what hangs together by pixel edges. Its fields are ``area`` with its ``unit``, ``pixels``, and
-    ``probability``, the mean over its pixels. Areas are in the CRS's unit squared; where this is degrees, in
-    square metres on the WGS 84 ellipsoid. GeoJSON is written in WGS 84 longitude and latitude (RFC 7946), a
-    GeoPackage in the scene's CRS.
+    ``probability``, the mean over its pixels. Areas are square metres on the ellipsoid of the CRS, whatever its
+    projection does to them. In a local CRS, which is tied to no ellipsoid, they are those of its plane, or counts
+    of pixels where it tells no length; then that is told. GeoJSON is written in WGS 84 longitude and latitude
+    (RFC 7946), a GeoPackage in the scene's CRS.
 
     The regions of the whole map are numbered at once, which takes some 12 bytes a pixel.
 
@@ -76,11 +94,15 @@ def write_regions(
     check_vector(path, grid)
     numbers = np.empty(change.shape, dtype=np.int32)
     count = int(scipy.ndimage.label(change == CHANGED, output=numbers))
-    pixel_area, unit = pixel_areas(grid)
+    areas = pixel_areas(grid)
+    if not areas.true and grid.crs is not None:
+        what = "those of its plane, in m2" if areas.unit == "m2" else "counts of pixels, since it tells no length"
+        _log.warning("the CRS %s is tied to no ellipsoid: the regions' areas are %s", crs_name(grid.crs), what)
     own = numbers[numbers > 0]  # row by row, as the probabilities
     pixels = np.bincount(own, minlength=count + 1)
-    rows = np.repeat(np.arange(len(numbers)), (numbers > 0).sum(axis=1))
-    area = np.bincount(own, weights=pixel_area[rows], minlength=count + 1)
+    blocks = (slice(row, row + _BLOCK) for row in range(0, len(numbers), _BLOCK))
+    each = np.concatenate([areas.of(rows)[numbers[rows] > 0] for rows in blocks])
+    area = np.bincount(own, weights=each, minlength=count + 1)
     mean = np.bincount(own, weights=probability, minlength=count + 1) / np.maximum(pixels, 1)
     kept = area >= min_area
     kept[0] = False
@@ -89,7 +111,7 @@ def write_regions(
     which = np.array([int(value) for _, value in shapes], dtype=np.int64)
     fields = {
         "area": area[which],
-        "unit": np.full(len(which), unit, dtype=object),
+        "unit": np.full(len(which), areas.unit, dtype=object),
         "pixels": pixels[which].astype(np.int64),
         "probability": mean[which],
     }
@@ -110,35 +132,6 @@ def write_regions(
     except (DataSourceError, FeatureError) as error:
         raise OutputError(f"{path} cannot be written ({str(error).splitlines()[0]}): is the disk full?") from error
     return len(which)
-
-
-def pixel_areas(grid: Grid) -> tuple[NDArray[np.float64], str]:
-    """Area of a pixel in each row, ``(rows,)``, and its unit as ``m2``.
-
-    Raises:
-        GridError: the grid has no CRS and transform.
-    """
-    t = grid.transform
-    if t is None or grid.crs is None:
-        raise GridError("a grid without CRS and transform has no area: georeference the scene first")
-    if not grid.crs.is_geographic:
-        name = grid.crs.linear_units or "unit"
-        unit = "m2" if name.lower() in ("metre", "meter", "m") else f"{name}2"
-        return np.full(grid.rows, abs(t.determinant)), unit
-    # Degrees: the strip of the ellipsoid between the pixel's latitudes, in the middle column of a turned grid.
-    step = abs(t.e) if t.d == 0 else abs(t.determinant) / abs(t.a)
-    middle = t.f + t.d * grid.cols / 2 + t.e * (np.arange(grid.rows) + 0.5)
-    north, south = (_strip(np.radians(middle + side * step / 2)) for side in (1, -1))
-    return np.abs(np.radians(t.a) * (north - south)), "m2"
-
-
-def _strip(latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area, m2 a radian of longitude, between the equator and a latitude (Snyder 1987, USGS PP 1395, eq. 3-12)."""
-    e = np.sqrt(_FLATTENING * (2 - _FLATTENING))
-    sine = np.sin(latitude)
-    q = sine / (1 - (e * sine) ** 2) + np.arctanh(e * sine) / e
-    strip: NDArray[np.float64] = _SEMI_MAJOR**2 * (1 - e**2) / 2 * q
-    return strip
 
 
 def _polygon_wkb(rings: Sequence[Sequence[tuple[float, float]]]) -> bytes:

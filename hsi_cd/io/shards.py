@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +32,8 @@ _WORDS = {
     "CHECKPOINT_SHA256": "checkpoint",
     "THRESHOLD": "threshold",
     "STATISTICS": "statistics",
+    "SCORE_NAME": "score",
+    "SCORE_UNIT": "score",
     "SOFTWARE": "software",
     "T1_DATE": "date of t1",
     "T2_DATE": "date of t2",
@@ -54,15 +55,11 @@ def shard_tags(shard: Shard, pair: ScenePair, grid: Grid) -> dict[str, str]:
         grid: georeference of the maps of the whole scene.
     """
     rows = shard.rows(pair.shape[0])
-    digest = hashlib.sha256()
-    for row in (0, pair.shape[0] // 2, pair.shape[0] - 1):
-        for values in pair.read(slice(row, row + 1)):
-            digest.update(values.tobytes())
     return {
         _SHARD: str(shard),
         _ROWS: f"{rows.start}:{rows.stop}",
         _SCENE_GRID: _grid_to_text(grid),
-        _PIXELS: digest.hexdigest()[:16],
+        _PIXELS: pair.fingerprint(),
     }
 
 
@@ -158,7 +155,7 @@ def _read_shard(path: Path) -> ShardFile:
         raise ShardError(
             f"{path} is no shard of a map: give the files that predict wrote with shard=, and no others"
         )
-    raster = raster_named(description, dtype)
+    raster = raster_named(description, dtype, tags=tags)
     try:
         shard, grid = parse_shard(tags[_SHARD]), _grid_from_text(tags[_SCENE_GRID])
         rows = slice(*(int(row) for row in tags[_ROWS].split(":")))

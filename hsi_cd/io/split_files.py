@@ -20,6 +20,7 @@ from hsi_cd.io.kinds import find_input
 from hsi_cd.io.split_csv import read_csv_split, write_csv_split
 from hsi_cd.io.split_mat import holds_indices, read_mat_split, write_mat_split
 from hsi_cd.io.truth import read_labels
+from hsi_cd.paths import as_path
 from hsi_cd.scene import GIVEN, UNLABELLED, Labels, Split, check_same_grid
 
 SPLIT_ENDINGS = (".npz", ".csv", ".mat")
@@ -64,7 +65,7 @@ def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool =
     if not len(split.train):
         raise FormatError(f"{path}: no pixel teaches (protocol {split.protocol}), which only .npz can say")
     write = write_csv_split if ending == ".csv" else write_mat_split
-    write(Path(path), split, overwrite=overwrite)
+    write(as_path(path), split, overwrite=overwrite)
 
 
 def read_split(path: str | os.PathLike[str], labels: Labels | None = None) -> Split:
@@ -153,9 +154,9 @@ def _read_raster(found: Path, labels: Labels | None) -> Split:
 
 
 def _read_like(found: Path, labels: Labels) -> Labels:
-    """A raster in the values of the truth map, or in one of those that are told from the values."""
+    """A raster whose names or colours say what it means, or in the values of the truth map, or in usual ones."""
     try:
-        return read_labels(found, scheme=labels.scheme)
+        return read_labels(found, default=labels.scheme)
     except LabelError:
         pass
     try:

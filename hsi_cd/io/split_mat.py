@@ -104,7 +104,7 @@ def read_mat_split(path: Path, shape: tuple[int, int] | None) -> Split:
 
 def _variables(path: Path) -> Mapping[str, Variable]:
     kind = file_kind(path)
-    if kind not in (FileKind.MATLAB, FileKind.HDF5):
+    if kind not in (FileKind.MATLAB, FileKind.MATLAB4, FileKind.HDF5):
         raise FormatError(f"{path} is no MATLAB file ({kind.title}): save it with MATLAB or scipy.io.savemat")
     return {variable.name: variable for variable in list_arrays(path, kind)}
 

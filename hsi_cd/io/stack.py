@@ -12,16 +12,22 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
 from hsi_cd.errors import FormatError, GridError
+from hsi_cd.io.file_blocks import kept_bytes
+from hsi_cd.io.file_masks import MaskedReader
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.raster import RasterReader, locate_raster, open_raster_cube
+from hsi_cd.io.raster import RasterReader, locate_raster, open_raster
+from hsi_cd.io.raster_cubes import open_raster_cube
+from hsi_cd.io.spectral_bands import spectral_files, tell_left_out
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.cube import WindowReader
 
 _log = logging.getLogger(__name__)
 
 _MOST_FILES = 2000
+_PICTURES = (FileKind.JPEG, FileKind.PNG, FileKind.BMP)  # beside rasters of another kind, pictures for people
 _SIDECARS = (
     ".xml",
     ".txt",
@@ -39,13 +45,14 @@ _SIDECARS = (
 )
 
 
-def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> Cube:
+def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep: int | None = None) -> Cube:
     """Rasters of one place as one cube, their bands in the order of the list.
 
     Args:
         paths: the files, GeoTIFF, JPEG 2000 or ENVI.
         name: what messages call the cube.
         resample: resample all to the grid of the finest, bilinearly, where their pixel sizes differ.
+        keep: bytes that decoded blocks of all files may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
 
     Raises:
         MissingInputError: a file does not exist.
@@ -54,6 +61,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
     """
     if not 0 < len(paths) <= _MOST_FILES:
         raise FormatError(f"{name} has {len(paths)} files: expected one a band, at most {_MOST_FILES}")
+    share = (kept_bytes() if keep is None else keep) // len(paths)
     cubes = []
     for path in paths:
         kind = file_kind(find_input(path))
@@ -61,7 +69,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
             raise FormatError(
                 f"{path} is a {kind.title} file: a list of files takes rasters, as GeoTIFF or JPEG 2000"
             )
-        cubes.append(open_raster_cube(path, kind, name=path.name))
+        cubes.append(open_raster_cube(path, kind, name=path.name, keep=share))
     finest = min((cube.grid for cube in cubes), key=_pixel_area)
     if any(not _same_grid(cube.grid, finest) for cube in cubes):
         _check_place(cubes, finest)
@@ -95,6 +103,8 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False) -> C
 def band_files(folder: Path) -> list[Path]:
     """The rasters of one band each in a folder, in the natural order of their names (B2, B8, B8A, B10).
 
+    What products bring beside their bands (quality, classes, temperatures, pictures) is left out, with a word.
+
     Raises:
         FormatError: there is none, or one of several bands is among them, or a file cannot be read.
     """
@@ -113,6 +123,7 @@ def band_files(folder: Path) -> list[Path]:
         )
     if len(found) > _MOST_FILES:
         raise FormatError(f"{folder} holds {len(found)} rasters: expected one a band, at most {_MOST_FILES}")
+    found = _bands_alone(folder, found)
     for path in found:
         bands = open_raster_cube(path, file_kind(path), name=path.name).bands.count
         if bands != 1:
@@ -155,9 +166,34 @@ def _onto(cube: Cube, path: Path, grid: Grid) -> Cube:
     if _same_grid(cube.grid, grid):
         return cube
     data, driver = locate_raster(path, file_kind(path))
-    if not isinstance(cube.reader, RasterReader):  # pragma: no cover - a raster's is one; for the type checker
+    if not isinstance(cube.reader, MaskedReader):  # pragma: no cover - a raster's is one; for the type checker
         return cube
-    return replace(cube, grid=grid, reader=RasterReader(data, driver, grid, masks=cube.reader.masks))
+    masks = cube.reader.masks
+    return replace(cube, grid=grid, reader=MaskedReader(RasterReader(data, driver, grid, masks=masks), masks))
+
+
+def _bands_alone(folder: Path, found: Sequence[Path]) -> list[Path]:
+    """The files that are bands; where none would be left, all of them."""
+    others = spectral_files(found)
+    left = [path for path in found if path not in others]
+    pictures = [path for path in left if file_kind(path) in _PICTURES]
+    if len(pictures) < len(left):
+        others |= dict.fromkeys(pictures, "a preview")
+        left = [path for path in left if path not in others]
+    coloured = [path for path in left if _has_palette(path)]
+    if len(coloured) < len(left):
+        others |= dict.fromkeys(coloured, "classes in colours")
+        left = [path for path in left if path not in others]
+    if others:
+        told = {path.name: what for path, what in others.items()}
+        tell_left_out(str(folder), told, remedy="; list the files to choose them")
+    return left
+
+
+def _has_palette(path: Path) -> bool:
+    data, driver = locate_raster(path, file_kind(path))
+    with open_raster(data, driver) as dataset:
+        return ColorInterp.palette in dataset.colorinterp
 
 
 def _is_raster(path: Path) -> bool:

@@ -13,28 +13,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.errors import FormatError, LabelError
-from hsi_cd.io.arrays import read_matrix
-from hsi_cd.io.file_masks import is_value
+from hsi_cd.errors import LabelError
 from hsi_cd.io.kinds import file_kind, find_input
-from hsi_cd.io.raster import read_single_band
+from hsi_cd.io.legend import Legend
+from hsi_cd.io.single_band import SingleBand, read_single_band
+from hsi_cd.io.told_classes import (
+    ONE_TWO,
+    ZERO_FULL,
+    check_unsmeared,
+    codes_by_colours,
+    scheme_by_names,
+    scheme_by_numbers,
+)
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, check_same_grid
 
 _log = logging.getLogger(__name__)
 
-_ZERO_ONE = LabelScheme(unchanged=(0,), changed=(1,), ignore=(255,))
-_ZERO_FULL = LabelScheme(unchanged=(0,), changed=(255,))
-_ONE_TWO = LabelScheme(unchanged=(1,), changed=(2,), ignore=(0,))
-_UNDERSTOOD: dict[frozenset[float], LabelScheme] = {
-    frozenset((0, 1)): _ZERO_ONE,
-    frozenset((0, 1, 255)): _ZERO_ONE,
-    frozenset((0, 255)): _ZERO_FULL,
-    frozenset((1, 2)): _ONE_TWO,
-    frozenset((0, 1, 2)): _ONE_TWO,
-}
 _ENCODINGS = (
     "0 unchanged, 1 changed, 255 unlabelled; or 0 unchanged, 255 changed; or 1 unchanged, 2 changed, 0 unlabelled"
 )
+_MASKS = "write 1 for marked pixels and 0 for all others, without a palette"
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,24 @@ class MaskPair:
 
 
 def read_labels(
-    source: str | os.PathLike[str] | MaskPair, *, scheme: LabelScheme | None = None, key: str | None = None
+    source: str | os.PathLike[str] | MaskPair,
+    *,
+    scheme: LabelScheme | None = None,
+    key: str | None = None,
+    default: LabelScheme | None = None,
 ) -> Labels:
     """Read a truth map.
 
-    Pixels that hold the no-data value a raster declares are unlabelled, unless the given scheme says that this
-    value is changed or unchanged.
+    What a file says of its values is heard: class names and colours tell which are changed, and where a mask, an
+    alpha band, NaN, or a declared no-data value say that there is nothing, pixels are unlabelled. A given scheme
+    wins over names, colours and the no-data value.
 
     Args:
         source: a MATLAB file, a raster image (GeoTIFF, ENVI, PNG, BMP), or a pair of masks.
-        scheme: what the stored values mean; by default told from the values (:func:`infer_scheme`). A pair of
-            masks needs none.
+        scheme: what the stored values mean; by default told by the file. A pair of masks needs none.
         key: variable of a MATLAB file; by default its only 2-D numeric array.
+        default: what the stored values mean where neither names nor colours say it; by default
+            :func:`infer_scheme` tells.
 
     Returns:
         Labels ``(rows, cols)``.
@@ -70,49 +74,39 @@ def read_labels(
     Raises:
         MissingInputError: a file does not exist.
         FormatError: a file is damaged, of another kind, or has several bands that differ.
-        LabelError: a value is not explained, or masks overlap.
+        LabelError: a value is not explained, names or colours contradict the numbers, or masks overlap.
         GridError: masks of different shape.
     """
     if isinstance(source, MaskPair):
         return _read_masks(source)
     path = find_input(source)
-    stored, nodata, place = _read_stored(path, key)
-    return labels_of(stored, scheme=scheme, nodata=nodata, place=place, name=path.name)
+    return labels_of_band(read_band(path, key), scheme=scheme, name=path.name, default=default)
 
 
-def labels_of(
-    stored: NDArray[np.generic],
-    *,
-    scheme: LabelScheme | None = None,
-    nodata: float | None = None,
-    place: Grid | None = None,
-    name: str = "truth",
+def labels_of_band(
+    band: SingleBand, *, scheme: LabelScheme | None = None, name: str = "truth", default: LabelScheme | None = None
 ) -> Labels:
-    """The labels that stored values mean.
-
-    Args:
-        stored: one value a pixel, ``(rows, cols)``; what a masked array hides is unlabelled.
-        scheme: what they mean; by default told from the values (:func:`infer_scheme`).
-        nodata: value of pixels that hold nothing, which are unlabelled unless the scheme says otherwise, or None.
-        place: where the map lies, or None.
-        name: what messages call it.
+    """The labels that the values of a band mean; see :func:`read_labels`.
 
     Raises:
-        LabelError: a value is not explained.
+        LabelError: a value is not explained, or names or colours contradict the numbers.
     """
-    missing, stored = np.ma.getmaskarray(stored).copy(), np.ma.getdata(stored)
-    if nodata is not None and not (scheme is not None and nodata in (*scheme.unchanged, *scheme.changed)):
-        missing |= is_value(stored, nodata)
+    stored, missing, legend = band.values, ~band.valid, band.legend
+    declared = () if scheme is None else (*scheme.unchanged, *scheme.changed)
+    hollow = {value for value, colour in legend.colours.items() if colour[3] == 0}
+    if band.nodata is not None:
+        hollow.add(band.nodata)
+    absent = np.isin(stored, [value for value in hollow if value not in declared])
+    missing |= absent
+    if scheme is None and absent.any():
+        found = ", ".join(f"{float(value):g}" for value in np.unique(stored[absent])[:8])
+        name_in_full = f"{name} (without {absent.sum()} pixels of its no-data value {found})"
+    else:
+        name_in_full = name
+    check_unsmeared(stored[~missing], legend, name=name)
     if scheme is None:
-        what = "without data" if nodata is None else f"of its no-data value {nodata:g}"
-        left_out = f" (without {missing.sum()} pixels {what})" if missing.any() else ""
-        scheme = infer_scheme(stored[~missing], name=name + left_out)
-    values = np.full(stored.shape, UNLABELLED, dtype=np.uint8)
-    values[~missing] = scheme.encode(stored[~missing], name=name)
-    kinds = None
-    if scheme.has_kinds:
-        kinds = np.where(values == CHANGED, np.nan_to_num(stored), 0).astype(np.int32)
-    return Labels(values=values, scheme=scheme, name=name, kinds=kinds, place=place)
+        stored, scheme = _as_meant(stored, ~missing, legend, default, name=name_in_full)
+    return _encoded(stored, missing, scheme, place=band.place, name=name)
 
 
 def labels_of_masks(
@@ -155,7 +149,7 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
         LabelError: the values are none of these; they are listed with their counts.
     """
     values, counts = np.unique(stored, return_counts=True)
-    scheme = _UNDERSTOOD.get(frozenset(float(value) for value in values))
+    scheme = scheme_by_numbers(values)
     if scheme is None:
         found = ", ".join(f"{float(v):g} ({n} pixels)" for v, n in zip(values[:8], counts[:8], strict=True))
         more = f" and {len(values) - 8} more" if len(values) > 8 else ""
@@ -163,7 +157,7 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
             f"{name}: label values {found or 'none'}{more} are not understood: expected {_ENCODINGS}; "
             "both changed and unchanged pixels must be there; declare other values with changed= and unchanged="
         )
-    if scheme is _ONE_TWO:
+    if scheme is ONE_TWO:
         _log.warning(
             "%s is read as %s; some truth maps have 1 and 2 the other way: declare it with changed= and "
             "unchanged=",
@@ -173,33 +167,88 @@ def infer_scheme(stored: NDArray[np.generic], *, name: str = "truth") -> LabelSc
     return scheme
 
 
-def _read_stored(path: Path, key: str | None) -> tuple[NDArray[np.generic], float | None, Grid | None]:
-    """Stored values, the declared no-data value, and where the file lies, if it says so."""
-    kind = file_kind(path)
-    if kind.holds_arrays:
-        return read_matrix(path, kind, key=key), None, None
-    if key is not None:
-        raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
-    values, grid, nodata = read_single_band(path, kind)
-    return values, nodata, grid if grid.is_georeferenced else None
+def read_band(path: Path, key: str | None = None) -> SingleBand:
+    """One value a pixel of a file, as stored, with what the file says of them.
+
+    Raises:
+        FormatError: the file is damaged, of another kind, or has several bands that differ.
+    """
+    return read_single_band(path, file_kind(path), key=key)
 
 
-def _read_masks(pair: MaskPair) -> Labels:
-    (changed, place), (unchanged, other) = _read_mask(pair.changed), _read_mask(pair.unchanged)
-    names = pair.changed.name, pair.unchanged.name
-    grids = (place or Grid(*changed.shape), other or Grid(*unchanged.shape))
-    check_same_grid(*grids, names=names, remedy="give masks of one scene")
-    return labels_of_masks(changed, unchanged, place=place or other, names=names)
+def _as_meant(
+    stored: NDArray[np.generic],
+    there: NDArray[np.bool_],
+    legend: Legend,
+    default: LabelScheme | None,
+    *,
+    name: str,
+) -> tuple[NDArray[np.generic], LabelScheme]:
+    """Stored values and the scheme that explains them: by names, then colours, then numbers.
+
+    What only colours explain is handed over as it is shown, 0 and 255: two values of one colour are one class.
+    """
+    if legend.names or legend.colours:
+        held = np.unique(stored[there])
+        scheme = scheme_by_names(held, legend.names, name=name)
+        if scheme is not None:
+            return stored, scheme
+        codes = codes_by_colours(held, legend, name=name)
+        if codes is not None:
+            bright = [value for value, code in codes.items() if code == CHANGED]
+            return np.where(np.isin(stored, bright), np.uint8(255), np.uint8(0)), ZERO_FULL
+    return stored, default or infer_scheme(stored[there], name=name)
 
 
-def _read_mask(path: Path) -> tuple[NDArray[np.bool_], Grid | None]:
-    stored, nodata, place = _read_stored(find_input(path), None)
-    stored = np.ma.filled(stored, 0)
-    marks = np.unique(stored[stored != 0])
-    if nodata is not None and nodata != 0:
-        marks = marks[marks != nodata]
+def _encoded(
+    stored: NDArray[np.generic],
+    missing: NDArray[np.bool_],
+    scheme: LabelScheme,
+    *,
+    place: Grid | None,
+    name: str,
+) -> Labels:
+    values = np.full(stored.shape, UNLABELLED, dtype=np.uint8)
+    values[~missing] = scheme.encode(stored[~missing], name=name)
+    kinds = None
+    if scheme.has_kinds:
+        kinds = np.where(values == CHANGED, np.nan_to_num(stored), 0).astype(np.int32)
+    return Labels(values=values, scheme=scheme, name=name, kinds=kinds, place=place)
+
+
+def marks_of_band(band: SingleBand, *, name: str) -> NDArray[np.bool_]:
+    """What a mask marks, bool ``(rows, cols)``: what is not zero, or what is white where its palette says so.
+
+    Raises:
+        LabelError: it holds several values beside zero, or its colours contradict them.
+    """
+    stored = band.values
+    there = band.valid if band.nodata in (None, 0) else band.valid & (stored != band.nodata)
+    held = np.unique(stored[there])
+    check_unsmeared(held, band.legend, name=name)
+    codes = codes_by_colours(held, band.legend, name=name, remedy=_MASKS)
+    if codes is not None:
+        return there & np.isin(stored, [value for value, code in codes.items() if code == CHANGED])
+    marks = held[held != 0]
     if len(marks) > 1:
         # Soft edges of a resampled or JPEG picture would silently become labels.
         listed = ", ".join(f"{float(v):g}" for v in marks[:8])
-        raise LabelError(f"{path.name}: a mask has zero and one other value, but this holds {listed}")
-    return np.isin(stored, marks), place
+        raise LabelError(f"{name}: a mask has zero and one other value, but this holds {listed}")
+    return there & np.isin(stored, marks)
+
+
+def _read_masks(pair: MaskPair) -> Labels:
+    paths = (pair.changed, pair.unchanged)
+    changed, unchanged = (read_band(find_input(path)) for path in paths)
+    names = pair.changed.name, pair.unchanged.name
+    # Before their values are looked at: masks of two scenes have other faults, too.
+    check_same_grid(
+        changed.place or Grid(*changed.values.shape),
+        unchanged.place or Grid(*unchanged.values.shape),
+        names=names,
+        remedy="give masks of one scene",
+    )
+    marked, other = (
+        marks_of_band(band, name=name) for band, name in zip((changed, unchanged), names, strict=True)
+    )
+    return labels_of_masks(marked, other, place=changed.place or unchanged.place, names=names)

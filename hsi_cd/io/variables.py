@@ -20,16 +20,27 @@ _WAVELENGTH_NAMES = frozenset(
 )  # fmt: skip
 
 
+def map_shape_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without axes of length 1, the last first, until two are left: a map's, where it is one."""
+    sizes = list(shape)
+    for axis in reversed(range(len(shape))):
+        if len(sizes) > 2 and shape[axis] == 1:
+            del sizes[axis]
+    return tuple(sizes)
+
+
 @dataclass(frozen=True)
 class Variable:
     """One variable of a file of arrays.
 
     Attributes:
-        name: its name; a path as ``group/name`` where arrays are grouped; empty for a file's only, nameless array.
+        name: its name; a path as ``group/name`` where arrays are grouped, ``data.gt`` for a field of a structure;
+            empty for a file's only, nameless array.
         shape: its shape, in the order that users of the format say.
         kind: its type in the words of the format, as ``double`` or ``struct``.
         dtype: type of its numbers, or None where it holds no real numbers.
         reverse: whether the file stores its axes last to first.
+        in_structure: whether it is a field of a structure of MATLAB.
     """
 
     name: str
@@ -37,6 +48,7 @@ class Variable:
     kind: str
     dtype: np.dtype[Any] | None
     reverse: bool = False
+    in_structure: bool = False
 
     @property
     def is_numeric(self) -> bool:
@@ -74,24 +86,55 @@ def choose(path: Path, variables: Sequence[Variable], key: str | None, *, ndim: 
     """
     wanted = "3-D array of numbers (rows x cols x bands)" if ndim == 3 else "2-D array of numbers (rows x cols)"
     if key is not None:
-        named = [v for v in variables if v.name == key]
-        if not named:
+        named = find_named(variables, key)
+        if named is None:
             raise FormatError(f"{path} has no variable {key!r}: it holds {listed(variables)}")
-        if not named[0].is_numeric or len(named[0].shape) != ndim or 0 in named[0].shape:
-            raise FormatError(f"{path}: variable {named[0]} is no {wanted}; the file holds {listed(variables)}")
-        return named[0]
+        sizes = map_shape_of(named.shape) if ndim == 2 else named.shape
+        if not named.is_numeric or len(sizes) != ndim or 0 in sizes:
+            raise FormatError(f"{path}: variable {named} is no {wanted}; the file holds {listed(variables)}")
+        return named
     fits = candidates(variables, ndim=ndim)
+    if ndim == 2 and not fits:
+        fits = _outermost([v for v in variables if v.is_numeric and _is_map(map_shape_of(v.shape))])
     if len(fits) != 1:
         number = "no" if not fits else f"{len(fits)} candidates for the one"
-        raise FormatError(f"{path} has {number} {wanted}: it holds {listed(variables)}")
+        raise FormatError(f"{path} has {number} {wanted}: it holds {listed(variables)}{_way_out(variables, fits)}")
     return fits[0]
 
 
+def _way_out(variables: Sequence[Variable], fits: Sequence[Variable]) -> str:
+    """What to do where the image is hidden in an object or stored as a sparse matrix."""
+    if fits:
+        return ""
+    kinds = {v.kind: v.name for v in variables}
+    if "object" in kinds:
+        field = f"{kinds['object']}.FIELD"
+        return f"; save the field that holds the image as a variable of its own, as x = {field}; save -v7.3 x"
+    if "sparse" in kinds:
+        return f"; save it in full, as x = full({kinds['sparse']}), reshaped to rows x cols x bands"
+    return ""
+
+
+def find_named(variables: Sequence[Variable], key: str) -> Variable | None:
+    """The variable of this name; a field of a structure is called ``data.gt`` or ``data/gt``."""
+    exact = [v for v in variables if v.name == key]
+    alike = [v for v in variables if v.name.replace("/", ".") == key.replace("/", ".")]
+    return next(iter([*exact, *alike]), None)
+
+
 def candidates(variables: Sequence[Variable], *, ndim: int) -> list[Variable]:
-    """Variables that can be a cube (``ndim`` 3) or a map (2)."""
+    """Variables that can be a cube (``ndim`` 3) or a map (2); fields of structures where there is no other."""
+    numeric = [v for v in variables if v.is_numeric and len(v.shape) == ndim]
+    return _outermost([v for v in numeric if (_is_map(v.shape) if ndim == 2 else all(v.shape))])
+
+
+def _outermost(found: list[Variable]) -> list[Variable]:
+    return [v for v in found if not v.in_structure] or found
+
+
+def _is_map(shape: tuple[int, ...]) -> bool:
     # A scalar or a list of numbers is 2-D in MATLAB, but no map.
-    smallest = 1 if ndim == 2 else 0
-    return [v for v in variables if v.is_numeric and len(v.shape) == ndim and min(v.shape) > smallest]
+    return len(shape) == 2 and min(shape) > 1
 
 
 def wavelength_variable(variables: Sequence[Variable], shape: Sequence[int]) -> Variable | None:

@@ -53,7 +53,7 @@ def read_bands(dataset: Any, *, header: Mapping[str, str] | None = None) -> Band
         centres, fwhm = _from_imagery(dataset)
         centres = centres or _from_names(names)
 
-    good = _values(tags, whole, "bbl", count, where)
+    good = _values([_as_numbers(tag) for tag in tags], _as_numbers(whole), "bbl", count, where)
     return Bands(
         count=count,
         centres=centres,
@@ -151,6 +151,12 @@ def _values(tags: list[dict[str, str]], whole: dict[str, str], key: str, count: 
     if len(given) == count:
         _refuse_text(given, key, where)
     return values
+
+
+def _as_numbers(tags: Mapping[str, str]) -> dict[str, str]:
+    """The list of good bands with 1 and 0 for True and False, as Python's programs write them."""
+    flags = re.sub(r"\btrue\b", "1", tags.get("bbl", ""), flags=re.IGNORECASE)
+    return dict(tags) | ({"bbl": re.sub(r"\bfalse\b", "0", flags, flags=re.IGNORECASE)} if flags else {})
 
 
 def _band_values(tags: list[dict[str, str]], key: str) -> list[float]:

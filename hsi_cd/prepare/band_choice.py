@@ -97,7 +97,7 @@ def _in_water_vapour(bands: Bands) -> set[int]:
     if not bands.centres:
         raise BandError(
             "no wavelengths are known: which bands are water vapour's cannot be told; leave "
-            "drop_water_vapour out, or give files that tell their wavelengths"
+            "drop_water_vapour=True out, or give files that tell their wavelengths"
         )
     return {
         i for i, centre in enumerate(bands.centres) if any(low <= centre <= high for low, high in WATER_VAPOUR)

@@ -72,6 +72,13 @@ class DataWatch:
         )
         return Gaps(float(lost.mean()), worst)
 
+    def tell_fill(self) -> None:
+        """Warn of numbers that fill a date's border, as far as it was seen."""
+        for date, cube, watch in zip(("t1", "t2"), (self._pair.t1, self._pair.t2), self._fills, strict=True):
+            fill = watch.fill()
+            if fill is not None:
+                _log.warning("%s (%s): %s", date, cube.name, fill.advise())
+
     def tell(self, *, unmapped: float | None = None) -> None:
         """Warn of what is worth telling.
 
@@ -79,10 +86,7 @@ class DataWatch:
             unmapped: share of the pixels that a checkpoint left without a score: of its bands none can be left out
                 any more, and those it does not look at cost nothing. None while the bands can be chosen.
         """
-        for date, cube, watch in zip(("t1", "t2"), (self._pair.t1, self._pair.t2), self._fills, strict=True):
-            fill = watch.fill()
-            if fill is not None:
-                _log.warning("%s (%s): %s", date, cube.name, fill.advise())
+        self.tell_fill()
         found = self.gaps()
         if found is None or (unmapped is not None and unmapped < 0.9 * found.share):
             return

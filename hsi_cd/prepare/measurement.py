@@ -18,6 +18,7 @@ from hsi_cd.prepare.components import SceneComponents, make_components
 from hsi_cd.prepare.data_watch import DataWatch
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.residual_shift import WORTH_TELLING, ResidualShift, ShiftWatch
+from hsi_cd.prepare.sameness import Sameness
 from hsi_cd.prepare.statistics import (
     Rows,
     SceneStatistics,
@@ -142,6 +143,19 @@ class Measurement:
             BandError: a band carries nothing, unless it is to be left out.
         """
         return self._once(("bands", drop_constant), lambda: usable_bands(self.pair, drop_constant=drop_constant))
+
+    @property
+    def identical(self) -> bool:
+        """Whether both dates hold the same values everywhere, where that is allowed: then it takes a reading."""
+        return self.pair.allow_identical and self._once("identical", self._compare)
+
+    def _compare(self) -> bool:
+        sameness = Sameness()
+        for block in row_blocks(*self.pair.shape):
+            sameness.see(*self.pair.read(block))
+            if sameness.differ:
+                break
+        return sameness.identical
 
     def moments(self, how: Preparation) -> tuple[Moments, Moments]:
         """Mean and deviation of each band of both dates; one reading."""

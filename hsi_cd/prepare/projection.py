@@ -9,18 +9,43 @@ from numpy.typing import NDArray
 _RIDGE = 1e-4  # of the mean noise variance: keeps the noise covariance invertible for strongly correlated bands
 
 
+_RANK = 1e-10  # of the largest variance: below, a direction holds the rounding of repeated bands and nothing else
+
+
+def existing_directions(covariance: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The directions in which spectra vary at all, or None where these are all that there are.
+
+    Bands that repeat each other, or combinations of others, span fewer dimensions than they are. What lies in the
+    others is rounding, and divided by its own spread it would be as loud as a spectrum.
+
+    Args:
+        covariance: ``(bands, bands)``.
+
+    Returns:
+        Orthonormal, float64 ``(directions, bands)``; None for a covariance of full rank.
+    """
+    values, vectors = scipy.linalg.eigh(covariance)
+    there = values > _RANK * values[-1]
+    if there.all() or not there.any():
+        return None
+    directions: NDArray[np.float64] = np.ascontiguousarray(vectors.T[there])
+    return directions
+
+
 def principal_components(covariance: NDArray[np.float64], components: int) -> NDArray[np.float64]:
     """Directions of largest variance (PCA).
 
     Args:
         covariance: ``(bands, bands)``.
-        components: how many to keep.
+        components: how many to keep, at most as many as exist.
 
     Returns:
         float64 ``(components, bands)``, the most variable first; scaled together to a mean variance of 1.
     """
     _, vectors = scipy.linalg.eigh(covariance)
-    return _normalised(vectors.T[::-1][:components], covariance)
+    directions = existing_directions(covariance)
+    kept = components if directions is None else min(components, len(directions))
+    return _normalised(vectors.T[::-1][:kept], covariance)
 
 
 def minimum_noise_fraction(
@@ -36,11 +61,15 @@ def minimum_noise_fraction(
     Args:
         covariance: ``(bands, bands)``, of signal and noise together.
         noise: noise covariance, ``(bands, bands)``.
-        components: how many to keep.
+        components: how many to keep, at most as many as exist.
 
     Returns:
         float64 ``(components, bands)``, the clearest first; scaled together to a mean variance of 1.
     """
+    directions = existing_directions(covariance)
+    if directions is not None:
+        signal, own_noise = (directions @ each @ directions.T for each in (covariance, noise))
+        return minimum_noise_fraction(signal, own_noise, components) @ directions
     ridge = _RIDGE * np.trace(noise) / len(noise) + 1e-12
     _, vectors = scipy.linalg.eigh(covariance, noise + ridge * np.eye(len(noise)))
     return _normalised(vectors.T[::-1][:components], covariance)

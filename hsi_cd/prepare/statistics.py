@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
+from hsi_cd.prepare.sameness import Sameness, identical_dates
 from hsi_cd.prepare.single_threaded import single_threaded
-from hsi_cd.scene import Cube, ScenePair
+from hsi_cd.scene import ScenePair
 
 Rows = tuple[slice, tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Rows of a scene, and both dates' stored values in them, float32 ``(bands, rows, cols)``, NaN for no data."""
@@ -92,17 +93,24 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
 
     Raises:
         BandError: naming the bands, unless ``drop_constant``.
+        PairError: both dates hold the same values, and nobody allowed it.
     """
+    asked = np.arange(pair.bands.count) if pair.used is None else np.asarray(pair.used, dtype=np.intp)
+    ranges, sameness = _ranges(pair, asked)
+    if sameness.identical and not pair.allow_identical:
+        raise identical_dates(pair)
     dead: dict[int, str] = {}
-    for cube, date in ((pair.t1, "t1"), (pair.t2, "t2")):
-        low, high = _range(cube)
+    for cube, date, (low, high) in ((pair.t1, "t1", ranges[0]), (pair.t2, "t2", ranges[1])):
         for band in np.flatnonzero(~(low < high)):
             why = "has no data" if np.isnan(low[band]) else f"is {low[band]:g} everywhere"
             dead.setdefault(int(band), f"band {band + 1} of {date} ({cube.name}) {why}")
-    asked = range(pair.bands.count) if pair.used is None else pair.used
     dead = {band: why for band, why in dead.items() if band in asked}
-    kept = np.setdiff1d(np.asarray(asked, dtype=np.intp), list(dead))
-    if dead and (not drop_constant or kept.size == 0):
+    kept = np.setdiff1d(asked, list(dead))
+    if dead and kept.size == 0:
+        raise BandError(
+            f"no band of {pair.name} varies ({next(iter(dead.values()))}, and so on): give dates whose values do"
+        )
+    if dead and not drop_constant:
         more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
         raise BandError(
             f"{next(iter(dead.values()))}{more}: a constant band cannot be standardised; "
@@ -169,19 +177,29 @@ def _check_overlap(pixels: float, bands: int) -> None:
         )
 
 
-def _range(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smallest and largest value of each band, NaN for a band without data; stops early once every band varies."""
-    low = np.full(cube.bands.count, np.nan)
-    high = np.full(cube.bands.count, np.nan)
+Limits = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _ranges(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[tuple[Limits, Limits], Sameness]:
+    """Smallest and largest value of each band of both dates, and whether these differ in ``bands``.
+
+    NaN for a band without data. Stops early, once every band varies and the dates differ.
+    """
+    low, high = np.full((2, 2, pair.bands.count), np.nan)
+    sameness = Sameness()
+    whole = len(bands) == pair.bands.count
     # A few rows first: in most scenes every band varies within them.
-    few = max(1, PIXELS_IN_CACHE // cube.grid.cols)
-    for block in (slice(0, few), *row_blocks(*cube.grid.shape)):
-        values = cube.read(block).reshape(cube.bands.count, -1)
-        low = np.fmin(low, np.fmin.reduce(values, axis=1))
-        high = np.fmax(high, np.fmax.reduce(values, axis=1))
-        if (low < high).all():
+    few = max(1, PIXELS_IN_CACHE // pair.shape[1])
+    for block in (slice(0, few), *row_blocks(*pair.shape)):
+        dates = pair.read(block)
+        sameness.see(*(dates if whole else (values[bands] for values in dates)))
+        for date, values in enumerate(dates):
+            flat = values.reshape(len(values), -1)
+            low[date] = np.fmin(low[date], np.fmin.reduce(flat, axis=1))
+            high[date] = np.fmax(high[date], np.fmax.reduce(flat, axis=1))
+        if sameness.differ and (low < high).all():
             break
-    return low.astype(np.float64), high.astype(np.float64)
+    return ((low[0], high[0]), (low[1], high[1])), sameness
 
 
 def valid_pixels(reading: Iterable[Rows], shape: tuple[int, int], bands: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -150,7 +150,7 @@ def fit_transform(
         weight=weight.astype(np.float32),
         offset=offset.astype(np.float32),
         clip=_limits(clip, len(bands)),
-        noise=np.sqrt(np.einsum("kb,bc,kc->k", matrix, noise, matrix)).astype(np.float32),
+        noise=np.sqrt(np.maximum(np.einsum("kb,bc,kc->k", matrix, noise, matrix), 0)).astype(np.float32),
         centre=np.array(centre),
         scale=np.array(scale),
     )
@@ -219,7 +219,7 @@ def refit_transform(
         weight=weight.astype(np.float32),
         offset=offset.astype(np.float32),
         clip=_limits(clip, len(transform.bands)),
-        noise=np.sqrt(noise).astype(np.float32),
+        noise=np.sqrt(np.maximum(noise, 0)).astype(np.float32),
         centre=np.array(centre),
         scale=np.array(scale),
     )

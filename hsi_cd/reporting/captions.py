@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hsi_cd.evaluation import ClassCounts, RunResult
+from hsi_cd.evaluation import ClassCounts, RunResult, judged_apart
 from hsi_cd.scene import GIVEN
 
 PLUS_MINUS = "±"
@@ -42,6 +42,7 @@ def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interv
         parts.append(f"Other seeds: {'; '.join(others)}.")
     if percent:
         parts.append(f"{', '.join(percent)} in %.")
+    parts += [f"{sentence}: no best is marked." for sentence in judged_apart(results).values()]
     return " ".join(parts)
 
 

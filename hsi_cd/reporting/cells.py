@@ -7,7 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation import SCORE_NAMES, RunResult, bootstrap_pixels, bootstrap_seeds, mean_std
+from hsi_cd.evaluation import (
+    SCORE_NAMES,
+    RunResult,
+    bootstrap_pixels,
+    bootstrap_seeds,
+    higher_is_better,
+    judged_apart,
+    mean_std,
+)
 from hsi_cd.reporting.tables import SCORE_TITLES
 
 COST_TITLES: Mapping[str, str] = {
@@ -22,8 +30,6 @@ FLOOR, MAJORITY = "coordinate floor", "majority class"
 
 UNDEFINED = "undefined"
 """What a cell says of a score that has no value for its pixels."""
-
-_LOWER_IS_BETTER = ("ece", "expected_calibration_error")
 
 
 def find_measures(
@@ -88,6 +94,10 @@ class Measure:
             return UNDEFINED
         return f"{100 * value:.2f}" if self.percent else f"{value:.4f}"
 
+    def in_unit(self, value: float) -> float:
+        """A score in the unit that the title says, in full precision, without the dust of a product by 100."""
+        return round(100 * value, 12) if self.percent else value
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -98,8 +108,8 @@ class Cell:
         spread: its standard deviation, as printed; empty without one.
         ends: ends of its interval, as printed; empty without one.
         rank: 1 best, 2 second, 0 neither.
-        mean: the mean in full precision.
-        std: the standard deviation in full precision; NaN without one.
+        mean: the mean in full precision, in the unit of its column.
+        std: the standard deviation, likewise; NaN without one.
         count: number of runs.
     """
 
@@ -121,6 +131,7 @@ class Runs:
         self._runs: dict[tuple[str, str], list[RunResult]] = {}
         for result in results:
             self._runs.setdefault((result.method, result.dataset), []).append(result)
+        self._apart = judged_apart(results)
         self._interval = interval
         self._ddof = ddof
         self._cells: dict[tuple[str, str, str], Cell | None] = {}
@@ -136,11 +147,16 @@ class Runs:
             return self._baseline(method, dataset, measure)
         cell = self._unranked(method, dataset, measure)
         others = [self._unranked(other, dataset, measure) for other in self.methods]
-        # Where there is one method alone, it is best of nothing.
-        if cell is None or measure.cost or sum(other is not None for other in others) < 2:
+        # Where there is one method alone, it is best of nothing; and scores on other pixels do not compare.
+        if (
+            cell is None
+            or measure.cost
+            or dataset in self._apart
+            or sum(other is not None for other in others) < 2
+        ):
             return cell
         best = {float(other.value) for other in others if other is not None and other.value != UNDEFINED}
-        order = sorted(best, reverse=measure.name not in _LOWER_IS_BETTER)[:2]
+        order = sorted(best, reverse=higher_is_better(measure.name))[:2]
         if cell.value == UNDEFINED or float(cell.value) not in order:
             return cell
         return replace(cell, rank=order.index(float(cell.value)) + 1)
@@ -163,7 +179,8 @@ class Runs:
         if measure.cost:
             return Cell(_format_cost(measure.name, spread.mean), mean=spread.mean, count=spread.count)
         show = measure.show
-        cell = Cell(show(spread.mean), mean=spread.mean, std=spread.std, count=spread.count)
+        mean, std = measure.in_unit(spread.mean), measure.in_unit(spread.std)
+        cell = Cell(show(spread.mean), mean=mean, std=std, count=spread.count)
         if math.isnan(spread.mean):
             return cell
         if self._interval is None:
@@ -194,4 +211,5 @@ class Runs:
             return None
         show = measure.show
         beside = "" if self._interval is not None or math.isnan(spread.std) else show(spread.std)
-        return Cell(show(spread.mean), spread=beside, mean=spread.mean, std=spread.std, count=spread.count)
+        mean, std = measure.in_unit(spread.mean), measure.in_unit(spread.std)
+        return Cell(show(spread.mean), spread=beside, mean=mean, std=std, count=spread.count)

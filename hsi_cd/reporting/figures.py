@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError, OutputError
+from hsi_cd.paths import as_path
 from hsi_cd.reporting.images import (
     BLACK,
     FALSE_NEGATIVE,
@@ -256,7 +257,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
     Raises:
         OutputError: the suffix is another, the file exists and ``overwrite`` is not set, or it cannot be written.
     """
-    target = Path(path)
+    target = as_path(path)
     kind = figure_kind(target)
     if target.exists() and not overwrite:
         raise OutputError(f"figure {target} exists: choose another name, or allow overwriting")

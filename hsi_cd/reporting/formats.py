@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation import RunResult
+from hsi_cd.evaluation import RunResult, judged_apart
 from hsi_cd.reporting.captions import PLUS_MINUS
 from hsi_cd.reporting.cells import Cell
 from hsi_cd.reporting.comparison import Row, Table, compare_results
 from hsi_cd.reporting.tables import align
+
+log = logging.getLogger(__name__)
 
 _DASH = "\N{EN DASH}"
 
@@ -41,7 +44,11 @@ def results_table(results: Sequence[RunResult], *, format: str = "text", **layou
     """
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    return FORMATS[format](compare_results(results, **layout))
+    tables = compare_results(results, **layout)
+    if format == "csv":  # which has no caption to say it
+        for sentence in judged_apart(results).values():
+            log.warning("%s", sentence)
+    return FORMATS[format](tables)
 
 
 def latex(tables: Sequence[Table]) -> str:
@@ -140,7 +147,10 @@ def html_view(tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def csv_table(tables: Sequence[Table]) -> str:
-    """Comma-separated values, one line per cell: numbers in full precision; without a run, runs are 0."""
+    """Comma-separated values, one line per cell; without a run, runs are 0.
+
+    Numbers are in full precision and in the unit that the column's title says: one in % holds per cent.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(

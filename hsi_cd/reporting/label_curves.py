@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import RunResult
+from hsi_cd.evaluation import RunResult, judged_apart
 from hsi_cd.reporting.captions import PLUS_MINUS, seeds_in_words
 from hsi_cd.reporting.cells import Cell, Measure, Runs, find_measures
 from hsi_cd.reporting.comparison import Row, Table, check_comparable
@@ -167,7 +167,13 @@ def _about(points: Sequence[Point], results: Sequence[RunResult]) -> str:
         for (method, dataset, label), seeds in by_cell.items()
         if set(seeds) != set(common)
     ]
-    return words + (f" Other seeds: {'; '.join(fewer)}." if fewer else "")
+    apart = [
+        f"At {point.label}: {sentence}."
+        for point in points
+        for dataset, sentence in judged_apart(point.results).items()
+        if any(dataset == name for _, name in shown)
+    ]
+    return " ".join([words, *([f"Other seeds: {'; '.join(fewer)}."] if fewer else []), *apart])
 
 
 def _draw_curve(axes: Axes, places: Sequence[tuple[float, Cell | None]], kind: int, name: str) -> None:

@@ -13,15 +13,15 @@ from rasterio.errors import RasterioError
 from rasterio.transform import from_gcps
 
 from hsi_cd.scene import Grid
+from hsi_cd.scene.surface import column_step
 
-_EARTH = 6_371_008.8  # metres, mean radius
 _HALO = [patheffects.withStroke(linewidth=2.0, foreground="black")]
 
 
 def ground_of(grid: Grid) -> Ground | None:
     """Pixel size and north of a grid; None where it is not georeferenced, or has no CRS to tell metres by.
 
-    In a geographic CRS a degree is taken on a sphere, at the middle of the scene. North is that of the grid.
+    Both are taken at the middle of the scene: the size on the ellipsoid of the CRS, north as that of the grid.
     """
     transform, crs = grid.transform, grid.crs
     if transform is None and len(grid.gcps) >= 3:
@@ -31,22 +31,18 @@ def ground_of(grid: Grid) -> Ground | None:
             return None
     if transform is None or crs is None or transform.determinant == 0:
         return None
-    try:
-        if crs.is_geographic:
-            _, latitude = transform @ (grid.cols / 2, grid.rows / 2)
-            degree = math.radians(1) * _EARTH
-            scale = Affine.scale(degree * math.cos(math.radians(latitude)), degree)
-        else:
-            metres = float(crs.linear_units_factor[1])
-            scale = Affine.scale(metres, metres)
-    except RasterioError:
+    middle = grid.cols / 2, grid.rows / 2
+    metres = column_step(transform, crs, col=middle[0], row=middle[1])
+    if metres is None:
         return None
-    to_metres = scale @ transform
+    # A degree of longitude is shorter than one of latitude; what a projected unit is does not turn north.
+    shorter = math.cos(crs.units_factor[1] * (transform @ middle)[1]) if crs.is_geographic else 1.0
+    to_metres = Affine.scale(shorter, 1) @ transform
     if to_metres.determinant == 0:
         return None
     col, row = _direction(~to_metres, 0, 1)
     length = math.hypot(col, row)
-    return Ground(metres=math.hypot(to_metres.a, to_metres.d), north=(col / length, row / length))
+    return Ground(metres=metres, north=(col / length, row / length))
 
 
 def nice_length(metres: float) -> float:

@@ -115,7 +115,7 @@ def _heading(run: RunResult) -> str:
     facts = [
         ("protocol", run.protocol if run.seed is None else f"{run.protocol}, seed {run.seed}"),
         ("trained on", None if run.train is None else _class_counts(run.train)),
-        ("scored on", f"{_class_counts(run.test)}: {run.scope}"),
+        ("scored on", f"{_class_counts(run.scored)}: {scope_in_words(run)}"),
         ("leak", _leak(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
         ("parameters", None if run.parameters is None else _grouped(run.parameters)),
@@ -155,6 +155,12 @@ def _scores(run: RunResult, *, percent: Collection[str]) -> str:
 
 def _class_counts(counts: ClassCounts) -> str:
     return f"{_grouped(counts.unchanged)} unchanged + {_grouped(counts.changed)} changed pixels"
+
+
+def scope_in_words(run: RunResult) -> str:
+    """Which pixels judge, as ``held-out``; those of them that have no prediction are told."""
+    without = run.counts.unscored
+    return run.scope + (f" but {_grouped(without)} without a prediction" if without else "")
 
 
 def scope_scores(run: RunResult, scope: str) -> dict[str, float]:

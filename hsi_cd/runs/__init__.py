@@ -8,13 +8,13 @@ from hsi_cd.runs.folder import (
     PROVENANCE,
     RESULT,
     Overview,
-    file_identity,
     find_runs,
     read_curves,
     read_overview,
     read_provenance,
     read_result,
 )
+from hsi_cd.runs.identity import changed_inputs, file_identity, is_same_file, known_inputs
 from hsi_cd.runs.listing import Run, Standing, best_runs, differences, flat, read_run, read_runs
 from hsi_cd.runs.provenance import Provenance, Session
 
@@ -27,10 +27,13 @@ __all__ = [
     "Session",
     "Standing",
     "best_runs",
+    "changed_inputs",
     "differences",
     "file_identity",
     "find_runs",
     "flat",
+    "is_same_file",
+    "known_inputs",
     "read_curves",
     "read_overview",
     "read_provenance",

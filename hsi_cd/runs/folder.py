@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import os
 import zipfile
@@ -18,38 +19,60 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, MissingInputError
 from hsi_cd.evaluation import RunResult
+from hsi_cd.paths import as_path
 from hsi_cd.runs.provenance import Provenance
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RESULT = "result.json"
 PROVENANCE = "provenance.json"
+_SHOWN = (RESULT, "change.tif", "score.tif", "overview.npz", "split.npz", "curves.csv", "config.yaml", PROVENANCE)
+
+_NAMED = 5  # paths that a warning lists
 
 
 def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Run folders among ``paths``.
 
     A folder with a ``result.json`` is a run. Any other folder stands for the runs somewhere below it, in the order
-    of their names; runs in it that did not end have no result and are passed over.
+    of their names; runs in it that did not end have no result and are passed over. Of several paths, as a pattern
+    of the shell names them, files and folders without a run that ended are left out with a warning.
 
     Returns:
         The run folders in the order given, each once.
 
     Raises:
-        MissingInputError: a path is not there, or no run that ended is in it.
+        MissingInputError: a path is not there, or none of them holds a run that ended.
     """
     found: dict[Path, None] = {}
-    for path in map(Path, paths):
+    faults: dict[Path, MissingInputError] = {}
+    for path in map(as_path, paths):
         folder = path.parent if path.name == RESULT else path
-        if not folder.is_dir():
+        if not folder.exists():
             raise MissingInputError(f"there is no run folder {folder}: name one that hsi-cd train wrote")
+        if not folder.is_dir():
+            faults[folder] = MissingInputError(f"{folder} is a file: name a run folder that hsi-cd train wrote")
+            continue
         runs = [folder] if (folder / RESULT).is_file() else sorted(r.parent for r in folder.rglob(RESULT))
         if not runs:
-            raise MissingInputError(
-                f"{folder} holds no {RESULT}: the run has not ended (go on with it by resume=True), or this is "
-                "no run"
+            faults[folder] = MissingInputError(
+                f"{folder} holds no {RESULT}: the run has not ended (train with resume=True goes on with it), or "
+                "this is no run"
             )
         found.update(dict.fromkeys(runs))
+    if faults and not found:
+        raise next(iter(faults.values()))
+    if faults:
+        named = ", ".join(path.name for path in list(faults)[:_NAMED])
+        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        log.warning("left out, as no run that ended is there: %s%s", named, more)
     return list(found)
+
+
+def files_shown(folders: Iterable[Path]) -> list[Path]:
+    """The files of run folders that tables, figures and reports are made from."""
+    return [folder / name for folder in folders for name in _SHOWN if (folder / name).is_file()]
 
 
 def read_result(folder: str | os.PathLike[str]) -> RunResult:
@@ -62,7 +85,7 @@ def read_result(folder: str | os.PathLike[str]) -> RunResult:
         MissingInputError: there is no ``result.json`` in it.
         FormatError: it is damaged, of another version, or not a result.
     """
-    path = Path(folder) / RESULT
+    path = as_path(folder) / RESULT
     if not path.is_file():
         raise MissingInputError(f"{path} is not there: the run has not ended, or this is no run folder")
     return _read_json(path, RunResult.from_dict)
@@ -78,20 +101,11 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance:
         MissingInputError: there is none.
         FormatError: it is damaged, or of another version.
     """
-    path = Path(path)
+    path = as_path(path)
     path = path / PROVENANCE if path.is_dir() else path
     if not path.is_file():
         raise MissingInputError(f"{path} is not there: the run was made by an earlier version, or is no run")
     return _read_json(path, Provenance.from_dict)
-
-
-def file_identity(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    """Size in bytes and time of change in ns, by which a file is known again; nothing if it is absent."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return ()
-    return found.st_size, found.st_mtime_ns
 
 
 def read_curves(folder: str | os.PathLike[str]) -> Mapping[str, NDArray[np.float64]]:
@@ -104,7 +118,7 @@ def read_curves(folder: str | os.PathLike[str]) -> Mapping[str, NDArray[np.float
     Raises:
         FormatError: the file is damaged.
     """
-    path = Path(folder) / "curves.csv"
+    path = as_path(folder) / "curves.csv"
     if not path.is_file():
         return {}
     try:
@@ -131,7 +145,7 @@ def read_overview(folder: str | os.PathLike[str]) -> Overview | None:
     Raises:
         FormatError: the file is damaged.
     """
-    path = Path(folder) / "overview.npz"
+    path = as_path(folder) / "overview.npz"
     if not path.is_file():
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,11 @@ from typing import Any
 
 from hsi_cd.config import RunConfig, read_config_file
 from hsi_cd.errors import HsiCdError, MissingInputError
-from hsi_cd.evaluation import RunResult, mean_std
+from hsi_cd.evaluation import RunResult, higher_is_better, judged_apart, mean_std
 from hsi_cd.runs.folder import RESULT, read_provenance, read_result
 from hsi_cd.runs.provenance import Provenance
+
+log = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
 
@@ -135,22 +138,31 @@ def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def best_runs(runs: Iterable[Run], *, score: str) -> list[Standing]:
-    """For each scene and protocol the method, with its settings, whose mean over seeds is highest.
+    """For each scene and protocol the method, with its settings, whose mean over seeds is best.
 
-    A mean is compared, not the luckiest seed. The choice sees the pixels that judge: its score is optimistic.
+    Best is highest, and of an error, as the calibration error, lowest. A mean is compared, not the luckiest seed.
+    The choice sees the pixels that judge: its score is optimistic.
     """
     groups: dict[tuple[str, str, str, str], list[Run]] = {}
     for run in runs:
         if run.result is not None and not math.isnan(run.score(score)):
             groups.setdefault((run.dataset, run.protocol, run.method, str(_changed(run))), []).append(run)
+    _warn_of_other_pixels([run.result for members in groups.values() for run in members if run.result])
     best: dict[tuple[str, str], Standing] = {}
+    sign = 1 if higher_is_better(score) else -1
     for (dataset, protocol, method, _), members in groups.items():
         spread = mean_std([run.score(score) for run in members])
         changed = _changed(members[0])
         standing = Standing(dataset, protocol, method, spread.mean, spread.std, tuple(members), changed)
-        if (dataset, protocol) not in best or spread.mean > best[dataset, protocol].mean:
+        if (dataset, protocol) not in best or sign * spread.mean > sign * best[dataset, protocol].mean:
             best[dataset, protocol] = standing
     return [best[key] for key in sorted(best)]
+
+
+def _warn_of_other_pixels(results: Sequence[RunResult]) -> None:
+    for protocol in dict.fromkeys(result.protocol for result in results):
+        for sentence in judged_apart([result for result in results if result.protocol == protocol]).values():
+            log.warning("%s, protocol %s: their scores do not say which is better", sentence, protocol)
 
 
 def differences(a: Run, b: Run) -> list[tuple[str, str, str]]:

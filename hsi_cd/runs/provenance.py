@@ -15,6 +15,10 @@ PROVENANCE_VERSION = 1
 """Version of the layout of ``provenance.json``."""
 
 
+Identity = tuple[Count | Text, ...]
+"""By what a file is known again; see :func:`hsi_cd.runs.identity.file_identity`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """One process that worked on a run; a run that was stopped and resumed has several.
@@ -27,7 +31,9 @@ class Session:
         versions: versions by package, the software's own among them.
         commits: git commits by what they are of: ``software`` (where it runs from a checkout) and ``folder`` (the
             one that the command was given in), ending in ``+`` where files differ from it; empty without git.
-        inputs: size in bytes and time of change (ns) of the files that were read, by path, as far as named.
+        inputs: the files that were read, by path, in the order in which they were named: size in bytes, times of
+            change (ns) and a digest of the content; of earlier versions size and time alone.
+        pixels: digest of some rows of both dates, as they were read; None where it was not taken.
         seconds: wall-clock time; None as long as it has not ended, or where it was killed.
         outcome: ``finished``, ``pre-empted``, ``interrupted`` or ``failed``; None as for ``seconds``.
     """
@@ -40,7 +46,8 @@ class Session:
     hardware: Mapping[Text, Fact] = field(default_factory=dict)
     versions: Mapping[Text, Text] = field(default_factory=dict)
     commits: Mapping[Text, Text] = field(default_factory=dict)
-    inputs: Mapping[Text, tuple[Count, ...]] = field(default_factory=dict)
+    inputs: Mapping[Text, Identity] = field(default_factory=dict)
+    pixels: Text | None = None
     seconds: Number | None = None
     outcome: Text | None = None
 
@@ -70,4 +77,8 @@ class Provenance:
         Raises:
             FormatError: another version, a key too many or missing, or a value of the wrong kind.
         """
+        sessions = data.get("sessions") if isinstance(data, Mapping) else None
+        if isinstance(sessions, list):  # earlier versions took no digest of the pixels
+            told = [{"pixels": None, **each} if isinstance(each, Mapping) else each for each in sessions]
+            data = {**data, "sessions": told}
         return read_record(cls, data, "provenance", PROVENANCE_VERSION)

@@ -16,13 +16,19 @@ import hsi_cd
 from hsi_cd.errors import HsiCdError, Preempted
 from hsi_cd.evaluation.records import Fact
 from hsi_cd.io import write_json
-from hsi_cd.runs.folder import file_identity, read_provenance
+from hsi_cd.runs.folder import read_provenance
+from hsi_cd.runs.identity import file_identity
 from hsi_cd.runs.provenance import Provenance, Session
 
 
 @contextmanager
 def recording(
-    path: Path, command: Sequence[str], *, machine: Mapping[str, Fact], inputs: Iterable[Path] = ()
+    path: Path,
+    command: Sequence[str],
+    *,
+    machine: Mapping[str, Fact],
+    inputs: Iterable[Path] = (),
+    pixels: str | None = None,
 ) -> Iterator[None]:
     """Add this process to a provenance file: at once, and again with its time and outcome when the block ends.
 
@@ -31,6 +37,7 @@ def recording(
         command: what was typed.
         machine: what it runs on, as :func:`hsi_cd.runtime.device.machine` tells.
         inputs: files that are read.
+        pixels: digest of the scene's pixels, as they are read.
 
     Raises:
         OutputError: the file cannot be written.
@@ -47,6 +54,7 @@ def recording(
         versions=versions(),
         commits=commits(),
         inputs={str(source): file_identity(source) for source in inputs},
+        pixels=pixels,
     )
     write_json(path, Provenance((*earlier, session)).to_dict(), overwrite=True)
     started = time.perf_counter()
@@ -108,11 +116,12 @@ def _git(folder: Path, *words: str) -> str | None:
         said = subprocess.run(
             ["git", "-C", str(folder), *words],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=10,
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return said.stdout.strip() or None if said.returncode == 0 else None

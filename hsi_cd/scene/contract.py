@@ -8,12 +8,11 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.transform import from_gcps
-from rasterio.warp import transform as project
 
 from hsi_cd.errors import GridError
 from hsi_cd.scene.grid import Grid
+from hsi_cd.scene.surface import transformed
 
 _TOLERANCE = 1e-3  # pixels: below this, two transforms are one transform written with other digits
 _GCP_TOLERANCE = 0.5  # pixels: an affine fit to control points tells no more
@@ -106,10 +105,9 @@ def to_pixels(
     x, y = _apply(here[0], col, row)
     if here[1] != there[1] and here[1] is not None and there[1] is not None:
         try:
-            xs, ys = project(here[1], there[1], np.ravel(x), np.ravel(y))
-        except RasterioError as error:
+            x, y = transformed(here[1], there[1], x, y)
+        except GridError as error:
             raise GridError(f"{crs_name(here[1])} cannot be related to {crs_name(there[1])}: {error}") from error
-        x, y = np.reshape(xs, np.shape(x)), np.reshape(ys, np.shape(y))
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise GridError(f"{crs_name(here[1])} cannot be related to {crs_name(there[1])} at this place")
     return _apply(~there[0], x, y)

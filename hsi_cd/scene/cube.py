@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ class Cube:
         fill: further stored values that mean "nothing here", as the user declares them.
         marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
         origin: the cube that this one's windows are made of, or None where they come as stored.
+        files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Cube:
     fill: tuple[float, ...] = ()
     marks: str = ""
     origin: Cube | None = field(default=None, repr=False)
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -124,6 +127,7 @@ def derived_cube(
         acquired=cube.acquired,
         marks=cube.marks,
         origin=cube.origin or cube,
+        files=cube.files,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -31,6 +33,8 @@ class ScenePair:
         band_tolerance: largest difference of centre wavelengths, nm, that is still the same band.
         used: ascending indices of the bands that methods may look at, or None for all.
         nodata: stored values that were declared to mean no data, beside what the files say, for the record.
+        allow_identical: whether the dates may hold the same values everywhere, else refused when
+            they are read.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -43,6 +47,7 @@ class ScenePair:
     band_tolerance: float = BAND_TOLERANCE
     used: tuple[int, ...] | None = None
     nodata: tuple[float, ...] = ()
+    allow_identical: bool = False
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")
@@ -79,6 +84,11 @@ class ScenePair:
         """``(rows, cols)``."""
         return self.t1.grid.shape
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that both dates are read from, none of what lies in memory."""
+        return (*self.t1.files, *self.t2.files)
+
     def read(
         self, rows: slice | None = None, cols: slice | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -90,6 +100,14 @@ class ScenePair:
         with ThreadPoolExecutor(1, thread_name_prefix="later date") as beside:
             later = beside.submit(read, self.t2)
             return read(self.t1), later.result()
+
+    def fingerprint(self) -> str:
+        """A digest of three rows of both dates: other files, bands, or files read otherwise do not share it."""
+        digest = hashlib.sha256()
+        for row in (0, self.shape[0] // 2, self.shape[0] - 1):
+            for values in self.read(slice(row, row + 1)):
+                digest.update(values.tobytes())
+        return digest.hexdigest()[:16]
 
     def check_labels(self, labels: Labels) -> None:
         """Refuse a truth map that lies elsewhere: of another shape or, where both are georeferenced, another grid.

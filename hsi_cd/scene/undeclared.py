@@ -28,7 +28,7 @@ class Fill:
 
     Attributes:
         value: as it is stored.
-        share: of the scene's pixels, those that hold it in every band.
+        share: of the pixels that were seen, those that hold it in every band.
         low: smallest other value, as stored, in a sample.
         high: largest other value.
     """
@@ -95,6 +95,7 @@ class FillWatch:
         """Nothing is seen yet."""
         self.sample = SpectraSample(cube.grid.shape)
         self._shape = cube.grid.shape
+        self._seen = 0  # pixels
         self._whole: dict[float, int] = {}  # pixels with this value in every band
         self._border: dict[float, int] = {}  # those of them on the border
         self._raw: dict[float, float] = {}  # the value in all its digits
@@ -107,6 +108,7 @@ class FillWatch:
     def see(self, values: NDArray[np.float32], row: int, col: int = 0) -> None:
         """Take in a window ``(bands, rows, cols)``, each pixel once, the first of them at ``(row, col)``."""
         self.sample.see(values, row, col)
+        self._seen += values.shape[1] * values.shape[2]
         rows, cols = self._shape
         with np.errstate(over="ignore"):  # between numbers at both ends of float32
             down, across = self._constant(values)
@@ -125,7 +127,7 @@ class FillWatch:
             self._whole = {key: self._whole[key] for key in set(kept)}
 
     def fill(self) -> Fill | None:
-        """The value, once the whole cube was seen; None where there is none."""
+        """The value in what was seen, best of the whole cube; None where there is none."""
         if not self._whole:
             return None
         frequent = max(self._whole, key=lambda key: self._whole[key])
@@ -134,8 +136,7 @@ class FillWatch:
 
     def _as_fill(self, key: float) -> Fill | None:
         pixels, border = self._whole[key], self._border.get(key, 0)
-        total = self._shape[0] * self._shape[1]
-        around = total - max(0, self._shape[0] - 2) * max(0, self._shape[1] - 2)
+        around = self._shape[0] * self._shape[1] - max(0, self._shape[0] - 2) * max(0, self._shape[1] - 2)
         if pixels < _FEWEST:
             return None
         stored = self._stored(self.sample.values)
@@ -156,9 +157,9 @@ class FillWatch:
         if partial > _PARTIAL * int(full.sum()) and gap < _GAP:
             return None
         reaches = border >= max(_FEWEST, _BORDER_SHARE * around)
-        if not reaches and (gap < 1 or pixels < _FEWEST_SHARE * total):
+        if not reaches and (gap < 1 or pixels < _FEWEST_SHARE * self._seen):
             return None
-        return Fill(self._told(value), pixels / total, low, high)
+        return Fill(self._told(value), pixels / self._seen, low, high)
 
     def _constant(self, values: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows and columns of the pixels of a window that hold one stored number in every band."""

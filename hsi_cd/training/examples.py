@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hsi_cd.config import RunConfig, resolve
-from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
-from hsi_cd.errors import ConfigError, LabelError
+from hsi_cd.errors import BandError, ConfigError, LabelError
 from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.splits import make_split
@@ -107,7 +106,7 @@ def measured_for(config: RunConfig) -> Preparation | None:
     method = find_method(config.method)
     if method.fit is None:
         return preparation(config)
-    return method.preparation(choose_options(config.options, method.options, method=method.name))
+    return method.preparation(method.choose(config.options))
 
 
 def prepare_examples(
@@ -134,6 +133,8 @@ def prepare_examples(
     if measurement is None or measurement.pair is not pair:
         measurement = Measurement(pair, for_network=find_method(config.method).fit is None)
     valid = measurement.valid_spectra() if how is None else measurement.valid(how)
+    if not valid.any():
+        raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
     labelled = scene.labels.values != UNLABELLED
     if lost := int((labelled & ~valid).sum()):
         log.warning("%d labelled pixels have no data in one of the dates: they neither teach nor judge", lost)

@@ -24,7 +24,7 @@ from hsi_cd.prepare.windows import Dates
 from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure, save_figure
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import PROVENANCE
-from hsi_cd.runs.making import check_folder, make_folder, unmake_folder
+from hsi_cd.runs.making import check_folder, check_inputs, make_folder, unmake_folder
 from hsi_cd.runs.recording import recording, versions
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.device import choose_device, hardware, machine
@@ -62,7 +62,7 @@ def run_training(
         team: the processes that train together, each given the same; the first alone writes, maps and judges.
         stop: says when to save and leave; by default nothing does.
         command: what was typed, for the record.
-        inputs: files that decided something, as that of a given split, for the record.
+        inputs: files that decided something, those of the scene first: for the record, and to know them again.
 
     Returns:
         The result, as in ``result.json``; None in the other processes of a team.
@@ -80,8 +80,12 @@ def run_training(
     config = declared_of(config_of(config, scene.split), scene.pair)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
+    inputs, pixels = tuple(inputs), None
     if team.leads:
-        check_folder(folder, config, resume=resume)
+        check_folder(folder, config, resume=resume, inputs=scene.pair.files)
+        pixels = scene.pair.fingerprint()
+        if resume:
+            check_inputs(folder, inputs, pixels)
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     circumstances = Circumstances(generator, device, team, stop or Stop())
     examples = prepare_examples(scene, config)
@@ -95,7 +99,7 @@ def run_training(
         remove_drafts(folder)
     else:
         make_folder(folder, config)
-    with recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs):
+    with recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs, pixels=pixels):
         _keep_split(folder / "split.npz", examples.split, resume=resume)
         try:
             learned = learn(examples.measurement, examples.taught, config, circumstances, keeper)

@@ -17,8 +17,10 @@ import hsi_cd as hc
 from hsi_cd.api.opening import open_scene
 from hsi_cd.api.sources import SceneSource
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
-from hsi_cd.errors import AxesError, BandError, ConfigError, FormatError, GridError, LabelError
+from hsi_cd.errors import AxesError, BandError, ConfigError, FormatError, GridError, LabelError, MissingInputError
+from hsi_cd.io import write_text
 from hsi_cd.io.memory import limit_gdal_cache
+from hsi_cd.runs import find_runs
 
 
 @pytest.fixture
@@ -296,3 +298,25 @@ def test_the_environment_names_the_root(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("HSI_CD_DATA", str(tmp_path / "none"))
     with pytest.raises(hc.errors.MissingInputError, match=f"{tmp_path / 'none'} does not exist"):
         hc.open_dataset("taizhou")
+
+
+def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way in and out of Python: a cube, a list of bands, labels, a split, a benchmark's root, outputs."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values = np.random.default_rng(0).random((5, 8, 6), dtype=np.float32)
+    np.save(tmp_path / "t1.npy", values)
+    np.save(tmp_path / "t2.npy", values[:, ::-1])
+    np.save(tmp_path / "truth.npy", np.eye(8, 6, dtype=np.uint8))
+    hc.open_pair("~/t1.npy", Path("~/t2.npy"), axes="bands,rows,cols", like="~/truth.npy")
+    labels = hc.open_labels("~/truth.npy")
+    write_text("~/split.csv", "index\n0\n1\n")
+    assert (tmp_path / "split.csv").is_file()
+    assert hc.open_split("~/split.csv", labels).train.tolist() == [0, 1]
+    with pytest.raises(MissingInputError, match=f"the data root {tmp_path}/scenes does not exist"):
+        hc.open_dataset("taizhou", "~/scenes")
+    with pytest.raises(MissingInputError, match=f"{tmp_path}/none.tif does not exist"):
+        hc.open_pair(["~/none.tif"], "~/t1.npy")
+    with pytest.raises(MissingInputError, match=f"no run folder {tmp_path}/runs"):
+        find_runs(["~/runs"])
+    with pytest.raises(MissingInputError, match=f"{tmp_path}/best.pt is not a file"):
+        hc.load("~/best.pt")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_cd.batch.estimate import Estimate, estimate, in_words, known_times, total_seconds
-from hsi_cd.batch.jobs import PredictJob, TrainJob
+from hsi_cd.batch.jobs import TrainJob
+from hsi_cd.batch.map_jobs import PredictJob
 from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult
 from hsi_cd.runs.provenance import Provenance, Session
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from hsi_cd.batch.jobs import PredictJob, TrainJob, expand
+from hsi_cd.batch.jobs import TrainJob, expand
+from hsi_cd.batch.map_jobs import PredictJob
 from hsi_cd.config import to_yaml
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult
-from hsi_cd.runs.folder import file_identity
+from hsi_cd.runs import file_identity
 from hsi_cd.runs.provenance import Provenance, Session
 
 
@@ -111,6 +112,79 @@ def test_a_scene_of_ones_own_is_named_by_its_files(tmp_path: Path) -> None:
     assert job.config().dataset is None and job.name == "fast mine svm seed 0"
     leave(job)
     assert job.result() is not None
+
+
+def own(folder: Path, *names: str, **more: Any) -> TrainJob:
+    """A run on a scene of one's own, done from files of these names."""
+    for name in names:
+        if not (folder / name).exists():
+            (folder / name).write_text(name)
+    paths = [str(folder / name) for name in names]
+    options = ("--t1", "--t2", "--truth")
+    files = tuple(word for pair in zip(options, paths, strict=True) for word in pair)
+    return TrainJob("mine", "svm", 0, "P1", folder / "run", files=files, **more)
+
+
+def record(job: TrainJob, inputs: list[str], command: tuple[str, ...] = ("train",)) -> None:
+    session = Session(
+        command=("hsi-cd", *command),
+        started="2026-01-01T00:00:00+00:00",
+        host="h",
+        inputs={path: file_identity(path) for path in inputs},
+    )
+    (job.folder / "provenance.json").write_text(json.dumps(Provenance((session,)).to_dict()))
+
+
+def test_a_run_counts_for_the_files_it_was_made_from_alone(tmp_path: Path) -> None:
+    job = own(tmp_path, "a.tif", "b.tif", "c.tif")
+    leave(job)
+    assert not job.tells_inputs() and job.is_finished() and not job.changed()  # of an earlier version: unknown
+    record(job, list(job.files[1::2]))
+    assert job.tells_inputs() and job.is_finished()
+    assert not own(tmp_path, "a.tif", "other.tif", "c.tif").is_finished()  # the matrix names another file
+    assert "b.tif, c.tif, and not from" in replace(job, files=job.files[:4]).changed()[0]
+    (tmp_path / "c.tif").write_text("C.tif")
+    assert job.changed() == [f"{tmp_path / 'c.tif'} has another content"] and not job.is_finished()
+    job.clear()
+    assert not job.folder.exists() and job.command()[-1] != "--resume"
+
+
+def test_a_run_counts_for_the_arguments_by_which_its_files_were_read(tmp_path: Path) -> None:
+    job = own(tmp_path, "a.tif", "b.tif", "c.tif", arguments=("--align",), settings=("split.fraction=0.05",))
+    command = tuple(job.command()[3:])
+    leave(job)
+    record(job, list(job.files[1::2]), (*command, "--resume"))
+    assert job.is_finished() and replace(job, arguments=("--align", "--data-root", "x")).is_finished()
+    other = replace(job, arguments=("--align", "--saturated", "9"))
+    assert other.changed() == ["its further arguments were --align and are --align --saturated 9 now"]
+    assert not replace(job, arguments=()).is_finished()
+    record(job, list(job.files[1::2]), ("train", "--run", str(job.folder), *job.files, "--common-bands"))
+    assert job.is_finished()  # typed by a person: what is not known is believed
+
+
+def test_weights_that_a_run_begins_with_are_among_its_files(tmp_path: Path) -> None:
+    weights = tmp_path / "encoder.pt"
+    weights.write_text("1")
+    job = own(tmp_path, "a.tif", "b.tif", "c.tif", settings=(f"train.pretrained={weights}",))
+    leave(job)
+    record(job, [*job.files[1::2], str(weights)])
+    assert job.is_finished()
+    weights.write_text("2")
+    assert not job.is_finished()
+
+
+def test_the_files_of_a_catalogue_scene_may_move_and_not_change(tmp_path: Path) -> None:
+    old, new = tmp_path / "old" / "taizhou", tmp_path / "new" / "taizhou"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        for name in ("2000", "2003", "truth"):
+            (folder / name).write_text(name)
+    (job,) = jobs_in(tmp_path, ("svm",), arguments=["--data-root", str(new.parent)])[:1]
+    leave(job)
+    record(job, [str(old / name) for name in ("2000", "2003", "truth")])
+    assert job.is_finished()
+    (new / "2003").write_text("2004")
+    assert job.changed() == [f"{new / '2003'} has another content than {old / '2003'}"]
 
 
 @pytest.fixture

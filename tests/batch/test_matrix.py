@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi_cd.batch.jobs import PredictJob, TrainJob
+from hsi_cd.batch.jobs import TrainJob
+from hsi_cd.batch.map_jobs import PredictJob
 from hsi_cd.batch.matrix import Matrix, parse_seeds, read_matrix
 from hsi_cd.errors import ConfigError, HsiCdError, unknown_name
 
@@ -215,3 +216,24 @@ def test_seeds() -> None:
     for wrong in ("", "a", "3-", "-3", "1-2-3"):
         with pytest.raises(ConfigError, match="neither a number nor a range"):
             parse_seeds(wrong)
+
+
+def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    text = """
+folder: ~/runs
+data_root: ~/scenes
+datasets: [taizhou, {name: mine, t1: ~/a.tif, t2: b.tif, truth: ~/c.tif}]
+methods: svm
+seeds: 0
+settings: {train.pretrained: ~/encoder.pt}
+"""
+    first, own = (job for job in read(tmp_path, text).jobs if isinstance(job, TrainJob))
+    assert first.folder == home / "runs" / "taizhou" / "svm-P1-seed0"
+    assert first.arguments == ("--data-root", str(home / "scenes"))
+    assert own.files[1::2] == (str(home / "a.tif"), str(tmp_path / "b.tif"), str(home / "c.tif"))
+    assert own.inputs()[-1] == home / "encoder.pt" and own.config().train.pretrained == str(home / "encoder.pt")
+    (tmp_path / "pairs.csv").write_text("t1,t2\na,b\n")
+    (job,) = read(tmp_path, "predict: {checkpoint: ~/best.pt, pairs: pairs.csv}").jobs
+    assert isinstance(job, PredictJob) and job.checkpoint == home / "best.pt"

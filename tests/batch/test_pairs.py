@@ -124,3 +124,45 @@ def test_a_pattern_that_is_refused(tmp_path: Path, pattern: str, message: str) -
     with pytest.raises(HsiCdError) as caught:
         found(tmp_path, pattern)
     assert message in str(caught.value) and str(caught.value).startswith("m.yaml, line 3: predict.pattern")
+
+
+def test_a_pattern_says_what_it_leaves_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["a_20200101.tif", "a_20210101.tif", "b_20200101.TIF", "b_20210101.TIF", "c_20200101.tif"]
+    make(tmp_path, *(f"s/{name}" for name in (*names, "c_20211301.tif", "d_20200101.tif")))
+    make(tmp_path, "s/a_20200101.tif.msk", "s/a_20200101.hdr", "s/.hidden", "s/notes.txt", "other/e_20200101.TIF")
+    for pattern in ("s/{name}_{date:%Y%m%d}.tif", f"{tmp_path}/s/{{name}}_{{date:%Y%m%d}}.tif"):
+        caplog.clear()
+        assert list(found(tmp_path, pattern)) == ["a_20200101_20210101"]
+        assert [record.getMessage() for record in caplog.records] == [
+            "5 files are left out: b_20200101.TIF, b_20210101.TIF (fit no pattern); c_20211301.tif (no readable "
+            "date); c_20200101.tif, d_20200101.tif (no partner)"
+        ]
+    caplog.clear()
+    make(tmp_path, "other/e_20200102.TIF")
+    assert len(found(tmp_path, "other/{name}_{date:%Y%m%d}.TIF")) == 1
+    assert not caplog.records
+
+
+def test_a_pattern_with_folders_looks_into_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make(tmp_path, "2019/07.tif", "2021/01.tif", "2021/1.tif")
+    (tmp_path / "2021" / "02.tif").mkdir()  # a folder may be an image, too
+    assert len(found(tmp_path, "{date:%Y}/{date:%m}.tif")) == 2
+    assert [record.getMessage() for record in caplog.records] == ["1 file is left out: 1.tif (fit no pattern)"]
+
+
+def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make(tmp_path, "s/a_2020.tif", "s/a_2021.tif")
+    (pair,) = find_pairs("~/s/{name}_{date:%Y}.tif", tmp_path / "elsewhere", ends=False, where="m.yaml")
+    assert (pair.t1, pair.t2) == (tmp_path / "s/a_2020.tif", tmp_path / "s/a_2021.tif")
+    table = tmp_path / "pairs.csv"
+    table.write_text("t1,t2,checkpoint\n~/a.tif,b.tif,~/best.pt\n")
+    assert read_pairs(table) == [
+        Pair("a_b", tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "best.pt"),
+    ]
+
+
+def test_a_zero_byte_in_a_table(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_bytes(b"name,t1,t2\nx,a\0.tif,b.tif\n")
+    with pytest.raises(ConfigError, match="is no CSV file: line 2 holds a zero byte"):
+        read_pairs(tmp_path / "pairs.csv")

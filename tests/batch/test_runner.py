@@ -45,6 +45,9 @@ class Script:
     def is_finished(self) -> bool:
         return (self.folder / "done").exists()
 
+    def clear(self) -> None:
+        pass
+
     def make_room(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 

@@ -38,6 +38,9 @@ class Quick:
     def is_finished(self) -> bool:
         return (self.folder / "done").exists()
 
+    def clear(self) -> None:
+        pass
+
     def make_room(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 

@@ -91,9 +91,9 @@ def picture(path: Path, driver: str) -> Path:
 
 def netcdf(path: Path) -> Path:
     with netcdf_file(path, "w") as file:
-        for name, size in (("band", 3), ("y", 4), ("x", 5)):
+        for name, size in (("a", 3), ("b", 4), ("c", 5)):  # names that tell no axes
             file.createDimension(name, size)
-        file.createVariable("cube", "f4", ("band", "y", "x"))[:] = np.zeros((3, 4, 5), np.float32)
+        file.createVariable("cube", "f4", ("a", "b", "c"))[:] = np.zeros((3, 4, 5), np.float32)
     return path
 
 
@@ -227,7 +227,7 @@ def matlab_struct(file: Any) -> None:
     group = file.create_group("s")
     group.attrs["MATLAB_class"] = np.bytes_(b"struct")
     group["self"] = group
-    group["cube"] = CUBE
+    group["list"] = np.arange(9.0)
 
 
 def matlab_text(file: Any) -> None:
@@ -530,10 +530,10 @@ def scaled_tiff(folder: Path, scale: float) -> Path:
 
 
 MATLAB = {
-    "structures alone": look(lambda f: mat(f / "a.mat", s={"cube": CUBE})),
+    "a structure without a cube": look(lambda f: mat(f / "a.mat", s={"list": np.arange(9.0)})),
     "a deep structure": look(lambda f: mat(f / "a.mat", s=nested(60))),
     "a structure of many fields": look(lambda f: mat(f / "a.mat", s={f"f{i}": i for i in range(3000)})),
-    "a huge structure": look(lambda f: mat(f / "a.mat", s={"a": np.zeros((300, 300, 30))}, compress=True)),
+    "a huge structure": look(lambda f: mat(f / "a.mat", s={"a": np.zeros((30, 30, 30, 100))}, compress=True)),
     "cells": look(lambda f: mat(f / "a.mat", c=np.array([[1, "a"], [2, 3]], dtype=object))),
     "a list of numbers": look(lambda f: mat(f / "a.mat", v=np.arange(9))),
     "text": look(lambda f: mat(f / "a.mat", t="hello")),

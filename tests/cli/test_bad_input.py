@@ -153,7 +153,7 @@ SCENES: dict[str, Case] = {
         lambda w: w.train("--t1-key", "b", t1=w.mat("a.mat", a=np.ones((48, 40, 24)))),
         r"'?b'?.*a \(48 x 40 x 24 double\)",
     ),
-    "a key for a raster": (lambda w: w.train("--t1-key", "b"), "is no MATLAB file"),
+    "a key for a raster": (lambda w: w.train("--t1-key", "b"), "holds one image: a key"),
     "other shape": (lambda w: w.train(t2=w.raster(w.t2, cropped)), "48 x 40 pixels but .* 30 x 40"),
     "other CRS": (lambda w: w.train(t2=w.raster(w.t2, crs="EPSG:32650")), "EPSG:32651 but .* EPSG:32650"),
     "other transform": (
@@ -428,4 +428,12 @@ def test_a_run_that_is_not_to_be_resumed(cli: Any, world: World, capsys: pytest.
     scene = ["train", "--t1", world.t1, "--t2", world.t2, "--truth", world.truth]
     other = [*scene, *same, "--set", "train.lr=0.01", "--resume"]
     assert "lr: 0.003 then, lr: 0.01 now" in refused(cli, other, world.folder, capsys)
+    other = shutil.copy(world.t2, world.folder / "other.tif")
+    with rasterio.open(other, "r+") as file:
+        file.write(file.read(1) * 2, 1)
+    words = ["train", "--t1", world.t1, "--t2", other, "--truth", world.truth, *same, "--resume"]
+    said = refused(cli, words, world.folder, capsys)
+    assert f"was started from other files ({other} has another content than {world.t2})" in said
+    said = refused(cli, [*scene, *same, "--resume", "--saturated", 1], world.folder, capsys)
+    assert "was started from other pixels" in said
     assert "truncated" in refused(cli, [*scene, *same, "--resume"], world.folder, capsys)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 
 from hsi_cd.batch import runner
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -84,6 +86,38 @@ def test_a_matrix(cli: Any, matrix: Write, quick: list[list[str]], tmp_path: Pat
     assert "1 of 1 to do, 1 at a time: about " in capsys.readouterr().err
 
 
+def test_what_was_made_from_other_files_is_done_anew(
+    cli: Any, matrix: Write, quick: list[list[str]], tmp_path: Path, simulated: PairFiles, capsys: Capture
+) -> None:
+    """A corrected truth map: the same command says so, does the run again, and its table is the new one."""
+    scene = {name: str(tmp_path / f"{name}.tif") for name in ("t1", "t2", "truth")}
+    for name in scene:
+        Path(scene[name]).write_bytes(getattr(simulated, name).read_bytes())
+    path = matrix(datasets=[{"name": "hill", **scene}])
+    assert cli("batch", path) == 0
+    (before,) = results(tmp_path).values()
+    Path(scene["t1"]).touch()
+    assert cli("batch", path) == 0 and len(quick) == 1
+    assert "done anew" not in capsys.readouterr().err
+
+    with rasterio.open(scene["truth"], "r+") as file:
+        file.write(np.where(np.arange(40) < 20, 0, file.read(1)), 1)
+    assert cli("batch", path, "--dry-run") == 0
+    err = capsys.readouterr().err
+    assert f"hill cva seed 0 is done anew: {scene['truth']} has another content\n" in err
+    assert "1 of 1 to do" in err and len(quick) == 1
+    assert cli("batch", path) == 0 and len(quick) == 2 and "--resume" not in quick[1]
+    (after,) = results(tmp_path).values()
+    assert before["test"]["changed"] > after["test"]["changed"]
+    assert cli("batch", path) == 0 and len(quick) == 2
+
+    record = tmp_path / "runs" / "hill" / "cva-P1-seed0" / "provenance.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"sessions": []}))  # of an earlier version
+    capsys.readouterr()
+    assert cli("batch", path) == 0 and len(quick) == 2
+    assert "1 finished run does not say from which files" in capsys.readouterr().err
+
+
 def test_estimates_come_from_finished_runs(
     cli: Any, matrix: Write, quick: list[list[str]], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -151,6 +185,23 @@ def test_pairs_to_map(
     assert "3 of 3 to do" in capsys.readouterr().err
 
 
+def test_a_dry_run_looks_whether_the_inputs_are_there(
+    cli: Any, matrix: Write, pairs: Write, tmp_path: Path, simulated: PairFiles, capsys: Capture
+) -> None:
+    own = {"name": "hill", "t1": str(simulated.t1), "t2": "gone.tif", "truth": str(simulated.truth)}
+    path = matrix(datasets=[own, "taizhou"], data_root="scenes", seeds="0-1")
+    assert cli("batch", path, "--dry-run") == 2
+    out, err = capsys.readouterr()
+    assert "hill cva seed 1" in out and "4 of 4 to do" in err
+    first, second = [line for line in err.splitlines() if line.startswith("missing: ")]
+    assert first == f"missing: {tmp_path / 'gone.tif'} does not exist"
+    assert second.startswith(f"missing: dataset taizhou: the data root {tmp_path / 'scenes'} does not exist")
+    assert cli("batch", path, "--dry-run", "--format", "json") == 2
+    assert len(json.loads(capsys.readouterr().out)["missing"]) == 2
+    assert cli("batch", pairs(checkpoint="gone.pt"), "--dry-run") == 2
+    assert f"missing: {tmp_path / 'gone.pt'} does not exist" in capsys.readouterr().err
+
+
 def test_pairs_in_shards(
     cli: Any, pairs: Write, quick: list[list[str]], trained: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -182,7 +233,8 @@ def test_pairs_in_shards(
     err = capsys.readouterr().err
     assert f"{trained}/best.pt in 3 shards" in err and "shards, joined" in err and "finished joinings" in err
     assert cli("batch", pairs(**in_shards)) == 2
-    assert [command[3] for command in quick if "bog" not in " ".join(command)] == ["predict", "mosaic"]
+    # The shard that is made again is the same byte for byte: the maps that were joined of it stand.
+    assert [command[3] for command in quick if "bog" not in " ".join(command)] == ["predict"]
     quick.clear()
     assert cli("batch", pairs(**in_shards, join=["--cog"])) == 2
     assert [command[3] for command in quick if "bog" not in " ".join(command)] == ["mosaic", "mosaic"]

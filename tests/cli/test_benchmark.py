@@ -67,7 +67,7 @@ def test_the_table_of_a_matrix(
     assert capsys.readouterr().out == f"table: {file}\n"
     text = file.read_text()
     assert r"\toprule" in text and r"\end{table}" in text and "sam" in text
-    assert benchmark("--methods", "cva", "--seeds", "0", "--output", file) == 2
+    assert benchmark("--methods", "cva", "--seeds", "0", "--format", "latex", "--output", file) == 2
     assert "exists: pass --overwrite" in capsys.readouterr().err
     assert len(quick) == 4
 

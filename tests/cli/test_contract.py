@@ -335,6 +335,28 @@ def test_regions_cover_the_map(cli: Any, simulated: PairFiles, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("place", "pixel"),
+    [
+        # A degree is 111.23 km of the meridian and 71.70 km of the parallel at 50 degrees (WGS 84).
+        (("EPSG:4326", Affine.translation(10, 50) @ Affine.rotation(90) @ Affine.scale(3e-4, -3e-4)), 717.8),
+        (("EPSG:3857", Affine(30, 0, 1113194.9, 0, -30, 8399737.9)), 225.8),
+    ],
+    ids=["turned degrees", "web mercator"],
+)
+def test_regions_are_as_large_as_the_ground(
+    cli: Any, simulated: PairFiles, tmp_path: Path, place: tuple[str, Affine], pixel: float
+) -> None:
+    named = dict(zip(("crs", "transform"), place, strict=True))
+    t1, t2 = (rewrite(p, tmp_path / p.name, lambda v: v, **named) for p in (simulated.t1, simulated.t2))
+    words = ["--method", "cva", "--vector", tmp_path / "r.gpkg", "--min-area", 1.5 * pixel]
+    assert cli(*detect(tmp_path / "c.tif", t1, t2, *words)) == 0
+    fields = pyogrio.raw.read(tmp_path / "r.gpkg")
+    found = dict(zip(fields[0]["fields"].tolist(), fields[3], strict=True))
+    np.testing.assert_allclose(found["area"] / found["pixels"], pixel, rtol=1e-3)
+    assert set(found["unit"]) == {"m2"} and found["pixels"].min() == 2
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--vector", "r.shp"], "neither a GeoPackage nor GeoJSON"),
@@ -369,6 +391,20 @@ def test_a_scene_without_a_place_has_no_polygons(
     assert "no CRS and transform" in complaint(cli, capsys, *words)
     assert cli(*words, "--like", simulated.truth) == 0
     assert pyogrio.read_info(tmp_path / "r.gpkg")["features"] > 0
+
+
+def test_a_local_crs_has_no_geojson_and_is_told_first(
+    cli: Any, simulated: PairFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = {"crs": 'LOCAL_CS["site",UNIT["metre",1]]', "transform": Affine(0, 2, 0, 2, 0, 0)}
+    t1, t2 = (rewrite(p, tmp_path / p.name, lambda v: v, **place) for p in (simulated.t1, simulated.t2))
+    words = detect(tmp_path / "c.tif", t1, t2, "--method", "cva", "--vector", tmp_path / "r.geojson")
+    assert "scene's CRS (site) cannot be related: let the name end in .gpkg" in complaint(cli, capsys, *words)
+    assert not (tmp_path / "c.tif").exists()
+    assert cli(*words[:-1], tmp_path / "r.gpkg") == 0
+    fields = pyogrio.raw.read(tmp_path / "r.gpkg")
+    found = dict(zip(fields[0]["fields"].tolist(), fields[3], strict=True))
+    np.testing.assert_allclose(found["area"], 4 * found["pixels"])
 
 
 def test_saturated_pixels_are_no_data(cli: Any, simulated: PairFiles, tmp_path: Path) -> None:

@@ -39,6 +39,21 @@ def read(path: Path) -> tuple[NDArray[np.generic], dict[str, Any], dict[str, str
         return file.read(1), grid, file.tags()
 
 
+def test_scores_go_by_their_name_wherever_they_are(cli: Any, scene: Path, tmp_path: Path, capsys: Capture) -> None:
+    """From detect, from a checkpoint, in shards and joined, a spectral angle is no probability."""
+    assert cli(*words(scene, "--method", "sam", "--save", tmp_path / "sam.pt")) == 0
+    dates = ["--t1", scene / "t1.tif", "--t2", scene / "t2.tif"]
+    for i in (1, 2):
+        files = ["--output", tmp_path / f"c{i}.tif", "--score", tmp_path / f"s{i}.tif", "--shard", f"{i}/2"]
+        assert cli("predict", "--checkpoint", tmp_path / "sam.pt", *dates, *files) == 0
+    joined = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
+    assert cli("mosaic", *sorted(tmp_path.glob("[cs][12].tif")), *joined) == 0
+    said = capsys.readouterr().out
+    assert "probabilit" not in said and said.count("scores: ") == 3
+    with rasterio.open(tmp_path / "score.tif") as file:
+        assert file.descriptions == ("spectral angle (radians)",)
+
+
 @pytest.mark.parametrize("method", [None, *LABEL_FREE])
 def test_a_map_and_its_scores(cli: Any, scene: Path, tmp_path: Path, method: str | None, capsys: Capture) -> None:
     named = [] if method is None else ["--method", method]
@@ -53,6 +68,9 @@ def test_a_map_and_its_scores(cli: Any, scene: Path, tmp_path: Path, method: str
         ]
     assert (grid["dtype"], grid["nodata"], score_grid["dtype"]) == ("uint8", 255, "float32")
     assert tags["SCORE_UNIT"] == score_tags["SCORE_UNIT"] != ""
+    with rasterio.open(tmp_path / "s.tif") as file:
+        assert file.descriptions == (tags["SCORE_NAME"],)
+    assert "probability" not in tags["SCORE_NAME"]  # no method without labels gives one
     threshold = float(tags["THRESHOLD"])
     assert f"threshold {threshold:.4g} ({tags['SCORE_UNIT']})" in out
     assert np.isfinite(score).all()

@@ -177,3 +177,46 @@ def test_p4_is_of_all_labels_and_excludes_nothing(
     assert re.search(r"^ +protocol +P4$", capsys.readouterr().out, re.MULTILINE)
     assert cli("evaluate", *words, "--protocol", "P4", "--exclude", trained / "split.npz") == 2
     assert "leave --exclude out" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::hsi_cd.evaluation.scores.UndefinedScoreWarning")
+def test_the_head_line_counts_the_pixels_that_are_scored(
+    cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path, capsys: Capture
+) -> None:
+    change, truth = maps
+    truth_file = write_band(tmp_path / "truth.tif", truth)
+    change = change.copy()
+    change[:20] = 255
+    changed = int(truth[20:].sum())
+    assert cli("evaluate", write_band(tmp_path / "map.tif", change), "--truth", truth_file) == 0
+    line = f"scored on    {200 - changed} unchanged + {changed} changed pixels: all labelled but 400 without a"
+    assert re.sub(" +", " ", line) in re.sub(" +", " ", capsys.readouterr().out)
+
+
+def test_nan_may_be_declared_unlabelled(
+    cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path, capsys: Capture
+) -> None:
+    change, truth = maps
+    stored = truth.astype(float)
+    stored[:3] = np.nan
+    np.save(tmp_path / "truth.npy", stored)
+    words = ["evaluate", write_band(tmp_path / "map.tif", change), "--truth", tmp_path / "truth.npy"]
+    for declared in ([], ["--ignore", "nan"], ["--changed", 1, "--unchanged", 0, "--ignore", "nan"]):
+        assert cli(*words, *declared) == 0
+        assert f"{(stored == 0).sum()} unchanged + {(stored == 1).sum()} changed" in capsys.readouterr().out
+    assert cli(*words, "--changed", "nan", "--unchanged", 0) == 2
+
+
+def test_what_colours_refuse_is_read_as_declared(
+    cli: Any, maps: tuple[np.ndarray, ...], tmp_path: Path, capsys: Capture
+) -> None:
+    change, truth = maps
+    path = write_band(tmp_path / "truth.tif", truth)
+    with quiet_georeference(), rasterio.open(path, "r+") as file:
+        file.write_colormap(1, {0: (200, 30, 30, 255), 1: (230, 230, 230, 255)})
+    words = ["evaluate", write_band(tmp_path / "map.tif", change), "--truth", path]
+    assert cli(*words) == 2
+    assert "0 red, 1 grey 230" in (err := capsys.readouterr().err) and "with --changed and --unchanged" in err
+    assert_scikit_learns(
+        scores_of(cli, tmp_path, *words[1:], "--changed", 1, "--unchanged", 0), truth.ravel(), change.ravel()
+    )

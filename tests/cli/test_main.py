@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from hsi_cd import __version__
@@ -27,6 +28,33 @@ def test_alone_it_prints_the_help(cli: Any, capsys: pytest.CaptureFixture[str]) 
     assert cli("--help") == 0
     assert alone.out.strip() == capsys.readouterr().out.strip()
     assert alone.err == ""
+
+
+def test_names_that_a_locale_does_not_know_are_read_and_printed(cli: Any, tmp_path: Path) -> None:
+    """LC_ALL=C where Python does not come to the rescue: the name is found, and said as it is."""
+    (tmp_path / "forêt.tif").write_bytes(b"no image")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    process = cli.start("info", tmp_path / "forêt.tif", environment=locale)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 2 and said.startswith(f"hsi-cd: error: {tmp_path}/forêt.tif ")
+
+
+def test_every_path_knows_the_home_folder(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cli("config", "--output=~/own.yaml") == 0 and (tmp_path / "own.yaml").is_file()
+    assert f"{tmp_path}/own.yaml" in capsys.readouterr().out
+    paths = [
+        parameter
+        for name in COMMANDS
+        for parameter in getattr(module.cli.get_command(click.Context(module.cli), name), "params", ())
+        if isinstance(parameter.type, click.Path)
+    ]
+    assert len(paths) > 40
+    for parameter in paths:
+        found = parameter.type.convert("~/runs/x", parameter, None)
+        assert found == tmp_path / "runs" / "x", f"{parameter.name}: of the type click.Path, not PathType"
 
 
 def test_the_help_lists_the_commands_and_the_first_steps(cli: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,8 +31,9 @@ def test_one_method_with_its_options_and_how_to_run_it(cli: Any, name: str, caps
     out = capsys.readouterr().out
     method = METHODS[name]
     assert out.startswith(f"{name}: {method.title}\n")
-    shown = dict(re.findall(r"^  option (\w+) = (.*)$", out, re.MULTILINE))
-    assert shown == {option: str(default) for option, default in method.options.items()}
+    lines = re.findall(r"^  option (\w+) = (\S*?)(?:  \((.*)\))?$", out, re.MULTILINE)
+    assert {option: default for option, default, _ in lines} == {k: str(v) for k, v in method.options.items()}
+    assert all(limits == str(method.ranges.get(option, "")) for option, _, limits in lines)
     command = "train" if method.needs_labels else "detect"
     assert f"Try: hsi-cd {command} --method {name} " in out.splitlines()[-1]
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
 import torch
 
+import hsi_cd.api.opening  # noqa: F401 - before a test replaces what it imports
 from hsi_cd.config import read_config_file
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.checkpoint import load_checkpoint
@@ -59,6 +61,7 @@ def test_a_run_leaves_these_files_and_reads_no_labels(
         "encoder.pt",
         "last.pt",
         "pretrain.json",
+        "provenance.json",
         "train.log",
     }
     facts = json.loads((folder / "pretrain.json").read_text())
@@ -193,8 +196,15 @@ def test_only_its_own_run_is_resumed(
     shutil.copytree(encoder.parent, tmp_path / "ours")
     assert cli(*words, tmp_path / "ours") == 2
     assert "seed: 4 then, seed: 0 now" in capsys.readouterr().err
+    other = shutil.copy(str(scene[3]), tmp_path / "other.tif")
+    with rasterio.open(other, "r+") as file:
+        file.write(file.read(1) * 2, 1)
+    words = ["pretrain", *scene[:3], other, *scene[4:], *QUICK, "--seed", 4, "--resume", "--run"]
+    assert cli(*words, tmp_path / "ours") == 2
+    assert "other.tif has another content than" in capsys.readouterr().err
     shutil.copytree(encoder.parent, tmp_path / "theirs")
     shutil.copy(trained / "last.pt", tmp_path / "theirs")
+    words = ["pretrain", *scene, *QUICK, "--resume", "--run"]
     assert cli(*words, tmp_path / "theirs", "--seed", 4) == 2
     assert "was not written by hsi-cd pretrain" in capsys.readouterr().err
     assert cli("predict", "--checkpoint", encoder, *scene[:4], "--output", tmp_path / "change.tif") == 2

@@ -12,7 +12,7 @@ import pytest
     ("module", "functions"),
     [
         ("hsi_cd.evaluation.counts", 1),
-        ("hsi_cd.evaluation.scores", 10),
+        ("hsi_cd.evaluation.scores", 11),
         ("hsi_cd.evaluation.continuous", 4),
         ("hsi_cd.evaluation.baselines", 2),
         ("hsi_cd.evaluation.intervals", 3),

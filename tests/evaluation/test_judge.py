@@ -64,7 +64,7 @@ def test_kinds_of_change_have_their_recall():
     kinds = np.array([[9, 9, 2, 2], [9, 9, 5, 5]])
     labels = replace(TRUTH, kinds=kinds)
     result = judge_map(CHANGE, labels, dataset="d", method="m", details={"note": "kept"})
-    assert result.details == {
+    assert {name: value for name, value in result.details.items() if name != "judged_pixels"} == {
         "note": "kept",
         "kind 2/recall": 0.5,
         "kind 2/pixels": 2,
@@ -90,5 +90,5 @@ def test_a_kind_counts_only_where_it_judges():
 
 
 def test_one_kind_is_no_kind():
-    assert not judge(None).details
+    assert list(judge(None).details) == ["judged_pixels"]
     assert "kind" not in score_table(judge(None))

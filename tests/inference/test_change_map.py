@@ -68,8 +68,8 @@ def test_nothing_is_scored_before_it_is_looked_at_and_nothing_twice(tmp_path: Pa
     np.testing.assert_array_equal(change.probability, np.sqrt(change.score))
     assert detector.windows == once > 0
     assert change.change[4, 5] == 255
-    known = (change.change != 255).sum()
-    assert f"{(change.change == 1).sum()} of {known} pixels (" in repr(change)
+    changed, known = int((change.change == 1).sum()), int((change.change != 255).sum())
+    assert f", {changed} of {known} pixels ({changed / known:.2%})".replace("%)", " %)") in repr(change)
     assert "&lt;fields&gt;" in change._repr_html_() and "<fields>" not in change._repr_html_()
     np.testing.assert_allclose(change.uncertainty, change.score / 2)
 
@@ -102,6 +102,7 @@ def test_the_coordinates_are_those_of_rioxarray(tmp_path: Path, transform: Affin
     made = change.to_xarray()
     for axis in ("x", "y"):
         np.testing.assert_allclose(made[axis].values, read[axis].values, rtol=0, atol=1e-6)
+    assert made["spatial_ref"] == read["spatial_ref"] == 0
     assert made.rio.crs.to_epsg() == 32651 and read.rio.crs == made.rio.crs
     assert made.rio.transform() == read.rio.transform() == transform
     np.testing.assert_array_equal(made["change"].values, read.values)

@@ -134,10 +134,19 @@ def test_memory_is_what_the_user_gives(bands: int, cols: int, radius: int, memor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "get_num_threads", lambda: threads)
         height = rows_per_band(ScenePair(cube, cube), radius, memory=memory)
-    # Each thread scores one, one is read and one is ready: so many at least are there at once.
-    in_use = (threads + 2) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
+    # Each thread scores one; one waits, one is ready, and the one that is read takes twice its size.
+    in_use = (threads + 4) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
     assert height == 8 or in_use <= memory
     assert 8 <= height <= 128
+    # One more row would be too much.
+    assert height == 128 or in_use * (height + 1 + 2 * radius) > memory * (height + 2 * radius)
+
+
+def test_without_a_word_a_quarter_of_what_is_free_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    cube = Cube("c", Grid(10**6, 1000), Bands(100), np.dtype(np.float32), reader=lambda r, c: np.zeros(0))
+    pair = ScenePair(cube, cube)
+    monkeypatch.setattr("hsi_cd.inference.scoring.free_memory", lambda: 200 << 20)
+    assert rows_per_band(pair, 2) == rows_per_band(pair, 2, memory=50 << 20) < 128
 
 
 def test_the_scene_is_read_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +297,7 @@ def test_a_region_over_all_row_bands_is_one(tmp_path: Path, monkeypatch: pytest.
     paths = {"change": tmp_path / "change.tif", "vector": tmp_path / "regions.gpkg"}
     write_maps(MeanDifference(), pair, MapFiles(**paths, min_area=30_000), MapOptions(threshold=1.5))
     fields = pyogrio.raw.read(paths["vector"])[3]
-    assert [field.tolist() for field in fields[:3]] == [[160 * 900.0], ["m2"], [160]]
+    assert [field.tolist() for field in fields[:3]] == [[pytest.approx(160 * 900, rel=2e-3)], ["m2"], [160]]
     with pytest.raises(OutputError, match=r"change\.tif exists"):
         write_maps(MeanDifference(), pair, MapFiles(**(paths | {"vector": tmp_path / "again.gpkg"})))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["change.tif", "regions.gpkg"]

@@ -123,10 +123,10 @@ def test_rational_polynomials_go_through_to_the_map(tmp_path: Path) -> None:
 # --- What GDAL gives for free, where a georeference proves the axes ---
 
 
-def netcdf(path: Path, *, placed: bool) -> np.ndarray:
+def netcdf(path: Path, *, placed: bool, dims: tuple[str, str, str] = ("band", "lat", "lon")) -> np.ndarray:
     values = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
     with netcdf_file(path, "w") as file:
-        for name, size in (("band", 3), ("lat", 4), ("lon", 5)):
+        for name, size in zip(dims, (3, 4, 5), strict=True):
             file.createDimension(name, size)
         if placed:
             for name, unit, at in (
@@ -135,7 +135,7 @@ def netcdf(path: Path, *, placed: bool) -> np.ndarray:
             ):
                 axis = file.createVariable(name, "f8", (name,))
                 axis[:], axis.units, axis.standard_name = at, unit, {"lat": "latitude", "lon": "longitude"}[name]
-        file.createVariable("reflectance", "f4", ("band", "lat", "lon"))[:] = values
+        file.createVariable("reflectance", "f4", dims)[:] = values
     return values
 
 
@@ -145,6 +145,10 @@ def test_netcdf_with_a_place(tmp_path: Path) -> None:
     assert cube.grid.transform == Affine(1, 0, -0.5, 0, -1, 50.5)
     np.testing.assert_array_equal(cube.read(slice(1, 3)), values[:, 1:3])
     netcdf(tmp_path / "b.nc", placed=False)
+    cube = open_cube(tmp_path / "b.nc")  # the dimensions' names tell the axes
+    assert not cube.grid.is_georeferenced
+    np.testing.assert_array_equal(cube.read(slice(1, 3)), values[:, 1:3])
+    netcdf(tmp_path / "b.nc", placed=False, dims=("a", "b", "c"))
     with pytest.raises(FormatError, match="NetCDF file without a georeference, which does not tell its axes"):
         open_cube(tmp_path / "b.nc")
 

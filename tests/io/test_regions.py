@@ -1,5 +1,4 @@
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,15 @@ from hypothesis.extra.numpy import arrays
 from rasterio.crs import CRS
 
 from hsi_cd.errors import FormatError, GridError
-from hsi_cd.io import write_regions
-from hsi_cd.io.regions import pixel_areas
+from hsi_cd.io import check_vector, write_regions
 from hsi_cd.scene import Grid
 
-UTM = CRS.from_epsg(32651)
+EQUAL = CRS.from_epsg(6933)  # keeps areas: 30 x 30 of its metres are 900 m2 anywhere
 PLACE = Affine(30, 0, 200000, 0, -30, 3600000)
-FEET = CRS.from_epsg(2263)
 WGS84 = CRS.from_epsg(4326)
 
 
-def grid(shape: tuple[int, int], *, crs: CRS = UTM, transform: Affine = PLACE) -> Grid:
+def grid(shape: tuple[int, int], *, crs: CRS = EQUAL, transform: Affine = PLACE) -> Grid:
     return Grid(*shape, crs=crs, transform=transform)
 
 
@@ -68,7 +65,9 @@ def flood(change: np.ndarray) -> list[set[tuple[int, int]]]:
 def test_regions_are_those_of_a_flood(tmp_path_factory, change: np.ndarray, least: int) -> None:
     path = tmp_path_factory.mktemp("regions") / "r.gpkg"
     probability = np.random.default_rng(change.size).random(change.shape, dtype=np.float32)
-    count = write_regions(path, change, probability[change == 1], grid=grid(change.shape), min_area=900.0 * least)
+    count = write_regions(
+        path, change, probability[change == 1], grid=grid(change.shape), min_area=900 * least - 1
+    )
     expected = sorted(
         (len(region), round(float(np.mean([probability[at] for at in region])), 5))
         for region in flood(change)
@@ -79,7 +78,7 @@ def test_regions_are_those_of_a_flood(tmp_path_factory, change: np.ndarray, leas
     assert sorted(zip(found["pixels"].tolist(), np.round(found["probability"], 5), strict=True)) == [
         (n, pytest.approx(p, abs=2e-5)) for n, p in expected
     ]
-    np.testing.assert_allclose(found["area"], 900 * found["pixels"])
+    np.testing.assert_allclose(found["area"], 900 * found["pixels"], rtol=1e-6)
     # Burnt in again, the polygons are the pixels they came from.
     if count:
         shapes = [{"type": "Polygon", "coordinates": [r.tolist() for r in rings(w)]} for w in found["wkb"]]
@@ -97,8 +96,8 @@ def test_a_hole_stays_a_hole(tmp_path: Path) -> None:
     write_regions(tmp_path / "r.gpkg", change, np.ones(24, np.float32), grid=grid(change.shape))
     found = read(tmp_path / "r.gpkg")
     assert [len(ring) for ring in rings(found["wkb"][0])] == [5, 5]
-    assert (found["area"].tolist(), found["unit"].tolist()) == ([24 * 900.0], ["m2"])
-    assert found["crs"] == "EPSG:32651"
+    assert (found["area"].tolist(), found["unit"].tolist()) == ([pytest.approx(24 * 900, rel=1e-6)], ["m2"])
+    assert found["crs"] == "EPSG:6933"
 
 
 def test_geojson_lies_in_longitude_and_latitude(tmp_path: Path) -> None:
@@ -106,9 +105,14 @@ def test_geojson_lies_in_longitude_and_latitude(tmp_path: Path) -> None:
     change[10:12, 4:9] = 1
     write_regions(tmp_path / "r.geojson", change, np.full(10, 0.75, np.float32), grid=grid(change.shape))
     (feature,) = json.loads((tmp_path / "r.geojson").read_text())["features"]
-    assert feature["properties"] == {"area": 9000.0, "unit": "m2", "pixels": 10, "probability": 0.75}
+    assert feature["properties"] == {
+        "area": pytest.approx(9000, rel=1e-6),
+        "unit": "m2",
+        "pixels": 10,
+        "probability": 0.75,
+    }
     corners = [PLACE @ corner for corner in ((4, 10), (9, 10), (9, 12), (4, 12))]
-    lon, lat = rasterio.warp.transform(UTM, WGS84, *zip(*corners, strict=True))
+    lon, lat = rasterio.warp.transform(EQUAL, WGS84, *zip(*corners, strict=True))
     ring = np.array(feature["geometry"]["coordinates"][0])
     assert np.allclose(ring[0], ring[-1]) and len(ring) == 5
     for place in zip(lon, lat, strict=True):
@@ -126,30 +130,27 @@ def test_no_change_is_an_empty_file_that_opens(tmp_path: Path) -> None:
         assert pyogrio.read_info(tmp_path / name)["features"] == 0
 
 
-def test_the_area_of_the_whole_earth() -> None:
-    """Of WGS 84: 510,065,621.724 km2 (NIMA TR8350.2)."""
-    area, unit = pixel_areas(grid((180, 360), crs=WGS84, transform=Affine(1, 0, -180, 0, -1, 90)))
-    assert unit == "m2"
-    assert 360 * area.sum() == pytest.approx(510_065_621_724_000, rel=1e-9)
-
-
-@pytest.mark.parametrize("latitude", [0.0, 48.1, -77.0])
-def test_small_pixels_in_degrees_against_their_sides(latitude: float) -> None:
-    """The radii of curvature give the sides of a small pixel."""
-    step = 1e-4
-    here = grid((1, 1), crs=WGS84, transform=Affine(step, 0, -1.7, 0, -step, latitude + step / 2))
-    a, e2 = 6378137.0, 0.00669437999014
-    root = 1 - e2 * math.sin(math.radians(latitude)) ** 2
-    north = math.radians(step) * a * (1 - e2) / root**1.5
-    east = math.radians(step) * a / math.sqrt(root) * math.cos(math.radians(latitude))
-    assert pixel_areas(here)[0][0] == pytest.approx(north * east, rel=1e-7)
-
-
-def test_other_units_are_named() -> None:
-    area, unit = pixel_areas(grid((3, 3), crs=FEET, transform=Affine(10, 0, 9e5, 0, -10, 2e5)))
-    assert area.tolist() == [100.0] * 3 and "foot" in unit.lower() and unit.endswith("2")
-    turned = Affine(30, 0, 0, 0, -30, 0) @ Affine.rotation(30)
-    np.testing.assert_allclose(pixel_areas(grid((2, 2), transform=turned))[0], 900)
+@pytest.mark.parametrize(
+    ("crs", "transform", "unit", "area"),
+    [
+        ('LOCAL_CS["site",UNIT["metre",1]]', Affine(3, 0, 0, 0, -3, 0), "m2", 9.0),
+        ('LOCAL_CS["site",UNIT["foot",0.3048]]', Affine(0, 10, 0, 10, 0, 0), "m2", 9.290304),
+        ('LOCAL_CS["site",UNIT["pixel",1]]', Affine(2, 0, 0, 0, -2, 0), "pixels", 1.0),
+    ],
+    ids=["metres", "turned feet", "no length"],
+)
+def test_a_local_crs_is_a_plane_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, crs: str, transform: Affine, unit: str, area: float
+) -> None:
+    change = np.zeros((4, 5), np.uint8)
+    change[1, 1:4] = 1
+    place = grid(change.shape, crs=CRS.from_wkt(crs), transform=transform)
+    write_regions(tmp_path / "r.gpkg", change, np.ones(3, np.float32), grid=place)
+    found = read(tmp_path / "r.gpkg")
+    assert (found["area"].tolist(), found["unit"].tolist()) == ([pytest.approx(3 * area)], [unit])
+    assert "the CRS site is tied to no ellipsoid" in caplog.text
+    with pytest.raises(GridError, match=r"cannot be related: let the name end in \.gpkg$"):
+        check_vector(tmp_path / "r.geojson", place)
 
 
 def test_regions_without_a_place_or_a_format_are_refused(tmp_path: Path) -> None:

@@ -150,3 +150,69 @@ def test_a_folder_of_cubes_is_no_cube(tmp_path: Path) -> None:
     band(tmp_path / "b.tif", noise(5), count=3)
     with pytest.raises(FormatError, match=r"is a folder, not a file, and b\.tif in it has 3 bands"):
         open_cube(tmp_path)
+
+
+# --- what comes beside the bands ---
+
+
+def files_of(folder: Path, *names: str, ending: str = "tif") -> Path:
+    folder.mkdir()
+    for i, name in enumerate(names):
+        band(folder / f"{name}.{ending}", np.full((8, 8), i + 1, np.uint16))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "kept", "word"),
+    [
+        ("T_AOT_20m T_B02_20m T_B8A_20m T_SCL_20m T_TCI_20m T_WVP_20m", ("B02", "B8A"), "SCL_20m.tif (classes)"),
+        ("L_T1_QA_PIXEL L_T1_QA_RADSAT L_T1_SR_B1 L_T1_SR_B2 L_T1_SR_QA_AEROSOL L_T1_ST_B10 L_T1_ST_QA",
+         ("B1", "B2"), "ST_B10.tif (temperature)"),
+        ("HLS.B01 HLS.B10 HLS.Fmask HLS.SAA HLS.VZA", ("B01", "B10"), "Fmask.tif (a mask)"),
+        ("mask_B1 mask_B2", ("B1", "B2"), ""),  # a word of all names tells nothing
+        ("SCL QA60", ("QA60", "SCL"), ""),  # nothing else is there
+    ],
+)  # fmt: skip
+def test_what_products_bring_beside_their_bands_is_left_out(
+    tmp_path: Path, names: str, kept: tuple[str, ...], word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cube = open_cube(files_of(tmp_path / "p", *names.split()))
+    assert cube.bands.names == kept
+    assert word in caplog.text and bool(caplog.records) == bool(word)
+    paths = sorted((tmp_path / "p").iterdir())
+    assert open_cube(paths).bands.count == len(paths)  # a list is read as it is
+
+
+def test_pictures_and_classes_beside_bands_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = files_of(tmp_path / "p", "B1", "B2")
+    for name, driver in (("large.jpg", "JPEG"), ("small.png", "PNG")):
+        with rasterio.open(folder / "B1.tif") as file, quiet_georeference():
+            picture = np.stack([file.read(1).astype(np.uint8)] * 3)
+            profile = {"count": 3, "height": 8, "width": 8, "dtype": "uint8"}
+            with rasterio.open(folder / name, "w", driver=driver, **profile) as made:
+                made.write(picture)
+    band(folder / "landuse.tif", np.ones((8, 8), np.uint8))
+    with rasterio.open(folder / "landuse.tif", "r+") as file:
+        file.write_colormap(1, {1: (255, 0, 0, 255)})
+    assert open_cube(folder).bands.names == ("B1", "B2")
+    for word in ("large.jpg (a preview)", "small.png (a preview)", "landuse.tif (classes in colours)"):
+        assert word in caplog.text
+
+
+def test_bands_of_a_raster_that_are_none_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values = RNG.random((5, 6, 4)).astype(np.float32)
+    with (
+        quiet_georeference(),
+        rasterio.open(
+            tmp_path / "gee.tif", "w", driver="GTiff", count=5, height=6, width=4, dtype="float32"
+        ) as file,
+    ):
+        file.write(values)
+        file.descriptions = ("B1 coastal aerosol", "AOT", "B9 water vapour", "QA60", "SCL")
+        file.scales, file.offsets = (1, 2, 3, 4, 5), (0, 0, 1, 0, 0)
+    cube = open_cube(tmp_path / "gee.tif")
+    assert cube.bands.names == ("B1 coastal aerosol", "B9 water vapour")
+    np.testing.assert_allclose(
+        cube.read(slice(1, 4), slice(0, 2)), np.stack([values[0], values[2] * 3 + 1])[:, 1:4, :2], rtol=1e-6
+    )
+    assert "AOT (aerosol), QA60 (quality flags), SCL (classes)" in caplog.text

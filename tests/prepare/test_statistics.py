@@ -211,7 +211,7 @@ def test_a_band_may_vary_first_in_its_last_row(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_scene_of_dead_bands_is_refused_even_if_they_may_be_dropped() -> None:
     with pytest.raises(BandError, match="and 3 more"):
-        usable_bands(as_pair(np.ones((2, 4, 5, 5), np.float32)), drop_constant=True)
+        usable_bands(as_pair(np.ones((2, 4, 5, 5), np.float32) * [[[[1]]], [[[2]]]]), drop_constant=True)
 
 
 def test_dates_that_do_not_overlap_are_refused() -> None:

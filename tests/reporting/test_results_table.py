@@ -285,6 +285,48 @@ def test_csv_has_every_cell_in_full_precision():
     assert (missing["mean"], missing["runs"]) == ("", "0")
 
 
+def test_a_column_in_percent_holds_percent_in_every_format():
+    """0.9733... reads 97.33 in text, and so it is in a file for machines."""
+    rows = list(csv.DictReader(io.StringIO(results_table(RUNS, format="csv", percent=("oa", "f1")))))
+    for row in rows:
+        of = [r.scores for r in RUNS if (r.method, r.dataset) == (row["row"], row["group"])]
+        name = {"OA (%)": "oa", "F1 (%)": "f1", "Kappa": "kappa"}[row["column"]]
+        if not of:
+            continue
+        factor = 1 if name == "kappa" else 100
+        values = [factor * scores[name] for scores in of]
+        assert float(row["mean"]) == pytest.approx(np.mean(values), abs=1e-11)
+        assert float(row["std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-11)
+        text = results_table(RUNS, percent=("oa", "f1"))
+        assert f"{np.mean(values):.{2 if factor == 100 else 4}f}" in text
+    floor = next(row for row in rows if (row["row"], row["column"]) == ("coordinate floor", "OA (%)"))
+    assert float(floor["mean"]) == pytest.approx(91)
+    (interval,) = [
+        row
+        for row in csv.DictReader(
+            io.StringIO(results_table(RUNS[:1], format="csv", scores=["oa"], interval="pixels"))
+        )
+        if row["row"] == "siamese"
+    ]
+    assert float(interval["low"]) < float(interval["mean"]) < float(interval["high"])
+
+
+def test_runs_judged_on_other_pixels_are_told_and_not_ranked(caplog):
+    """Half of the scene had no data in one of them: as many labels taught, and other pixels judge."""
+    half = ConfusionCounts(tn=3000, fp=0, fn=0, tp=1000)
+    other = replace(run("cva"), counts=half, test=ClassCounts(3000, 1000), scores=all_scores(half))
+    here, elsewhere = [run("siamese"), other], [run("siamese", "rennes"), run("cva", "rennes", wrong=300)]
+    (table,) = compare_results([*here, *elsewhere])
+    assert "Not judged on the same pixels of taizhou (siamese on 8,000, cva on 4,000)" in table.caption
+    assert {cell(table, name, "Kappa", "taizhou").rank for name in ("siamese", "cva")} == {0}
+    assert [cell(table, name, "Kappa", "rennes").rank for name in ("siamese", "cva")] == [1, 2]
+    for form in ("text", "markdown", "html", "latex"):
+        assert "Not judged on the same pixels" in results_table(here, format=form)
+    assert not caplog.records
+    results_table(here, format="csv")  # which has no caption
+    assert "Not judged on the same pixels of taizhou" in caplog.text
+
+
 def test_latex():
     lines = results_table(RUNS, format="latex").splitlines()
     siamese = next(line for line in lines if line.startswith("siamese"))

@@ -15,19 +15,21 @@ from hsi_cd.reporting.scale_bar import ground_of, nice_length
 from hsi_cd.scene import Grid
 
 UTM = CRS.from_epsg(32651)
+ON_MERIDIAN = 500000  # where UTM draws the ground at 0.9996 of its size
 
 
 def test_a_north_up_scene_in_metres():
-    ground = ground_of(Grid(400, 300, UTM, Affine(30, 0, 203325, 0, -30, 3604935)))
-    assert (ground.metres, ground.north) == (30, (0, -1))
-    assert ground.thinned(4).metres == 120
+    ground = ground_of(Grid(400, 300, UTM, Affine(30, 0, ON_MERIDIAN - 4500, 0, -30, 3604935)))
+    assert ground.metres == pytest.approx(30 / 0.9996, rel=1e-6)
+    assert ground.north == (0, -1)
+    assert ground.thinned(4).metres == 4 * ground.metres
 
 
 @given(st.floats(-180, 180), st.floats(0.5, 100))
 def test_a_turned_scene(angle, size):
     transform = Affine.translation(5e5, 4e6) @ Affine.rotation(angle) @ Affine.scale(size, -size)
     ground = ground_of(Grid(50, 50, UTM, transform))
-    assert ground.metres == pytest.approx(size)
+    assert ground.metres == pytest.approx(size / 0.9996, rel=1e-6)
     # One pixel in the direction of north raises y alone.
     x0, y0 = transform @ (10, 10)
     x1, y1 = transform @ (10 + ground.north[0], 10 + ground.north[1])
@@ -39,6 +41,27 @@ def test_degrees_become_metres_at_the_latitude_of_the_scene():
     # A degree of longitude at 60 degrees is half of that at the equator, 111.3 km on the ellipsoid.
     assert ground.metres == pytest.approx(55.8, rel=0.005)
     assert ground.north == pytest.approx((0, -1))
+
+
+def test_web_mercator_is_drawn_at_the_size_of_the_ground():
+    """At 60 degrees it shows everything twice as long; the rest is the ellipsoid, which is no sphere."""
+    ground = ground_of(Grid(10, 10, CRS.from_epsg(3857), Affine(30, 0, 1113194.9, 0, -30, 8399737.9)))
+    assert ground.metres == pytest.approx(15, rel=0.005)
+    assert ground.north == (0, -1)
+
+
+@pytest.mark.parametrize(
+    ("wkt", "metres"),
+    [('LOCAL_CS["site",UNIT["foot",0.3048]]', 3.048), ('LOCAL_CS["site",UNIT["pixel",1]]', None)],
+)
+def test_a_local_crs_is_a_plane(wkt, metres):
+    ground = ground_of(Grid(10, 10, CRS.from_wkt(wkt), Affine(10, 0, 0, 0, -10, 0)))
+    assert (ground and ground.metres) == (metres and pytest.approx(metres))
+
+
+def test_another_planet_has_its_own_size():
+    ground = ground_of(Grid(10, 10, CRS.from_user_input("IAU_2015:49900"), Affine(0.01, 0, 0, 0, -0.01, 0.05)))
+    assert ground.metres == pytest.approx(math.radians(0.01) * 3_396_190)
 
 
 def test_feet_become_metres():
@@ -53,7 +76,7 @@ def test_ground_control_points_place_a_scene():
         for row, col in [(0, 0), (0, 90), (80, 0), (80, 90)]
     )
     ground = ground_of(Grid(80, 90, gcps=gcps, gcp_crs=UTM))
-    assert ground.metres == pytest.approx(20, rel=1e-6)
+    assert ground.metres == pytest.approx(20 / 0.9996, rel=1e-6)
     assert ground.north == pytest.approx((0, -1), abs=1e-6)
 
 
@@ -97,7 +120,8 @@ def test_the_bar_is_as_long_as_it_says_and_inside_the_panel(shape):
     (bar,) = axes.lines
     pixels = float(np.diff(bar.get_xdata())[0])
     step = math.ceil(max(shape) / 1500)
-    assert pixels * 30 * step == pytest.approx(float(number) * {"m": 1, "km": 1000}[unit])
+    size = ground_of(grid).metres * step
+    assert pixels * size == pytest.approx(float(number) * {"m": 1, "km": 1000}[unit])
     panel = axes.get_window_extent()
     for text in axes.texts:
         box = text.get_window_extent()

@@ -71,6 +71,21 @@ def test_runs_are_found_by_name_and_below_a_folder(tmp_path):
     assert find_runs([a, a / "result.json", tmp_path / "runs"]) == [a, b, deep]
 
 
+def test_of_a_pattern_what_is_no_run_is_left_out_with_a_word(tmp_path, caplog):
+    """As a batch leaves it: a log beside each run, and a run that did not end."""
+    run = make_run(tmp_path / "a")
+    (tmp_path / "a.log").write_text("0.1")
+    (tmp_path / "b").mkdir()
+    assert find_runs([run, tmp_path / "a.log", tmp_path / "b"]) == [run]
+    assert [record.getMessage() for record in caplog.records] == [
+        "left out, as no run that ended is there: a.log, b"
+    ]
+    with pytest.raises(MissingInputError, match=r"a\.log is a file"):
+        find_runs([tmp_path / "a.log"])
+    with pytest.raises(MissingInputError, match="no run folder"):
+        find_runs([run, tmp_path / "none"])
+
+
 def test_what_holds_no_run_is_refused(tmp_path):
     with pytest.raises(MissingInputError, match="no run folder"):
         find_runs([tmp_path / "none"])

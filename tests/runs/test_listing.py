@@ -96,6 +96,24 @@ def test_the_best_is_so_by_its_mean_not_by_its_luckiest_seed(tmp_path: Path) -> 
     assert best_runs(read_runs(tmp_path), score="f1") == []
 
 
+@pytest.mark.parametrize(("score", "method"), [("ece", "cva"), ("strict/ece", "cva"), ("kappa", "svm")])
+def test_the_best_has_the_lowest_error(tmp_path: Path, score: str, method: str) -> None:
+    for name, value in (("cva", 0.1), ("svm", 0.3), ("sam", 0.2)):
+        path = leave(tmp_path / name, 0.5, method=name) / "result.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"scores": {score: value}}))
+    (best,) = best_runs(read_runs(tmp_path), score=score)
+    assert best.method == method
+
+
+def test_other_pixels_are_told_where_the_best_is_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, digest in (("cva", "a"), ("svm", "b")):
+        path = leave(tmp_path / name, 0.5, method=name) / "result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"details": {"judged_pixels": digest}}))
+    best_runs(read_runs(tmp_path), score="kappa")
+    assert "Not judged on the same pixels of taizhou" in caplog.text
+
+
 def test_what_differs(tmp_path: Path) -> None:
     a = read_run(leave(tmp_path / "a", 0.5, seed=0))
     b = read_run(leave(tmp_path / "b", 0.25, seed=1, train={"batch_size": 7}))

@@ -13,6 +13,7 @@ import torch
 
 import hsi_cd
 from hsi_cd.errors import Preempted
+from hsi_cd.runs import file_identity
 from hsi_cd.runs.folder import read_provenance
 from hsi_cd.runs.recording import commits, recording, versions
 from hsi_cd.runtime.device import machine
@@ -42,7 +43,7 @@ def test_a_session_is_there_at_once_and_knows_its_end(
             work()
     (ended,) = read_provenance(path).sessions
     assert ended.outcome == outcome and ended.seconds is not None and 0 <= ended.seconds < 60
-    assert ended.inputs == {str(file): (3, file.stat().st_mtime_ns)} and ended.host == platform.node()
+    assert ended.inputs == {str(file): file_identity(file)} and ended.host == platform.node()
 
 
 def test_sessions_are_added_and_a_damaged_file_stops_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hsi_cd.config import RunConfig, read_config_file, resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector, fit_siamese
 from hsi_cd.errors import OutputError
+from hsi_cd.inference import score_scene
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.scene import ScenePair, cube_from_array
@@ -316,6 +317,7 @@ def test_the_latest_epoch_within_one_standard_error_of_the_best_is_kept(
     monkeypatch.setattr("hsi_cd.training.loop.validate", validated)
     progress, detector = run(scene, configured(), tmp_path, Saved())
     assert len(weights) == 4 and progress.best_epoch == 2 * kept
+    assert progress.stale == 3  # the loss of the first validation was never bettered
     assert progress.best_kappa == pytest.approx(kappas[kept - 1], nan_ok=True)
     assert detector.calibration.threshold == pytest.approx(0.1 * kept)
     ends = detector.network.state_dict()
@@ -335,6 +337,18 @@ def test_labels_that_mean_nothing_are_not_validated_as_learned(
 
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "configs" / "examples").glob("*.yaml"))
+
+
+def test_pictures_are_the_scene_as_the_network_stands_then_and_at_the_end(
+    scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, np.ndarray] = {}
+    monkeypatch.setattr("hsi_cd.training.loop.validate", lambda *_, **__: Validation())  # the last epoch is kept
+    monkeypatch.setattr(Tracker, "map", lambda _, epoch, probability, *__: seen.update({epoch: probability}))
+    _, detector = run(scene, configured(map_every=3), tmp_path, Saved())
+    assert list(seen) == [3, 6, 8]
+    np.testing.assert_allclose(seen[8], score_scene(detector, scene[0]), atol=1e-5)
+    assert np.abs(seen[8] - seen[3]).max() > 1e-3
 
 
 @pytest.mark.slow

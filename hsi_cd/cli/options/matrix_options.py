@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 
 if TYPE_CHECKING:
@@ -100,19 +101,22 @@ class TableChoice:
     output: Path | None = None
     overwrite: bool = False
 
-    def check(self) -> list[str]:
+    def check(self, *, inputs: Iterable[Path] = ()) -> list[str]:
         """The scores, if there are such, and the file can be written.
+
+        Args:
+            inputs: files that are read, which the table never replaces.
 
         Raises:
             UnknownNameError: there is no such score.
-            OutputError: the file exists or cannot be written.
+            OutputError: the file is an input, exists or cannot be written.
+            FormatError: its name's ending promises another format.
         """
         from hsi_cd.errors import unknown_name
-        from hsi_cd.io import check_output
+        from hsi_cd.io import TABLES, check_outputs
         from hsi_cd.reporting.tables import SCORE_TITLES
 
-        if self.output is not None:
-            check_output(self.output, overwrite=self.overwrite)
+        check_outputs({"--output": self.output}, kind=TABLES[self.kind], inputs=inputs, overwrite=self.overwrite)
         shown = listed("--scores", self.scores)
         for name in shown:
             if name not in SCORE_TITLES:
@@ -207,7 +211,7 @@ table_options = gathering(
     TableChoice,
     click.option("--scores", default="oa,kappa,f1", show_default=True, help="Scores of the table, with commas."),
     click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True),
-    click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file."),
+    click.option("--output", type=PathType(), metavar="FILE", help="Write the table to a file."),
     click.option("--overwrite", is_flag=True, help="Replace the file if it exists."),
 )
 """Say how the table looks and where it goes; the command is handed it as ``table``."""
@@ -215,6 +219,4 @@ table_options = gathering(
 
 def runs_option(folder: str) -> Callable[[Any], Any]:
     """Name the folder that the runs go to."""
-    return click.option(
-        "--runs", type=click.Path(path_type=Path), default=folder, show_default=True, help="Folder of the runs."
-    )
+    return click.option("--runs", type=PathType(), default=folder, show_default=True, help="Folder of the runs.")

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
     from hsi_cd.io import MapFiles
     from hsi_cd.scene import Grid
 
-FilePath = click.Path(path_type=Path)
+FilePath = PathType()
 
-_WORDS = {"output": "change map", "score": "change probabilities", "uncertainty": "uncertainty"}
-_UNITS = {
-    "": 1,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "KI": 2**10,
-    "MI": 2**20,
-    "GI": 2**30,
-    "TI": 2**40,
-}
+_WORDS = {"output": "change map", "score": "scores", "uncertainty": "uncertainty"}
 
 
 @dataclass(frozen=True)
@@ -74,22 +62,33 @@ class OutputChoice:
         """The maps that are asked for, by their options' names."""
         return {name: path for name in _WORDS if (path := getattr(self, name)) is not None}
 
-    def check(self) -> None:
-        """Refuse maps that could not each be written to a file of its own, before any long work.
+    def check(
+        self, *, inputs: Iterable[Path] = (), save: Path | None = None, provenance: Path | None = None
+    ) -> None:
+        """Refuse files that could not each be written as asked, before any long work.
+
+        Args:
+            inputs: the files and folders that are read, which no output replaces.
+            save: a checkpoint that is written, too, or None.
+            provenance: a record that is written, too, or None; it goes on where there is one.
 
         Raises:
-            click.UsageError: two of them are one file.
-            OutputError: a file exists or cannot be written.
+            OutputError: a file is an input or another output, exists, or cannot be written.
+            FormatError: a name's ending promises another format.
         """
-        from hsi_cd.io import check_output
+        from hsi_cd.io import CHECKPOINT, GEOTIFF, JSON, check_ending, check_output, check_outputs
 
-        for (first, path), (second, other) in combinations(self.maps.items(), 2):
-            if path.absolute() == other.absolute():
-                raise click.UsageError(
-                    f"--{first} and --{second} are both {path}: give each map a file of its own"
-                )
-        for target in self.maps.values():
-            check_output(target, overwrite=self.overwrite)
+        maps = {f"--{name}": path for name, path in self.maps.items()}
+        beside = {"--vector": self.vector, "--save": save}
+        kept = list(inputs)
+        check_outputs(maps | beside | {"--provenance": provenance}, inputs=kept, overwrite=True)
+        for path in maps.values():
+            check_ending(path, GEOTIFF)
+            check_output(path, overwrite=self.overwrite)
+        if save is not None:
+            check_outputs({"--save": save}, kind=CHECKPOINT, overwrite=self.overwrite)
+        if provenance is not None:
+            check_ending(provenance, JSON)
 
     def check_regions(self, grid: Grid) -> None:
         """Refuse polygons that could not be written.
@@ -105,11 +104,16 @@ class OutputChoice:
             check_output(self.vector, overwrite=self.overwrite)
             check_vector(self.vector, grid)
 
-    def told(self, *, scores: str = _WORDS["score"]) -> dict[str, str]:
-        """What was written, by what it is called; ``scores``: what these are."""
-        words = _WORDS | {"score": scores}
+    def told(self, *, unit: str = "score") -> dict[str, str]:
+        """What was written, by what it is called; ``unit`` of the scores: ``probability`` alone is called so."""
+        words = _WORDS | ({"score": "change probabilities"} if unit == "probability" else {})
         files = {words[name]: str(path) for name, path in self.maps.items()}
         return files | ({"changed regions": str(self.vector)} if self.vector is not None else {})
+
+
+def named_files(*paths: Path | None) -> list[Path]:
+    """Those of the files that options name."""
+    return [path for path in paths if path is not None]
 
 
 def _files(
@@ -138,7 +142,10 @@ def _files_without_uncertainty(
 
 
 def output_options(
-    *, required: bool = True, score: str = "Change probabilities (GeoTIFF).", uncertainty: str | None = None
+    *,
+    required: bool = True,
+    score: str = "Scores (GeoTIFF, float32): a network's are change probabilities.",
+    uncertainty: str | None = None,
 ) -> Callable[[Any], Any]:
     """Name the maps; the command is handed them as ``files``.
 
@@ -167,32 +174,11 @@ def output_options(
             "--min-area",
             type=click.FloatRange(min=0),
             metavar="AREA",
-            help="Leave out smaller regions; in the CRS's unit squared, m2 where that is degrees.",
+            help="Leave out smaller regions; m2 on the ground, on the CRS's own ellipsoid.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
     )
 
-
-def parse_bytes(text: str) -> int:
-    """The number of bytes that ``text`` names, as 500MB, 1.5G or 2GiB.
-
-    Raises:
-        click.BadParameter: it names none.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([KMGT]I?|)B?", text.strip().upper())
-    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
-    if size < 1:
-        raise click.BadParameter(f"{text!r} is no size: give bytes, as 500MB or 2GiB")
-    return size
-
-
-memory_option = click.option(
-    "--memory",
-    type=parse_bytes,
-    metavar="SIZE",
-    help="Memory for the parts of the scene that are on their way, as 500MB or 2GiB; the program takes some "
-    "400 MB more [default: enough, at most a quarter of what is free].",
-)
 
 like_option = click.option("--like", type=FilePath, metavar="FILE", help="Take the georeference of this raster.")
 

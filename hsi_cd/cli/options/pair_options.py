@@ -22,9 +22,15 @@ nodata_option = click.option(
 
 
 def _contract(
-    align: bool, common_bands: bool, band_tolerance: float, saturated: float | None, nodata: tuple[float, ...]
+    align: bool,
+    common_bands: bool,
+    band_tolerance: float,
+    saturated: float | None,
+    nodata: tuple[float, ...],
+    allow_identical: bool,
 ) -> Contract:
-    return Contract(align, common_bands, band_tolerance, saturated, tuple(dict.fromkeys(nodata)))
+    values = tuple(dict.fromkeys(nodata))
+    return Contract(align, common_bands, band_tolerance, saturated, values, allow_identical)
 
 
 pair_options = gathering(
@@ -47,6 +53,9 @@ pair_options = gathering(
         help="Stored values from here on are saturated [default: integers' largest, in half the bands].",
     ),
     nodata_option,
+    click.option(
+        "--allow-identical", is_flag=True, help="Take two dates that are one file, or hold the same values."
+    ),
 )
 """Say what is asked of the two dates; the command is handed it as ``contract``."""
 

@@ -11,6 +11,7 @@ import click
 
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ settings_options = gathering(
     click.option(
         "--config",
         "config_file",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="FILE",
         help="Settings: YAML, or an example's name.",
     ),
@@ -140,7 +141,7 @@ def run_options(*, seed: str, torchrun: bool = False) -> Callable[[Any], Any]:
         click.option(
             *names,
             "folder",
-            type=click.Path(path_type=Path),
+            type=PathType(),
             metavar="DIR",
             help=f"Run folder [default: runs/...].{beside}",
         ),

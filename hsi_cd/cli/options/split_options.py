@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.cli.options.path_type import PathType
+
 split_option = click.option(
     "--split",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="The pixels that teach, in place of a protocol: a split.npz; a .csv with the header index (flat, row by "
     "row) or row,col, both from 0; a .mat with rows, cols and base (0 or 1); or a raster that labels only them.",

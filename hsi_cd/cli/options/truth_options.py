@@ -9,6 +9,7 @@ import click
 
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
     from hsi_cd.scene import LabelScheme
@@ -29,7 +30,7 @@ truth_options = gathering(
     _truth,
     click.option(
         "--truth",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="FILE",
         multiple=True,
         help="Truth map (MATLAB or image). Given twice: the masks of changed, then of unchanged pixels.",
@@ -37,7 +38,7 @@ truth_options = gathering(
     click.option("--truth-key", metavar="NAME", help="Variable of the truth map in a MATLAB file."),
     click.option("--changed", metavar="VALUES", help="Values of the truth map that mean changed, as 1,2,3."),
     click.option("--unchanged", metavar="VALUES", help="Values of the truth map that mean unchanged."),
-    click.option("--ignore", metavar="VALUES", help="Values of the truth map that are unlabelled."),
+    click.option("--ignore", metavar="VALUES", help="Values of the truth map that are unlabelled; NaN always is."),
 )
 """Name a truth map; the command is handed it as ``truth``."""
 
@@ -49,8 +50,10 @@ def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None)
         click.UsageError: a value is no whole number, or one of the classes is not declared.
         LabelError: a value is declared twice.
     """
-    given = {"--changed": changed, "--unchanged": unchanged, "--ignore": ignore}
-    if all(text is None for text in given.values()):
+    # NaN is unlabelled whatever is said.
+    ignored = [part for part in (ignore or "").split(",") if part.strip().lower() != "nan"]
+    given = {"--changed": changed, "--unchanged": unchanged, "--ignore": ",".join(ignored)}
+    if changed is None and unchanged is None and (ignore is None or not ignored):
         return None
     for name in ("--changed", "--unchanged"):
         if not given[name]:
@@ -66,6 +69,19 @@ def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None)
     from hsi_cd.scene import LabelScheme
 
     return LabelScheme(values["--unchanged"], values["--changed"], values["--ignore"])
+
+
+def truth_inputs(truth: TruthSource, dataset: str | None, data_root: Path) -> list[Path]:
+    """The files of a truth map: those that are named, or those of a benchmark scene.
+
+    Raises:
+        UnknownNameError: there is no such scene.
+    """
+    if dataset is None:
+        return [Path(path) for path in truth.source or ()]
+    from hsi_cd.api.benchmarks import dataset_files
+
+    return list(dataset_files(dataset, data_root))
 
 
 def check_truth(truth: TruthSource, dataset: str | None) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ import hsi_cd
 from hsi_cd.datasets.simulated.simulation import CHUNK, SCALE, Simulation, SimulationOptions
 from hsi_cd.errors import OutputError
 from hsi_cd.io.atomic import atomic_paths, check_output
+from hsi_cd.paths import as_path
 from hsi_cd.progress import Bar, progress
 
 CRS_NAME = "EPSG:32651"
@@ -48,7 +50,7 @@ class PairFiles:
 
 def pair_files(directory: str | os.PathLike[str]) -> PairFiles:
     """The names :func:`write_pair` gives its files in a folder."""
-    folder = Path(directory)
+    folder = as_path(directory)
     return PairFiles(folder / "t1.tif", folder / "t2.tif", folder / "truth.tif", folder / "simulation.json")
 
 
@@ -76,7 +78,9 @@ def write_pair(
     files = pair_files(directory)
     targets = (files.t1, files.t2, files.truth, files.record)
     try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        as_path(directory).mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            _check_whose(targets, files.record)
         for target in targets:
             check_output(target, overwrite=overwrite)
         scene = Simulation(options)
@@ -92,6 +96,19 @@ def write_pair(
     except (OSError, rasterio.errors.RasterioError) as error:
         raise OutputError(f"{directory} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return files
+
+
+def _check_whose(targets: Iterable[Path], record: Path) -> None:
+    """Refuse to replace files of these names that are none of a simulated scene: no record lies beside them.
+
+    Raises:
+        OutputError: so it is.
+    """
+    there = [target for target in targets if target.exists()]
+    if there and record not in there:
+        raise OutputError(
+            f"{there[0]} was not simulated (there is no {record.name} beside it): name another folder"
+        )
 
 
 def _profile(options: SimulationOptions, **more: Any) -> dict[str, Any]:

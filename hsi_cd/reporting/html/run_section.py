@@ -14,7 +14,7 @@ from hsi_cd.evaluation import SCORE_NAMES, ClassCounts, RunResult, bootstrap_pix
 from hsi_cd.reporting.html.charts import Chart, curve_chart, reliability_chart
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
 from hsi_cd.reporting.images import GREY, split_image, stretch_limits
-from hsi_cd.reporting.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_scores
+from hsi_cd.reporting.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_in_words, scope_scores
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 _DASH = "\N{EN DASH}"
@@ -111,7 +111,7 @@ def _charts(run: ReportRun) -> list[Chart | None]:
         charts.append(curve_chart(epoch, pick, title="Loss"))
         if "kappa/val" in run.curves:
             charts.append(curve_chart(epoch, {"kappa/val": run.curves["kappa/val"]}, title="Kappa on validation"))
-    if run.score is not None and run.labels is not None:
+    if run.score is not None and run.gives_probabilities and run.labels is not None:
         known = run.score[np.isfinite(run.score)]
         if known.size and known.min() >= 0 and known.max() <= 1:
             truth = np.where(run.judged(), run.labels.values, np.uint8(UNLABELLED))
@@ -124,7 +124,7 @@ def _facts(run: ReportRun) -> Sheet:
     facts: dict[str, object] = {
         "folder": run.folder,
         "protocol": result.protocol,
-        "scored on": f"{_classes(result.test)}: {result.scope}",
+        "scored on": f"{_classes(result.scored)}: {scope_in_words(result)}",
         "trained on": result.train and _classes(result.train),
         "seed": result.seed,
         "majority class OA": result.baselines and format_score(result.baselines.majority_oa),
@@ -173,6 +173,7 @@ class ReportRun:
         result: the result.
         change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
         score: float ``(rows, cols)``, NaN where there is none.
+        gives_probabilities: whether the scores are probabilities of change, whose calibration can be shown.
         t1: false colour of the first date, uint8 ``(rows, cols, 3)``.
         t2: the same of the second date.
         labels: the truth.
@@ -185,6 +186,7 @@ class ReportRun:
     result: RunResult
     change: NDArray[np.uint8]
     score: NDArray[np.floating] | None = None
+    gives_probabilities: bool = True
     t1: NDArray[np.uint8] | None = None
     t2: NDArray[np.uint8] | None = None
     labels: Labels | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from hsi_cd.nn.pretext import TASKS
 from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.prepare.held_out import hold_out_blocks
 from hsi_cd.prepare.measurement import Measurement
-from hsi_cd.runs.making import check_folder, make_folder
-from hsi_cd.runs.recording import versions
+from hsi_cd.runs.folder import PROVENANCE
+from hsi_cd.runs.making import check_folder, check_inputs, make_folder
+from hsi_cd.runs.recording import recording, versions
 from hsi_cd.runtime.circumstances import Circumstances
-from hsi_cd.runtime.device import choose_device, hardware
+from hsi_cd.runtime.device import choose_device, hardware, machine
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.scene import ScenePair
@@ -44,12 +46,19 @@ CURVES = ("loss/train", "loss/val", "explained/val", "reconstruction/val", "kl/v
 
 
 def run_pretraining(
-    pair: ScenePair, config: RunConfig, folder: Path, *, resume: bool = False, stop: Stop | None = None
+    pair: ScenePair,
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    stop: Stop | None = None,
+    command: Sequence[str] = (),
+    inputs: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Pre-train one encoder for each member of the network, on one scene, without labels.
 
     The folder ends with ``config.yaml`` (resolved), ``last.pt`` (to go on from), the curves (event files and
-    ``curves.csv``), ``encoder.pt`` and, last of all, ``pretrain.json``.
+    ``curves.csv``), ``provenance.json``, ``encoder.pt`` and, last of all, ``pretrain.json``.
 
     Args:
         pair: the scene.
@@ -58,6 +67,8 @@ def run_pretraining(
         folder: the run folder; made if it is not there.
         resume: go on with what an interrupted run of the same configuration left in the folder.
         stop: says when to save, after the step under way, and leave.
+        command: what was typed, for the record.
+        inputs: files that decided something, those of the scene first: for the record, and to know them again.
 
     Returns:
         What ``pretrain.json`` holds.
@@ -72,7 +83,10 @@ def run_pretraining(
     config = declared_of(config, pair)
     stop = stop or Stop()
     device = choose_device(config.device)
-    check_folder(folder, config, resume=resume)
+    check_folder(folder, config, resume=resume, inputs=pair.files)
+    inputs, pixels = tuple(inputs), pair.fingerprint()
+    if resume:
+        check_inputs(folder, inputs, pixels)
     started = time.perf_counter()
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     pair = choose_bands(pair, **config.bands.model_dump())
@@ -107,8 +121,9 @@ def run_pretraining(
             folder / f"{name}.pt", {"detector": detector.state(), "tasks": learned.state_dict(), **training}
         )
 
+    record = recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs, pixels=pixels)
     try:
-        with stop.postponed():
+        with record, stop.postponed():
             judged = pretrain(
                 tasks,
                 source,

@@ -1,0 +1,100 @@
+"""A raster file as a cube: its bands of values, read in the file's own blocks, without what its masks hide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsi_cd.io.file_blocks import BlockReader, kept_bytes
+from hsi_cd.io.file_masks import FileMasks, MaskedReader
+from hsi_cd.io.kinds import FileKind
+from hsi_cd.io.memory import check_plausible
+from hsi_cd.io.raster import (
+    RasterReader,
+    check_real,
+    grid_of,
+    header_fields,
+    layout_of,
+    locate_raster,
+    masks_of,
+    nodata_of,
+    open_raster,
+    zarr_array,
+)
+from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
+from hsi_cd.scene import Cube
+from hsi_cd.scene.cube import WindowReader
+from hsi_cd.scene.matching import take_bands
+
+
+def open_raster_cube(
+    path: Path, kind: FileKind, *, name: str, keep: int | None = None, key: str | None = None
+) -> Cube:
+    """A raster as a cube that reads its windows when asked.
+
+    Args:
+        path: an image, or one of the two files of an ENVI image.
+        kind: what its content is.
+        name: what messages call it.
+        keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
+        key: the array of a Zarr store; by default its only image.
+
+    Raises:
+        FormatError: the file is damaged, no image, or of complex numbers.
+        MissingInputError: an ENVI header without its data file.
+    """
+    data, driver = locate_raster(path, kind)
+    opened: Path | str = zarr_array(data, key) if kind is FileKind.ZARR else data
+    with open_raster(opened, driver) as dataset:
+        check_real(dataset, data)
+        if data.is_file():
+            dtype = np.result_type(*dataset.dtypes)
+            check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
+        masks = masks_of(dataset, data, image=True)
+        blocks = BlockReader(
+            RasterReader(opened, driver, masks=masks),
+            layout_of(dataset, masks),
+            most=kept_bytes() if keep is None else keep,
+            name=str(data),
+        )
+        reader = MaskedReader(blocks, masks)
+        return cube_of(dataset, masks, name=name, reader=reader, header=header_fields(data, driver))
+
+
+def cube_of(
+    dataset: Any,
+    masks: FileMasks,
+    *,
+    name: str,
+    reader: WindowReader,
+    header: Mapping[str, str] | None = None,
+) -> Cube:
+    """What an open raster says of itself, as a cube of its bands of values; alpha bands are none.
+
+    Args:
+        dataset: the open rasterio dataset.
+        masks: how it marks pixels without data.
+        name: what messages call it.
+        reader: reads its windows, masked where it holds nothing.
+        header: the fields of an ENVI header.
+
+    Raises:
+        FormatError: a wavelength, a flag or a scale is no number.
+    """
+    places = [band - 1 for band in masks.bands]
+    scale, offset = read_scaling(dataset, header=header)
+    return Cube(
+        name=name,
+        grid=grid_of(dataset),
+        bands=take_bands(read_bands(dataset, header=header), places),
+        dtype=masks.dtype_of(dataset),
+        reader=reader,
+        nodata=None if masks.nodata else nodata_of(dataset, masks),
+        scale=tuple(scale[place] for place in places) if scale else (),
+        offset=tuple(offset[place] for place in places) if offset else (),
+        acquired=read_acquired(dataset, header=header),
+        marks=masks.describe(),
+    )

@@ -1,0 +1,151 @@
+"""Arrays that say what they are: NEON's HDF5, NetCDF as EMIT and xarray write it, Zarr as xarray writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from affine import Affine
+
+import hsi_cd as hc
+from hsi_cd.errors import AxesError, FormatError
+from hsi_cd.io import open_cube
+
+WAVES = [450.0, 550.0, 650.0, 850.0]
+VALUES = np.arange(1, 121, dtype=np.float32).reshape(4, 5, 6)  # bands, rows, cols
+
+
+def neon(path: Path, **attributes: float) -> Path:
+    with h5py.File(path, "w") as file:
+        group = file.create_group("SITE/Reflectance")
+        data = group.create_dataset("Reflectance_Data", data=VALUES.astype(np.int16).transpose(1, 2, 0))
+        data.attrs.update({"Data_Ignore_Value": -9999.0, "Scale_Factor": 10000.0} | attributes)
+        place = group.create_group("Metadata/Coordinate_System")
+        place["Map_Info"] = (
+            b"UTM, 1.000, 1.000, 400000.00, 5800000.0, 2.0, 2.0, 33, North, WGS-84, units=Meters, 0"
+        )
+        place["EPSG Code"] = b"32633"
+        spectral = group.create_group("Metadata/Spectral_Data")
+        spectral["Wavelength"] = np.array(WAVES) / 1000
+        spectral["Wavelength"].attrs["Units"] = "micrometers"
+        spectral["FWHM"] = np.full(4, 10.0)
+    return path
+
+
+def test_neon(tmp_path: Path) -> None:
+    path = neon(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file["SITE/Reflectance/Reflectance_Data"][0, 0] = -9999
+    cube = open_cube(path)
+    assert (cube.grid.crs.to_epsg(), cube.grid.transform) == (32633, Affine(2, 0, 400000, 0, -2, 5800000))
+    assert cube.bands.centres == tuple(WAVES)
+    expected = VALUES / 10000
+    expected[:, 0, 0] = np.nan
+    np.testing.assert_allclose(cube.read(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("zone", "epsg"), [("33, North, WGS-84", 32633), ("19, South, WGS-84", 32719), ("33, North, NAD27", None)]
+)
+def test_a_map_info_without_a_code(tmp_path: Path, zone: str, epsg: int | None) -> None:
+    path = neon(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        place = file["SITE/Reflectance/Metadata/Coordinate_System"]
+        del place["EPSG Code"], place["Map_Info"]
+        place["Map_Info"] = f"UTM, 2, 3, 400000, 5800000, 2.0, 4.0, {zone}, units=Meters".encode()
+    grid = open_cube(path).grid
+    if epsg is None:  # half a georeference would place nothing
+        assert not grid.is_georeferenced
+    else:
+        assert (grid.crs.to_epsg(), grid.transform) == (epsg, Affine(2, 0, 399998, 0, -4, 5800008))
+
+
+def test_a_factor_of_zero_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="Scale_Factor of SITE/Reflectance/Reflectance_Data is 0"):
+        open_cube(neon(tmp_path / "a.h5", Scale_Factor=0))
+
+
+def emit(path: Path, *, second: bool = False) -> Path:
+    """What netCDF4 writes for such a file: dimensions are scales, some without values."""
+    with h5py.File(path, "w") as file:
+        file.attrs["_NCProperties"] = b"version=2,netcdf=4.9.2,hdf5=1.14.0"
+        for name, size in (("downtrack", 5), ("crosstrack", 6), ("bands", 4)):
+            scale = file.create_dataset(name, data=np.zeros(size, "f4"))
+            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable{size:10d}")
+        for name in ("reflectance", "uncertainty") if second else ("reflectance",):
+            cube = file.create_dataset(name, data=VALUES.transpose(1, 2, 0))
+            cube.attrs["_FillValue"] = np.array([1], "f4")
+            for axis, dim in enumerate(("downtrack", "crosstrack", "bands")):
+                cube.dims[axis].attach_scale(file[dim])
+        file["sensor_band_parameters/wavelengths"] = np.array(WAVES, "f4")
+        file["location/lat"] = np.zeros((5, 6))
+    return path
+
+
+def test_emit(tmp_path: Path) -> None:
+    one, two = emit(tmp_path / "1.nc"), emit(tmp_path / "2.nc", second=True)
+    expected = VALUES.copy()
+    expected[expected == 1] = np.nan
+    for cube in (open_cube(one), open_cube(one, key="reflectance"), open_cube(two, key="uncertainty")):
+        np.testing.assert_array_equal(cube.read(), expected)
+        assert cube.bands.centres == tuple(WAVES)
+    with pytest.raises(FormatError, match=r"holds 3 arrays .*: name the image by keys=, or save it alone"):
+        open_cube(two)
+    with pytest.raises(FormatError, match=r"has no variable 'radiance': it holds .*reflectance \(5 x 6 x 4"):
+        open_cube(one, key="radiance")
+    pair = hc.open_pair(one, two, keys=("reflectance", "reflectance"))
+    assert pair.shape == (5, 6)
+
+
+def of_xarray() -> Any:
+    place = {"y": 5800000 - 15 - 30 * np.arange(5.0), "x": 400015 + 30 * np.arange(6.0)}
+    bands = {"band": [1, 2, 3, 4], "wavelength": ("band", WAVES)}
+    array = xr.DataArray(VALUES, dims=("band", "y", "x"), coords=bands | place, name="reflectance")
+    return array.rio.write_crs("EPSG:32633")
+
+
+def test_netcdf_as_xarray_writes_it(tmp_path: Path) -> None:
+    import rioxarray  # noqa: F401 - the accessor
+
+    of_xarray().to_dataset().to_netcdf(tmp_path / "a.nc", engine="scipy")
+    for key in (None, "reflectance"):
+        cube = open_cube(tmp_path / "a.nc", key=key)
+        assert (cube.grid.crs.to_epsg(), cube.grid.transform) == (32633, Affine(30, 0, 400000, 0, -30, 5800000))
+        assert cube.bands.centres == tuple(WAVES)
+        np.testing.assert_array_equal(cube.read(slice(1, 3), slice(2, 5)), VALUES[:, 1:3, 2:5])
+
+
+def test_zarr_as_xarray_writes_it(tmp_path: Path) -> None:
+    import rioxarray  # noqa: F401 - the accessor
+
+    dataset = of_xarray().to_dataset()
+    (tmp_path / ".zgroup").write_text('{"zarr_format": 2}')
+    for name, each in dataset.variables.items():
+        values = np.asarray(each.values)
+        about = {"zarr_format": 2, "shape": values.shape, "chunks": values.shape, "dtype": values.dtype.str,
+                 "compressor": None, "fill_value": None, "order": "C", "filters": None}  # fmt: skip
+        told = dict(each.attrs) | ({"grid_mapping": "spatial_ref"} if name == "reflectance" else {})
+        (tmp_path / str(name)).mkdir()
+        (tmp_path / str(name) / ".zarray").write_text(json.dumps(about))
+        (tmp_path / str(name) / ".zattrs").write_text(json.dumps({"_ARRAY_DIMENSIONS": each.dims} | told))
+        (tmp_path / str(name) / (".".join("0" * values.ndim) or "0")).write_bytes(values.tobytes())
+    for key in (None, "reflectance"):
+        cube = open_cube(tmp_path, key=key)
+        assert (cube.grid.crs.to_epsg(), cube.grid.transform) == (32633, Affine(30, 0, 400000, 0, -30, 5800000))
+        np.testing.assert_array_equal(cube.read(slice(1, 3), slice(2, 5)), VALUES[:, 1:3, 2:5])
+    with pytest.raises(FormatError, match=r"has no array 'radiance': it holds .*reflectance"):
+        open_cube(tmp_path, key="radiance")
+    with pytest.raises(FormatError, match="array 'x' is no image with a georeference"):
+        open_cube(tmp_path, key="x")
+
+
+def test_without_names_axes_are_asked_for(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = VALUES
+    with pytest.raises(AxesError):
+        open_cube(tmp_path / "a.h5")

@@ -91,7 +91,7 @@ def batch(
     from hsi_cd.api.method_names import chosen_method
     from hsi_cd.batch.matrix import read_matrix
     from hsi_cd.batch.slurm import check_cluster
-    from hsi_cd.cli.batch_check import check_commands, inputs_of, missing_inputs
+    from hsi_cd.cli.batch_check import check_commands, missing_inputs, safe_inputs
 
     shown = table.check(inputs=[matrix_file])
     if request is not None and (places.are_named or collect):
@@ -103,7 +103,7 @@ def batch(
         data_root=data_root,
     )
     check_commands(matrix)
-    table.check(inputs=inputs_of(matrix))
+    table.check(inputs=safe_inputs(matrix))
     slots = places.slots()
     if request is not None:
         check_cluster(request)

@@ -88,28 +88,26 @@ def missing_inputs(jobs: Sequence[Job], data_root: Path) -> list[str]:
     return list(found)
 
 
-def inputs_of(matrix: Matrix) -> list[Path]:
-    """The files that a batch reads, none of which a job of it would replace.
+def safe_inputs(matrix: Matrix) -> list[Path]:
+    """The files that a batch reads, if no job of it would replace one.
 
     Raises:
         OutputError: one would.
     """
     from hsi_cd.batch.jobs import TrainJob
-    from hsi_cd.batch.map_jobs import MAPS, PredictJob
+    from hsi_cd.batch.map_jobs import MAPS
     from hsi_cd.io import refuse_folder_of_inputs, refuse_inputs
 
+    maps = []
     read = list(matrix.reads)
     for job in matrix.jobs:
+        own = job.inputs()
         if isinstance(job, TrainJob):
-            own = [Path(word) for word in job.files if not word.startswith("-")]
             refuse_folder_of_inputs(job.folder, own)
-        elif isinstance(job, PredictJob):
-            own = [job.t1, job.t2, job.checkpoint]
-            refuse_inputs([job.folder / f"{name}.tif" for name in MAPS], own)
         else:
-            own = [path for part in job.shards[:1] for path in (part.t1, part.t2, part.checkpoint)]
-            refuse_inputs([job.folder / f"{name}.tif" for name in MAPS], own)
+            maps += [job.folder / f"{name}.tif" for name in MAPS]
         read += own
+    refuse_inputs(maps, read)
     return list(dict.fromkeys(read))
 
 

@@ -153,12 +153,14 @@ def _problems(values: Mapping[str, Any]) -> list[Any]:
     return []
 
 
-def _numbers(value: Any) -> Any:
+def _numbers(value: Any, around: tuple[int, ...] = ()) -> Any:
     """YAML reads ``3e-3`` and ``2.5e3`` as text, for want of a dot or a sign; take it for the number it is."""
+    if id(value) in around:  # YAML's aliases can make a list hold itself
+        return value
     if isinstance(value, Mapping):
-        return {key: _numbers(inner) for key, inner in value.items()}
+        return {key: _numbers(inner, (*around, id(value))) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_numbers(inner) for inner in value]
+        return [_numbers(inner, (*around, id(value))) for inner in value]
     if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+", value):
         return float(value)
     return value

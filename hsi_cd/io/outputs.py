@@ -19,6 +19,7 @@ from hsi_cd.errors import FormatError, HsiCdError, OutputError
 from hsi_cd.io.atomic import check_output
 from hsi_cd.io.envi import find_envi_pair
 from hsi_cd.io.raster import quiet_georeference
+from hsi_cd.paths import as_path
 
 FilePath = str | os.PathLike[str]
 
@@ -100,7 +101,7 @@ def check_outputs(
         OutputError: an output is an input, or another output; a file exists, or cannot be written.
         FormatError: a name's ending promises another format.
     """
-    wanted = {name: Path(path) for name, path in outputs.items() if path is not None}
+    wanted = {name: as_path(path) for name, path in outputs.items() if path is not None}
     for (first, path), (second, other) in combinations(wanted.items(), 2):
         if _is_same(path, other):
             raise OutputError(f"{first} and {second} are both {path}: give each a file of its own")
@@ -129,10 +130,10 @@ def refuse_inputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> No
     Raises:
         OutputError: so it is.
     """
-    there = {identity: path for path in map(Path, outputs) if (identity := _identity(path)) is not None}
+    there = {identity: path for path in map(as_path, outputs) if (identity := _identity(path)) is not None}
     if not there:
         return  # what does not exist is no input
-    for given in dict.fromkeys(map(Path, inputs)):
+    for given in dict.fromkeys(map(as_path, inputs)):
         for file in _files_of(given):
             identity = _identity(file)
             path = there.get(identity) if identity is not None else None
@@ -153,8 +154,8 @@ def refuse_folder_of_inputs(folder: FilePath, inputs: Iterable[FilePath]) -> Non
     Raises:
         OutputError: so it is.
     """
-    ground = Path(folder).resolve()
-    for given in map(Path, inputs):
+    ground = as_path(folder).resolve()
+    for given in map(as_path, inputs):
         found = given.resolve()
         if ground == found or ground in found.parents:
             raise OutputError(

@@ -186,7 +186,7 @@ SCENES: dict[str, Case] = {
     ),
     "no pixel in both dates": (
         lambda w: w.train(t1=w.raster(w.t1, np.zeros_like)),
-        "band 1 of t1 .* has no data and 23 more",
+        "no band of .* varies .band 1 of t1 .* has no data",
     ),
     "masks of another shape": (
         lambda w: w.train("--truth", w.raster(w.truth, cropped)),

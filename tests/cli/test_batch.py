@@ -173,7 +173,10 @@ def test_pairs_to_map(
 
     quick.clear()
     (tmp_path / "bog_20200601.tif").write_bytes(simulated.t2.read_bytes())
-    (tmp_path / "hill_20210101.tif").write_bytes(simulated.t2.read_bytes())  # another image: mapped anew
+    with rasterio.open(simulated.t2) as raster:
+        turned, profile = raster.read()[:, ::-1], raster.profile
+    with rasterio.open(tmp_path / "hill_20210101.tif", "w", **profile) as raster:
+        raster.write(turned)  # another image: mapped anew
     assert cli("batch", pairs()) == 0
     assert [command[command.index("--t2") + 1] for command in quick] == [
         f"{tmp_path}/bog_20200601.tif",

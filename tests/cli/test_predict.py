@@ -238,11 +238,6 @@ def test_a_scene_through_other_air_is_mapped_as_before_when_refitted(
     assert refit(cli, trained / "best.pt", tmp_path, dates) == 0
     # Halving whole numbers rounds them, which is all that is left.
     np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=0.05)
-    told = []
-    for folder in (tmp_path, predicted):
-        with rasterio.open(folder / "score.tif") as raster:
-            told.append(raster.tags().get("PRECISION"))
-    assert told == ["bfloat16", None]
     truth, scores = simulated.truth, tmp_path / "scores.json"
     assert cli("evaluate", tmp_path / "refitted.tif", "--truth", truth, "--protocol", "P4", "--json", scores) == 0
     result = json.loads(scores.read_text())
@@ -299,3 +294,8 @@ def test_lower_precision_moves_the_scores_a_little(cli, predicted: Path, trained
     options = ["--precision", "bfloat16", "--device", "cpu"]
     assert cli("predict", "--checkpoint", trained / "best.pt", *dates, *maps, *options) == 0
     np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=0.05)
+    told = []
+    for folder in (tmp_path, predicted):
+        with rasterio.open(folder / "score.tif") as raster:
+            told.append(raster.tags().get("PRECISION"))
+    assert told == ["bfloat16", None]

@@ -8,14 +8,13 @@ import pytest
 from sklearn.cluster import KMeans
 
 from hsi_cd.detectors import superpixel
+from hsi_cd.detectors.slic import region_means, segment
 from hsi_cd.detectors.superpixel import (
     SuperpixelDetector,
     features_of,
     fit_superpixel,
     merge_clusters,
-    region_means,
     robust_scale,
-    segment,
     superpixel_from_state,
 )
 from hsi_cd.errors import CheckpointError, ConfigError, PairError, UnknownNameError

@@ -27,13 +27,20 @@ def filled(simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> li
     """The simulated dates with a border of 5 and 6 columns of -9999 that no file declares; nobody writes here."""
     folder = tmp_path_factory.mktemp("filled")
     for date, width in ((simulated.t1, 5), (simulated.t2, 6)):
-        with rasterio.open(date) as file:
-            values, kept = file.read(), file.profile | {"dtype": "float32", "nodata": None}
-        values = values.astype(np.float32)
-        values[:, :, :width] = -9999
-        with rasterio.open(folder / date.name, "w", **kept) as file:
-            file.write(values)
+        rewrite(date, folder / date.name, -9999, where=np.s_[:, :, :width])
     return [folder / "t1.tif", folder / "t2.tif"]
+
+
+def rewrite(source: Path, target: Path, value: float, *, where: Any) -> None:
+    """A copy in float32 that holds ``value`` in some places and declares no data."""
+    with rasterio.open(source) as file:
+        values, kept = file.read().astype(np.float32), file.profile | {"dtype": "float32", "nodata": None}
+        told = [file.tags(band) for band in file.indexes]  # the wavelengths
+    values[where] = value
+    with rasterio.open(target, "w", **kept) as file:
+        file.write(values)
+        for band, tags in enumerate(told, start=1):
+            file.update_tags(band, **tags)
 
 
 def shown(caplog: Log) -> str:
@@ -103,11 +110,7 @@ def test_settings_and_the_open_scene_agree(filled: list[Path], simulated: PairFi
 
 
 def test_one_band_that_costs_most_of_the_map(cli: Any, simulated: PairFiles, tmp_path: Path, caplog: Log) -> None:
-    with rasterio.open(simulated.t1) as file:
-        values, kept = file.read().astype(np.float32), file.profile | {"dtype": "float32"}
-    values[3, :, :32] = np.nan
-    with rasterio.open(tmp_path / "t1.tif", "w", **kept) as file:
-        file.write(values)
+    rewrite(simulated.t1, tmp_path / "t1.tif", np.nan, where=np.s_[3, :, :32])
     words = ["detect", "--method", "cva", "--t1", tmp_path / "t1.tif", "--t2", simulated.t2]
     words += ["--output", tmp_path / "c.tif"]
     assert cli(*words) == 0

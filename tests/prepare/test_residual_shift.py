@@ -11,7 +11,15 @@ from hsi_cd.prepare.residual_shift import ShiftWatch
 
 @pytest.mark.parametrize(
     ("length", "tops"),
-    [(60, [0]), (128, [0]), (200, [36]), (255, [63]), (256, [0, 128]), (384, [0, 128, 256]), (1000, [0, 436, 872])],
+    [
+        (60, [0]),
+        (128, [0]),
+        (200, [36]),
+        (255, [63]),
+        (256, [0, 128]),
+        (384, [0, 128, 256]),
+        (1000, [0, 436, 872]),
+    ],
 )
 def test_tiles_stand_at_both_ends_and_between_or_in_the_middle(length: int, tops: list[int]) -> None:
     assert sorted({tile.top for tile in ShiftWatch((length, 128)).tiles}) == tops

@@ -137,16 +137,16 @@ def test_memory_is_what_the_user_gives(bands: int, cols: int, radius: int, memor
     # Each thread scores one; one waits, one is ready, and the one that is read takes twice its size.
     in_use = (threads + 4) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
     assert height == 8 or in_use <= memory
-    assert 8 <= height <= 128
+    assert 8 <= height <= 64
     # One more row would be too much.
-    assert height == 128 or in_use * (height + 1 + 2 * radius) > memory * (height + 2 * radius)
+    assert height == 64 or in_use * (height + 1 + 2 * radius) > memory * (height + 2 * radius)
 
 
 def test_without_a_word_a_quarter_of_what_is_free_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     cube = Cube("c", Grid(10**6, 1000), Bands(100), np.dtype(np.float32), reader=lambda r, c: np.zeros(0))
     pair = ScenePair(cube, cube)
     monkeypatch.setattr("hsi_cd.inference.scoring.free_memory", lambda: 200 << 20)
-    assert rows_per_band(pair, 2) == rows_per_band(pair, 2, memory=50 << 20) < 128
+    assert rows_per_band(pair, 2) == rows_per_band(pair, 2, memory=50 << 20) < 64
 
 
 def test_the_scene_is_read_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

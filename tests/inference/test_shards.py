@@ -361,8 +361,11 @@ def test_what_is_asked_for_and_what_is_there_must_agree(tmp_path: Path) -> None:
         join_shards(read_shards(own["change"]), MapFiles(tmp_path / "c.tif", uncertainty=tmp_path / "u.tif"))
     with pytest.raises(ShardError, match="none of the files is a shard of the change map"):
         join_shards(read_shards(own["score"]), MapFiles(tmp_path / "c.tif", tmp_path / "s.tif"))
-    with pytest.raises(OutputError, match="exists"):
+    with pytest.raises(OutputError, match="is an input"):
         join_shards(read_shards(own["change"]), MapFiles(own["change"][0]))
+    (tmp_path / "there.tif").write_bytes(b"")
+    with pytest.raises(OutputError, match="exists"):
+        join_shards(read_shards(own["change"]), MapFiles(tmp_path / "there.tif"))
 
 
 def test_more_shards_than_rows_write_nothing(tmp_path: Path) -> None:

@@ -89,9 +89,10 @@ def test_fields_stand_behind_what_lies_open(tmp_path: Path) -> None:
 
 def test_cubes_in_structures_are_read(tmp_path: Path) -> None:
     values = np.arange(60.0).reshape(3, 4, 5)
-    path = mat(tmp_path / "c.mat", {"data": {"cube": values}}, do_compression=True)
-    pair = hc.open_pair(path, path, keys=("data.cube", "data.cube"))
+    path = mat(tmp_path / "c.mat", {"data": {"before": values, "after": values + 1}}, do_compression=True)
+    pair = hc.open_pair(path, path, keys=("data.before", "data.after"))
     np.testing.assert_array_equal(pair.t1.read(), values.transpose(2, 0, 1))
+    np.testing.assert_array_equal(pair.t2.read(), values.transpose(2, 0, 1) + 1)
 
 
 @pytest.mark.parametrize("options", [{}, {"do_compression": True}, {"format": "4"}])

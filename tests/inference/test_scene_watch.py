@@ -76,3 +76,16 @@ def test_bands_taken_by_their_place_are_told(caplog: pytest.LogCaptureFixture) -
         assert "by their wavelengths, but scene tells none" in caplog.text
         hc.open_pair(cube(t1, *waves), t2)
         assert "c alone tells its wavelengths" in caplog.text
+
+
+def test_fill_that_no_file_declares_is_told_where_it_looks_like_other_units(
+    fitted: hc.CVA, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled = [date.copy() for date in dates()]
+    for date in filled:
+        date[:, :, :5] = 1e20
+    with pytest.raises(BandError, match=r"the values of t1 .* that the checkpoint was fitted on"):
+        fitted.predict(hc.open_pair(*filled)).change  # noqa: B018
+    assert "15.6 % of its pixels hold 1e+20 in every band" in caplog.text
+    assert "declare it with nodata=" in caplog.text
+    assert (fitted.predict(hc.open_pair(*filled, nodata=1e20)).change[:, :5] == 255).all()

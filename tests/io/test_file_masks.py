@@ -16,7 +16,10 @@ from rasterio.io import MemoryFile
 import hsi_cd as hc
 from hsi_cd.errors import FormatError
 from hsi_cd.io import open_cube, read_labels
+from hsi_cd.io.file_masks import FileMasks
+from hsi_cd.io.kinds import file_kind
 from hsi_cd.io.raster import quiet_georeference
+from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.scene import Cube, cube_from_array
 
 ROWS, COLS = 12, 10
@@ -204,3 +207,26 @@ def test_an_alpha_band_alone_is_refused(tmp_path: Path) -> None:
         assert set(file.colorinterp) == {ALPHA}
     with pytest.raises(FormatError, match=r"no bands but alpha bands: expected an image"):
         open_cube(path)
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize("keep", [1 << 20, 1])
+def test_masks_are_kept_with_the_blocks_and_decoded_once(
+    tmp_path: Path, interleave: str, keep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one block that holds the whole image, kept in memory or, where that is short, in a temporary file."""
+    values, uses = with_alpha(2)
+    layout = {"compress": "deflate", "blockysize": ROWS, "interleave": interleave}
+    paths = [
+        write(tmp_path / "mask.tif", spectra(), mask=MASK, **layout),
+        write(tmp_path / "alpha.tif", values, uses=uses, **layout),
+    ]
+    decoded: list[object] = []
+    hidden = FileMasks._hidden
+    monkeypatch.setattr(FileMasks, "_hidden", lambda *args, **how: decoded.append(args[2]) or hidden(*args, **how))
+    for path in paths:
+        cube = open_raster_cube(path, file_kind(path), name="scene", keep=keep)
+        decoded.clear()
+        parts = [cube.read(slice(row, row + 3)) for row in range(0, ROWS, 3)]
+        check(cube_from_array(np.concatenate(parts, axis=1)), spectra())
+        assert len(decoded) == 1

@@ -329,15 +329,20 @@ def test_values_that_nobody_declared_are_declared_here(tmp_path: Path) -> None:
     np.testing.assert_array_equal(scores, [[0, 1, np.nan], [1, 0, 2]])
 
 
-def test_a_map_that_declares_unchanged_as_no_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    stored = np.array([[0, 1, 0], [1, 0, 0]], dtype=np.uint8)
+@pytest.mark.parametrize(("value", "word"), [(0, "unchanged"), (1, "changed")])
+def test_a_map_that_declares_one_of_its_classes_as_no_data(
+    value: int, word: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = np.array([[0, 1, 0], [1, 0, 0 if value else 255]], dtype=np.uint8)
     with (
         quiet_georeference(),
         rasterio.open(
-            tmp_path / "m.tif", "w", driver="GTiff", height=2, width=3, count=1, dtype="uint8", nodata=0
+            tmp_path / "m.tif", "w", driver="GTiff", height=2, width=3, count=1, dtype="uint8", nodata=value
         ) as file,
     ):
         file.write(stored, 1)
     np.testing.assert_array_equal(read_map(tmp_path / "m.tif")[0], stored)
-    assert "m.tif declares 0 as no data, which is unchanged in a change map" in caplog.text
-    np.testing.assert_array_equal(read_map(tmp_path / "m.tif", nodata=(0,))[0], np.where(stored, 1, 255))
+    assert f"m.tif declares {value} as no data, which is {word} in a change map" in caplog.text
+    np.testing.assert_array_equal(
+        read_map(tmp_path / "m.tif", nodata=(value,))[0], np.where(stored == value, 255, stored)
+    )

@@ -13,7 +13,7 @@ import torch
 
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.checkpoint import load_checkpoint, save_checkpoint
-from hsi_cd.training import fitting
+from hsi_cd.training import keeping
 
 NETWORKS: dict[str, dict[str, object]] = {
     "resnet18": {
@@ -121,7 +121,7 @@ def test_a_frozen_encoder_resumes_in_the_same_weights(
             if path.name == "last.pt" and others["training"]["progress"]["epoch"] == at:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(fitting, "save_checkpoint", save_and_stop)
+        monkeypatch.setattr(keeping, "save_checkpoint", save_and_stop)
         assert train(cli, simulated, dates, stopped, *(["--resume"] if at > 1 else []), **settings) == 130
         state = load_checkpoint(stopped / "last.pt")["training"]["steps"]["optimizer"]["state"]
         assert (

@@ -53,6 +53,7 @@ def test_the_conda_environment_is_this_project_at_those_versions(project: dict[s
     assert pip == ["--constraint constraints.txt", "--editable .[slurm]"]
 
 
+@pytest.mark.slow
 def test_the_container_copies_all_that_is_installed(tmp_path: Path) -> None:
     """The files of its COPY lines alone hold the package, its command and its configurations."""
     recipe = (ROOT / "scripts" / "Containerfile").read_text(encoding="utf-8")

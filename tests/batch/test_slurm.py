@@ -45,6 +45,7 @@ class Quick:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 
 
+@pytest.mark.slow
 def test_a_task_is_put_back_and_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the local executor, as all that is below."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tasks cannot import the tests

@@ -136,6 +136,7 @@ def test_failures_are_named_at_the_end(
     assert "error:" not in err and len(quick) == 4
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_made_again(
     benchmark: Benchmark, quick: list[list[str]], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -196,6 +196,7 @@ def test_the_quick_look(simulated: PairFiles, say: Any, cli: Any, tmp_path: Path
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     # Not getrusage: its figure begins with that of the process that started this one.
     code = (

@@ -94,6 +94,7 @@ def test_a_table_for_other_software(splits: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("form", ["npz", "csv", "mat", "matlab", "raster"])
+@pytest.mark.quick("npz", "raster")
 def test_the_pixels_of_a_file_teach_and_do_not_judge(
     cli: Any, simulated: PairFiles, dates: list[str], splits: dict[str, Path], form: str, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_run_goes_on_with_the_same_split_alone(
 
 
 @pytest.mark.usefixtures("figures")
+@pytest.mark.slow
 def test_runs_of_a_file_share_a_table(
     cli: Any, simulated: PairFiles, dates: list[str], splits: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -182,6 +182,7 @@ def test_stopped_in_the_middle_it_ends_in_the_same_encoders(
     assert ours["held_out"] == theirs["held_out"]
 
 
+@pytest.mark.slow
 def test_asked_to_leave_it_saves_at_the_next_step(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

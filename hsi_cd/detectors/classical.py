@@ -14,28 +14,14 @@ from numpy.typing import NDArray
 from hsi_cd.detectors.classifiers import classifier_bytes, classifier_from_bytes, count_parameters
 from hsi_cd.detectors.context import local_median
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
-from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.method_options import FEATURES, choose_options
 from hsi_cd.detectors.states import found_from_state, rebuilding, whole
-from hsi_cd.errors import LabelError, unknown_name
+from hsi_cd.errors import LabelError
 from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.progress import progress
 from hsi_cd.scene import Bands
-
-FEATURES = {
-    "difference": "differences of standardised bands",
-    "stacked": "standardised bands of both dates",
-    "pca": "principal components of both dates, and the size of their differences",
-    "mnf": "minimum-noise components of both dates, and the size of their differences",
-}
-"""Features by name."""
-CONTEXTS = {
-    "none": "each pixel alone",
-    "median": "medians of the components around the pixel",
-    "bilateral": "means over those neighbours that look alike in both dates",
-}
-"""Spatial context by name."""
 
 _COMMON: dict[str, Any] = {
     "features": "mnf",
@@ -61,7 +47,7 @@ class ClassicalDetector:
     Attributes:
         method: the method's name.
         frontend: from stored values to components.
-        features: a name of :data:`FEATURES`.
+        features: a name of :data:`~hsi_cd.detectors.method_options.FEATURES`.
         median: half the window of the median context; 0 for none.
         classifier: fitted, with ``predict_proba``.
         found: what cross-validation chose, for the result's record.
@@ -250,9 +236,6 @@ def _fit(
     from sklearn.model_selection import StratifiedKFold
 
     chosen = choose_options(options, defaults, method=method)
-    for kind, known in (("features", FEATURES), ("context", CONTEXTS)):
-        if chosen[kind] not in known:
-            raise unknown_name(f"{kind} of {method}", chosen[kind], known)
     _check_classes(target)
     measurement = measured(scene)
     frontend = fit_frontend(

@@ -126,6 +126,7 @@ def decide(
     chosen: Mapping[str, Any],
     *,
     scores: Iterable[NDArray[np.floating]] | None = None,
+    alike: bool = False,
 ) -> Kind:
     """``detector`` with the threshold that its options choose from its scores of the whole scene.
 
@@ -134,6 +135,7 @@ def decide(
         measurement: of the scene.
         chosen: the method's options, ``threshold`` and ``level`` among them.
         scores: of all pixels, where they are at hand; found on the scene by default.
+        alike: whether the dates differ by gain, offset and rounding alone, so that scores mean nothing.
 
     Raises:
         BandError: no pixel has a score.
@@ -148,7 +150,7 @@ def decide(
     threshold, posterior = choose_threshold(
         histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
     )
-    if measurement.identical and histogram.total:
+    if alike or measurement.identical:
         threshold, posterior = nothing_changed(histogram, identical=True)
     if "classes" in threshold.found:
         log.warning(NO_SECOND_CLASS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,10 +25,14 @@ from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.reweighting import joint_moments
-from hsi_cd.detectors.states import bands_from_state, bands_state, rebuilding
+from hsi_cd.detectors.states import bands_from_state, bands_state, finite, rebuilding
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.scene import Bands
+
+log = logging.getLogger(__name__)
+
+_NO_ANGLE = 1e-5  # radians: what rounding leaves of none
 
 CVA_OPTIONS: dict[str, Any] = dict(THRESHOLD_OPTIONS)
 """Options of CVA."""
@@ -84,7 +89,23 @@ def fit_pca_cva(scene: Scene, *, options: Mapping[str, Any] | None = None, seed:
     weight = vectors[:, :kept].T @ difference
     offset = -weight @ moments.mean
     detector = LinearDetector("pca-cva", frontend, weight, offset, found=(("components", float(kept)),))
-    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
+    scores, alike = detector.score_spectra(spectra), spectra.agree()
+    return decide(detector, measurement, chosen, scores=scores, alike=alike)
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """What the bands of both dates were like where a detector was fitted that does not scale them.
+
+    Attributes:
+        bands: indices of the bands used, int64 ``(bands,)``.
+        centre: their means, float64 ``(2 dates, bands)``.
+        scale: their deviations, the same shape.
+    """
+
+    bands: NDArray[np.int64]
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -95,11 +116,13 @@ class AngleDetector:
         bands: the bands it was fitted on.
         used: indices of the bands used, int64.
         decision: threshold and posterior.
+        statistics: of the scene it was fitted on: what is added to a spectrum turns it. None in older files.
     """
 
     bands: Bands
     used: NDArray[np.int64]
     decision: Decision = UNDECIDED
+    statistics: BandStatistics | None = None
     method: str = field(default="sam", init=False)
 
     unit = "score"
@@ -135,6 +158,10 @@ class AngleDetector:
             "bands": bands_state(self.bands),
             "used": torch.from_numpy(self.used),
             "decision": self.decision.state(),
+        } | {
+            name: torch.from_numpy(getattr(self.statistics, name))
+            for name in ("centre", "scale")
+            if self.statistics is not None
         }
 
 
@@ -159,7 +186,17 @@ def fit_sam(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
             f"{measurement.pair.name} has {len(used)} band to look at, and a spectral angle needs 2 or more: use "
             "another method, as hsi_cd.detect(pair, method='cva')"
         )
-    return decide(AngleDetector(measurement.pair.bands, used), measurement, chosen)
+    transform = measurement.transform(standardised(chosen))
+    statistics = None
+    if transform.centre is not None and transform.scale is not None:
+        statistics = BandStatistics(used, transform.centre, transform.scale)
+    detector = decide(AngleDetector(measurement.pair.bands, used, statistics=statistics), measurement, chosen)
+    if detector.threshold < _NO_ANGLE and not measurement.identical:
+        log.warning(
+            "all spectral angles are next to 0: the dates differ in brightness alone, to which sam is blind, or "
+            "the bands repeat each other; method='cva' sees brightness"
+        )
+    return detector
 
 
 def sam_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> AngleDetector:
@@ -174,4 +211,10 @@ def sam_from_state(state: Mapping[str, Any], *, device: torch.device | None = No
             raise ValueError(f"the bands used are {used.dtype} of shape {used.shape}")
         if used[0] < 0 or used[-1] >= bands.count or not (np.diff(used) > 0).all():
             raise ValueError(f"the bands used are not ascending indices of {bands.count} bands")
-        return AngleDetector(bands, used, decision_from_state(state["decision"]))
+        statistics = None
+        if "centre" in state:
+            centre, scale = (finite(name, state[name], (2, len(used))) for name in ("centre", "scale"))
+            if not (scale > 0).all():
+                raise ValueError("a band has no deviation")
+            statistics = BandStatistics(used, centre, scale)
+        return AngleDetector(bands, used, decision_from_state(state["decision"]), statistics)

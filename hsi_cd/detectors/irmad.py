@@ -175,4 +175,5 @@ def fit_irmad(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     )
     found = (("iterations", float(fitted.iterations)), ("last_change", fitted.change))
     detector = LinearDetector("irmad", frontend, fitted.weight, fitted.offset, True, found=found)
-    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
+    scores, alike = detector.score_spectra(spectra), spectra.agree()
+    return decide(detector, measurement, chosen, scores=scores, alike=alike)

@@ -15,6 +15,8 @@ from hsi_cd.prepare.scratch import let_go, scratch_array
 from hsi_cd.prepare.statistics import cache_blocks, row_blocks
 from hsi_cd.prepare.windows import Dates
 
+_ROUNDING = 1e-5  # of a component's size: what float32 and sums over bands leave of equal spectra
+
 
 class JointSpectra:
     """Both dates' components of all valid pixels, as often as they are asked for.
@@ -51,6 +53,18 @@ class JointSpectra:
             yield values.astype(np.float64)
         if room is not None:
             self._kept = kept
+
+    def agree(self) -> bool:
+        """Whether the dates differ by no more than rounding, once gain and offset of each band are undone.
+
+        Ordinary dates differ in the first pixels, and no more are looked at.
+        """
+        for values in self:
+            first, second = np.split(values, 2)
+            size = np.abs(first).max(axis=1, initial=0) + np.abs(second).max(axis=1, initial=0)
+            if (np.abs(first - second).max(axis=1, initial=0) > _ROUNDING * size).any():
+                return False
+        return True
 
     def _room(self) -> NDArray[np.float32] | None:
         """Where the spectra can be kept, or None."""

@@ -62,7 +62,7 @@ def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
     frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
     spectra = JointSpectra(replace(frontend, reach=0), measurement)
     detector = _reweighted(frontend, spectra, chosen) or _noise_scaled(frontend)
-    return decide(detector, measurement, chosen)
+    return decide(detector, measurement, chosen, alike=spectra.agree())
 
 
 def _reweighted(frontend: Frontend, spectra: JointSpectra, chosen: Mapping[str, Any]) -> LinearDetector | None:

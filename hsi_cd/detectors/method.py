@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hsi_cd.detectors.base import Detector
-from hsi_cd.detectors.method_options import RANGES, Range, choose_options
+from hsi_cd.detectors.method_options import CHOICES, RANGES, Range, choose_options
 from hsi_cd.prepare.measurement import Preparation
 
 
@@ -97,4 +97,5 @@ class Method:
             UnknownNameError: there is no such option.
             ConfigError: an option has a value of another type than its default, or out of its range.
         """
-        return choose_options(options, self.options, method=self.name, ranges=self.ranges)
+        choices = {} if self.place else CHOICES  # another package's names are its own
+        return choose_options(options, self.options, method=self.name, ranges=self.ranges, choices=choices)

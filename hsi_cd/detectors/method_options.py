@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hsi_cd.detectors.thresholds import THRESHOLDS
 from hsi_cd.errors import ConfigError, unknown_name
 
 
@@ -67,6 +68,22 @@ RANGES: Mapping[str, Range] = {
 }
 """What the numbers among the options of this package's methods may be: a name means the same in every method."""
 
+FEATURES = {
+    "difference": "differences of standardised bands",
+    "stacked": "standardised bands of both dates",
+    "pca": "principal components of both dates, and the size of their differences",
+    "mnf": "minimum-noise components of both dates, and the size of their differences",
+}
+"""Features by name."""
+CONTEXTS = {
+    "none": "each pixel alone",
+    "median": "medians of the components around the pixel",
+    "bilateral": "means over those neighbours that look alike in both dates",
+}
+"""Spatial context by name."""
+CHOICES: Mapping[str, Collection[str]] = {"threshold": THRESHOLDS, "features": FEATURES, "context": CONTEXTS}
+"""What the names among the options of this package's methods may be."""
+
 
 def choose_options(
     options: Mapping[str, Any] | None,
@@ -74,6 +91,7 @@ def choose_options(
     *,
     method: str,
     ranges: Mapping[str, Range] = RANGES,
+    choices: Mapping[str, Collection[str]] = CHOICES,
 ) -> dict[str, Any]:
     """A method's ``defaults`` with the ``options`` that a user gave.
 
@@ -84,9 +102,10 @@ def choose_options(
         defaults: of all options that there are.
         method: what messages call the method.
         ranges: of those options that have one.
+        choices: of those options that are names of something.
 
     Raises:
-        UnknownNameError: there is no such option.
+        UnknownNameError: there is no such option, or nothing of the name that one has.
         ConfigError: an option has a value of another type than its default, or out of its range.
     """
     chosen = dict(defaults)
@@ -106,5 +125,8 @@ def choose_options(
             raise ConfigError(
                 f"option {name} of {method} is {value!r}: expected {ranges[name]}, as {defaults[name]!r}"
             )
+        known = {*choices.get(name, ()), defaults[name]}  # a method may have a name of its own, as its default
+        if name in choices and value not in known:
+            raise unknown_name(f"{name} of {method}", value, known)
         chosen[name] = value
     return chosen

@@ -84,6 +84,7 @@ _ALL = (
         fit_sam,
         sam_from_state,
         SAM_OPTIONS,
+        standardised,
     ),
     Method(
         "irmad",

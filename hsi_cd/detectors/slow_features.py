@@ -122,7 +122,8 @@ def fit_sfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
     with single_threaded("blas"):
         fitted = slow_map(joint_moments(spectra), ridge=chosen["ridge"])
     detector = LinearDetector("sfa", frontend, fitted.weight, fitted.offset, True)
-    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
+    scores, alike = detector.score_spectra(spectra), spectra.agree()
+    return decide(detector, measurement, chosen, scores=scores, alike=alike)
 
 
 def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
@@ -157,4 +158,5 @@ def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
         current = anchored(spectra, current, quiet=quiet)
     found = (("iterations", float(iterations)),)
     detector = LinearDetector("isfa", frontend, current.weight, current.offset, True, found=found)
-    return decide(detector, measurement, chosen, scores=detector.score_spectra(spectra))
+    scores, alike = detector.score_spectra(spectra), spectra.agree()
+    return decide(detector, measurement, chosen, scores=scores, alike=alike)

@@ -280,6 +280,9 @@ def choose_threshold(
     """
     if method not in THRESHOLDS:
         raise unknown_name("threshold", method, THRESHOLDS)
+    if np.count_nonzero(histogram.counts) == 1 and method in ("auto", "otsu", "kmeans"):
+        # All pixels score the same: there are no two classes to be told apart.
+        return nothing_changed(histogram, identical=True)
     found, posterior = automatic(histogram)
     if method == "auto":
         return found, posterior

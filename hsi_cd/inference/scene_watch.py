@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.difference import AngleDetector
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.sameness import Sameness, identical_dates
@@ -46,6 +47,7 @@ class SceneWatch:
             any_units: do not look whether the values are in the detector's units.
         """
         self._pair, self._network = pair, isinstance(detector, SiameseDetector)
+        self._angles = isinstance(detector, AngleDetector)  # which no factor changes
         self._sameness = Sameness()
         self._transform: Any = None if any_units else _transform_of(detector)
         self._even = _knows_means(detector)
@@ -87,7 +89,7 @@ class SceneWatch:
             size = (np.abs(mean) + spread[date] * scale) / (np.abs(centre) + scale)
             factor = _factor(size, spread[date], least=_FACTOR if whole else _AT_FIRST_SIGHT)
             what = None
-            if factor is not None:
+            if factor is not None and not self._angles:
                 what = f"about {factor:.0f} times" if factor > 1 else f"about 1/{1 / factor:.0f} of"
             elif whole and self._even and (offset := _offset(mean - centre, spread[date], scale)) is not None:
                 what = f"about {abs(offset):.4g} {'above' if offset > 0 else 'below'}"
@@ -112,6 +114,8 @@ class SceneWatch:
 
 def _transform_of(detector: Detector) -> Any:
     """The detector's transform, if it knows the means and deviations of what it was fitted on."""
+    if isinstance(detector, AngleDetector):
+        return detector.statistics
     transform = getattr(getattr(detector, "frontend", None), "transform", None)
     if getattr(transform, "centre", None) is None or getattr(transform, "scale", None) is None:
         return None

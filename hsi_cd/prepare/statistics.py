@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import BandError
+from hsi_cd.prepare.digits import Limits, check_digits, coarse
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.sameness import Sameness, identical_dates
 from hsi_cd.prepare.single_threaded import single_threaded
@@ -92,11 +93,12 @@ def usable_bands(pair: ScenePair, *, drop_constant: bool = False) -> NDArray[np.
         Ascending band indices.
 
     Raises:
-        BandError: naming the bands, unless ``drop_constant``.
+        BandError: naming the bands, unless ``drop_constant``; or a band whose values float32 cannot tell apart.
         PairError: both dates hold the same values, and nobody allowed it.
     """
     asked = np.arange(pair.bands.count) if pair.used is None else np.asarray(pair.used, dtype=np.intp)
     ranges, sameness = _ranges(pair, asked)
+    check_digits(pair, ranges, asked)  # first: numbers may be the same to float32 alone
     if sameness.identical and not pair.allow_identical:
         raise identical_dates(pair)
     dead: dict[int, str] = {}
@@ -177,17 +179,15 @@ def _check_overlap(pixels: float, bands: int) -> None:
         )
 
 
-Limits = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
 def _ranges(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[tuple[Limits, Limits], Sameness]:
     """Smallest and largest value of each band of both dates, and whether these differ in ``bands``.
 
-    NaN for a band without data. Stops early, once every band varies and the dates differ.
+    NaN for a band without data. Stops early, once every band varies, by enough for float32, and the dates differ.
     """
     low, high = np.full((2, 2, pair.bands.count), np.nan)
     sameness = Sameness()
     whole = len(bands) == pair.bands.count
+    lossy = [date for date, cube in enumerate((pair.t1, pair.t2)) if cube.loses_digits]
     # A few rows first: in most scenes every band varies within them.
     few = max(1, PIXELS_IN_CACHE // pair.shape[1])
     for block in (slice(0, few), *row_blocks(*pair.shape)):
@@ -197,7 +197,7 @@ def _ranges(pair: ScenePair, bands: NDArray[np.intp]) -> tuple[tuple[Limits, Lim
             flat = values.reshape(len(values), -1)
             low[date] = np.fmin(low[date], np.fmin.reduce(flat, axis=1))
             high[date] = np.fmax(high[date], np.fmax.reduce(flat, axis=1))
-        if sameness.differ and (low < high).all():
+        if sameness.differ and (low < high).all() and not any(coarse(low[d], high[d]).any() for d in lossy):
             break
     return ((low[0], high[0]), (low[1], high[1])), sameness
 

@@ -44,6 +44,7 @@ class Cube:
         marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
         origin: the cube that this one's windows are made of, or None where they come as stored.
         files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
+        rounded: whether values that its windows were made of may have lost digits before ``reader`` gives them.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Cube:
     marks: str = ""
     origin: Cube | None = field(default=None, repr=False)
     files: tuple[Path, ...] = ()
+    rounded: bool = False
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -68,6 +70,11 @@ class Cube:
                 raise BandError(
                     f"{length} values of {name} for {self.bands.count} bands: there must be one a band"
                 )
+
+    @property
+    def loses_digits(self) -> bool:
+        """Whether float32 may tell apart fewer values than are stored: large integers, and doubles."""
+        return self.rounded or not np.can_cast(self.dtype, np.float32)
 
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
         """Values of a window, scaled to reflectance where the file tells how.
@@ -93,10 +100,20 @@ class Cube:
         if hidden is not np.ma.nomask:
             np.copyto(values, np.float32(np.nan), where=hidden)
         values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
+        if self.offset and not np.can_cast(self.dtype, np.float32):
+            self._in_double(stored, values)
+            return values
         for factors, apply in ((self.scale, np.multiply), (self.offset, np.add)):
             if factors:
                 apply(values, np.asarray(factors, dtype=np.float32)[:, None, None], out=values)
         return values
+
+    def _in_double(self, stored: NDArray[np.generic], values: NDArray[np.float32]) -> None:
+        """Scale what is known of ``values`` without rounding it first: an offset may leave small differences."""
+        for band, (known, offset) in enumerate(zip(values, self.offset, strict=True)):
+            there = np.isfinite(known)
+            factor = self.scale[band] if self.scale else 1.0
+            known[there] = stored[band][there].astype(np.float64) * factor + offset
 
 
 def _to_float(stored: NDArray[np.generic], values: NDArray[np.float32], nodata: tuple[float, ...]) -> None:
@@ -128,6 +145,7 @@ def derived_cube(
         marks=cube.marks,
         origin=cube.origin or cube,
         files=cube.files,
+        rounded=cube.loses_digits,
     )
 
 

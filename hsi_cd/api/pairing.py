@@ -98,6 +98,15 @@ def warn_of_doubts(pair: ScenePair) -> None:
             pair.t2.name,
             days[1],
         )
+    elif days is None and pair.t2.written and pair.t1.written > pair.t2.written:
+        _log.warning(
+            "the file of t1 (%s) tells the date %s and that of t2 (%s) %s, in its tag DateTime: if these are the "
+            "days of acquisition, swap the two",
+            pair.t1.name,
+            pair.t1.written,
+            pair.t2.name,
+            pair.t2.written,
+        )
 
 
 def warn_of_checkpoint(bands: Bands, pair: ScenePair) -> None:

@@ -194,7 +194,7 @@ def fit_sam(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
     if detector.threshold < _NO_ANGLE and not measurement.identical:
         log.warning(
             "all spectral angles are next to 0: the dates differ in brightness alone, to which sam is blind, or "
-            "the bands repeat each other; method='cva' sees brightness"
+            "the bands repeat each other; use a method that sees brightness, as hsi_cd.detect(pair, method='cva')"
         )
     return detector
 

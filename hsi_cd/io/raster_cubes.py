@@ -24,7 +24,7 @@ from hsi_cd.io.raster import (
     open_raster,
     zarr_array,
 )
-from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling
+from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, read_written
 from hsi_cd.scene import Cube
 from hsi_cd.scene.cube import WindowReader
 from hsi_cd.scene.matching import take_bands
@@ -96,5 +96,6 @@ def cube_of(
         scale=tuple(scale[place] for place in places) if scale else (),
         offset=tuple(offset[place] for place in places) if offset else (),
         acquired=read_acquired(dataset, header=header),
+        written=read_written(dataset),
         marks=masks.describe(),
     )

@@ -92,12 +92,24 @@ def read_scaling(
 def read_acquired(dataset: Any, *, header: Mapping[str, str] | None = None) -> str:
     """When an open rasterio dataset was acquired, in ISO 8601, or an empty string where it does not tell."""
     tags = [dict(header or {}), _tags(dataset, space="IMAGERY"), _tags(dataset)]
-    found = (tag[key] for tag in tags for key in _DATE_KEYS if key in tag)
-    for text in found:
-        match = _DATE.match(text.strip().strip("{}"))
-        if match:
-            return f"{match[1]}-{match[2]}-{match[3]}{match[4] or ''}".replace(" ", "T")
-    return ""
+    return next((day for tag in tags for key in _DATE_KEYS if key in tag and (day := _iso(tag[key]))), "")
+
+
+def read_written(dataset: Any) -> str:
+    """When the file of an open rasterio dataset was made, as TIFF tells it, in ISO 8601, or an empty string."""
+    return _iso(_tags(dataset).get("tifftag_datetime", ""))
+
+
+def _iso(text: str) -> str:
+    """A date, and the time behind it if there is one, in ISO 8601; an empty string where it is none."""
+    text = text.strip().strip("{}").strip().strip("\"'")
+    if match := _DATE.match(text):
+        year, month, day, time = match[1], match[3], match[4], match[5] or ""
+    elif match := _DAY_FIRST.match(text):
+        year, month, day, time = match[3], match[2], match[1], match[4] or ""
+    else:
+        return ""
+    return f"{year}-{month}-{day}{time}".replace(" ", "T")
 
 
 def to_nanometres(values: list[float], unit: str, *, where: str) -> tuple[float, ...]:
@@ -118,9 +130,10 @@ def to_nanometres(values: list[float], unit: str, *, where: str) -> tuple[float,
 _DATE_KEYS = (
     "acquisition_time", "acquisitiondatetime", "acquisition_date", "acquisition_datetime", "date_acquired",
     "datetime_original", "sensing_time", "start_time", "datatake_1_datatake_sensing_start", "product_start_time",
-    "time_coverage_start",
+    "time_coverage_start", "acquired", "acquisitiondate", "sensing_date", "datetime",
 )  # fmt: skip
-_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)([T ]\d\d:\d\d(?::\d\d)?)?")
+_DATE = re.compile(r"(\d{4})([-/.:]?)(\d\d)\2(\d\d)([T ]\d\d:\d\d(?::\d\d)?)?")
+_DAY_FIRST = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})([T ]\d\d:\d\d(?::\d\d)?)?")  # with slashes, nobody knows
 _UNIT_KEYS = ("wavelength_units", "wavelength_unit", "wavelength units")
 
 

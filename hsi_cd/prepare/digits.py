@@ -70,14 +70,16 @@ def _constant(cube: Cube, bands: Sequence[int]) -> list[int]:
 
     What a derived cube was made of is not known here: its bands count as constant.
     """
-    if cube.rounded:
+    if cube.origin is not None:
         return list(bands)
     low, high = np.full(len(bands), np.inf), np.full(len(bands), -np.inf)
     rows, cols = cube.grid.shape
+    missing = [*(() if cube.nodata is None else (cube.nodata,)), *cube.fill]
     for start in range(0, rows, _ROWS):
-        stored = cube.reader(slice(start, min(start + _ROWS, rows)), slice(0, cols))[list(bands)]
-        for i, values in enumerate(stored.astype(np.float64)):
-            known = values[np.isfinite(values) & (values != (np.nan if cube.nodata is None else cube.nodata))]
+        read = cube.reader(slice(start, min(start + _ROWS, rows)), slice(0, cols))[list(bands)]
+        for i, values in enumerate(np.ma.masked_invalid(read.astype(np.float64))):
+            known = values.compressed()
+            known = known[~np.isin(known, missing)]
             if known.size:
                 low[i], high[i] = min(low[i], known.min()), max(high[i], known.max())
     return [

@@ -38,13 +38,13 @@ class Cube:
         scale: factor of each band by which stored values become reflectance, or empty for 1.
         offset: what is then added to each band, or empty for 0.
         acquired: when it was taken, ISO 8601 as far as the file tells (``2006-05-03``), or empty.
+        written: when its file was made, likewise: often, but not always, when it was taken.
         saturated: stored value from which a pixel is saturated, or None for the rule of
             :func:`hsi_cd.scene.validity.empty_pixels`.
         fill: further stored values that mean "nothing here", as the user declares them.
         marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
         origin: the cube that this one's windows are made of, or None where they come as stored.
         files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
-        rounded: whether values that its windows were made of may have lost digits before ``reader`` gives them.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Cube:
     scale: tuple[float, ...] = ()
     offset: tuple[float, ...] = ()
     acquired: str = ""
+    written: str = ""
     saturated: float | None = None
     fill: tuple[float, ...] = ()
     marks: str = ""
     origin: Cube | None = field(default=None, repr=False)
     files: tuple[Path, ...] = ()
-    rounded: bool = False
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -74,7 +74,7 @@ class Cube:
     @property
     def loses_digits(self) -> bool:
         """Whether float32 may tell apart fewer values than are stored: large integers, and doubles."""
-        return self.rounded or not np.can_cast(self.dtype, np.float32)
+        return not np.can_cast((self.origin or self).dtype, np.float32)
 
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
         """Values of a window, scaled to reflectance where the file tells how.
@@ -142,10 +142,10 @@ def derived_cube(
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=cube.acquired,
+        written=cube.written,
         marks=cube.marks,
         origin=cube.origin or cube,
         files=cube.files,
-        rounded=cube.loses_digits,
     )
 
 

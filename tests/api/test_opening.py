@@ -320,3 +320,20 @@ def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         find_runs(["~/runs"])
     with pytest.raises(MissingInputError, match=f"{tmp_path}/best.pt is not a file"):
         hc.load("~/best.pt")
+
+
+def test_dates_of_which_only_the_files_making_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be the day of acquisition: said as a doubt, and only where nothing better is told."""
+    files = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    for file, year in zip(files, (2021, 2019), strict=True):
+        with rasterio.open(
+            file, "w", driver="GTiff", count=2, height=3, width=3, dtype="uint8", crs="EPSG:32633",
+            transform=Affine(30, 0, 0, 0, -30, 0),
+        ) as out:  # fmt: skip
+            out.write(np.full((2, 3, 3), year % 100, np.uint8))
+            out.update_tags(TIFFTAG_DATETIME=f"{year}:06:01 10:00:00")
+    hc.open_pair(*files)
+    assert "if these are the days of acquisition, swap the two" in caplog.text
+    caplog.clear()
+    hc.open_pair(*reversed(files))
+    assert not caplog.records

@@ -14,7 +14,7 @@ import hsi_cd as hc
 from hsi_cd.detectors.method_options import RANGES
 from hsi_cd.detectors.registry import METHODS
 from hsi_cd.detectors.thresholds import ScoreHistogram, automatic, has_one_class
-from hsi_cd.errors import BandError, ConfigError, PairError
+from hsi_cd.errors import BandError, ConfigError, PairError, UnknownNameError
 
 LABEL_FREE = [name for name, method in METHODS.items() if not method.needs_labels and method.fit is not None]
 Cubes = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -94,6 +94,49 @@ def test_one_band_has_no_angle() -> None:
     hc.detect(hc.open_pair(t1, t2), "cva")
 
 
+def test_grey_copied_to_three_bands_has_no_angle(caplog: pytest.LogCaptureFixture) -> None:
+    t1, t2 = (np.repeat(date, 3, 0) for date in fields(bands=1, change=True))
+    with caplog.at_level(logging.WARNING, "hsi_cd"):
+        assert not hc.detect(hc.open_pair(t1, t2), "sam").change.any()
+    assert "bands repeat each other" in caplog.text and "method='cva'" in caplog.text
+    assert hc.detect(hc.open_pair(t1, t2), "cva").change.any()
+
+
+@pytest.mark.parametrize("method", ["auto", "pca-cva", "irmad", "sfa", "isfa"])
+def test_an_offset_of_whole_numbers_is_no_change(method: str) -> None:
+    """What rounding leaves of it falls into a few steps, which look like classes."""
+    t1 = np.round(fields()[0])
+    assert not hc.detect(hc.open_pair(t1, t1 + np.float32(200)), method).change.any()
+
+
+@pytest.mark.parametrize("threshold", ["auto", "otsu", "kmeans"])
+def test_two_pixels_that_score_the_same_are_unchanged(threshold: str) -> None:
+    t1, t2 = np.array([[[1, 2]], [[5, 3]]], np.float32), np.array([[[4, 1]], [[2, 7]]], np.float32)
+    assert not hc.detect(hc.open_pair(t1, t2), "cva", threshold=threshold).change.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32])
+def test_small_differences_on_a_large_number(dtype: type) -> None:
+    """float32 knows every eighth number at 1e8: refused, and what the message says leads to the right map."""
+    t1, t2 = (date.round().astype(dtype) // 10 for date in fields(change=True))
+    large = dtype(100_000_000)
+    for method in ("cva", "sam", "irmad"):
+        with pytest.raises(BandError, match=r"band 1 of t1 .* 1e\+08, .*: subtract that number from this band"):
+            hc.detect(hc.open_pair(large + t1, large + t2), method)
+    # Nor are dates the same because float32 takes them for it.
+    with pytest.raises(BandError, match="small differences on a large number"):
+        hc.detect(hc.open_pair(large + t1 % 4, large + t2 % 4), "cva")
+    right = hc.detect(hc.open_pair(large + t1 - large, large + t2 - large), "cva").change
+    assert right[9:15, 9:15].all() and right.mean() < 0.1
+
+
+def test_a_constant_band_of_doubles_is_constant() -> None:
+    t1, t2 = (date.astype(np.float64) for date in fields(change=True))
+    t1[2] = 0.3 + 1e-16 * np.arange(32)
+    with pytest.raises(BandError, match=r"band 3 of t1 .* is 0\.3 everywhere"):
+        hc.detect(hc.open_pair(t1, t2), "cva")
+
+
 def test_one_column_under_superpixels() -> None:
     t1, t2 = (date[:, :, :1] for date in fields(change=True))
     assert hc.detect(hc.open_pair(t1, t2), "superpixel").change.shape == (40, 1)
@@ -131,6 +174,21 @@ def test_an_option_out_of_its_range(method: str, option: str, value: float, said
         from hsi_cd.api.estimators import make_estimator
 
         make_estimator(method, **{option: value}).fit(pair, labels)
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value", "meant"),
+    [
+        ("cva", "threshold", "ostu", "otsu"),
+        ("celik", "threshold", "nearst", "nearest"),
+        ("svm", "features", "mfn", "mnf"),
+        ("logistic", "context", "medain", "median"),
+    ],
+)
+def test_an_option_that_names_nothing(method: str, option: str, value: str, meant: str) -> None:
+    """Refused before anything is read."""
+    with pytest.raises(UnknownNameError, match=f"no {option} of {method} '{value}': did you mean '{meant}'"):
+        METHODS[method].choose({option: value})
 
 
 def test_every_number_among_the_options_has_a_range_and_lies_in_it() -> None:

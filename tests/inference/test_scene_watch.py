@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import hsi_cd as hc
+from hsi_cd.detectors.difference import sam_from_state
 from hsi_cd.errors import BandError
 from hsi_cd.scene import Bands, Cube, Grid
 
@@ -44,6 +45,21 @@ def test_other_units_are_refused(fitted: hc.CVA, tmp_path: Path, factor: float, 
         fitted.predict(pair).write(tmp_path / "c.tif")
     assert list(tmp_path.iterdir()) == []
     hc.predict(fitted, pair, any_units=True).write(tmp_path / "c.tif")
+
+
+def test_an_offset_turns_spectra_and_a_factor_does_not(tmp_path: Path) -> None:
+    """Of the spectral angle: also from a file, and where one date alone is off."""
+    hc.SAM().fit(hc.open_pair(*dates())).save(tmp_path / "sam.pt")
+    t1, t2 = dates()
+    sam = hc.load(tmp_path / "sam.pt")
+    as_it_is = sam.predict(hc.open_pair(t1, t2)).change
+    np.testing.assert_array_equal(sam.predict(hc.open_pair(t1 / 8192, t2 / 8192)).change, as_it_is)
+    for pair in (hc.open_pair(t1 + 1000, t2), hc.open_pair(t1 - 1000, t2 - 1000)):
+        with pytest.raises(BandError, match=r"the values of t1 .* about 1000 (above|below) .* any_units=True"):
+            sam.predict(pair).change  # noqa: B018
+    state = sam.detector_.state()
+    older = sam_from_state({name: state[name] for name in ("bands", "used", "decision")})
+    np.testing.assert_array_equal(hc.predict(older, hc.open_pair(t1, t2)).change, as_it_is)
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])

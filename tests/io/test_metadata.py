@@ -88,6 +88,9 @@ def test_headers_in_old_encodings(tmp_path: Path) -> None:
         ("2006-05-03", "2006-05-03"),
         ("20060503", "2006-05-03"),
         ("{2006-05-03 10:11}", "2006-05-03T10:11"),
+        ("2006/05/03", "2006-05-03"),
+        ("03.05.2006", "2006-05-03"),
+        ("03/05/2006", ""),
         ("yesterday", ""),
     ],
 )
@@ -103,7 +106,8 @@ def test_the_date_a_file_was_written_is_no_date_of_the_image(tmp_path: Path) -> 
     path = tiff(tmp_path / "a.tif")
     with quiet_georeference(), rasterio.open(path, "r+") as file:
         file.update_tags(TIFFTAG_DATETIME="2020:01:01 00:00:00")
-    assert open_cube(path).acquired == ""
+    cube = open_cube(path)
+    assert cube.acquired == "" and cube.written == "2020-01-01T00:00:00"
 
 
 def test_rational_polynomials_go_through_to_the_map(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,3 +47,9 @@ def test_the_array_behind_a_cube_is_never_written(dtype) -> None:
 def test_a_cube_knows_its_description() -> None:
     cube = cube_from_array(np.zeros((3, 4, 5), np.float32))
     assert (cube.grid, cube.bands, cube.dtype) == (Grid(4, 5), Bands(3), np.dtype(np.float32))
+
+
+def test_a_declared_offset_saves_digits_that_float32_would_lose() -> None:
+    values = 100_000_000 + np.arange(6, dtype=np.int32).reshape(1, 2, 3)
+    cube = replace(cube_from_array(values, nodata=100_000_004), scale=(0.5,), offset=(-5e7,))
+    np.testing.assert_array_equal(cube.read(), [[[0, 0.5, 1], [1.5, np.nan, 2.5]]])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
+
+from hsi_cd.errors import ConfigError
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes that the usual file systems and Linux take
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
@@ -12,12 +17,26 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     A shell expands it only at the beginning of a word: not in ``--run=~/runs``, and nobody does in YAML or Python.
     A name that begins with ``~`` and is nobody's home stays as it is.
 
+    Raises:
+        ConfigError: no file can have this name: it is empty, as where a shell's variable is not set, holds a zero
+            byte, or is longer than file systems take.
+
     Example:
         >>> as_path("~/runs") == Path.home() / "runs", as_path("a~/b").as_posix()
         (True, 'a~/b')
     """
+    text = os.fspath(path)
+    if not text:
+        raise ConfigError("the name of a file or folder is empty: give one ('.' is the current folder)")
+    if "\0" in text:
+        raise ConfigError(f"{text!r} names no file, as it holds a zero byte: give another name")
     named = Path(path)
-    try:
-        return named.expanduser()
-    except RuntimeError:
-        return named
+    with contextlib.suppress(RuntimeError):  # nobody's home
+        named = named.expanduser()
+    longest = max((len(os.fsencode(part)) for part in named.parts), default=0)
+    if longest > _LONGEST_NAME or len(os.fsencode(named)) > _LONGEST_PATH:
+        raise ConfigError(
+            f"{str(named)[:40]}... names no file: a name has at most {_LONGEST_NAME} bytes and a path "
+            f"{_LONGEST_PATH}, but it has {max(longest, len(os.fsencode(named)))}: give a shorter one"
+        )
+    return named

@@ -186,7 +186,7 @@ def open_split(path: str | os.PathLike[str], labels: Any = None) -> Split:
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder of the benchmark scenes: as given, else as the environment says, else ``data``."""
-    return as_path(root if root is not None else os.environ.get(DATA_ROOT, "data"))
+    return as_path(root if root is not None else os.environ.get(DATA_ROOT) or "data")
 
 
 def open_scene(source: SceneSource, contract: Contract | None = None, *, like: Any = None) -> ScenePair:

@@ -140,7 +140,7 @@ def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair
         ConfigError: the pattern has no date, or there are no two dates of anything.
     """
     pattern = as_path(pattern).as_posix()
-    expression, glob, dates = _expression(pattern, where)
+    expression, glob, letters = _expression(pattern, where)
     found: dict[str, dict[datetime, Path]] = {}
     like_it = sorted(_matching(root, glob))
     strange, undated = dict.fromkeys([*like_it, *_beside(root, glob)]), list[Path]()
@@ -149,9 +149,8 @@ def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair
         if match is None:
             continue
         del strange[path]
-        try:
-            when = datetime.strptime(" ".join(match[f"date{i}"] for i in range(len(dates))), " ".join(dates))
-        except ValueError:  # digits that are no date
+        when = _date({letter: match[letter] for letter in letters})
+        if when is None:  # digits that are no date
             undated.append(path)
             continue
         name = match.groupdict().get("name") or "scene"
@@ -222,9 +221,23 @@ def _below(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
+def _date(told: Mapping[str, str]) -> datetime | None:
+    """The date of what a name tells by strptime's letters; None where there is no such date."""
+    text, form = " ".join(told.values()), " ".join(f"%{letter}" for letter in told)
+    try:
+        when = datetime.strptime(text, form)
+    except ValueError:
+        return None
+    # Written again, since strptime takes day 366 of any year, and of two tellings of a month the last.
+    return when if when.strftime(form).casefold() == text.casefold() else None
+
+
 def _expression(pattern: str, where: str) -> tuple[re.Pattern[str], str, list[str]]:
-    """The pattern as a regular expression and with ``*``, and the formats of its dates."""
-    expression, glob, dates, named = "", "", list[str](), False
+    """The pattern as a regular expression and with ``*``, and the letters of its dates, which are its groups.
+
+    What is told twice, as a year by a folder and a file's name, must be the same both times.
+    """
+    expression, glob, letters, named = "", "", list[str](), False
     for part in re.split(r"(\{[^{}]*\}|\*)", Path(pattern).as_posix()):
         if part == "*":
             expression, glob = expression + r"[^/]*", glob + "*"
@@ -232,17 +245,28 @@ def _expression(pattern: str, where: str) -> tuple[re.Pattern[str], str, list[st
             expression += "(?P=name)" if named else r"(?P<name>[A-Za-z0-9][\w.+-]*?)"
             glob, named = glob + "*", True
         elif part.startswith("{date:"):
-            form = part[6:-1]
-            tokens = re.split(r"(%.)", form)
-            if unknown := [token for token in tokens if token.startswith("%") and token not in _DIGITS]:
-                raise ConfigError(f"{where} is {pattern!r}: {unknown[0]} is not known in a date; as %Y%m%d")
-            digits = "".join(_DIGITS.get(token, re.escape(token)) for token in tokens)
-            expression += f"(?P<date{len(dates)}>{digits})"
-            glob, dates = glob + "*", [*dates, form]
+            for token in re.split(r"(%.)", part[6:-1]):
+                letter = token[1:]
+                if not token.startswith("%"):
+                    expression += re.escape(token)
+                elif token not in _DIGITS:
+                    raise ConfigError(f"{where} is {pattern!r}: {token} is not known in a date; as %Y%m%d")
+                elif letter in letters:
+                    expression += f"(?P={letter})"
+                else:
+                    expression += f"(?P<{letter}>{_DIGITS[token]})"
+                    letters.append(letter)
+            glob += "*"
         elif part.startswith("{"):
             raise ConfigError(f"{where} is {pattern!r}: {part} is not known; use {{name}} and {{date:%Y%m%d}}")
         else:
-            expression, glob = expression + re.escape(part), glob + part
-    if not dates:
+            # '?' and '[' are letters of a name, here as in the expression.
+            expression, glob = expression + re.escape(part), glob + re.sub(r"[?\[]", r"[\g<0>]", part)
+    if not letters:
         raise ConfigError(f"{where} is {pattern!r}: it tells no date; as scenes/{{name}}_{{date:%Y%m%d}}.tif")
-    return re.compile(expression), re.sub(r"\*+", "*", glob), dates
+    if not {"Y", "y"} & set(letters):
+        raise ConfigError(
+            f"{where} is {pattern!r}: its dates tell no year, so nothing says which is the earlier; say where "
+            "the year stands, as {date:%Y}/{name}_{date:%m%d}.tif, or give the pairs as a table by pairs"
+        )
+    return re.compile(expression), re.sub(r"\*+", "*", glob), letters

@@ -14,7 +14,15 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Number = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-FileName = Annotated[str, AfterValidator(lambda name: str(as_path(name)) if name.startswith("~") else name)]
+
+
+def _named(name: str) -> str:
+    """The name as it was given, so that settings stay what they were, but for the home folder."""
+    path = as_path(name)
+    return str(path) if name.startswith("~") else name
+
+
+FileName = Annotated[str, AfterValidator(_named)]
 """The path of a file, in which ``~`` is the home folder; otherwise as it was written."""
 
 

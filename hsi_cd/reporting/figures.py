@@ -262,7 +262,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
     if target.exists() and not overwrite:
         raise OutputError(f"figure {target} exists: choose another name, or allow overwriting")
     # Beside the target, as a rename is atomic only within one file system.
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    temporary = target.with_name(f".{target.stem[:40]}.{uuid.uuid4().hex[:8]}.part")
     try:
         with temporary.open("xb") as file:
             # A PDF carries its date unless told not to; the same figure shall be the same file.

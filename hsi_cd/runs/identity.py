@@ -6,6 +6,7 @@ truth map, or a cube that was registered anew, is another one.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -115,8 +116,14 @@ def _parts(path: Path) -> tuple[Part, ...]:
         beside += [p for p in path.parent.glob("*") if p.stem == path.stem and p.suffix.lower() in _ENVI_DATA]
     if path.suffix.lower() == ".vrt":
         beside += _sources(path)
-    found = {file.resolve(): file for file in beside if file.is_file() and not file.samefile(path)}
+    found = {file.resolve(): file for file in beside if _is_there(file) and not file.samefile(path)}
     return (first, *((file, _role(file), _stat(file)) for file in found.values()))
+
+
+def _is_there(beside: Path) -> bool:
+    with contextlib.suppress(OSError):  # a name longer than files have, beside one of the longest
+        return beside.is_file()
+    return False
 
 
 def _role(beside: Path) -> str:

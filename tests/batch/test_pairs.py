@@ -115,6 +115,8 @@ def test_each_date_is_paired_with_the_next(tmp_path_factory: pytest.TempPathFact
         ("{nam}_{date:%Y}.tif", "{nam} is not known"),
         ("{date:%Q}.tif", "%Q is not known in a date"),
         ("none_{date:%Y%m%d}.tif", "no file below"),
+        ("{name}_{date:%m%d}.tif", "its dates tell no year"),
+        ("{name}_{date:}.tif", "it tells no date"),
         ("{name}_{date:%Y}.tif", "only single dates are there, of one"),
         ("*_{date:%Y}.tif", "are both scene at 2020"),
     ],
@@ -141,6 +143,26 @@ def test_a_pattern_says_what_it_leaves_out(tmp_path: Path, caplog: pytest.LogCap
     make(tmp_path, "other/e_20200102.TIF")
     assert len(found(tmp_path, "other/{name}_{date:%Y%m%d}.TIF")) == 1
     assert not caplog.records
+
+
+def test_a_date_in_several_places_must_be_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A year told by a folder and by a file's name; strptime itself fails on that."""
+    make(tmp_path, "2020/a_20200101.tif", "2021/a_20210101.tif", "2021/a_20220101.tif")
+    assert list(found(tmp_path, "{date:%Y}/{name}_{date:%Y%m%d}.tif")) == ["a_20200101_20210101"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 file is left out: a_20220101.tif (fit no pattern)"
+    ]
+
+
+def test_day_366_of_a_year_that_has_none_is_no_date(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make(tmp_path, "a_2020001.tif", "a_2020366.tif", "a_2021366.tif")
+    assert list(found(tmp_path, "{name}_{date:%Y%j}.tif")) == ["a_20200101_20201231"]
+    assert "a_2021366.tif (no readable date)" in caplog.text
+
+
+def test_brackets_of_a_pattern_are_letters(tmp_path: Path) -> None:
+    make(tmp_path, "s [1]/a_2020.tif", "s [1]/a_2021.tif")
+    assert list(found(tmp_path, "s [1]/{name}_{date:%Y}.tif")) == ["a_20200101_20210101"]
 
 
 def test_a_pattern_with_folders_looks_into_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hsi_cd.errors import ConfigError
 from hsi_cd.paths import as_path
 
 
@@ -18,4 +19,7 @@ class PathType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path that was typed."""
-        return super().convert(as_path(value), param, ctx)
+        try:
+            return super().convert(as_path(value), param, ctx)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)

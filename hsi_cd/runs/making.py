@@ -83,13 +83,14 @@ def _settings(written: Path) -> str:
         return text
 
 
-def check_inputs(folder: Path, inputs: Sequence[Path], pixels: str | None) -> None:
+def check_inputs(folder: Path, inputs: Sequence[Path], pixels: str | None, labels: str | None = None) -> None:
     """Refuse to go on with a run that was started from other data; what an earlier version kept is believed.
 
     Args:
         folder: the run folder.
         inputs: the files that are read now, in the order in which they are named.
         pixels: digest of the scene's pixels, as they are read now.
+        labels: digest of its truth map, as it is read now; None where it has none.
 
     Raises:
         CheckpointError: a file has another content, or the same files are read otherwise.
@@ -106,6 +107,12 @@ def check_inputs(folder: Path, inputs: Sequence[Path], pixels: str | None) -> No
         raise CheckpointError(
             f"run folder {folder} was started from other pixels (of other files, or with other options for them): "
             f"{again}"
+        )
+    then = next((session.labels for session in reversed(provenance.sessions) if session.labels), None)
+    if None not in (then, labels) and then != labels:
+        raise CheckpointError(
+            f"run folder {folder} was started from another truth (another array of its file, or other values for "
+            "its classes): resume with the same truth, or start anew in another folder"
         )
 
 

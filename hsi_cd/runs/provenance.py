@@ -34,6 +34,7 @@ class Session:
         inputs: the files that were read, by path, in the order in which they were named: size in bytes, times of
             change (ns) and a digest of the content; of earlier versions size and time alone.
         pixels: digest of some rows of both dates, as they were read; None where it was not taken.
+        labels: digest of the truth map, as it was read; None as for ``pixels``.
         seconds: wall-clock time; None as long as it has not ended, or where it was killed.
         outcome: ``finished``, ``pre-empted``, ``interrupted`` or ``failed``; None as for ``seconds``.
     """
@@ -48,6 +49,7 @@ class Session:
     commits: Mapping[Text, Text] = field(default_factory=dict)
     inputs: Mapping[Text, Identity] = field(default_factory=dict)
     pixels: Text | None = None
+    labels: Text | None = None
     seconds: Number | None = None
     outcome: Text | None = None
 
@@ -78,7 +80,10 @@ class Provenance:
             FormatError: another version, a key too many or missing, or a value of the wrong kind.
         """
         sessions = data.get("sessions") if isinstance(data, Mapping) else None
-        if isinstance(sessions, list):  # earlier versions took no digest of the pixels
-            told = [{"pixels": None, **each} if isinstance(each, Mapping) else each for each in sessions]
+        if isinstance(sessions, list):  # earlier versions took no digest of pixels and labels
+            told = [
+                {"pixels": None, "labels": None, **each} if isinstance(each, Mapping) else each
+                for each in sessions
+            ]
             data = {**data, "sessions": told}
         return read_record(cls, data, "provenance", PROVENANCE_VERSION)

@@ -29,6 +29,7 @@ def recording(
     machine: Mapping[str, Fact],
     inputs: Iterable[Path] = (),
     pixels: str | None = None,
+    labels: str | None = None,
 ) -> Iterator[None]:
     """Add this process to a provenance file: at once, and again with its time and outcome when the block ends.
 
@@ -38,6 +39,7 @@ def recording(
         machine: what it runs on, as :func:`hsi_cd.runtime.device.machine` tells.
         inputs: files that are read.
         pixels: digest of the scene's pixels, as they are read.
+        labels: digest of its truth map.
 
     Raises:
         OutputError: the file cannot be written.
@@ -55,6 +57,7 @@ def recording(
         commits=commits(),
         inputs={str(source): file_identity(source) for source in inputs},
         pixels=pixels,
+        labels=labels,
     )
     write_json(path, Provenance((*earlier, session)).to_dict(), overwrite=True)
     started = time.perf_counter()

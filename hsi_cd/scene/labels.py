@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,13 @@ class Labels:
         """``(rows, cols)``."""
         rows, cols = self.values.shape
         return rows, cols
+
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits by which the same truth, kinds of change included, is known again."""
+        told = hashlib.sha256(np.array(self.shape, dtype="<i8").tobytes() + self.values.tobytes())
+        if self.kinds is not None:
+            told.update(np.where(self.values == CHANGED, self.kinds, 0).astype("<i8").tobytes())
+        return told.hexdigest()[:16]
 
     def counts(self) -> tuple[int, int, int]:
         """Numbers of (unchanged, changed, unlabelled) pixels."""

@@ -85,7 +85,7 @@ def run_training(
         check_folder(folder, config, resume=resume, inputs=scene.pair.files)
         pixels = scene.pair.fingerprint()
         if resume:
-            check_inputs(folder, inputs, pixels)
+            check_inputs(folder, inputs, pixels, scene.labels.fingerprint())
     generator = seed_everything(config.seed, deterministic=config.deterministic, benchmark=config.benchmark)
     circumstances = Circumstances(generator, device, team, stop or Stop())
     examples = prepare_examples(scene, config)
@@ -99,7 +99,8 @@ def run_training(
         remove_drafts(folder)
     else:
         make_folder(folder, config)
-    with recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs, pixels=pixels):
+    digests = {"pixels": pixels, "labels": scene.labels.fingerprint()}
+    with recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs, **digests):
         _keep_split(folder / "split.npz", examples.split, resume=resume)
         try:
             learned = learn(examples.measurement, examples.taught, config, circumstances, keeper)

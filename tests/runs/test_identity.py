@@ -131,10 +131,10 @@ def test_earlier_versions_kept_no_digest_and_are_believed(tmp_path: Path) -> Non
     old = {"split.npz": (3, 5)}
     assert known_inputs(Provenance((session(old),))) == {}
     content = Provenance((session(old),)).to_dict()
-    del content["sessions"][0]["pixels"]
+    del content["sessions"][0]["pixels"], content["sessions"][0]["labels"]
     assert Provenance.from_dict(content) == Provenance((session(old),))
     write_json(tmp_path / "provenance.json", content)
-    check_inputs(tmp_path, [tmp_path / "t1.tif"], "0123")
+    check_inputs(tmp_path, [tmp_path / "t1.tif"], "0123", "89ab")
 
 
 def test_a_run_goes_on_from_its_own_files_and_pixels_alone(tmp_path: Path) -> None:
@@ -145,6 +145,11 @@ def test_a_run_goes_on_from_its_own_files_and_pixels_alone(tmp_path: Path) -> No
     check_inputs(tmp_path, [file], "0123")
     with pytest.raises(CheckpointError, match="started from other pixels"):
         check_inputs(tmp_path, [file], "4567")
+    told = Provenance((session(inputs, pixels="0123", labels="89ab"),))
+    write_json(tmp_path / "provenance.json", told.to_dict(), overwrite=True)
+    check_inputs(tmp_path, [file], "0123", "89ab")
+    with pytest.raises(CheckpointError, match="started from another truth"):
+        check_inputs(tmp_path, [file], "0123", "cdef")
     file.write_text("t2")
     with pytest.raises(CheckpointError, match=r"t1\.tif has another content\).*resume with the same files"):
         check_inputs(tmp_path, [file], "0123")

@@ -36,3 +36,12 @@ def test_nan_is_not_explained() -> None:
 
 def test_counts_tell_the_classes_apart() -> None:
     assert Labels(np.array([[0, 0, 1], [255, 255, 255]], np.uint8)).counts() == (2, 1, 3)
+
+
+def test_a_truth_is_known_again_by_all_that_it_tells() -> None:
+    """Values, shape and, where changed, the kinds: what lies under unchanged pixels says nothing."""
+    values, kinds = np.array([[0, 1, 255]], dtype=np.uint8), np.array([[0, 2, 0]])
+    same = Labels(values.copy(), kinds=np.array([[9, 2, 0]]))
+    assert Labels(values, kinds=kinds).fingerprint() == same.fingerprint()
+    others = (Labels(values), Labels(values.T), Labels(values[:, ::-1]), Labels(values, kinds=kinds + 1))
+    assert len({labels.fingerprint() for labels in (same, *others)}) == 5

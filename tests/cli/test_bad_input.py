@@ -436,4 +436,6 @@ def test_a_run_that_is_not_to_be_resumed(cli: Any, world: World, capsys: pytest.
     assert f"was started from other files ({other} has another content than {world.t2})" in said
     said = refused(cli, [*scene, *same, "--resume", "--saturated", 1], world.folder, capsys)
     assert "was started from other pixels" in said
+    said = refused(cli, [*scene, *same, "--resume", "--changed", 0, "--unchanged", 1], world.folder, capsys)
+    assert "was started from another truth" in said
     assert "truncated" in refused(cli, [*scene, *same, "--resume"], world.folder, capsys)

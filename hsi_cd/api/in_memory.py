@@ -22,6 +22,7 @@ from hsi_cd.errors import AxesError, FormatError
 from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.file_masks import FileMasks, find_masks
+from hsi_cd.io.legend import Legend, flag_names
 from hsi_cd.io.raster_cubes import cube_of
 from hsi_cd.io.single_band import SingleBand, band_in_memory
 from hsi_cd.io.spectral_bands import spectral_cube
@@ -142,7 +143,8 @@ def xarray_map(array: Any) -> SingleBand:
     values = np.asarray(flat.transpose(down, across).values)
     nodata = array.attrs.get("_FillValue", array.attrs.get("nodata"))
     place = xarray_grid(array, *values.shape)
-    return band_in_memory(values, nodata=None if nodata is None else float(nodata), place=place)
+    legend = Legend(names=flag_names(array.attrs))
+    return band_in_memory(values, nodata=None if nodata is None else float(nodata), place=place, legend=legend)
 
 
 def xarray_grid(array: Any, rows: int, cols: int) -> Grid:

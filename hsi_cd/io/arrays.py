@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import FormatError
 from hsi_cd.io import hdf5, mat4, mat5, netcdf_classic, numpy_files
 from hsi_cd.io.axes import MATLAB_AXES, Axes, Expected, band_first, find_axes
-from hsi_cd.io.conventions import Facts, told_axes, told_grid, told_scaling
+from hsi_cd.io.conventions import Facts, are_turned, told_axes, told_grid, told_scaling
 from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
@@ -153,9 +153,27 @@ def read_matrix(path: Path, kind: FileKind, *, key: str | None = None) -> NDArra
     Raises:
         FormatError: no such variable, or no or several candidates; all variables are listed.
     """
+    return read_told_matrix(path, kind, key=key)[0]
+
+
+def read_told_matrix(
+    path: Path, kind: FileKind, *, key: str | None = None
+) -> tuple[NDArray[np.generic], Facts, float | None]:
+    """The map of a file of arrays, as :func:`read_matrix` finds it, and what the file says of it.
+
+    Returns:
+        Values ``(rows, cols)``, turned where the names of their axes say columns x rows; facts; the value for no data.
+
+    Raises:
+        FormatError: no such variable, no or several candidates, or what is said is not understood.
+    """
     variable = choose(path, list_arrays(path, kind), key, ndim=2)
     check_memory(path, variable.nbytes)
-    return load_matrix(path, kind, variable)
+    values = load_matrix(path, kind, variable)
+    facts = _FACTS[kind](path, variable) if kind in _FACTS else Facts()
+    if not variable.reverse and are_turned(facts, variable.shape):
+        values = values.T
+    return values, facts, told_scaling(path, variable.name, facts)[2]
 
 
 def load_matrix(path: Path, kind: FileKind, variable: Variable) -> NDArray[np.generic]:

@@ -7,7 +7,7 @@ files (``Scale_Factor``, ``Data_Ignore_Value``, ``Map_Info``, ``EPSG Code``).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,14 @@ def told_axes(facts: Facts) -> Axes | None:
     if len(words) != 3 or sorted(words) != ["bands", "cols", "rows"] or not all(names):
         return None
     return words[0], words[1], words[2]
+
+
+def are_turned(facts: Facts, shape: Sequence[int]) -> bool:
+    """Whether the names of a map's axes, those of length 1 left out, are columns, then rows."""
+    if len(facts.dims) != len(shape):
+        return False
+    names = [_plain(name) for name, size in zip(facts.dims, shape, strict=True) if size > 1]
+    return len(names) == 2 and names[0] in _ACROSS and names[1] in _DOWN
 
 
 def told_scaling(path: Path, name: str, facts: Facts) -> tuple[float, float, float | None]:

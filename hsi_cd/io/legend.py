@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import rasterio.shutil
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
+
+from hsi_cd.io.conventions import text_of
 
 Colour = tuple[int, int, int, int]
 
 _JPEG = "JPEG"
 _MOST_CLASSES = 4096  # rows of an attribute table looked at: a label map has few
 _VALUE_USES, _NAME_USE = ("3", "5"), "2"  # GDAL's codes: the smallest value, or the only one; the class's name
+_ANY_USE, _NUMBERS = "0", ("0", "1")  # its codes of a column for any use, and of columns of numbers
+_VALUE_NAMES = ("value", "val", "dn", "id", "code", "gridcode", "classid", "classvalue", "pixelvalue")
+_NO_VALUES = ("count", "histogram", "area", "oid", "objectid", "fid", "rowid", "red", "green", "blue", "alpha")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # which XML may not hold
 _TEXT = "2"  # GDAL's code of a column of text
 
 
@@ -54,7 +61,7 @@ def read_legend(dataset: Any) -> Legend:
     told = dataset.tags(ns="IMAGE_STRUCTURE")
     return Legend(
         colours=colours,
-        names=_flag_names(dataset.tags(1)) | _class_names(dataset),
+        names=flag_names(dataset.tags(1)) | _class_names(dataset),
         white_is_zero=told.get("MINISWHITE") == "YES",
         lossy=_lossy(dataset, told),
     )
@@ -69,13 +76,17 @@ def _lossy(dataset: Any, told: Mapping[str, str]) -> str:
     return ""
 
 
-def _flag_names(tags: Mapping[str, str]) -> dict[float, str]:
-    """Class names as the CF conventions write them: ``flag_values`` and ``flag_meanings`` of as many words."""
-    numbers = re.findall(r"[^\s,{}\[\]]+", tags.get("flag_values", ""))
-    words = tags.get("flag_meanings", "").split()
+def flag_names(attributes: Mapping[str, Any]) -> dict[float, str]:
+    """Class names as the CF conventions write them: ``flag_values`` and ``flag_meanings`` of as many words.
+
+    Args:
+        attributes: of the array; as numbers and text, or all as text, as GDAL hands them over.
+    """
+    told, words = attributes.get("flag_values", ""), text_of(attributes.get("flag_meanings", "")).split()
+    numbers = re.findall(r"[^\s,{}\[\]]+", told) if isinstance(told, str) else np.ravel(told).tolist()
     try:
-        values = [float(number.rstrip("bsBS")) for number in numbers]
-    except ValueError:
+        values = [float(number.rstrip("bsBS") if isinstance(number, str) else number) for number in numbers]
+    except (TypeError, ValueError):
         return {}
     return dict(zip(values, words, strict=True)) if len(values) == len(words) else {}
 
@@ -88,7 +99,7 @@ def _class_names(dataset: Any) -> dict[float, str]:
     with MemoryFile(ext=".vrt") as memory:
         try:
             rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-            band = ET.fromstring(memory.read()).find("VRTRasterBand")
+            band = ET.fromstring(_as_text(memory.read())).find("VRTRasterBand")
         except (RasterioError, ET.ParseError):
             return {}
     if band is None:
@@ -100,6 +111,15 @@ def _class_names(dataset: Any) -> dict[float, str]:
     return {value: name for value, name in names.items() if name}
 
 
+def _as_text(description: bytes) -> str:
+    """GDAL's description, in which names are in the encoding of the file they come from: UTF-8, or one of a byte."""
+    try:
+        text = description.decode("utf-8")
+    except UnicodeDecodeError:
+        text = description.decode("latin-1")
+    return _CONTROL.sub(" ", text)
+
+
 def _table_names(table: ET.Element) -> Iterator[tuple[float, str]]:
     """Value and name of each row of a raster attribute table that has both."""
     columns = [
@@ -107,7 +127,9 @@ def _table_names(table: ET.Element) -> Iterator[tuple[float, str]]:
         for each in table.iterfind("FieldDefn")
     ]
     values = [i for i, (_, _, use) in enumerate(columns) if use in _VALUE_USES]
-    values += [i for i, (name, _, _) in enumerate(columns) if name in ("value", "val")]
+    named = {re.sub(r"[\W_]+", "", name): i for i, (name, _, _) in enumerate(columns)}
+    values += [named[name] for name in _VALUE_NAMES if name in named]
+    values += _of_its_own(table, columns)
     texts = [i for i, (_, _, use) in enumerate(columns) if use == _NAME_USE]
     texts += [i for i, (_, kind, _) in enumerate(columns) if kind == _TEXT]
     if not texts:
@@ -121,3 +143,14 @@ def _table_names(table: ET.Element) -> Iterator[tuple[float, str]]:
             yield (float(cells[values[0]]) if values else float(number)), cells[texts[0]].strip()
         except (IndexError, ValueError):
             continue
+
+
+def _of_its_own(table: ET.Element, columns: Sequence[tuple[str, str, str]]) -> list[int]:
+    """The columns of numbers of no known use that differ from row to row, as values do that have another name."""
+    free = [i for i, (_, kind, use) in enumerate(columns) if kind in _NUMBERS and use == _ANY_USE]
+    rows = [[each.text or "" for each in row.iterfind("F")] for row in table.findall("Row")[:_MOST_CLASSES]]
+    return [
+        i
+        for i in free
+        if not columns[i][0].startswith(_NO_VALUES) and len({tuple(row[i : i + 1]) for row in rows}) == len(rows)
+    ]

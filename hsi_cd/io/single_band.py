@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.arrays import read_matrix
+from hsi_cd.io.arrays import read_told_matrix
 from hsi_cd.io.file_masks import is_value
 from hsi_cd.io.kinds import FileKind
-from hsi_cd.io.legend import NO_LEGEND, Legend, read_legend
+from hsi_cd.io.legend import NO_LEGEND, Legend, flag_names, read_legend
 from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.raster import check_real, damaged, grid_of, locate_raster, masks_of, nodata_of, open_raster
 from hsi_cd.scene import Grid
@@ -68,8 +68,9 @@ def read_single_band(path: Path, kind: FileKind, *, key: str | None = None) -> S
             variable.
     """
     if kind.holds_arrays:
-        values = read_matrix(path, kind, key=key)
-        return SingleBand(values, Grid(*values.shape), None, has_number(values))
+        values, facts, nodata = read_told_matrix(path, kind, key=key)
+        legend = Legend(names=flag_names(facts.attributes))
+        return SingleBand(values, Grid(*values.shape), nodata, has_number(values), legend)
     if key is not None:
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     data, driver = locate_raster(path, kind)
@@ -94,8 +95,10 @@ def band_of(dataset: Any, *, name: str) -> SingleBand:
         raise damaged(Path(name), error) from error
     values = np.ma.getdata(read)
     if any(not np.array_equal(values[0], other, equal_nan=False) for other in values[1:]):
+        lossy = read_legend(dataset).lossy
+        picture = f"a colour picture, {lossy}-compressed, which smears classes" if lossy else "a colour picture?"
         raise FormatError(
-            f"{name} has {dataset.count} bands that differ (a colour picture?): "
+            f"{name} has {dataset.count} bands that differ ({picture}): "
             "expected one band with one value a pixel"
         )
     one, valid = values[0], ~np.ma.getmaskarray(read)[0] & has_number(values[0])
@@ -103,11 +106,15 @@ def band_of(dataset: Any, *, name: str) -> SingleBand:
 
 
 def band_in_memory(
-    values: NDArray[np.generic], *, nodata: float | None = None, place: Grid | None = None
+    values: NDArray[np.generic],
+    *,
+    nodata: float | None = None,
+    place: Grid | None = None,
+    legend: Legend = NO_LEGEND,
 ) -> SingleBand:
     """One value a pixel ``(rows, cols)`` that lies in memory; a masked array's mask is heard."""
     valid = has_number(np.ma.getdata(values)) & ~np.ma.getmaskarray(values)
-    return SingleBand(np.ma.getdata(values), place or Grid(*values.shape), nodata, valid)
+    return SingleBand(np.ma.getdata(values), place or Grid(*values.shape), nodata, valid, legend)
 
 
 def has_number(values: NDArray[np.generic]) -> NDArray[np.bool_]:

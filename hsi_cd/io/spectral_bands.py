@@ -39,16 +39,39 @@ _NO_BANDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
          "a mask"),
         (r"_(VAA|VZA|SAA|SZA)_|_(VIEW|SUN|SOLAR|SENSOR|SATELLITE)_(MEAN_)?(AZIMUTH|ZENITH)_", "angles"),
         (r"_(DEM|DSM|DTM)_", "elevation"),
+        (r"^_GAP_$|_GAP_MASK_", "a mask of gaps"),
+        (r"^_SNOW_$|_SNOW_(MASK|PROB\w*)_|_(CLD|SNW)_$", "a mask"),
+        (r"^_VISUAL_$", "a picture in true colour"),
     )
 )  # fmt: skip
+# The same number is a thermal band of one sensor and a band of another: B10 of Landsat 8 is no B10 of Sentinel-2.
+_THERMAL: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (re.compile(sensor), re.compile(band))
+    for sensor, band in (
+        (r"^_L[CT]0?[89](\d{13}[A-Z]|_)|^_HLS_L30_", r"_B(AND)?1[01]_"),
+        (r"^_LT0?[45](\d{13}[A-Z]|_)", r"_B(AND)?6_"),
+        (r"^_LE0?7(\d{13}[A-Z]|_)", r"_B(AND)?6_|_B6[12]_"),
+        (r"^_AST_", r"_TIR_|_B(AND)?1[0-4]_"),
+    )
+)
 
 
 def no_band(name: str) -> str | None:
     """What a name says that a raster is instead of a spectral band, in words; None where it says no such thing."""
+    plain = _plain(name)
+    return next((what for pattern, what in _NO_BANDS if pattern.search(plain)), None)
+
+
+def is_thermal(name: str) -> bool:
+    """Whether the name of a file, which tells its sensor, is that of a thermal band."""
+    plain = _plain(name)
+    return any(sensor.search(plain) and band.search(plain) for sensor, band in _THERMAL)
+
+
+def _plain(name: str) -> str:
     # MeanSolarZenith, cloudMask: the words of names that have no _ between them.
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-    plain = "_" + "_".join(word for word in re.split(r"[^A-Za-z0-9]+", parted.upper()) if word) + "_"
-    return next((what for pattern, what in _NO_BANDS if pattern.search(plain)), None)
+    return "_" + "_".join(word for word in re.split(r"[^A-Za-z0-9]+", parted.upper()) if word) + "_"
 
 
 def spectral_files(paths: Sequence[Path]) -> dict[Path, str]:
@@ -58,6 +81,8 @@ def spectral_files(paths: Sequence[Path]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for path, parts in zip(paths, words, strict=True):
         what = no_band("_".join(part for part in parts if part not in common))
+        if what is None and is_thermal(path.stem):
+            what = "thermal"
         if what is not None:
             found[path] = what
     return found if len(found) < len(paths) else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,19 +33,32 @@ _BY_NUMBERS: dict[frozenset[float], LabelScheme] = {
 
 DECLARE = "declare what the values mean with changed= and unchanged="
 
+# Words of class names, in small letters without accents, in the languages in which such maps are made.
 _FILLERS = frozenset(
     ("a", "an", "the", "of", "class", "classes", "area", "areas", "pixel", "pixels", "region", "regions", "land",
-     "cover", "label", "map")
+     "cover", "label", "map", "roi", "evf", "points", "detected", "de", "des", "del", "zone", "flache")
 )  # fmt: skip
-_UNCHANGED = frozenset(("unchanged", "unchange", "nochange", "nochanges", "nonchange", "nonchanged", "stable",
-                        "constant", "persistent", "invariant"))  # fmt: skip
-_CHANGED = frozenset(("changed", "change", "changes", "changing"))
-_NEGATIONS = frozenset(("no", "non", "not", "un", "without"))
+_UNCHANGED = frozenset(
+    ("unchanged", "unchange", "nochange", "nochanges", "nonchange", "nonchanged", "notchanged", "stable", "constant",
+     "persistent", "invariant", "inchange", "inchangee", "inchanges", "unverandert", "inalterado", "invariato",
+     "未变化", "无变化", "没有变化", "不变", "未变")
+)  # fmt: skip
+_CHANGED = frozenset(
+    ("changed", "change", "changes", "changing", "changement", "changements", "changee", "anderung", "anderungen",
+     "verandert", "veranderung", "geandert", "cambio", "cambios", "cambiado", "cambiato", "cambiamento", "mudanca",
+     "mudancas", "变化", "已变化")
+)  # fmt: skip
+_NEGATIONS = frozenset(
+    ("no", "non", "not", "un", "without", "pas", "sans", "kein", "keine", "nicht", "ohne", "sin", "sem", "nao",
+     "senza")
+)  # fmt: skip
 _UNLABELLED = frozenset(
     ("unclassified", "unlabelled", "unlabeled", "unknown", "nodata", "background", "ignore", "ignored",
      "undefined", "outside", "unassigned", "void", "masked", "none", "null", "missing", "na", "nan", "empty",
-     "invalid")
+     "invalid", "unklassifiziert", "hintergrund", "未标记", "未标注", "未分类", "背景")
 )  # fmt: skip
+_NEGATED = ("label", "classif", "classe", "clasific", "klassifi")  # how "not labelled" and "nicht klassifiziert" go on
+_COUNTED = re.compile(r"\[[^\]]*\]|\b\d+ (?:points|pixels)\b", re.IGNORECASE)  # ENVI: "Changed [Red] 32 points"
 _BARE = re.compile(r"^(?:class|category|klasse|value|label|region)?\W*\d*$", re.IGNORECASE)  # "Class #1": no name
 
 _DARK, _BRIGHT = 64, 192  # of 0-255: below black, above white, as anybody would call it
@@ -60,14 +74,16 @@ def scheme_by_numbers(values: NDArray[np.generic]) -> LabelScheme | None:
 
 def meaning_of(name: str) -> int | None:
     """What a class name means: UNCHANGED, CHANGED or UNLABELLED; None where it says none of these."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # NoChange
-    words = [word for word in re.split(r"[^a-z]+", parted.casefold()) if word and word not in _FILLERS]
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _COUNTED.sub(" ", name))  # NoChange
+    # Letters of every script: a word of which some were dropped could say the opposite.
+    letters = "".join(c for c in unicodedata.normalize("NFKD", parted.casefold()) if not unicodedata.combining(c))
+    words = [word for word in re.split(r"[\W\d_]+", letters) if word and word not in _FILLERS]
     joined = "".join(words)
     if joined in _UNCHANGED or (len(words) == 2 and words[0] in _NEGATIONS and words[1] in _CHANGED):
         return UNCHANGED
     if joined in _CHANGED:
         return CHANGED
-    if joined in _UNLABELLED or (len(words) == 2 and words[0] in _NEGATIONS and words[1].startswith("label")):
+    if joined in _UNLABELLED or (len(words) == 2 and words[0] in _NEGATIONS and words[1].startswith(_NEGATED)):
         return UNLABELLED
     return None
 

@@ -110,6 +110,8 @@ def _way_out(variables: Sequence[Variable], fits: Sequence[Variable]) -> str:
     if "object" in kinds:
         field = f"{kinds['object']}.FIELD"
         return f"; save the field that holds the image as a variable of its own, as x = {field}; save -v7.3 x"
+    if "cell" in kinds:
+        return f"; save the element that holds the image as a variable of its own, as x = {kinds['cell']}{{1}}"
     if "sparse" in kinds:
         return f"; save it in full, as x = full({kinds['sparse']}), reshaped to rows x cols x bands"
     return ""
@@ -118,7 +120,8 @@ def _way_out(variables: Sequence[Variable], fits: Sequence[Variable]) -> str:
 def find_named(variables: Sequence[Variable], key: str) -> Variable | None:
     """The variable of this name; a field of a structure is called ``data.gt`` or ``data/gt``."""
     exact = [v for v in variables if v.name == key]
-    alike = [v for v in variables if v.name.replace("/", ".") == key.replace("/", ".")]
+    plain = key.strip("/").replace("/", ".")  # "/a/b" is what HDF5's own tools call a/b
+    alike = [v for v in variables if v.name.replace("/", ".") == plain]
     return next(iter([*exact, *alike]), None)
 
 

@@ -167,13 +167,28 @@ def read_told_matrix(
     Raises:
         FormatError: no such variable, no or several candidates, or what is said is not understood.
     """
-    variable = choose(path, list_arrays(path, kind), key, ndim=2)
+    variable, facts, turned = _told_map(path, kind, key)
     check_memory(path, variable.nbytes)
     values = load_matrix(path, kind, variable)
-    facts = _FACTS[kind](path, variable) if kind in _FACTS else Facts()
-    if not variable.reverse and are_turned(facts, variable.shape):
-        values = values.T
-    return values, facts, told_scaling(path, variable.name, facts)[2]
+    return (values.T if turned else values), facts, told_scaling(path, variable.name, facts)[2]
+
+
+def matrix_shape(path: Path, kind: FileKind, *, key: str | None = None) -> tuple[int, ...]:
+    """Rows and columns of the map that :func:`read_matrix` reads, without loading it.
+
+    Raises:
+        FormatError: no such variable, or no or several candidates; all variables are listed.
+    """
+    variable, _, turned = _told_map(path, kind, key)
+    shape = map_shape_of(variable.shape)
+    return shape[::-1] if turned else shape
+
+
+def _told_map(path: Path, kind: FileKind, key: str | None) -> tuple[Variable, Facts, bool]:
+    """The variable that is the map, what the file says of it, and whether its axes are columns x rows."""
+    variable = choose(path, list_arrays(path, kind), key, ndim=2)
+    facts = _FACTS[kind](path, variable) if kind in _FACTS and variable.kind != hdf5.SPARSE else Facts()
+    return variable, facts, not variable.reverse and are_turned(facts, variable.shape)
 
 
 def load_matrix(path: Path, kind: FileKind, variable: Variable) -> NDArray[np.generic]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.errors import AxesError, FormatError
-from hsi_cd.io.arrays import image_of_named_axes, list_arrays, open_array_cube
+from hsi_cd.io.arrays import image_of_named_axes, matrix_shape, open_array_cube
 from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
@@ -16,7 +16,6 @@ from hsi_cd.io.raster import check_free_format, read_shape
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
-from hsi_cd.io.variables import choose, map_shape_of
 from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube
 
@@ -151,7 +150,7 @@ def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
     found = find_input(path)
     kind = file_kind(found)
     if kind.holds_arrays:
-        rows, cols = map_shape_of(choose(found, list_arrays(found, kind), key, ndim=2).shape)
+        rows, cols = matrix_shape(found, kind, key=key)
         return Expected(rows, cols)
     return Expected(*read_shape(found, kind))
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import AxesError, FormatError, HsiCdError
-from hsi_cd.io.arrays import list_arrays, load_matrix, open_array_cube
+from hsi_cd.io.arrays import list_arrays, open_array_cube, read_matrix
 from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.cubes import open_cube, raster_or_array
 from hsi_cd.io.envi import find_envi_pair
@@ -208,7 +208,7 @@ def _inspect_arrays(
         name = f"{path.name}:{variable.name}" if variable.name else path.name
         if len(variable.shape) == 2:
             check_memory(path, variable.nbytes)
-            values = load_matrix(path, kind, choose(path, variables, variable.name, ndim=2))
+            values = read_matrix(path, kind, key=variable.name)
             parts.append(Part(cube_from_array(values[None], name=name), is_map=True))
             continue
         try:

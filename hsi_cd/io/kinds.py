@@ -23,7 +23,10 @@ _FOREIGN = (
     (b"BZh", "a bzip2 archive: unpack it first"),
     (b"\xfd7zXZ", "an xz archive: unpack it first"),
     (b"GIF8", "a GIF picture, which is not read: save it as PNG, its values unchanged"),
-    (b"RIFF", "a WebP picture or another RIFF file, which is not read: save it from its source as PNG, without loss"),
+    (
+        b"RIFF",
+        "a WebP picture or another RIFF file, which is not read: save it from its source as PNG, without loss",
+    ),
     (b"P4\n", "a PBM picture, which is not read: save it as PNG, its values unchanged"),
     (b"P5\n", "a PGM picture, which is not read: save it as PNG, its values unchanged"),
     (b"P6\n", "a PPM picture, which is not read: save it as PNG, its values unchanged"),

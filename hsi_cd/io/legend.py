@@ -112,7 +112,7 @@ def _class_names(dataset: Any) -> dict[float, str]:
 
 
 def _as_text(description: bytes) -> str:
-    """GDAL's description, in which names are in the encoding of the file they come from: UTF-8, or one of a byte."""
+    """GDAL's description, whose names are in the encoding of the file they come from: UTF-8 or Latin-1."""
     try:
         text = description.decode("utf-8")
     except UnicodeDecodeError:

@@ -98,8 +98,7 @@ def band_of(dataset: Any, *, name: str) -> SingleBand:
         lossy = read_legend(dataset).lossy
         picture = f"a colour picture, {lossy}-compressed, which smears classes" if lossy else "a colour picture?"
         raise FormatError(
-            f"{name} has {dataset.count} bands that differ ({picture}): "
-            "expected one band with one value a pixel"
+            f"{name} has {dataset.count} bands that differ ({picture}): expected one band with one value a pixel"
         )
     one, valid = values[0], ~np.ma.getmaskarray(read)[0] & has_number(values[0])
     return SingleBand(one, grid_of(dataset), nodata_of(dataset, masks), valid, read_legend(dataset))

@@ -39,8 +39,9 @@ _FILLERS = frozenset(
      "cover", "label", "map", "roi", "evf", "points", "detected", "de", "des", "del", "zone", "flache")
 )  # fmt: skip
 _UNCHANGED = frozenset(
-    ("unchanged", "unchange", "nochange", "nochanges", "nonchange", "nonchanged", "notchanged", "stable", "constant",
-     "persistent", "invariant", "inchange", "inchangee", "inchanges", "unverandert", "inalterado", "invariato",
+    ("unchanged", "unchange", "nochange", "nochanges", "nonchange", "nonchanged", "notchanged", "stable",
+     "constant", "persistent", "invariant", "inchange", "inchangee", "inchanges",
+     "unverandert", "inalterado", "invariato",
      "未变化", "无变化", "没有变化", "不变", "未变")
 )  # fmt: skip
 _CHANGED = frozenset(
@@ -57,7 +58,13 @@ _UNLABELLED = frozenset(
      "undefined", "outside", "unassigned", "void", "masked", "none", "null", "missing", "na", "nan", "empty",
      "invalid", "unklassifiziert", "hintergrund", "未标记", "未标注", "未分类", "背景")
 )  # fmt: skip
-_NEGATED = ("label", "classif", "classe", "clasific", "klassifi")  # how "not labelled" and "nicht klassifiziert" go on
+_NEGATED = (
+    "label",
+    "classif",
+    "classe",
+    "clasific",
+    "klassifi",
+)  # of what is not labelled, what goes on behind "not"
 _COUNTED = re.compile(r"\[[^\]]*\]|\b\d+ (?:points|pixels)\b", re.IGNORECASE)  # ENVI: "Changed [Red] 32 points"
 _BARE = re.compile(r"^(?:class|category|klasse|value|label|region)?\W*\d*$", re.IGNORECASE)  # "Class #1": no name
 

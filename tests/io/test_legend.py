@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
+import xarray as xr
 from PIL import Image
 
+import hsi_cd as hc
 from hsi_cd.errors import FormatError, LabelError
-from hsi_cd.io import MaskPair, read_labels, read_map, read_scores
+from hsi_cd.io import Expected, MaskPair, map_shape, read_labels, read_map, read_scores
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.io.split_files import read_split
 from hsi_cd.io.told_classes import meaning_of
@@ -38,12 +41,13 @@ def paletted(path: Path, values: np.ndarray, *colours: tuple[int, int, int]) -> 
     return path
 
 
-def envi(path: Path, values: np.ndarray, names: str) -> Path:
+def envi(path: Path, values: np.ndarray, names: str, *, encoding: str = "utf-8") -> Path:
     values.tofile(path)
     path.with_suffix(".hdr").write_text(
         f"ENVI\nsamples = {values.shape[1]}\nlines = {values.shape[0]}\nbands = 1\nheader offset = 0\n"
         "file type = ENVI Classification\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
-        f"classes = {names.count(',') + 1}\nclass names = {{{names}}}\n"
+        f"classes = {names.count(',') + 1}\nclass names = {{{names}}}\n",
+        encoding=encoding,
     )
     return path
 
@@ -143,7 +147,11 @@ TABLE = (
 CATEGORIES = "<CategoryNames><Category>change</Category><Category>no_change</Category></CategoryNames>"
 
 
-@pytest.mark.parametrize("told", [TABLE, CATEGORIES])
+BY_NUMBER = TABLE.replace("Value", "DN").replace("<Usage>5<", "<Usage>0<")  # as tables made by hand have it
+BY_OTHER_NAME = BY_NUMBER.replace("DN", "Kode")
+
+
+@pytest.mark.parametrize("told", [TABLE, BY_NUMBER, BY_OTHER_NAME, CATEGORIES])
 def test_names_beside_a_geotiff_win(tmp_path: Path, told: str) -> None:
     path = tiff(tmp_path / "t.tif", 1 - TRUTH)
     aux = f'<PAMDataset><PAMRasterBand band="1">{told}</PAMRasterBand></PAMDataset>'
@@ -156,6 +164,30 @@ def test_flags_as_the_cf_conventions_write_them(tmp_path: Path) -> None:
     path = tiff(tmp_path / "t.tif", 1 - TRUTH)
     with quiet_georeference(), rasterio.open(path, "r+") as file:
         file.update_tags(1, flag_values="0b, 1b", flag_meanings="changed unchanged")
+    np.testing.assert_array_equal(read_labels(path).values, TRUTH)
+
+
+def test_an_array_says_what_its_values_and_axes_are(tmp_path: Path) -> None:
+    stored = np.where(TRUTH == 1, 0, 1).astype(np.uint8)
+    stored[0] = 9
+    expected = TRUTH.copy()
+    expected[0] = 255
+    says = {"flag_values": np.array([0, 1], np.uint8), "flag_meanings": "changed unchanged", "_FillValue": 9}
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["gt"] = stored.T
+        file["gt"].attrs.update(says)
+        file["gt"].dims[0].label, file["gt"].dims[1].label = "x", "y"
+    np.testing.assert_array_equal(read_labels(tmp_path / "t.h5").values, expected)
+    np.testing.assert_array_equal(read_labels(tmp_path / "t.h5", key="/gt").values, expected)
+    np.testing.assert_array_equal(read_map(tmp_path / "t.h5")[0], expected)
+    assert map_shape(tmp_path / "t.h5") == Expected(*TRUTH.shape)
+    array = xr.DataArray(stored, dims=("y", "x"), attrs=says)
+    np.testing.assert_array_equal(hc.open_labels(array).values, expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_names_in_other_languages_and_encodings(tmp_path: Path, encoding: str) -> None:
+    path = envi(tmp_path / "t.dat", 2 - TRUTH, "Non classé,Changé,Inchangé", encoding=encoding)
     np.testing.assert_array_equal(read_labels(path).values, TRUTH)
 
 
@@ -177,13 +209,26 @@ def test_numbered_classes_are_no_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "meaning"),
     [("NoChange", 0), ("not changed", 0), ("Unchanged pixels", 0), ("CHANGE", 1), ("changed area", 1),
-     ("No Data", 255), ("un-labelled", 255), ("exchange", None), ("possible change", None), ("", None)],
+     ("No Data", 255), ("un-labelled", 255), ("exchange", None), ("possible change", None), ("", None),
+     ("ROI: Changed [Red] 32 points", 1), ("keine Änderung", 0), ("sin cambios", 0), ("未变化", 0), ("变化", 1),
+     ("未change", None), ("nicht klassifiziert", 255)],
 )  # fmt: skip
 def test_what_class_names_mean(name: str, meaning: int | None) -> None:
     assert meaning_of(name) == meaning
 
 
 # --- what was lost ---
+
+
+def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name, what in (("t.gif", "GIF"), ("t.webp", "WebP"), ("t.pgm", "PGM")):
+        Image.fromarray(TRUTH * 255).save(tmp_path / name)
+        for read in (read_labels, read_map):
+            with pytest.raises(FormatError, match=rf"a {what} picture.* save it .*as PNG"):
+                read(tmp_path / name)
+    Image.fromarray(np.dstack([TRUTH * 255, TRUTH, TRUTH])).save(tmp_path / "t.jpg")
+    with pytest.raises(FormatError, match=r"bands that differ .*JPEG-compressed, which smears classes"):
+        read_labels(tmp_path / "t.jpg")
 
 
 def test_smeared_classes_are_named(tmp_path: Path) -> None:

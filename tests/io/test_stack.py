@@ -169,6 +169,10 @@ def files_of(folder: Path, *names: str, ending: str = "tif") -> Path:
         ("L_T1_QA_PIXEL L_T1_QA_RADSAT L_T1_SR_B1 L_T1_SR_B2 L_T1_SR_QA_AEROSOL L_T1_ST_B10 L_T1_ST_QA",
          ("B1", "B2"), "ST_B10.tif (temperature)"),
         ("HLS.B01 HLS.B10 HLS.Fmask HLS.SAA HLS.VZA", ("B01", "B10"), "Fmask.tif (a mask)"),
+        ("LC09_L1TP_T1_B2 LC09_L1TP_T1_B7 LC09_L1TP_T1_B10 LC09_L1TP_T1_B11", ("B2", "B7"), "B10.tif (thermal)"),
+        ("LT51990261990097KIS00_B5 LT51990261990097KIS00_B6 LT51990261990097KIS00_B7", ("B5", "B7"), "(thermal)"),
+        ("LE07_L1TP_B1 LE07_L1TP_B6_VCID_1 LE07_L1TP_B6_VCID_2 LE07_L1TP_B7", ("B1", "B7"), "2.tif (thermal)"),
+        ("T31TCJ_B06 T31TCJ_B10 T31TCJ_B11", ("B06", "B10", "B11"), ""),  # of Sentinel-2 no thermal bands
         ("mask_B1 mask_B2", ("B1", "B2"), ""),  # a word of all names tells nothing
         ("SCL QA60", ("QA60", "SCL"), ""),  # nothing else is there
     ],

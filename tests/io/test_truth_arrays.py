@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +168,24 @@ def test_polygons_are_refused_by_name(tmp_path: Path, ending: str, driver: str, 
         with pytest.raises(FormatError, match=rf"polygons \({title}\).*gdal_rasterize -a FIELD") as error:
             read(path)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(not shutil.which("gdal_rasterize"), reason="GDAL's own programs are not installed")
+def test_polygons_are_burnt_by_the_commands_of_the_message(tmp_path: Path) -> None:
+    made = polygons(tmp_path / "truth.geojson", "GeoJSON")  # in WGS 84, as GeoJSON is
+    place = {"crs": "EPSG:32633", "transform": SCENE, "count": 3, "height": 12, "width": 9, "dtype": "float32"}
+    with rasterio.open(tmp_path / "before.tif", "w", driver="GTiff", **place) as scene:
+        scene.write(np.zeros((3, 12, 9), np.float32))
+    with pytest.raises(FormatError) as error:
+        read_labels(made)
+    said = re.search(r"as with (gdal_create .*?) and (gdal_rasterize .*?) \(in Python", str(error.value))
+    assert said is not None
+    for command in said.groups():
+        typed = command.replace("SCENE", "before.tif").replace("FIELD", "label")
+        subprocess.run(shlex.split(typed), cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    expected = np.full(TRUTH.shape, 255, np.uint8)
+    expected[:, :3], expected[2:7, 3:8] = 0, 1
+    np.testing.assert_array_equal(read_labels(tmp_path / "truth.tif").values, expected)
 
 
 @pytest.mark.parametrize("ending", ["gpkg", "geojson"])

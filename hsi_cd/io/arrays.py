@@ -19,6 +19,7 @@ from hsi_cd.io.conventions import Facts, are_turned, told_axes, told_grid, told_
 from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
+from hsi_cd.io.sparse import SPARSE
 from hsi_cd.io.variables import Variable, candidates, choose, map_shape_of, wavelength_variable
 from hsi_cd.io.wavelengths import to_nanometres
 from hsi_cd.scene import Bands, Cube
@@ -162,7 +163,7 @@ def read_told_matrix(
     """The map of a file of arrays, as :func:`read_matrix` finds it, and what the file says of it.
 
     Returns:
-        Values ``(rows, cols)``, turned where the names of their axes say columns x rows; facts; the value for no data.
+        Values ``(rows, cols)``, turned where the names of their axes say columns x rows; facts; the no-data value.
 
     Raises:
         FormatError: no such variable, no or several candidates, or what is said is not understood.
@@ -187,7 +188,7 @@ def matrix_shape(path: Path, kind: FileKind, *, key: str | None = None) -> tuple
 def _told_map(path: Path, kind: FileKind, key: str | None) -> tuple[Variable, Facts, bool]:
     """The variable that is the map, what the file says of it, and whether its axes are columns x rows."""
     variable = choose(path, list_arrays(path, kind), key, ndim=2)
-    facts = _FACTS[kind](path, variable) if kind in _FACTS and variable.kind != hdf5.SPARSE else Facts()
+    facts = _FACTS[kind](path, variable) if kind in _FACTS and variable.kind != SPARSE else Facts()
     return variable, facts, not variable.reverse and are_turned(facts, variable.shape)
 
 

@@ -44,7 +44,7 @@ REASONS = {
     "matlab": r"holds|damaged|truncated|describes|candidates|no variable|unknown",
     "hdf5": r"holds|expected|describes|correct or remove|axes",
     "numpy": r"holds|damaged|describes|axes|no variable|candidates",
-    "place": r"exist|folder|pixel|ground|CRS|damaged|list of files|key|link|pipe|axes|Missing|cannot be read|names no file",
+    "place": r"exist|folder|pixel|ground|CRS|damaged|list of files|key|link|pipe|axes|Missing|be read|no file",
 }
 """What a line must say, by the group of the fault: a refusal for another reason is no refusal of this fault."""
 

@@ -22,7 +22,8 @@ def read_band(path: Path) -> np.ndarray:
         return file.read(1)
 
 
-@pytest.mark.parametrize("apart", [["train"], pytest.param(["all"], marks=pytest.mark.slow)], ids=["quick", "all"])
+@pytest.mark.parametrize("apart", [["train"], ["all"]], ids=["quick", "all"])
+@pytest.mark.slow
 def test_simulate_train_predict_evaluate(
     cli: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], apart: list[str]
 ) -> None:

@@ -35,6 +35,7 @@ def script(cli: Any) -> Script:
     return run
 
 
+@pytest.mark.slow
 def test_a_scene_is_read_as_seldom_as_was_promised(simulated: PairFiles, script: Script) -> None:
     """At most four times to detect, five to train, and once, with few rows more, to predict."""
     files = ["--t1", simulated.t1, "--t2", simulated.t2, "--truth", simulated.truth]
@@ -57,6 +58,7 @@ def two_runs(trained: Path, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "old", tmp_path / "new"
 
 
+@pytest.mark.slow
 def test_equal_runs_are_equal(two_runs: tuple[Path, Path], script: Script) -> None:
     done = script("compare_runs.py", *two_runs)
     assert done.returncode == 0, done.stdout + done.stderr

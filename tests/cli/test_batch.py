@@ -205,6 +205,7 @@ def test_a_dry_run_looks_whether_the_inputs_are_there(
     assert f"missing: {tmp_path / 'gone.pt'} does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pairs_in_shards(
     cli: Any, pairs: Write, quick: list[list[str]], trained: Path, tmp_path: Path, capsys: Capture
 ) -> None:

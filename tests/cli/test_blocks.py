@@ -75,9 +75,8 @@ def train(
 
 
 # The blocks themselves are tested in tests/nn; the road from a setting to a map is one for all of them.
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (i > 0)) for i, kind in enumerate(NETWORKS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_a_trained_network_maps_as_it_did(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, kind: str
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_curve_over_labels(curve: Curve, quick: list[list[str]], tmp_path: Pat
     assert not quick and "seeds 0, 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_curves_over_shares_and_over_imbalance(
     curve: Curve, quick: list[list[str]], tmp_path: Path, capsys: Capture
 ) -> None:

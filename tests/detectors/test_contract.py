@@ -140,6 +140,7 @@ def test_bands_of_rows_and_threads_make_the_same_map(name: str) -> None:
 
 
 @EVERY_FIT
+@pytest.mark.quick("cva", "auto", "forest", "siamese")
 def test_a_scene_that_no_memory_holds_gives_the_same_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the passes it lies in a temporary file; where there is no room for that, it is read again."""
     monkeypatch.setattr("hsi_cd.prepare.statistics._PIXELS_PER_BLOCK", 5 * COLS)
@@ -427,6 +428,7 @@ def test_a_damaged_state_is_refused_or_gives_the_same_map(name: str, tmp_path: P
 
 
 @EVERY_METHOD
+@pytest.mark.quick("cva", "auto", "siamese", "svm")
 def test_whatever_was_changed_is_seen(name: str, tmp_path: Path) -> None:
     """With the digest, also what could be a good number."""
     path, held = tmp_path / "best.pt", content(name)

@@ -40,6 +40,7 @@ def no_warning_of_python() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", LABEL_FREE)
+@pytest.mark.quick("cva", "auto", "irmad", "superpixel")
 def test_noise_and_gain_are_no_change(method: str, caplog: pytest.LogCaptureFixture) -> None:
     t1, t2 = fields()
     for later in (t2, np.float32(1.1) * t1):
@@ -50,6 +51,7 @@ def test_noise_and_gain_are_no_change(method: str, caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize("method", LABEL_FREE)
+@pytest.mark.quick("cva", "auto", "irmad", "superpixel")
 def test_identical_dates(method: str) -> None:
     """Refused; where they are asked for, nothing has changed."""
     t1, _ = fields()
@@ -59,6 +61,7 @@ def test_identical_dates(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", LABEL_FREE)
+@pytest.mark.quick("cva", "auto", "irmad")
 def test_bands_that_repeat_each_other(method: str) -> None:
     """Four times each band is the map of each band once."""
     t1, t2 = fields(change=True)

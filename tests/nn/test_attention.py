@@ -84,7 +84,8 @@ def test_scenes_are_attended_to_in_strips_that_change_nothing_and_take_little_me
     assert strips.peak < whole.peak / 2
 
 
-@pytest.mark.parametrize(("h", "maps", "heads"), [pytest.param(6, 1, 1, marks=pytest.mark.slow), (5, 2, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("h", "maps", "heads"), [(6, 1, 1), (5, 2, 2)])
 def test_a_traced_attention_is_the_same(h: int, maps: int, heads: int) -> None:
     """Windows that overlap are cut in another way for ``torch.compile``."""
     torch.compiler.reset()

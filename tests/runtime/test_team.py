@@ -245,6 +245,7 @@ sys.exit(max(abs(process.exitcode) for process in processes))
 """
 
 
+@pytest.mark.slow
 def test_parts_of_any_size_have_the_gradient_of_the_whole(cli: Any) -> None:
     """In three processes that torchrun did not start, but whose surroundings say what it would have said."""
     done = cli.process(free_port(), code=PROPERTIES)  # none of the warm ones: their threads have been seen to hang

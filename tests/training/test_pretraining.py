@@ -204,6 +204,7 @@ def test_asked_to_leave_it_saves_at_the_next_step(
     assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_finished_run_may_be_resumed(cli: Any, words: list[object], uninterrupted: Path) -> None:
     before = tensors(torch.load(uninterrupted / "encoder.pt", weights_only=True))
     with threadpool_limits(1):

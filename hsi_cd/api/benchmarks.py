@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from hsi_cd.config import dataset_config
-from hsi_cd.datasets import DatasetState, describe, find_entry, missing_files
+from hsi_cd.datasets import DatasetState, dataset_files, describe, find_entry, missing_files
 
 __all__ = [
     "DatasetState",
@@ -42,21 +41,6 @@ def dataset_bands(name: str) -> int:
         UnknownNameError: there is no such scene.
     """
     return find_entry(name).bands
-
-
-def dataset_files(name: str, root: Path) -> tuple[Path, ...]:
-    """The files of a scene that are on disk.
-
-    Args:
-        name: the scene's name, or an alias.
-        root: folder that holds one folder per scene.
-
-    Raises:
-        UnknownNameError: there is no such scene.
-    """
-    (state,) = describe(root, name)
-    found = [folder / file for folder in state.files.folders for file in state.files.present]
-    return tuple(path for path in found if path.is_file())
 
 
 def dataset_settings(name: str) -> tuple[str, Mapping[str, Any]]:

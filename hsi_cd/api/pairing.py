@@ -35,9 +35,14 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         t2 = alignment.align(t2, t1.grid)
     if contract.common_bands:
         t1, t2 = matching.common_bands(t1, t2, tolerance=contract.band_tolerance)
-    pair = ScenePair(t1, t2, name=name, band_tolerance=contract.band_tolerance, nodata=contract.nodata)
-    if contract.allow_identical:
-        pair = replace(pair, allow_identical=True)
+    pair = ScenePair(
+        t1,
+        t2,
+        name=name,
+        band_tolerance=contract.band_tolerance,
+        nodata=contract.nodata,
+        allow_identical=contract.allow_identical,
+    )
     warn_of_doubts(pair)
     return pair
 

@@ -16,8 +16,7 @@ from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
 from hsi_cd.detectors.method_options import choose_options
-from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
-from hsi_cd.errors import BandError
+from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted, too_much_alike
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.projection import existing_directions
@@ -96,9 +95,7 @@ def _canonical_weight(
         try:
             halves.append(np.linalg.cholesky(half + ridge * size * np.eye(len(half))))
         except np.linalg.LinAlgError:
-            raise BandError(
-                f"the bands are too much alike for a ridge of {ridge:g}: raise the option ridge, as to 0.001"
-            ) from None
+            raise too_much_alike(ridge) from None
     first, second = halves
     whitened = scipy.linalg.solve_triangular(first, covariance[:first_half, first_half:], lower=True)
     whitened = scipy.linalg.solve_triangular(second, whitened.T, lower=True).T

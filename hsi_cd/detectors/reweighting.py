@@ -134,3 +134,8 @@ def reweighted(spectra: JointSpectra, fitted: Map, *, quiet: float) -> tuple[Map
     factor = _spread_scale(squared, share=quiet, degrees=len(fitted.offset))
     weights = (chi_square_weight(factor * part, len(fitted.offset)) for part in squared)
     return fitted.scaled(factor), joint_moments(spectra, weights=weights)
+
+
+def too_much_alike(ridge: float) -> BandError:
+    """The error of bands whose covariance is singular with this ridge."""
+    return BandError(f"the bands are too much alike for a ridge of {ridge:g}: raise the option ridge, as to 0.001")

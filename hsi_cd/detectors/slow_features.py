@@ -16,8 +16,7 @@ from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
 from hsi_cd.detectors.method_options import choose_options
-from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted
-from hsi_cd.errors import BandError
+from hsi_cd.detectors.reweighting import DifferenceMap, anchored, joint_moments, reweighted, too_much_alike
 from hsi_cd.prepare.measurement import Scene, measured
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.projection import existing_directions
@@ -94,15 +93,13 @@ def _slow_vectors(
     count = len(common)
     one = np.eye(count)
     try:
-        slowness, vectors = scipy.linalg.eigh(
+        found: tuple[NDArray[np.float64], NDArray[np.float64]] = scipy.linalg.eigh(
             difference + ridge * np.trace(difference) / count * one,
             common + ridge * np.trace(common) / count * one,
         )
     except np.linalg.LinAlgError:
-        raise BandError(
-            f"the bands are too much alike for a ridge of {ridge:g}: raise the option ridge, as to 0.001"
-        ) from None
-    return slowness, vectors
+        raise too_much_alike(ridge) from None
+    return found
 
 
 def fit_sfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:

@@ -71,7 +71,7 @@ def judge_map(
         facts |= {"protocol": "none", "scope": "all labelled"}
     facts["details"] = {**facts.get("details", {}), JUDGED: judged_digest(truth, change)}
     if labels.kinds is not None:
-        facts["details"] |= {**kind_recalls(change, labels.kinds, truth)}
+        facts["details"] |= kind_recalls(change, labels.kinds, truth)
     return RunResult(
         dataset=dataset, method=method, counts=counts, scores=scores, test=_class_counts(truth.ravel()), **facts
     )

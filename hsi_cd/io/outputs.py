@@ -53,30 +53,11 @@ TABLES: Mapping[str, OutputKind] = {
 }
 """The formats of tables, by name."""
 
-_FURTHER = (
-    *(
-        ending
-        for kind in (GEOTIFF, CHECKPOINT, JSON, YAML, HTML, PNG, *TABLES.values())
-        for ending in kind.endings
-    ),
-    *(".mat", ".npy", ".npz", ".h5", ".hdf5", ".he5", ".zarr", ".dat", ".raw", ".bin", ".hdr", ".cdf", ".nc4"),
-    *(
-        ".zip",
-        ".gz",
-        ".tar",
-        ".tgz",
-        ".7z",
-        ".bz2",
-        ".xz",
-        ".kmz",
-        ".jpeg",
-        ".jp2",
-        ".j2k",
-        ".svg",
-        ".pdf",
-        ".eps",
-    ),
-    *(".gpkg", ".geojson", ".shp", ".kml", ".gml", ".fgb", ".parquet", ".xlsx", ".xls", ".docx", ".pkl", ".xml"),
+_OURS = {e for kind in (GEOTIFF, CHECKPOINT, JSON, YAML, HTML, PNG, *TABLES.values()) for e in kind.endings}
+_FURTHER = _OURS.union(
+    [".mat", ".npy", ".npz", ".h5", ".hdf5", ".he5", ".zarr", ".dat", ".raw", ".bin", ".hdr", ".cdf", ".nc4"],
+    [".zip", ".gz", ".tar", ".tgz", ".7z", ".bz2", ".xz", ".kmz", ".jpeg", ".jp2", ".j2k", ".svg", ".pdf", ".eps"],
+    [".gpkg", ".geojson", ".shp", ".kml", ".gml", ".fgb", ".parquet", ".xlsx", ".xls", ".docx", ".pkl", ".xml"],
 )
 _SIDE = (".hdr", ".msk", ".ovr", ".aux", ".xml", ".enp", ".rrd", ".tfw", ".pgw", ".jgw", ".wld", ".prj", ".rpb")
 """Endings of files that belong to the image of the same name beside them."""

@@ -81,10 +81,9 @@ def check_free_format(path: Path, kind: FileKind) -> None:
     """
     with open_raster(path, kind.value) as dataset:
         if dataset.subdatasets:
-            names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
-            more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+            names, listed = _arrays_of(dataset)
             raise FormatError(
-                f"{path} holds {len(names)} arrays ({', '.join(names[:12])}{more}): name the image by keys=, "
+                f"{path} holds {len(names)} arrays ({listed}): name the image by keys=, "
                 "or save it alone, as with gdal_translate, as GeoTIFF"
             )
         _check_placed(dataset, path, kind)
@@ -101,13 +100,12 @@ def zarr_array(path: Path, key: str | None) -> Path | str:
         FormatError: no such array, no or several images, or one without a georeference.
     """
     with open_raster(path, FileKind.ZARR.value) as dataset:
-        names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
+        names, listed = _arrays_of(dataset)
         if not names:
             if key is not None:
                 raise FormatError(f"{path} holds one array: leave the key ({key!r}) out")
             _check_placed(dataset, path, FileKind.ZARR)
             return path
-    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     if key is not None and key not in names:
         raise FormatError(f"{path} has no array {key!r}: it holds {listed}")
     images = {name: count for name in (names if key is None else [key]) if (count := _image_bands(path, name))}
@@ -123,6 +121,12 @@ def zarr_array(path: Path, key: str | None) -> Path | str:
             "name one with keys="
         )
     return _zarr_name(path, key or cubes[0])
+
+
+def _arrays_of(dataset: Any) -> tuple[list[str], str]:
+    """Names of the arrays of an open container, and the first of them in words."""
+    names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
+    return names, ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def _image_bands(path: Path, array: str) -> int:

@@ -74,12 +74,11 @@ def _constant(cube: Cube, bands: Sequence[int]) -> list[int]:
         return list(bands)
     low, high = np.full(len(bands), np.inf), np.full(len(bands), -np.inf)
     rows, cols = cube.grid.shape
-    missing = [*(() if cube.nodata is None else (cube.nodata,)), *cube.fill]
     for start in range(0, rows, _ROWS):
         read = cube.reader(slice(start, min(start + _ROWS, rows)), slice(0, cols))[list(bands)]
         for i, values in enumerate(np.ma.masked_invalid(read.astype(np.float64))):
             known = values.compressed()
-            known = known[~np.isin(known, missing)]
+            known = known[~np.isin(known, cube.no_values)]
             if known.size:
                 low[i], high[i] = min(low[i], known.min()), max(high[i], known.max())
     return [

@@ -76,6 +76,11 @@ class Cube:
         """Whether float32 may tell apart fewer values than are stored: large integers, and doubles."""
         return not np.can_cast((self.origin or self).dtype, np.float32)
 
+    @property
+    def no_values(self) -> tuple[float, ...]:
+        """The stored values that mean "nothing here": those of the file, and those that the user declares."""
+        return (*(() if self.nodata is None else (self.nodata,)), *self.fill)
+
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
         """Values of a window, scaled to reflectance where the file tells how.
 
@@ -91,8 +96,7 @@ class Cube:
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
         read = self.reader(slice(row0, row1), slice(col0, col1))
         stored, hidden = np.ma.getdata(read), np.ma.getmask(read)
-        missing = (*(() if self.nodata is None else (self.nodata,)), *self.fill)
-        values = np.empty(stored.shape, dtype=np.float32)
+        values, missing = np.empty(stored.shape, dtype=np.float32), self.no_values
         # Some bands at a time, which the processor's cache holds through all that is done to them.
         step = max(1, _IN_CACHE // max(1, stored.shape[1] * stored.shape[2]))
         for first in range(0, len(stored), step):

@@ -76,17 +76,13 @@ class OutputChoice:
             OutputError: a file is an input or another output, exists, or cannot be written.
             FormatError: a name's ending promises another format.
         """
-        from hsi_cd.io import CHECKPOINT, GEOTIFF, JSON, check_ending, check_output, check_outputs
+        from hsi_cd.io import CHECKPOINT, GEOTIFF, JSON, check_ending, check_outputs
 
         maps = {f"--{name}": path for name, path in self.maps.items()}
         beside = {"--vector": self.vector, "--save": save}
-        kept = list(inputs)
-        check_outputs(maps | beside | {"--provenance": provenance}, inputs=kept, overwrite=True)
-        for path in maps.values():
-            check_ending(path, GEOTIFF)
-            check_output(path, overwrite=self.overwrite)
-        if save is not None:
-            check_outputs({"--save": save}, kind=CHECKPOINT, overwrite=self.overwrite)
+        check_outputs(maps | beside | {"--provenance": provenance}, inputs=inputs, overwrite=True)
+        check_outputs(maps, kind=GEOTIFF, overwrite=self.overwrite)
+        check_outputs({"--save": save}, kind=CHECKPOINT, overwrite=self.overwrite)
         if provenance is not None:
             check_ending(provenance, JSON)
 

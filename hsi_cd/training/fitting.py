@@ -17,7 +17,6 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.decision import Decision
 from hsi_cd.detectors.detector_contract import fit_method
-from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
@@ -75,18 +74,14 @@ def learn(
         LabelError: without labels, too few pixels are certain to learn from.
         CheckpointError: the network's checkpoint, or the encoder it is to start from, is of another scene.
     """
+    check_learning(config, processes=circumstances.team.size)
     method, keeper = find_method(config.method), keeper or NothingKept()
     started = time.perf_counter()
     if method.fit is not None:
-        if circumstances.team.size > 1:
-            raise ConfigError(
-                f"{method.name} learns in one process, not in {circumstances.team.size}: start it without torchrun"
-            )
         labelled = (taught.pixels, taught.target) if method.needs_labels else ()
         fitted = fit_method(method, measurement, *labelled, options=config.options, seed=config.seed)
         keeper.keep(fitted)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
-    _check_network(method, config, circumstances)
     if method.needs_labels:
         taught = _beside_labels(measurement, taught, config)
     else:
@@ -95,13 +90,29 @@ def learn(
     return Learned(detector, time.perf_counter() - started, facts)
 
 
-def _check_network(method: Method, config: RunConfig, circumstances: Circumstances) -> None:
-    """Refuse what a network cannot be trained with, before anything long."""
+def check_learning(config: RunConfig, *, processes: int) -> None:
+    """Refuse what a method cannot be taught with, before anything long, and before anything is written.
+
+    Of several processes, the one that raises first ends the others, wherever they are.
+
+    Args:
+        config: the resolved configuration.
+        processes: how many learn together.
+
+    Raises:
+        ConfigError: the method, or its teacher, learns in one process; or a network is given options.
+    """
+    method = find_method(config.method)
+    if method.fit is not None:
+        if processes > 1:
+            raise ConfigError(
+                f"{method.name} learns in one process, not in {processes}: start it without torchrun"
+            )
+        return
     check_parts(config.model)
-    size = circumstances.team.size
-    if size > 1 and config.train.teacher.kind != "none":
+    if processes > 1 and config.train.teacher.kind != "none":
         raise ConfigError(
-            f"train.teacher.kind is {config.train.teacher.kind}: one process teaches so, not {size}; "
+            f"train.teacher.kind is {config.train.teacher.kind}: one process teaches so, not {processes}; "
             "start it without torchrun, or set train.teacher.kind=none"
         )
     if config.options:

@@ -33,7 +33,7 @@ from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.examples import Examples, LabelledScene, config_of, declared_of, prepare_examples
-from hsi_cd.training.fitting import Learned, learn
+from hsi_cd.training.fitting import Learned, check_learning, learn
 from hsi_cd.training.keeping import RunKept
 
 
@@ -69,6 +69,7 @@ def run_training(
 
     Raises:
         UnknownNameError: there is no such method.
+        ConfigError: the method cannot be taught so, or not by several processes.
         GridError: the labels have another shape.
         BandError: the scene has bands that cannot be used.
         LabelError: a class has too few labelled pixels.
@@ -76,7 +77,7 @@ def run_training(
         CheckpointError: the run cannot be resumed.
         Preempted: it was asked to leave.
     """
-    find_method(config.method)
+    check_learning(config, processes=team.size)
     config = declared_of(config_of(config, scene.split), scene.pair)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))

@@ -15,10 +15,11 @@ import hsi_cd.training.run as run_module
 from hsi_cd.config import RunConfig, parse_assignment, resolve
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.checkpoint import load_checkpoint
-from hsi_cd.errors import BandError, LabelError, OutputError
+from hsi_cd.errors import BandError, ConfigError, LabelError, OutputError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.io import open_cube, read_labels, read_map
 from hsi_cd.io.split_files import read_split
+from hsi_cd.runtime.team import Team
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Cube, Labels, ScenePair, Split
 from hsi_cd.training.examples import LabelledScene
 from hsi_cd.training.run import run_training
@@ -220,3 +221,27 @@ def test_a_handful_of_labels_is_enough_to_run(
         values.ravel()[pixels] = code
     result = trained(pair, replace(labels, values=values), config, tmp_path)
     assert result.train is not None and result.train.changed == result.train.unchanged == labelled
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"method": "svm"}, "svm learns in one process, not in 2"),
+        ({"train": {"teacher": {"kind": "mean_teacher"}}}, "one process teaches so, not 2"),
+        ({"options": {"trees": 5}}, "siamese has no options"),
+    ],
+)
+def test_what_cannot_be_taught_so_is_refused_before_a_folder_is_made(
+    pair: ScenePair,
+    labels: Labels,
+    config: RunConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    words: str,
+) -> None:
+    """Of several processes, the first that says so ends the others: one that had a folder would leave it."""
+    monkeypatch.setattr(run_module, "make_folder", lambda *_: pytest.fail("a folder is made"))
+    own = resolve([("run", config.model_dump()), ("changes", changes)])
+    with pytest.raises(ConfigError, match=words):
+        run_training(LabelledScene(pair, labels), own, tmp_path / "run", team=Team(rank=0, size=2))

@@ -6,9 +6,8 @@ cd "$(dirname "$0")/.."
 bash scripts/setup.sh dev
 # Small products on several threads wait for each other more than they compute; two processes do better.
 export OMP_NUM_THREADS=1
-# Many tests start Python: it compiles the package once, outside the tree, whatever the machine's habit is.
-unset PYTHONDONTWRITEBYTECODE
-export PYTHONPYCACHEPREFIX=$PWD/build/pycache
+# Many tests start Python, which compiles the package once, whatever the machine's habit is; pip has compiled the rest.
+unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX
 arguments=()
 for argument in "$@"; do
   if [ "$argument" = "--slow" ]; then
@@ -25,7 +24,7 @@ echo "== format and lint"
 echo "== types, layers, docs"
 mkdir -p build
 # One core checks while the other builds.
-{ .venv/bin/mypy && .venv/bin/lint-imports; } > build/checks.log 2>&1 &
+{ .venv/bin/mypy --num-workers 2 && .venv/bin/lint-imports; } > build/checks.log 2>&1 &
 checks=$!
 # The tests look at this very site, so that it is built once.
 export HSI_CD_SITE=$PWD/build/site

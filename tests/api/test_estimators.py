@@ -96,6 +96,7 @@ def drawn() -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", ["superpixel", "forest", "self-trained"])
+@pytest.mark.quick("forest", "self-trained")
 def test_a_fit_returns_itself_writes_nothing_and_leaves_the_callers_draws(
     name: str, pair: ScenePair, simulated: PairFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_several_at_a_time_each_in_its_place(job: Any) -> None:
     "leave",
     [f"sys.exit({EXIT_REQUEUE})", "os.kill(os.getpid(), signal.SIGTERM)", "os.kill(os.getpid(), signal.SIGUSR1)"],
 )
+@pytest.mark.quick("sys.exit*")
 def test_what_was_pre_empted_is_put_back(job: Any, leave: str) -> None:
     """Its second start ends well; one that never comes further is given up."""
     once = job("once", f"if len(open(here + '/starts').read().split()) < 3: {leave}")

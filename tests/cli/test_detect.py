@@ -55,6 +55,7 @@ def test_scores_go_by_their_name_wherever_they_are(cli: Any, scene: Path, tmp_pa
 
 
 @pytest.mark.parametrize("method", [None, *LABEL_FREE])
+@pytest.mark.quick("None", "cva", "irmad", "superpixel")
 def test_a_map_and_its_scores(cli: Any, scene: Path, tmp_path: Path, method: str | None, capsys: Capture) -> None:
     named = [] if method is None else ["--method", method]
     assert cli(*words(scene, *named, "--output", tmp_path / "c.tif", "--score", tmp_path / "s.tif")) == 0

@@ -43,6 +43,7 @@ def parts(cli: Any, words: list[object], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("more", [[], ["--cog"]])
+@pytest.mark.quick("more0")
 def test_eight_shards_equal_one_process(
     cli: Any, words: list[object], parts: Path, tmp_path: Path, capsys: Capture, more: list[str]
 ) -> None:

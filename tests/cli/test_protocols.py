@@ -142,6 +142,7 @@ def test_labels_teach_the_others_and_not_the_label_free(
 
 
 @pytest.mark.parametrize("method", ["svm", "cva"])
+@pytest.mark.quick("cva")
 def test_a_finished_run_is_resumed_to_the_same_end(
     cli: Any, method: str, runs: dict[str, Path], dates: list[str], simulated: PairFiles, tmp_path: Path
 ) -> None:

@@ -157,6 +157,7 @@ def test_what_a_table_refuses(runs: Path, own: Path) -> None:
     [(["a-siamese-0"], []), (["a-siamese-0", "b-svm-0", "b-svm-1"], []), (["a-siamese-0"], ["--split"])],
     ids=["panel", "side by side", "split"],
 )
+@pytest.mark.quick("panel")
 def test_figures(runs: Path, tmp_path: Path, names: list[str], options: list[str]) -> None:
     folders = [runs / name for name in names]
     for suffix, magic in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):

@@ -297,6 +297,7 @@ def test_an_empty_run_folder_may_be_there_already(
     assert result["details"]["validation_kappa"] is None and result["threshold"] == 0.5
 
 
+@pytest.mark.slow
 def test_a_training_whose_output_is_piped_tells_how_far_it_is(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, capfd: Any, monkeypatch: Any
 ) -> None:

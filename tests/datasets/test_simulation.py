@@ -173,6 +173,7 @@ def test_noise_is_new_in_every_row_band_and_date() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("asked", [0.35, 1.4])
+@pytest.mark.quick("*-0")
 def test_the_shift_is_found_in_the_images(asked: float, seed: int) -> None:
     pair = simulate_pair(replace(STILL, rows=90, cols=80, changed=0, shift=asked, mixing=0.8, seed=seed))
     reference, moved = pair.t1.mean(axis=0).astype(float), pair.t2.mean(axis=0).astype(float)

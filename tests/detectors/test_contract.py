@@ -113,6 +113,7 @@ def content(name: str) -> dict[str, Any]:
 
 
 @EVERY_METHOD
+@pytest.mark.quick("auto", "cva", "irmad", "sfa", "superpixel", "forest", "logistic", "siamese")
 def test_the_map_does_not_depend_on_the_tiling(name: str) -> None:
     detector, expected = fitted(name).detector_, whole(name)
     for height, width in ((10, 13), (7, 34), (40, 4)):
@@ -140,7 +141,7 @@ def test_bands_of_rows_and_threads_make_the_same_map(name: str) -> None:
 
 
 @EVERY_FIT
-@pytest.mark.quick("cva", "auto", "forest", "siamese")
+@pytest.mark.quick("cva", "siamese")
 def test_a_scene_that_no_memory_holds_gives_the_same_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the passes it lies in a temporary file; where there is no room for that, it is read again."""
     monkeypatch.setattr("hsi_cd.prepare.statistics._PIXELS_PER_BLOCK", 5 * COLS)
@@ -165,6 +166,7 @@ def test_a_scene_that_no_memory_holds_gives_the_same_fit(name: str, monkeypatch:
 
 
 @EVERY_FIT
+@pytest.mark.quick("auto", "cva", "celik", "forest", "siamese")
 def test_the_same_seed_gives_the_same_detector(name: str) -> None:
     again = fit(name, scene()[0])
     np.testing.assert_array_equal(
@@ -401,6 +403,7 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @EVERY_METHOD
+@pytest.mark.quick("auto", "cva", "isfa", "superpixel", "svm", "siamese")
 def test_a_damaged_state_is_refused_or_gives_the_same_map(name: str, tmp_path: Path) -> None:
     """Without the digest, which checkpoints of earlier versions do not have."""
     plain = {key: value for key, value in content(name).items() if key != "digest"}

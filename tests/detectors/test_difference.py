@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi_cd.detectors.difference import fit_cva, fit_pca_cva, fit_sam
@@ -55,6 +55,7 @@ def test_sam_is_the_arc_cosine() -> None:
     np.testing.assert_allclose(fit_sam(pair(t1, t2)).score(t1, t2), np.arccos(cosine), rtol=1e-4, atol=1e-6)
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @given(gain=st.floats(0.01, 100))
 def test_sam_does_not_see_brightness(gain: float) -> None:
     t1, t2 = dates()

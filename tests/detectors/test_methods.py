@@ -86,7 +86,7 @@ def fitted_map(name: str, pair: ScenePair) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", FITTED)
-@pytest.mark.quick("cva", "auto", "logistic")
+@pytest.mark.quick("cva")
 def test_a_pixel_is_lost_however_the_file_says_so(name: str) -> None:
     """The fit and the map are the same, to the last bit, whatever stands where there is no data."""
     expected = fitted_map(name, spoilt("nodata"))

@@ -40,7 +40,7 @@ def no_warning_of_python() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", LABEL_FREE)
-@pytest.mark.quick("cva", "auto", "irmad", "superpixel")
+@pytest.mark.quick("cva", "irmad")
 def test_noise_and_gain_are_no_change(method: str, caplog: pytest.LogCaptureFixture) -> None:
     t1, t2 = fields()
     for later in (t2, np.float32(1.1) * t1):
@@ -61,7 +61,7 @@ def test_identical_dates(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", LABEL_FREE)
-@pytest.mark.quick("cva", "auto", "irmad")
+@pytest.mark.quick("cva", "irmad")
 def test_bands_that_repeat_each_other(method: str) -> None:
     """Four times each band is the map of each band once."""
     t1, t2 = fields(change=True)

@@ -105,7 +105,7 @@ def patch_by_patch(detector: SiameseDetector, dates: np.ndarray) -> np.ndarray:
     step=st.integers(1, 12),
     shift=st.sampled_from(SHIFTS),
 )
-@pytest.mark.quick("bilateral", "bam")
+@pytest.mark.quick("bilateral")
 def test_whole_scene_windows_and_patches_agree(detector, dates, top, left, rows, cols, step, shift) -> None:
     # Scenes of a few pixels are smaller than the radius: the mirror is then reflected more than once.
     moved = shifted(detector, shift)
@@ -116,7 +116,7 @@ def test_whole_scene_windows_and_patches_agree(detector, dates, top, left, rows,
 
 
 @pytest.mark.parametrize("rows", [1, 5, 8, 25, 26, 400, None])
-@pytest.mark.quick("bilateral*", "bam-[58]", "strides-5", "pyramid-8")
+@pytest.mark.quick("bilateral*", "bam-[58]", "pyramid-8")
 def test_the_height_of_bands_changes_no_score(detector, dates, rows) -> None:
     moved = shifted(detector, SHIFTS[1])
     np.testing.assert_allclose(
@@ -133,7 +133,7 @@ def test_the_height_of_bands_changes_no_score(detector, dates, rows) -> None:
     step=st.integers(1, 12),
     shift=st.sampled_from(SHIFTS),
 )
-@pytest.mark.quick("bilateral", "bam")
+@pytest.mark.quick("bilateral")
 def test_uncertainty_does_not_depend_on_the_tiling(detector, dates, top, left, rows, cols, step, shift) -> None:
     moved = shifted(detector, shift)
     crop = dates[:, :, top : top + rows, left : left + cols]
@@ -151,6 +151,7 @@ def test_uncertainty_does_not_depend_on_the_tiling(detector, dates, top, left, r
     np.testing.assert_array_equal(whole[0], score_scene(moved, as_pair(crop), rows=rows))
 
 
+@pytest.mark.quick("bam*", "no attention", "pyramid", "bilateral*")
 def test_uncertainty_is_the_deviation_of_the_members_probabilities(detector, dates) -> None:
     """Against each member scored as a network of its own."""
     members = [replace(detector, network=Ensemble([member])) for member in copy.deepcopy(detector.network).members]
@@ -184,6 +185,7 @@ def test_patches_for_training_are_those_that_are_scored(detector, dates, shift) 
     np.testing.assert_allclose(scores[np.isfinite(whole)], whole[np.isfinite(whole)], atol=1e-5)
 
 
+@pytest.mark.quick("bam*", "no attention", "pyramid", "bilateral*")
 def test_a_full_gpu_leaves_its_part_of_the_scene_to_the_processor(detector, dates, monkeypatch, caplog) -> None:
     expected = score_scene(detector, as_pair(dates))
     full = copy.copy(detector)
@@ -275,6 +277,7 @@ def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.quick("bam*", "no attention", "pyramid", "bilateral*")
 def test_a_rebuilt_detector_gives_the_same_scores(detector, dates) -> None:
     bands = Bands(12, centres=tuple(range(400, 1600, 100)), names=tuple("abcdefghijkl"))
     original = shifted(detector, (0.25, -0.5))
@@ -288,6 +291,7 @@ def test_a_rebuilt_detector_gives_the_same_scores(detector, dates) -> None:
     np.testing.assert_array_equal(score_scene(rebuilt, as_pair(dates)), score_scene(original, as_pair(dates)))
 
 
+@pytest.mark.quick("bam*", "no attention", "pyramid", "bilateral*")
 def test_the_state_is_a_copy_that_later_training_leaves_alone(detector, dates) -> None:
     state = through_a_file(detector.state())
     rebuilt = siamese_from_state(state)

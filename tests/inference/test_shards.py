@@ -124,7 +124,7 @@ def test_eight_shards_are_one_map_byte_for_byte(tmp_path: Path, kind: str, cog: 
     assert max(len(values) for name in shards.files for _, values in shards.blocks(name)) <= 256
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(data=st.data(), rows=st.integers(1, 200), cols=st.integers(1, 9))
 def test_any_number_of_shards_of_any_scene(tmp_path_factory, data: st.DataObject, rows: int, cols: int) -> None:
     count = data.draw(st.integers(1, min(rows, 7)) | st.just(min(rows, 12)))

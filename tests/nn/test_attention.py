@@ -232,6 +232,7 @@ def test_channel_attention_equals_its_formula_patch_by_patch(holes: bool) -> Non
 
 
 @pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.quick("True")
 def test_cbam_equals_its_formula_patch_by_patch(holes: bool) -> None:
     torch.manual_seed(1)
     module = CBAM(16, window=3).double()

@@ -41,6 +41,11 @@ COVERING = list(
     )
 )
 """Every block beside the default's others; all products of blocks are among the slow tests."""
+FEW = [
+    (*PLACES[i % len(PLACES)], list(BACKBONES)[i % len(BACKBONES)], list(HEADS)[i % len(HEADS)])
+    for i in range(max(len(PLACES), len(BACKBONES), len(HEADS)))
+]
+"""Every block in as few networks as can be: the quick suite's."""
 
 OPTIONS = {
     "resnet18": [{"until": "layer2"}, {"until": "layer2", "upsample": "transposed"}],
@@ -124,10 +129,9 @@ def assert_window_equals_patches(network: SiameseNetwork, h: int, w: int) -> Non
 def combinations() -> list[pytest.ParameterSet]:
     names = {parts: "-".join([parts[0], "first" if parts[1] else "last", *parts[2:]]) for parts in EVERY}
     # To collect the thousands takes ten seconds, also where none of them runs.
-    wanted = EVERY if settings.default.max_examples > 20 else COVERING
+    wanted = EVERY if settings.default.max_examples > 20 else dict.fromkeys([*FEW, *COVERING])
     return [
-        pytest.param(parts, id=names[parts], marks=[] if parts in COVERING else [pytest.mark.slow])
-        for parts in wanted
+        pytest.param(parts, id=names[parts], marks=[] if parts in FEW else [pytest.mark.slow]) for parts in wanted
     ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio.warp
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import Resampling
@@ -68,6 +68,7 @@ def test_a_shift_by_whole_pixels_is_exact(down: int, right: int) -> None:
     np.testing.assert_array_equal(align(cube(values), grid).read(), expected)
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @given(step=st.integers(1, 50), cols=st.integers(1, 60))
 def test_values_do_not_depend_on_the_windows(step: int, cols: int) -> None:
     grid = Grid(70, 60, UTM32, Affine(41, 3, 948700, 2, -38, 5317900))

@@ -149,6 +149,7 @@ FEATURES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.quick("plateau, balanced", "float16, restarts", "hinge, patience")
 def test_whatever_is_on_a_run_goes_on_exactly_where_it_stopped(
     scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path, name: str
 ) -> None:
@@ -298,6 +299,7 @@ def test_the_rate_falls_when_the_validation_loss_does_not(
         ((np.nan,) * 4, (np.nan,) * 4, 4),  # nothing is held out
     ],
 )
+@pytest.mark.quick("kappas[0134]*")
 def test_the_latest_epoch_within_one_standard_error_of_the_best_is_kept(
     scene: tuple[ScenePair, np.ndarray, np.ndarray],
     tmp_path: Path,

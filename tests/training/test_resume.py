@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -200,14 +201,16 @@ def asked_at_step(number: int, signum: signal.Signals) -> Iterator[None]:
         handle.remove()
 
 
+# Epochs of 7 steps: left in the first, at the end of an epoch, before a validation (every 5), in the middle.
+@pytest.mark.parametrize("leaves", [(1, 34), (1, 6, 28, 17)], ids=["twice", "again and again"])
+@pytest.mark.quick("twice")
 def test_asked_to_leave_it_saves_at_the_next_step(
-    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, capsys: Capture
+    cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, capsys: Capture, leaves: tuple[int, ...]
 ) -> None:
-    """Again and again, at every place in an epoch: nothing is lost, nothing is done twice."""
+    """At any place in an epoch: nothing is lost, nothing is done twice."""
     folder, more, taken = tmp_path / "run", [], []
     before = signal.getsignal(signal.SIGTERM)
-    # Epochs of 7 steps: left in the first, at the end of an epoch, before a validation (every 5), in the middle.
-    for steps, signum in ((1, signal.SIGTERM), (6, signal.SIGUSR1), (28, signal.SIGTERM), (17, signal.SIGUSR1)):
+    for steps, signum in zip(leaves, itertools.cycle((signal.SIGTERM, signal.SIGUSR1))):
         with asked_at_step(steps, signum), threadpool_limits(1):
             assert cli(*words, folder, *more) == EXIT_REQUEUE == 75
         out, err = capsys.readouterr()
@@ -217,14 +220,14 @@ def test_asked_to_leave_it_saves_at_the_next_step(
         taken.append(7 * progress["epoch"] + len(progress["losses"]))
         assert [len(order) for order in progress["orders"]] == [7 * 16] * 2  # batches of 16, two members
         more = ["--resume"]
-    assert taken == [1, 7, 35, 52]
+    assert taken == list(itertools.accumulate(leaves))
     assert signal.getsignal(signal.SIGTERM) == before
     resume(cli, words, folder)
     assert_same_end(folder, uninterrupted)
     assert curve(folder, "loss/train") == curve(uninterrupted, "loss/train")
     assert (folder / "curves.csv").read_text() == (uninterrupted / "curves.csv").read_text()
     sessions = read_provenance(folder).sessions
-    assert [session.outcome for session in sessions] == ["pre-empted"] * 4 + ["finished"]
+    assert [session.outcome for session in sessions] == ["pre-empted"] * len(leaves) + ["finished"]
     assert sessions[1].command == ("hsi-cd", *map(str, words), str(folder), "--resume")
 
 

@@ -115,6 +115,7 @@ def half_unlabelled(values: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("change", [flipped, half_unlabelled])
+@pytest.mark.quick("half_unlabelled")
 def test_pixels_outside_the_split_choose_nothing(
     pair: ScenePair,
     labels: Labels,

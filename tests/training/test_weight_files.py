@@ -125,6 +125,7 @@ def test_a_file_of_as_many_bands_is_taken_as_it_is(file: Path) -> None:
 
 
 @pytest.mark.parametrize("until", STAGES)
+@pytest.mark.quick("layer2")
 def test_a_prefix_takes_its_own_layers(file: Path, until: str, caplog: pytest.LogCaptureFixture) -> None:
     loaded = load_encoder_weights(network(until=until), file, adapt="repeat")
     last = STAGES.index(until)
@@ -175,6 +176,7 @@ def test_files_of_older_torch_count_no_batches(tmp_path: Path, caplog: pytest.Lo
         ),
     ],
 )
+@pytest.mark.quick("content[0246]*")
 def test_a_file_that_does_not_fit_is_one_clear_line(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "a.pth")
     ensemble = network()

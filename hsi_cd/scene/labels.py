@@ -81,6 +81,9 @@ class Labels:
         kinds: stored values, integers ``(rows, cols)``, where the scheme tells kinds of change apart; else None.
             They mean something only where ``values`` is changed.
         place: grid of the file, or None where it has no georeference.
+        shapes: where labels were drawn as points, lines and polygons, the number of the shape that each labelled
+            pixel belongs to, from 1, int32 ``(rows, cols)``, 0 elsewhere; else None. It means something only where
+            ``values`` is not unlabelled.
     """
 
     values: NDArray[np.uint8]
@@ -88,6 +91,7 @@ class Labels:
     name: str = "truth"
     kinds: NDArray[np.integer] | None = None
     place: Grid | None = None
+    shapes: NDArray[np.int32] | None = None
 
     @property
     def grid(self) -> Grid:
@@ -101,10 +105,12 @@ class Labels:
         return rows, cols
 
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits by which the same truth, kinds of change included, is known again."""
+        """Sixteen hexadecimal digits by which the same truth, kinds of change and shapes included, is known again."""
         told = hashlib.sha256(np.array(self.shape, dtype="<i8").tobytes() + self.values.tobytes())
         if self.kinds is not None:
             told.update(np.where(self.values == CHANGED, self.kinds, 0).astype("<i8").tobytes())
+        if self.shapes is not None:
+            told.update(np.where(self.values == UNLABELLED, 0, self.shapes).astype("<i8").tobytes())
         return told.hexdigest()[:16]
 
     def counts(self) -> tuple[int, int, int]:

@@ -66,7 +66,7 @@ def test_equal_runs_are_equal(two_runs: tuple[Path, Path], script: Script) -> No
 
 
 @pytest.mark.parametrize("what", ["map", "score", "no data", "result", "absent"])
-@pytest.mark.quick("map")
+@pytest.mark.slow
 def test_runs_that_differ_are_told(two_runs: tuple[Path, Path], what: str, script: Script) -> None:
     run = two_runs[1] / "siamese"
     if what == "absent":

@@ -431,7 +431,13 @@ FITTED = {
 }
 
 
-@pytest.mark.parametrize(("change", "message"), FITTED.values(), ids=FITTED)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] * (i % 3 > 0))
+        for i, (name, case) in enumerate(FITTED.items())
+    ],
+)
 def test_what_is_no_detector_leaves_no_folder(
     cli: Any, folder: Path, options: list[str], change: str, message: str, capsys: Capture
 ) -> None:

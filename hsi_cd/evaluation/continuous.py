@@ -169,10 +169,9 @@ def _probabilities(
     if bins < 1:
         raise ConfigError(f"{bins} bins of the calibration error: give at least 1")
     kept, changed = _labelled(probability, truth)
-    low, high = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 1.0)
-    if low < 0 or high > 1:
+    if kept.size and (kept.min() < 0 or kept.max() > 1):
         raise FormatError(
-            f"probabilities from {low:g} to {high:g}: expected 0 to 1; give a calibrated probability"
+            f"probabilities from {kept.min():g} to {kept.max():g}: expected 0 to 1; give a calibrated probability"
         )
     return kept, changed
 

@@ -75,7 +75,10 @@ def _plain(name: str) -> str:
 
 
 def spectral_files(paths: Sequence[Path]) -> dict[Path, str]:
-    """The files of a folder that are no bands, and what they are, by their names; none where all would be."""
+    """The files of a folder that are no bands, and what they are, by their names.
+
+    None where all would be: whoever names such a folder wants them, and is told what they are called.
+    """
     words = [re.split(r"[_\-. ]+", path.stem) for path in paths]
     common = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
     found: dict[Path, str] = {}
@@ -85,7 +88,11 @@ def spectral_files(paths: Sequence[Path]) -> dict[Path, str]:
             what = "thermal"
         if what is not None:
             found[path] = what
-    return found if len(found) < len(paths) else {}
+    if len(found) < len(paths):
+        return found
+    if found:
+        tell_all_read(str(paths[0].parent), {path.name: what for path, what in found.items()})
+    return {}
 
 
 def tell_left_out(where: str, left_out: Mapping[str, str], *, remedy: str) -> None:
@@ -95,10 +102,19 @@ def tell_left_out(where: str, left_out: Mapping[str, str], *, remedy: str) -> No
     _log.warning("%s: %s %s: left out%s", where, names, are, remedy)
 
 
+def tell_all_read(where: str, called: Mapping[str, str]) -> None:
+    """One line where names call everything something else than a spectral band."""
+    names = ", ".join(f"{name} ({what})" for name, what in called.items())
+    _log.warning("%s holds no spectral band by its names: %s: read as they are", where, names)
+
+
 def spectral_cube(cube: Cube) -> Cube:
-    """A cube without the bands that its band names call something else; they are told."""
+    """A cube without the bands that its band names call something else; they are told. All such ones are kept."""
     left_out = {i: what for i, name in enumerate(cube.bands.names) if (what := no_band(name)) is not None}
-    if not left_out or len(left_out) == cube.bands.count:
+    if not left_out:
+        return cube
+    if len(left_out) == cube.bands.count:
+        tell_all_read(cube.name, {cube.bands.names[i]: what for i, what in left_out.items()})
         return cube
     kept = [i for i in range(cube.bands.count) if i not in left_out]
     tell_left_out(cube.name, {cube.bands.names[i]: what for i, what in left_out.items()}, remedy="")

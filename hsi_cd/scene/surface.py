@@ -72,6 +72,11 @@ def pixel_areas(grid: Grid) -> PixelAreas:
         area = 1.0 if length is None else abs(t.determinant) * length**2
         one = np.zeros(1)
         return PixelAreas("pixels" if length is None else "m2", False, one, one, np.full((1, 1), area), grid.shape)
+    if ellipsoid.is_plain and not crs.is_geographic:
+        raise GridError(
+            "the scene's CRS counts metres from the centre of its body (geocentric), which no map does: correct "
+            "its CRS, or warp it to one of a map"
+        )
     if ellipsoid.is_plain and t.b == t.d == 0:  # what lies between two parallels is the same in every column
         rows, cols = np.arange(grid.rows, dtype=np.float64), np.zeros(1)
     at_row, at_col = (each.ravel() for each in np.meshgrid(rows, cols, indexing="ij"))

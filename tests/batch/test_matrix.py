@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi_cd.batch.jobs import TrainJob
@@ -182,6 +182,7 @@ def test_line_and_field(tmp_path: Path, text: str, message: str) -> None:
     assert str(tmp_path / "m.yaml") in str(caught.value)
 
 
+@settings(max_examples=settings.default.max_examples // 3)
 @given(
     st.recursive(
         st.none()

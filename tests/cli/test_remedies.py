@@ -265,6 +265,7 @@ def test_uncertainty_and_refit(
     assert cli(*words) == 0
 
 
+@pytest.mark.slow
 def test_members(simulated: PairFiles, dates: list[str], tmp_path: Path, cli: Any, capsys: Any) -> None:
     """One network has no uncertainty, several have."""
     words = ["train", *dates, "--truth", simulated.truth, "--device", "cpu", *cli.settings(model__members=1)]

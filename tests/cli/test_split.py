@@ -121,6 +121,7 @@ def test_the_pixels_of_a_file_teach_and_do_not_judge(
     assert json.loads((tmp_path / "scores.json").read_text())["counts"] == result["counts"]
 
 
+@pytest.mark.slow
 def test_the_same_from_python(
     simulated: PairFiles, splits: dict[str, Path], tmp_path: Path, cli: Any, dates: list[str]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import shift as spline_shift
 from scipy.optimize import minimize
@@ -73,6 +73,7 @@ def test_any_options_make_a_scene(**chosen: Any) -> None:
     assert math.hypot(*pair.shift) == pytest.approx(options.shift)
 
 
+@settings(max_examples=settings.default.max_examples // 3)
 @given(start=st.integers(0, 69), length=st.integers(0, 70), date=st.sampled_from([1, 2]))
 def test_rows_do_not_depend_on_which_are_asked(start: int, length: int, date: Any) -> None:
     scene = Simulation(SMALL)

@@ -129,6 +129,7 @@ def test_the_map_does_not_depend_on_the_tiling(name: str) -> None:
 
 
 @EVERY_METHOD
+@pytest.mark.quick("auto", "cva", "superpixel", "svm", "forest", "siamese")
 def test_bands_of_rows_and_threads_make_the_same_map(name: str) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(3)

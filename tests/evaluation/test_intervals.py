@@ -107,10 +107,9 @@ def test_too_few_seeds_have_no_interval(values):
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ConfigError, match="level between 0 and 1"):
-        bootstrap_pixels(COUNTS, level=1)
-    with pytest.raises(ConfigError, match="level between 0 and 1"):
-        bootstrap_pixels(COUNTS, level=1.5)
+    for level in (0, 1, 1.5):
+        with pytest.raises(ConfigError, match="level between 0 and 1"):
+            bootstrap_pixels(COUNTS, level=level)
     with pytest.raises(ConfigError, match="0 draws"):
         bootstrap_seeds([1, 2], draws=0)
     with pytest.raises(UnknownNameError, match="did you mean 'kappa'"):

@@ -19,6 +19,7 @@ from hsi_cd.evaluation import (
     f1,
     iou,
     kappa,
+    kappa_standard_error,
     overall_accuracy,
     per_class_accuracy,
     precision,
@@ -51,6 +52,23 @@ def test_scores_are_those_of_scikit_learn(counts):
         "accuracy_changed": recalls[1],
     }
     assert all_scores(counts) == pytest.approx(expected, abs=1e-12)
+
+
+@given(COUNTS)
+def test_the_standard_error_of_kappa_is_cohens(counts):
+    """His chance agreement, solved from scikit-learn's Kappa and accuracy."""
+    assume(counts.unchanged and counts.changed and counts.fp + counts.tp)
+    truth, change = as_pixels(counts)
+    agreed, found = metrics.accuracy_score(truth, change), metrics.cohen_kappa_score(truth, change)
+    assume(found < 1)
+    chance = (agreed - found) / (1 - found)
+    expected = math.sqrt(agreed * (1 - agreed) / len(truth)) / (1 - chance)
+    assert kappa_standard_error(counts) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("cells", [(0, 0, 0, 0), (5, 0, 0, 0), (0, 0, 0, 7)])
+def test_the_standard_error_is_undefined_where_kappa_is(cells):
+    assert math.isnan(kappa_standard_error(ConfusionCounts(*cells)))
 
 
 @given(COUNTS)

@@ -174,7 +174,7 @@ def files_of(folder: Path, *names: str, ending: str = "tif") -> Path:
         ("LE07_L1TP_B1 LE07_L1TP_B6_VCID_1 LE07_L1TP_B6_VCID_2 LE07_L1TP_B7", ("B1", "B7"), "2.tif (thermal)"),
         ("T31TCJ_B06 T31TCJ_B10 T31TCJ_B11", ("B06", "B10", "B11"), ""),  # of Sentinel-2 no thermal bands
         ("mask_B1 mask_B2", ("B1", "B2"), ""),  # a word of all names tells nothing
-        ("SCL QA60", ("QA60", "SCL"), ""),  # nothing else is there
+        ("SCL QA60", ("QA60", "SCL"), "SCL.tif (classes): read as they are"),  # nothing else is there
     ],
 )  # fmt: skip
 def test_what_products_bring_beside_their_bands_is_left_out(

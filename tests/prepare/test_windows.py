@@ -90,7 +90,7 @@ class CountedRows:
         return replace(cube_from_array(values), reader=read)
 
 
-@settings(max_examples=120)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     rows=st.integers(1, 23),
     cols=st.integers(1, 8),

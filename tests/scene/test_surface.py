@@ -126,4 +126,8 @@ def test_what_lies_nowhere_has_no_area() -> None:
     outside = Grid(2, 2, crs=CRS.from_epsg(3035), transform=Affine(1, 0, 1e30, 0, -1, 1e30))
     with pytest.raises(GridError, match="outside the world"):
         pixel_areas(outside)
+    geocentric = Grid(2, 2, crs=CRS.from_epsg(4978), transform=Affine(1, 0, 0, 0, -1, 0))
+    with pytest.raises(GridError, match="geocentric"):
+        pixel_areas(geocentric)
+    assert middle_area(geocentric) is None
     assert column_step(outside.transform, outside.crs, col=1, row=1) is None

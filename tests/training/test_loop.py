@@ -405,6 +405,7 @@ def test_the_average_is_what_is_judged_and_kept(
         assert all(torch.equal(kept[name], average[name]) for name in kept)
 
 
+@pytest.mark.slow
 def test_a_contrastive_network_learns_to_tell_change_by_its_distance(
     scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
@@ -440,6 +441,7 @@ def test_hard_pixels_are_known_by_their_last_loss(
     assert (shuffled.load("last")["training"]["last_loss"] == 1).all()
 
 
+@pytest.mark.slow
 def test_the_graph_is_written_once(scene: tuple[ScenePair, np.ndarray, np.ndarray], tmp_path: Path) -> None:
     run(scene, configured(graph=True, epochs=1), tmp_path, Saved())
     (events,) = tmp_path.glob("events.out.tfevents.*")

@@ -56,7 +56,7 @@ def low_rank_scene(*, rows: int = 64, cols: int = 48, bands: int = 12, noise: fl
 
 
 @pytest.mark.parametrize("task", ["masked", "vae"])
-@pytest.mark.quick("masked")
+@pytest.mark.slow
 def test_what_is_told_of_held_out_pixels_beats_the_mean(task: str, tmp_path: Path) -> None:
     """One number tells each spectrum of this scene, up to the noise."""
     config = configuration(
@@ -103,6 +103,9 @@ def test_telling_the_mean_explains_nothing_and_telling_all_explains_all() -> Non
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("kind", BACKBONES)
+@pytest.mark.quick(
+    "pointwise-*", "spectral_spatial-masked", "resnet18-vae", "transformer-masked", "densenet121-vae"
+)
 def test_every_backbone_can_be_taught(kind: str, task: str) -> None:
     """Patches are as wide as the backbone eats, and gradients reach all of it."""
     until = {"resnet": "layer1", "densenet": "denseblock1"}.get(kind.rstrip("0123456789"))

@@ -203,7 +203,7 @@ def asked_at_step(number: int, signum: signal.Signals) -> Iterator[None]:
 
 # Epochs of 7 steps: left in the first, at the end of an epoch, before a validation (every 5), in the middle.
 @pytest.mark.parametrize("leaves", [(1, 34), (1, 6, 28, 17)], ids=["twice", "again and again"])
-@pytest.mark.quick("twice")
+@pytest.mark.slow
 def test_asked_to_leave_it_saves_at_the_next_step(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path, capsys: Capture, leaves: tuple[int, ...]
 ) -> None:
@@ -264,6 +264,7 @@ def test_asked_to_leave_where_there_is_no_step(
     assert_same_end(folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_resumed_when_there_is_nothing_left_to_do(
     cli: Any, words: list[object], uninterrupted: Path, tmp_path: Path
 ) -> None:

@@ -50,10 +50,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),
+    (r"let open_labels resample it with like= and align=True", "say --align to resample it"),
     # Functions.
     (r"(?<![\w./-])hsi_cd\.detect\(pair, method='([^']*)'\)", r"hsi-cd detect --method \1"),
     (r"(?<![\w./-])open_dataset\('([^']*)'\)", r"--dataset \1"),

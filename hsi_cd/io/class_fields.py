@@ -166,45 +166,57 @@ def _understood(said: Mapping[str, int], name: str) -> dict[str, int]:
 
 
 def _keys_of(table: ShapeTable, names: ClassNames | None, field: str | None) -> list[str | None]:
-    """What the chosen field says of each feature of a table."""
+    """What the chosen field says of each feature of a table; None where it says nothing."""
     columns = {name: [_key(value) for value in values] for name, values in table.fields.items()}
     if field is not None:
-        return columns[_named(field, table)]
+        chosen = _named(field, table)
+        _refuse_reversed(table.name, chosen, columns[chosen], names)
+        return columns[chosen]
     filled = {name: keys for name, keys in columns.items() if any(key is not None for key in keys)}
-    told = {name: keys for name, keys in filled.items() if _tells(keys, names)}
-    chosen = _one_of(told, names)
-    if chosen is None and not told:
-        plain = {name: keys for name, keys in filled.items() if not _is_numbering(name) and _may_be_classes(keys)}
-        empty = [name for name in columns if name not in filled and _plain(name) in _USUAL]
-        implied = next(
-            (each for each in (table.layer, table.name.rsplit(".", 1)[0]) if meaning_of(each) is not None), None
-        )
-        if empty or not len(table):
+    told = {name: keys for name, keys in filled.items() if _tells(keys, names) and not _counts(name, keys)}
+    usual = [name for name in columns if _plain(name) in _USUAL]
+    meant = {name: filled[name] for name in usual if name in filled}
+    options = told
+    if names is None and usual and not set(usual) & set(told):
+        # Whatever else says yes or no, it is not what the field of such a name is there for.
+        options = meant | told if meant else {}
+    if options:
+        chosen = _one_of(options, names)
+    else:
+        if names is None and table.is_class:
+            return [table.layer] * len(table)
+        if not len(table) or (usual and not meant):
             return [None] * len(table)
-        if not plain and implied is not None and names is None:
-            return [implied] * len(table)
+        plain = {n: keys for n, keys in filled.items() if not _is_numbering(n) and _may_be_classes(keys)}
+        called = [each for each in (table.layer, table.name.rsplit(".", 1)[0]) if meaning_of(each) is not None]
+        if names is None and called and not plain:
+            return [called[0]] * len(table)
+        options = plain or filled or columns
         chosen = next(iter(plain)) if len(plain) == 1 else None
-        told = plain or filled or columns
     if chosen is None:
-        listed = "; ".join(f"{name!r} ({_examples(keys)})" for name, keys in list(told.items())[:_SHOWN])
-        if not listed:
-            raise LabelError(
-                f"{table.name} has no field that could tell a class: add one, as class with changed and unchanged"
-            )
-        raise LabelError(
-            f"{table.name} does not tell which field holds the class: name it by field=; it has {listed}"
-        )
-    if (
-        names is None
-        and meaning_of(chosen) == UNCHANGED
-        and any(key and meaning_of(key) is None for key in columns[chosen])
-    ):
-        # Yes, or 1, would be read as changed.
-        raise LabelError(
-            f"{table.name}: the field {chosen!r} says {_examples(columns[chosen])}, which may mean that a place "
-            f"is unchanged, or changed: {_DECLARE}"
-        )
+        raise _unclear(table.name, options)
+    _refuse_reversed(table.name, chosen, columns[chosen], names)
     return columns[chosen]
+
+
+def _unclear(table: str, options: Mapping[str, Sequence[str | None]]) -> LabelError:
+    """The error where no field tells the class, or several could."""
+    if not options:
+        return LabelError(f"{table} has no field that tells a class: add one, as class with changed and unchanged")
+    listed = "; ".join(f"{name[:40]!r} ({_examples(keys)})" for name, keys in list(options.items())[:_SHOWN])
+    more = f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else ""
+    return LabelError(
+        f"{table} does not tell which field holds the class: name it by field=; it has {listed}{more}"
+    )
+
+
+def _refuse_reversed(table: str, field: str, keys: Sequence[str | None], names: ClassNames | None) -> None:
+    """Refuse yes or 1 in a field called *unchanged*, which would be read as changed."""
+    if names is None and meaning_of(field) == UNCHANGED and any(key and meaning_of(key) is None for key in keys):
+        raise LabelError(
+            f"{table}: the field {field!r} says {_examples(keys)}, which may mean that a place is unchanged, or "
+            f"changed: {_DECLARE}"
+        )
 
 
 def _named(field: str, table: ShapeTable) -> str:
@@ -235,13 +247,27 @@ def _one_of(told: Mapping[str, Sequence[str | None]], names: ClassNames | None) 
     narrower = (
         lambda name: not _is_numbering(name),
         lambda name: names is None or {_known_as(key) for key in told[name] if key} <= set(names.codes),
-        lambda name: len({key for key in told[name] if key is not None}) > 1,
         lambda name: _plain(name) in _USUAL,
+        lambda name: len({key for key in told[name] if key is not None}) > 1,
     )
     left = list(told)
     for rule in narrower:
         left = [name for name in left if rule(name)] or left
-    return left[0] if len(left) == 1 or (left and len({tuple(told[name]) for name in left}) == 1) else None
+    senses = {tuple(map(_sense, told[name])) for name in left}
+    return left[0] if len(left) == 1 or (names is None and len(senses) == 1) else None
+
+
+def _sense(key: str | None) -> object:
+    """What a value says, as two fields may say the same in other words."""
+    if key in ("0", "1"):
+        return CHANGED if key == "1" else UNCHANGED
+    return key if key is None or _is_number(key) else meaning_of_answer(key)
+
+
+def _counts(name: str, keys: Sequence[str | None]) -> bool:
+    """Whether a field numbers features: by its name, and no number twice."""
+    said = [key for key in keys if key is not None]
+    return _is_numbering(name) and len(set(said)) == len(said)
 
 
 def _is_numbering(name: str) -> bool:

@@ -178,7 +178,7 @@ def _drawn(pieces: Sequence[_Pieces], found: ShapeClasses, notes: list[str], nam
 
 
 def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDArray[np.object_]:
-    """The shapes of a table in pixels of the grid; coordinates are NaN where the grid's CRS has no such place.
+    """The shapes of a table in pixels of the grid; beside it where the grid's CRS has no such place.
 
     Raises:
         GridError: the grid has no place, or its CRS cannot be related to that of the shapes.
@@ -191,7 +191,7 @@ def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDAr
             "them on its pixels: georeference it first, or give labels as a raster of its pixels"
         )
     to_pixel, crs = ~placed[0], placed[1]
-    coordinates = shapely.get_coordinates(drawn.geometry)
+    coordinates, of = shapely.get_coordinates(drawn.geometry, return_index=True)
     x, y = coordinates.T
     if crs != table.crs and len(x):
         try:
@@ -204,7 +204,11 @@ def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDAr
     moved = np.stack(
         (to_pixel.a * x + to_pixel.b * y + to_pixel.c, to_pixel.d * x + to_pixel.e * y + to_pixel.f), 1
     )
-    return np.asarray(shapely.set_coordinates(drawn.geometry.copy(), moved), dtype=object)
+    geometry, beyond = drawn.geometry.copy(), np.zeros(len(drawn.geometry), dtype=bool)
+    beyond[of[~np.isfinite(moved).all(axis=1)]] = True
+    geometry[beyond] = shapely.Point(-1, -1)
+    geometry[~beyond] = shapely.set_coordinates(geometry[~beyond], moved[~beyond[of]])
+    return geometry
 
 
 def _inside(drawn: _Drawn, grid: Grid, notes: list[str], nothing: str) -> _Drawn:
@@ -214,17 +218,16 @@ def _inside(drawn: _Drawn, grid: Grid, notes: list[str], nothing: str) -> _Drawn
         LabelError: none does.
     """
     left, top, right, bottom = shapely.bounds(drawn.geometry).T
-    # Where the scene's CRS has no place for a vertex, the shape is beyond its world.
-    inside = _is_finite(drawn.geometry) & (right >= 0) & (bottom >= 0) & (left < grid.cols) & (top < grid.rows)
+    inside = (right >= 0) & (bottom >= 0) & (left < grid.cols) & (top < grid.rows)
     if not inside.any():
         raise LabelError(nothing.format(len(drawn.codes)))
     if outside := int((~inside).sum()):
         notes.append(f"{outside} of {len(drawn.codes)} shapes lie outside of the scene and are left out")
-    width, height = np.maximum(right - left, 1e-9), np.maximum(bottom - top, 1e-9)
-    within = (np.minimum(right, grid.cols) - np.maximum(left, 0)) * (
-        np.minimum(bottom, grid.rows) - np.maximum(top, 0)
+    across, down = (
+        np.where(high > low, np.minimum(high, size) - np.maximum(low, 0), 1) / np.where(high > low, high - low, 1)
+        for low, high, size in ((left, right, grid.cols), (top, bottom, grid.rows))
     )
-    if cut := int((inside & (within < _MUCH * width * height)).sum()):
+    if cut := int((inside & (across * down < _MUCH)).sum()):
         notes.append(f"{cut} of {len(drawn.codes)} shapes lie mostly outside of the scene and are cut")
     return drawn.of(inside)
 

@@ -58,8 +58,8 @@ _UNLABELLED = frozenset(
      "undefined", "outside", "unassigned", "void", "masked", "none", "null", "missing", "na", "nan", "empty",
      "invalid", "unklassifiziert", "hintergrund", "未标记", "未标注", "未分类", "背景")
 )  # fmt: skip
-_YES = frozenset(("yes", "y", "true", "t", "oui", "vrai", "ja", "wahr", "si", "sim", "是"))
-_NO = frozenset(("no", "n", "false", "f", "non", "faux", "nein", "falsch", "nao", "否"))
+_YES = frozenset(("yes", "y", "true", "oui", "vrai", "ja", "wahr", "si", "sim", "是"))
+_NO = frozenset(("no", "n", "false", "non", "faux", "nein", "falsch", "nao", "否"))
 _NEGATED = (
     "label",
     "classif",

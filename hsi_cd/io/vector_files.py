@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class ShapeTable:
         crs: of the coordinates, in the order x, y (longitude, latitude).
         geometry: shapely geometries in two dimensions ``(features,)``; None where a feature has none.
         fields: by name, the values of each feature, ``(features,)``.
+        is_class: whether its layer's name is the class of its shapes, as those of its other layers are of theirs.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ShapeTable:
     crs: CRS
     geometry: NDArray[np.object_]
     fields: Mapping[str, NDArray[Any]]
+    is_class: bool = False
 
     def __len__(self) -> int:
         """Number of features."""
@@ -121,7 +123,7 @@ def read_shapes(path: str | os.PathLike[str], *, layer: str | None = None) -> li
             f"{found} has {len(filled)} layers of shapes ({_quoted([t.layer for t in filled])}): name one by "
             "layer="
         )
-    return filled
+    return [replace(table, is_class=len(filled) > 1) for table in filled]
 
 
 def _check_siblings(path: Path) -> None:

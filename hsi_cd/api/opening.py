@@ -12,7 +12,7 @@ import numpy as np
 from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube
 from hsi_cd.api.pairing import make_pair, warn_of_doubts
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths, as_values
-from hsi_cd.api.truths import Values, grid_of, has_shapes, map_band, read_truth, scheme_of
+from hsi_cd.api.truths import Values, has_shapes, labels_like, map_band, read_truth, scheme_of
 from hsi_cd.errors import ConfigError, FormatError, PairError
 from hsi_cd.io import (
     Axes,
@@ -142,7 +142,7 @@ def open_labels(
         (1, 2, 1)
     """
     truth = TruthSource(source, key, scheme_of(changed, unchanged, ignore), layer, field, align)
-    return read_truth(truth, None if like is None else grid_of(like))
+    return labels_like(truth, like)
 
 
 def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple[ScenePair, Labels]:

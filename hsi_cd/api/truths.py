@@ -21,7 +21,7 @@ from hsi_cd.io.variables import map_shape_of
 from hsi_cd.io.vector_files import ShapeTable, is_shapes, is_vector_file, read_shapes, shapes_in_memory
 from hsi_cd.prepare.alignment import align_labels
 from hsi_cd.scene import Grid, Labels, LabelScheme
-from hsi_cd.scene.contract import is_same_grid
+from hsi_cd.scene.contract import check_truth_grid, is_same_grid
 
 Values = float | str | Sequence[float] | Sequence[str] | None
 """Values of a truth map, or names of drawn classes: one, several or none."""
@@ -53,6 +53,24 @@ def read_truth(truth: TruthSource, grid: Grid | None = None, *, place: str = "th
     if not truth.align or grid is None or labels.place is None or is_same_grid(labels.grid, grid):
         return labels
     return align_labels(labels, grid)
+
+
+def labels_like(truth: TruthSource, like: Any) -> Labels:
+    """The labels of a truth, on the grid of a scene; see :func:`open_labels`.
+
+    Args:
+        truth: where they lie.
+        like: what tells the grid, see :func:`grid_of`; None where it is not known.
+
+    Raises:
+        GridError: a truth map lies on another grid; and as :func:`read_truth` says.
+    """
+    if like is None:
+        return read_truth(truth)
+    grid = grid_of(like)
+    labels = read_truth(truth, grid)
+    check_truth_grid(labels.grid, grid, names=(f"the truth ({labels.name})", "the scene"))
+    return labels
 
 
 def has_shapes(truth: TruthSource) -> bool:
@@ -116,7 +134,7 @@ def _read_map(several: Sequence[Any], truth: TruthSource) -> Labels:
     if isinstance(truth.scheme, ClassNames):
         raise LabelError(
             f"the classes are declared by name ({truth.scheme.describe()}), but {_named(several[0])} holds "
-            "numbers: give whole numbers, as changed=2, unchanged=1"
+            "numbers: declare these with changed= and unchanged="
         )
     source: Any = several[0] if len(several) == 1 else several
     scheme = truth.scheme
@@ -173,7 +191,9 @@ def scheme_of(*given: Values) -> LabelScheme | ClassNames | None:
             )
         names = [tuple(str(value) for value in values) for values in said]
         return ClassNames(names[1], names[0], names[2])
-    changed, unchanged, ignore = (tuple(float(value) for value in values) for values in said)
+    changed, unchanged, ignore = (
+        tuple(float(value) for value in values if not isinstance(value, str)) for values in said
+    )
     if any(math.isnan(value) for value in (*changed, *unchanged)):
         raise LabelError("changed or unchanged is NaN, which is always unlabelled: give the values of the classes")
     told = [

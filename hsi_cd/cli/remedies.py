@@ -27,6 +27,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "--drop partly-empty",
     ),
     (r"(?<![\w./-])drop_water_vapour=True(?!\.?\w)", "--drop water-vapour"),
+    (r"let open_labels resample it with like= and align=True", "say --align to resample it"),
     # Switches.
     (r"(?<![\w./-])allow_identical=True(?!\.?\w)", "--allow-identical"),
     (r"(?<![\w./-])any_units=True(?!\.?\w)", "--any-units"),
@@ -54,7 +55,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),
-    (r"let open_labels resample it with like= and align=True", "say --align to resample it"),
     # Functions.
     (r"(?<![\w./-])hsi_cd\.detect\(pair, method='([^']*)'\)", r"hsi-cd detect --method \1"),
     (r"(?<![\w./-])open_dataset\('([^']*)'\)", r"--dataset \1"),

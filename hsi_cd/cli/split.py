@@ -110,14 +110,13 @@ def split(
     """
     from hsi_cd.api.opening import truth_of
     from hsi_cd.api.splitting import check_split_file, count_pixels, write_split
-    from hsi_cd.api.truths import grid_of
+    from hsi_cd.api.truths import labels_like
     from hsi_cd.api.verbs import split as divide
 
     check_truth(truth, dataset)
     read = [*truth_inputs(truth, dataset, data_root), *named_files(like)]
     check_split_file(output, inputs=read, overwrite=overwrite)
-    grid = None if like is None else grid_of(like)
-    labels = truth_of(SceneSource(dataset, data_root), truth, grid)
+    labels = labels_like(truth, like) if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
     divided = divide(labels, **draw.named())
     write_split(output, divided, overwrite=overwrite)
     counts = count_pixels(divided, labels)

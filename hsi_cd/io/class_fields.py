@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -236,15 +236,14 @@ def _tells(keys: Sequence[str | None], names: ClassNames | None) -> bool:
     if len(held) > _CLASSES:
         return False
     if all(map(_is_number, held)):
-        return {float(key) for key in held} <= {0.0, 1.0} or scheme_by_numbers(
-            np.array([float(k) for k in held])
-        ) is not None
+        numbers = {float(key) for key in held}
+        return numbers <= {0.0, 1.0} or scheme_by_numbers(np.array(sorted(numbers))) is not None
     return all(_is_number(key) or meaning_of_answer(key) is not None for key in held)
 
 
 def _one_of(told: Mapping[str, Sequence[str | None]], names: ClassNames | None) -> str | None:
     """The one field that tells classes, or does so better than the others; None where there is none."""
-    narrower = (
+    narrower: tuple[Callable[[str], bool], ...] = (
         lambda name: not _is_numbering(name),
         lambda name: names is None or {_known_as(key) for key in told[name] if key} <= set(names.codes),
         lambda name: _plain(name) in _USUAL,

@@ -169,9 +169,9 @@ def _keys_of(table: ShapeTable, names: ClassNames | None, field: str | None) -> 
     """What the chosen field says of each feature of a table; None where it says nothing."""
     columns = {name: [_key(value) for value in values] for name, values in table.fields.items()}
     if field is not None:
-        chosen = _named(field, table)
-        _refuse_reversed(table.name, chosen, columns[chosen], names)
-        return columns[chosen]
+        named = _named(field, table)
+        _refuse_reversed(table.name, named, columns[named], names)
+        return columns[named]
     filled = {name: keys for name, keys in columns.items() if any(key is not None for key in keys)}
     told = {name: keys for name, keys in filled.items() if _tells(keys, names) and not _counts(name, keys)}
     usual = [name for name in columns if _plain(name) in _USUAL]
@@ -281,6 +281,11 @@ def _may_be_classes(keys: Iterable[str | None]) -> bool:
     """Whether values are few, and text or whole numbers."""
     held = {key for key in keys if key is not None}
     return len(held) <= _CLASSES and not all(_is_number(key) and not _WHOLE.fullmatch(key) for key in held)
+
+
+def values_of(column: NDArray[Any]) -> dict[str, int]:
+    """What a field says, with how often, the commonest first."""
+    return dict(Counter(key for key in map(_key, column) if key is not None).most_common())
 
 
 def _key(value: Any) -> str | None:

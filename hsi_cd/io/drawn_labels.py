@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse.csgraph
 import shapely
 from numpy.typing import NDArray
 
@@ -57,8 +58,9 @@ def labels_of_shapes(
 
     A pixel belongs to the polygon that covers its centre, to the line that touches it, to the point that lies in
     it; a polygon that covers no centre gets the pixel of which it covers most. Of shapes of one class, the first
-    keeps a pixel that several claim; a pixel that shapes of both classes claim is unlabelled, and told. Each part
-    of a feature is a shape of its own. Features without a class, or of an ignored one, label nothing.
+    keeps a pixel that several claim; a pixel that shapes of both classes claim is unlabelled, and told. Parts
+    of a feature that lie apart are shapes of their own. Features without a class, or of an ignored one, label
+    nothing.
 
     Args:
         tables: shapes with their fields, in the order in which they are numbered.
@@ -105,7 +107,7 @@ def labels_of_shapes(
 
 @dataclass(frozen=True)
 class _Pieces:
-    """The parts of a table's features, each a point, a line, a polygon, or what one polygon was mended to.
+    """The parts of a table's features, each a point, a line, a polygon, or polygons that touch.
 
     Attributes:
         geometry: shapely geometries ``(parts,)``.
@@ -135,7 +137,24 @@ def _pieces(table: ShapeTable, notes: list[str]) -> _Pieces:
         parts[i] = shapely.union_all(valid[dimensions == dimensions.max()])
     if len(crossed):
         notes.append(f"{len(crossed)} of {len(parts)} shapes cross themselves and are mended (shapely.make_valid)")
-    return _Pieces(parts, owner, len(table))
+    return _Pieces(*_joined(parts, owner), len(table))
+
+
+def _joined(parts: NDArray[np.object_], owner: NDArray[np.intp]) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Parts and their features, with polygons of one feature that touch as one part: an area in two pieces."""
+    several = np.bincount(owner, minlength=1)[owner] > 1 if len(owner) else np.zeros(0, dtype=bool)
+    own = np.flatnonzero(several & (shapely.get_dimensions(parts) == 2))
+    if not len(own):
+        return parts, owner
+    first, second = shapely.STRtree(parts[own]).query(parts[own], predicate="intersects")
+    same = owner[own[first]] == owner[own[second]]
+    touch = scipy.sparse.coo_array((np.ones(int(same.sum())), (first[same], second[same])), (len(own), len(own)))
+    _, group = scipy.sparse.csgraph.connected_components(touch, directed=False)
+    kept = np.ones(len(parts), dtype=bool)
+    for members in (own[group == number] for number in np.flatnonzero(np.bincount(group) > 1)):
+        parts[members[0]] = shapely.union_all(parts[members])
+        kept[members[1:]] = False
+    return parts[kept], owner[kept]
 
 
 def _is_finite(geometry: NDArray[np.object_]) -> NDArray[np.bool_]:

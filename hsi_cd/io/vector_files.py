@@ -82,6 +82,46 @@ def read_shapes(path: str | os.PathLike[str], *, layer: str | None = None) -> li
         GridError: it does not tell the CRS of its coordinates.
         LabelError: it has several layers, or none of this name; they are listed.
     """
+    found, title, layers = _layers_of(path)
+    shaped = [name for name, has_shapes in layers.items() if has_shapes]
+    if layer is not None:
+        same = [name for name in layers if name == layer] or [
+            n for n in layers if n.casefold() == layer.casefold()
+        ]
+        if len(same) != 1:
+            raise LabelError(f"{found} has no layer {layer!r}: its layers are {_quoted(list(layers))}")
+        if same[0] not in shaped:
+            raise FormatError(
+                f"the layer {same[0]!r} of {found} is a table without shapes: name another by layer="
+            )
+        shaped = same
+    elif not shaped:
+        raise FormatError(f"{found} ({title}) holds no layer of shapes: draw points, lines or polygons")
+    tables = [_read_layer(found, title, each, alone=len(layers) == 1) for each in shaped]
+    filled = [table for table in tables if len(table)] or tables[:1]
+    if len(filled) > 1 and any(meaning_of(table.layer) is None for table in filled):
+        listed = _quoted([table.layer for table in filled])
+        raise LabelError(f"{found} has {len(filled)} layers of shapes ({listed}): name one by layer=")
+    return [replace(table, is_class=len(filled) > 1) for table in filled]
+
+
+def read_layers(path: str | os.PathLike[str]) -> list[ShapeTable]:
+    """All layers of shapes of a file, whatever they hold.
+
+    Raises:
+        HsiCdError: as :func:`read_shapes` says.
+    """
+    found, title, layers = _layers_of(path)
+    return [_read_layer(found, title, name, alone=len(layers) == 1) for name, shaped in layers.items() if shaped]
+
+
+def _layers_of(path: str | os.PathLike[str]) -> tuple[Path, str, dict[str, bool]]:
+    """The file, its format, and whether each of its layers has shapes.
+
+    Raises:
+        MissingInputError: the file does not exist.
+        FormatError: it is damaged, or of another kind.
+    """
     import pyogrio
 
     found = find_input(path)
@@ -99,31 +139,7 @@ def read_shapes(path: str | os.PathLike[str], *, layer: str | None = None) -> li
     if title == "Shapefile":
         _check_siblings(found)
     listed = _calling(found, title, pyogrio.list_layers)
-    layers = {str(name): kind for name, kind in listed}
-    shaped = [name for name, kind in layers.items() if kind is not None]
-    if layer is not None:
-        same = [name for name in layers if name == layer] or [
-            n for n in layers if n.casefold() == layer.casefold()
-        ]
-        if len(same) != 1:
-            raise LabelError(f"{found} has no layer {layer!r}: its layers are {_quoted(list(layers))}")
-        if layers[same[0]] is None:
-            raise FormatError(
-                f"the layer {same[0]!r} of {found} is a table without shapes: name another by layer="
-            )
-        return [_read_layer(found, title, same[0], name=f"{found.name}, layer {same[0]!r}")]
-    if not shaped:
-        raise FormatError(f"{found} ({title}) holds no layer of shapes: draw points, lines or polygons")
-    if len(shaped) == 1:
-        return [_read_layer(found, title, shaped[0], name=found.name)]
-    tables = [_read_layer(found, title, each, name=f"{found.name}, layer {each!r}") for each in shaped]
-    filled = [table for table in tables if len(table)] or tables
-    if len(filled) > 1 and any(meaning_of(table.layer) is None for table in filled):
-        raise LabelError(
-            f"{found} has {len(filled)} layers of shapes ({_quoted([t.layer for t in filled])}): name one by "
-            "layer="
-        )
-    return [replace(table, is_class=len(filled) > 1) for table in filled]
+    return found, title, {str(name): kind is not None for name, kind in listed}
 
 
 def _check_siblings(path: Path) -> None:
@@ -192,8 +208,8 @@ def _crs_in_memory(source: Any, told: Mapping[str, Any], name: str) -> CRS:
     return _crs(given, name)
 
 
-def _read_layer(path: Path, title: str, layer: str, *, name: str) -> ShapeTable:
-    """One layer, whole.
+def _read_layer(path: Path, title: str, layer: str, *, alone: bool) -> ShapeTable:
+    """One layer, whole; messages call it by its name, too, where it is not the file's only one.
 
     Raises:
         FormatError: it is damaged.
@@ -202,6 +218,7 @@ def _read_layer(path: Path, title: str, layer: str, *, name: str) -> ShapeTable:
     import pyogrio
     import pyogrio.raw
 
+    name = path.name if alone else f"{path.name}, layer {layer!r}"
     told, _, wkb, values = _calling(
         path, title, lambda place: pyogrio.raw.read(place, layer=layer, force_2d=True, datetime_as_string=True)
     )

@@ -63,6 +63,14 @@ def burn(shapes: PixelShapes, shape: tuple[int, int]) -> NDArray[np.int32]:
     return out
 
 
+def are_there(numbers: NDArray[np.int32], burnt: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which shapes have a pixel, bool ``(shapes,)``; without sorting the pixels, of which there may be many."""
+    there = np.zeros(int(numbers.max(initial=0)) + 1, dtype=bool)
+    there[burnt[(burnt != NOBODY) & (burnt < len(there))]] = True
+    found: NDArray[np.bool_] = there[numbers]
+    return found
+
+
 def _rasterized(shapes: PixelShapes, shape: tuple[int, int], *, all_touched: bool) -> NDArray[np.int32]:
     if not len(shapes.numbers):
         return np.full(shape, NOBODY, dtype=np.int32)
@@ -85,7 +93,7 @@ def _rasterized(shapes: PixelShapes, shape: tuple[int, int], *, all_touched: boo
 
 def _covers_no_centre(polygons: PixelShapes, burnt: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which polygons cover no pixel's centre, in the scene or beyond it; those that others hide do."""
-    small = ~np.isin(polygons.numbers, burnt)
+    small = ~are_there(polygons.numbers, burnt)
     if not small.any():
         return small
     left, top, right, bottom = np.floor(shapely.bounds(polygons.geometry) + 0.5).T  # of the centres beyond them

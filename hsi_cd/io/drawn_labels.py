@@ -10,9 +10,10 @@ import numpy as np
 import scipy.sparse.csgraph
 import shapely
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from hsi_cd.errors import GridError, LabelError
-from hsi_cd.io.burning import NOBODY, PixelShapes, burn
+from hsi_cd.io.burning import NOBODY, PixelShapes, are_there, burn
 from hsi_cd.io.class_fields import UNSAID, ClassNames, ShapeClasses, classes_of, declared
 from hsi_cd.io.vector_files import ShapeTable
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme
@@ -256,15 +257,17 @@ def _burnt(drawn: _Drawn, grid: Grid, notes: list[str]) -> tuple[NDArray[np.uint
     every = PixelShapes(drawn.geometry, np.arange(1, len(drawn.codes) + 1, dtype=np.int32))
     unchanged, changed = (burn(every.of(drawn.codes == code), grid.shape) for code in (UNCHANGED, CHANGED))
     both = (unchanged != NOBODY) & (changed != NOBODY)
-    shapes = np.minimum(unchanged, changed)
     values = np.full(grid.shape, UNLABELLED, dtype=np.uint8)
     values[unchanged != NOBODY], values[changed != NOBODY] = UNCHANGED, CHANGED
-    if pixels := int(both.sum()):
-        lost = len(np.setdiff1d(np.append(unchanged[both], changed[both]), np.where(both, NOBODY, shapes)))
-        whole = f", all that {lost} shapes have" if lost else ""
-        notes.append(f"{pixels} pixels are claimed by shapes of both classes and are left unlabelled{whole}")
     values[both] = UNLABELLED
-    shapes[both | (shapes == NOBODY)] = 0
+    claimed = np.append(unchanged[both], changed[both])
+    shapes = np.minimum(unchanged, changed, out=unchanged)
+    shapes[both] = NOBODY
+    if pixels := int(both.sum()):
+        notes.append(f"{pixels} pixels are claimed by shapes of both classes and are left unlabelled")
+        if lost := int((are_there(every.numbers, claimed) & ~are_there(every.numbers, shapes)).sum()):
+            notes.append(f"{lost} of {len(drawn.codes)} shapes have no other pixel")
+    shapes[shapes == NOBODY] = 0
     return values, shapes
 
 
@@ -283,4 +286,19 @@ def _where(tables: Sequence[ShapeTable], grid: Grid) -> str:
     ours += f" in {crs_name(placed[1])}" if placed[1] is not None else ""
     if crs.is_geographic and (max(abs(x0), abs(x1)) > 361 or max(abs(y0), abs(y1)) > 91):
         return f"and its coordinates ({theirs}) are no degrees: assign the CRS that it was drawn in"
+    if crs.is_geographic and _is_in((y0 + y1) / 2, (x0 + x1) / 2, crs, grid):
+        return f"but they would if their coordinates ({theirs}) were swapped: write longitude before latitude"
     return f"which covers {ours}; they cover {theirs}: give labels of this scene, and check their CRS"
+
+
+def _is_in(x: float, y: float, crs: CRS, grid: Grid) -> bool:
+    """Whether a place lies in the scene."""
+    placed = placement(grid)
+    if placed is None or placed[1] is None:
+        return False
+    try:
+        there = transformed(crs, placed[1], [x], [y])
+    except GridError:
+        return False
+    col, row = ~placed[0] @ (float(there[0][0]), float(there[1][0]))
+    return 0 <= col <= grid.cols and 0 <= row <= grid.rows

@@ -221,7 +221,7 @@ def test_overlaps(caplog: Warned) -> None:
     np.testing.assert_array_equal(labels.shapes, expected)
     assert labels.values[5, 5] == labels.values[0, 0] == 255
     assert (
-        "2 pixels are claimed by shapes of both classes and are left unlabelled, all that 1 shapes have"
+        "2 pixels are claimed by shapes of both classes and are left unlabelled; 1 of 5 shapes have no other"
         in caplog.text
     )
 
@@ -430,6 +430,11 @@ REFUSED: dict[str, tuple[Any, type[HsiCdError], str]] = {
     "elsewhere": (collection((box(90, 90, 95, 95), "yes"), (box(80, 80, 85, 85), "no")), LabelError,
                   "none of its 2 shapes lies in the scene, which covers 600000 to 600160, .* in EPSG:32631; they"),
     "metres as degrees": (collection((PATCH, "yes"), (CLEAR, "no"), crs=None), LabelError, "are no degrees"),
+    "latitude first": (
+        collection((shapely.Point(47.84501, 4.33764), "yes"), (shapely.Point(47.84502, 4.33765), "no"), crs=None),
+        LabelError,
+        "were swapped: write longitude before latitude",
+    ),
     "one class": (collection((PATCH, "yes"), (CLEAR, "yes")), LabelError,
                   "all 2 shapes in the scene are changed: draw places that are unchanged, too"),
     "six values": (collection(*((PATCH, word) for word in "abcdef")), LabelError,

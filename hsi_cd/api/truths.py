@@ -183,7 +183,7 @@ def scheme_of(*given: Values) -> LabelScheme | ClassNames | None:
         LabelError: one of the classes is not declared, or a value twice.
     """
     said: list[tuple[float | str, ...]] = [
-        () if v is None else (v,) if isinstance(v, int | float | str) else tuple(v) for v in given
+        () if v is None else (v,) if np.ndim(v) == 0 else tuple(v) for v in given
     ]
     if any(isinstance(value, str) for values in said for value in values):
         if not said[0] or not said[1]:

@@ -25,7 +25,7 @@ UNSAID = -1
 _DECLARE = "declare what they mean with changed= and unchanged=, and with ignore= those to be left out"
 _NUMBERED = ("fid", "ogcfid", "id", "gid", "oid", "objectid", "uid", "uuid", "number", "nr", "index")  # no class
 _USUAL = ("class", "classes", "classname", "label", "labels", "change", "changed", "ischange", "klasse", "classe",
-          "clase", "category", "kategorie", "categorie", "type", "truth", "status", "state")  # fmt: skip
+          "clase", "category", "kategorie", "categorie", "type", "truth", "status", "state", "klass")  # fmt: skip
 _CLASSES = 12  # distinct values up to which a field may be one of classes
 _SHOWN = 8
 
@@ -290,14 +290,14 @@ def values_of(column: NDArray[Any]) -> dict[str, int]:
 
 def _key(value: Any) -> str | None:
     """A value as text; None where there is none. A number is the same text however it is stored."""
-    if value is None or value != value or str(value) in ("NaT", "<NA>"):
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
         return None
     if isinstance(value, bool | np.bool_):
         return "1" if value else "0"
     text = " ".join(str(value).split())
     if _is_number(text):
         return f"{float(text):.15g}"
-    return text or None
+    return None if text in ("", "NaT", "<NA>") else text  # as pandas writes what is missing
 
 
 def _known_as(value: Any) -> str:

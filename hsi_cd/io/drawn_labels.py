@@ -86,9 +86,10 @@ def labels_of_shapes(
     drawn = _inside(drawn, grid, notes, f"{name}: none of its {{}} shapes lies in {place}, {_where(tables, grid)}")
     if len(codes := np.unique(drawn.codes)) < 2:
         other = _WORDS[CHANGED if codes[0] == UNCHANGED else UNCHANGED]
+        left = f" ({'; '.join(notes)})" if notes else ""
         raise LabelError(
-            f"{name}: all {len(drawn.codes)} shapes in {place} are {_WORDS[int(codes[0])]}: draw places that are "
-            f"{other}, too, or name a second file of labels beside it"
+            f"{name}: all {len(drawn.codes)} shapes in {place} are {_WORDS[int(codes[0])]}{left}: draw places "
+            f"that are {other}, too, or name a second file of labels beside it"
         )
     values, shapes = _burnt(drawn, grid, notes)
     if notes:

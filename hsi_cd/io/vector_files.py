@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -263,7 +264,8 @@ def _crs_of_file(told: str | None, path: Path, title: str) -> CRS:
 
 def _crs(told: Any, name: object) -> CRS:
     try:
-        return CRS.from_user_input(told)
+        with rasterio.Env():  # in which PROJ prints nothing of its own
+            return CRS.from_user_input(told)
     except (CRSError, ValueError, TypeError):
         raise GridError(f"{name} has a CRS that is not understood ({str(told)[:60]!r}): assign another") from None
 

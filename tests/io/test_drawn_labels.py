@@ -299,14 +299,15 @@ def test_many_shapes_are_burnt_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "unchanged"),
-    [("Changed", "NO CHANGE"), ("1", "0"), (1, 0), (1.0, 0.0), (True, False), ("yes", "no"), ("Ja", "nein"),
+    [("Changed", "NO CHANGE"), ("1", "0"), (1, 0), (1.0, 0.0), (True, False),
+     (np.float64(1), np.int64(0)), ("yes", "no"), ("Ja", "nein"),
      ("cambio", "sin cambio"), ("变化", "未变化"), ("true", "unchanged"), (255, 0), ("2", "1"),
      ("change ", "stable")],
 )  # fmt: skip
 def test_names_of_classes_are_understood(changed: Any, unchanged: Any, caplog: Warned) -> None:
     source = collection((PATCH, changed), (CLEAR, unchanged), (box(0, 9, 3, 12), ""), (None, changed))
     np.testing.assert_array_equal(hc.open_labels(source, like=GRID).values, BOTH)
-    assert ("the other way" in caplog.text) is (changed == "2")
+    assert ("the other way" in caplog.text) == (changed == "2")
 
 
 def test_declared_names_and_kinds() -> None:
@@ -319,8 +320,14 @@ def test_declared_names_and_kinds() -> None:
     labels = hc.open_labels(source, like=GRID, changed=["burnt", "flooded"], unchanged="FOREST", ignore="cloud")
     assert labels.counts() == (28, 29, 135) and labels.kinds is not None
     assert np.unique(labels.kinds[labels.values == 1], return_counts=True)[1].tolist() == [20, 9]
+    lists = [(PATCH, "yes"), (CLEAR, "no")]
+    source["features"] = [
+        f | {"properties": {"said": s, "log": np.arange(2), "when": float("nan")}}
+        for f, (_, s) in zip(collection(*lists)["features"], lists, strict=True)
+    ]
+    np.testing.assert_array_equal(hc.open_labels(source, like=GRID).values, BOTH)
     numbers = collection((PATCH, 3), (CLEAR, 7), (box(0, 9, 3, 12), 4), field="what")
-    labels = hc.open_labels(numbers, like=GRID, changed=[3, 4], unchanged=7)
+    labels = hc.open_labels(numbers, like=GRID, changed=[3, 4], unchanged=np.int64(7))
     assert labels.kinds is not None and set(np.unique(labels.kinds[labels.values == 1]).tolist()) == {3, 4}
     stays = collection((PATCH, False), (CLEAR, True), field="stays")
     labels = hc.open_labels(stays, like=GRID, changed="false", unchanged="true")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-from hsi_cd.api.opening import read_truth
 from hsi_cd.api.pairing import warn_of_checkpoint
 from hsi_cd.api.sources import TruthSource
+from hsi_cd.api.truths import read_truth
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.base import Detector
@@ -195,7 +195,7 @@ class Supervised(Estimator):
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
         pair = scene.pair if isinstance(scene, Measurement) else scene
         self._as_fitted = config = declared_of(config_of(self._config(), split), pair)
-        truth: Labels = read_truth(TruthSource(labels))
+        truth: Labels = read_truth(TruthSource(labels), pair.grid)
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
             examples = prepare_examples(LabelledScene(pair, truth, split), config, measurement=_of(scene))
             circumstances = Circumstances(generator, choose_device(config.device))

@@ -19,6 +19,7 @@ from hsi_cd.prepare.splits import near_training
 from hsi_cd.runs import PROVENANCE, RESULT, Overview, find_runs, read_result
 from hsi_cd.runs.recording import recording, versions
 from hsi_cd.scene import UNLABELLED, Grid, Labels, Split, check_same_grid
+from hsi_cd.scene.contract import check_truth_grid
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,7 @@ def _check_grids(
 ) -> None:
     """Refuse what is not of one scene."""
     names = ("the map", f"the truth ({labels.name})")
-    remedy = "give the truth map of this scene, on its grid"
-    check_same_grid(grid, labels.grid, names=names, remedy=remedy)
+    check_truth_grid(grid, labels.grid, names=names)
     check_same_grid(Grid(*change.shape), grid, names=("the map", "its grid"), remedy="give the grid of the map")
     if score is not None and score.shape != change.shape:
         raise GridError(

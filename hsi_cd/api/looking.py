@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from hsi_cd.datasets import CATALOGUE
-from hsi_cd.errors import HsiCdError
+from hsi_cd.errors import FormatError, HsiCdError
 from hsi_cd.io import atomic_path, parse_axes
 from hsi_cd.io.inspect import FileInfo, Part, Summary, inspect_paths, summarise
 from hsi_cd.io.memory import gigabytes
@@ -113,8 +113,11 @@ def write_quick_look(path: Path, seen: Sequence[SeenFile], *, overwrite: bool) -
 
     Raises:
         OutputError: the file cannot be written.
+        FormatError: there is no image.
     """
     summaries = [summary for file in seen for summary in file.summaries]
+    if not summaries:
+        raise FormatError(f"{path} would be empty: there is no image to look at; name one, too")
     looks = [np.repeat(s.quick, 3, axis=0) if len(s.quick) == 1 else s.quick for s in summaries]
     images = []
     for i, look in enumerate(looks):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,28 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube, xarray_map
+from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube
 from hsi_cd.api.pairing import make_pair, warn_of_doubts
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths, as_values
-from hsi_cd.errors import ConfigError, FormatError, LabelError, PairError
+from hsi_cd.api.truths import Values, has_shapes, labels_like, map_band, read_truth, scheme_of
+from hsi_cd.errors import ConfigError, FormatError, PairError
 from hsi_cd.io import (
     Axes,
     CubeSource,
     Expected,
-    MaskPair,
     map_shape,
     open_cube,
     open_cubes,
     parse_axes,
-    read_labels,
 )
 from hsi_cd.io.cubes import is_array_file, shape_of
-from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.split_files import read_split
-from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
-from hsi_cd.io.variables import map_shape_of
 from hsi_cd.paths import as_path
-from hsi_cd.scene import Cube, Labels, LabelScheme, ScenePair, Split
+from hsi_cd.scene import Cube, Grid, Labels, ScenePair, Split
 
 DATA_ROOT = "HSI_CD_DATA"
 """Environment variable that names the folder with one folder per benchmark scene."""
@@ -104,37 +99,50 @@ def open_pair(
 def open_labels(
     source: Any,
     *,
-    changed: int | Sequence[int] | None = None,
-    unchanged: int | Sequence[int] | None = None,
-    ignore: float | Sequence[float] | None = None,
+    changed: Values = None,
+    unchanged: Values = None,
+    ignore: Values = None,
     key: str | None = None,
+    layer: str | None = None,
+    field: str | None = None,
+    like: Any = None,
+    align: bool = False,
 ) -> Labels:
-    """Open a truth map.
+    """Open a truth map, or labels that were drawn as points, lines and polygons.
 
     Args:
         source: a file (MATLAB, GeoTIFF, ENVI, PNG, BMP), an array ``(rows, cols)``, an ``xarray.DataArray``, or a
-            pair of masks (changed, unchanged), each a file or an array.
-        changed: stored values that mean changed; several tell kinds of change apart. By default the encoding is
-            told from the values: 0/1 with 255 unlabelled, 0/255, or 1/2 with 0 unlabelled.
-        unchanged: stored values that mean unchanged.
-        ignore: stored values of pixels that nobody labelled; NaN always is one.
+            pair of masks (changed, unchanged), each a file or an array; or shapes: a file (GeoPackage, GeoJSON,
+            Shapefile, FlatGeobuf, KML), a GeoDataFrame, a mapping as GeoJSON is written, or several of these.
+        changed: stored values, of shapes also names, that mean changed; several tell kinds of change apart. By
+            default the encoding is told from the values: 0/1 with 255 unlabelled, 0/255, or 1/2 with 0 unlabelled;
+            and names as *changed* and *no change*.
+        unchanged: stored values or names that mean unchanged.
+        ignore: those of what nobody labelled; NaN, and a shape without a class, always is.
         key: variable of a file with several.
+        layer: layer of shapes, where a file has several.
+        field: field of shapes that tells their class, where several could.
+        like: the scene, for shapes, and for ``align``: a pair, anything else with a ``grid``, or a raster's file.
+        align: bring a truth map that lies on another grid onto that of ``like``, by nearest neighbour.
 
     Returns:
-        Labels: 0 unchanged, 1 changed, 255 unlabelled.
+        Labels: 0 unchanged, 1 changed, 255 unlabelled; of shapes with the number of the shape of each pixel.
 
     Raises:
         MissingInputError: a file does not exist.
         FormatError: a file is damaged, of another kind, or has several bands that differ.
-        LabelError: a value is not explained, declared twice, or masks overlap.
-        GridError: masks of different shape.
+        LabelError: a value is not explained, declared twice, or masks overlap; no shape lies in the scene, all are
+            of one class, or it is not clear which layer or field is meant.
+        GridError: masks of different shape; a truth map on another grid than ``like``; shapes without a scene, or
+            one of them without a CRS.
 
     Example:
         >>> import numpy as np, hsi_cd as hc
         >>> hc.open_labels(np.array([[1, 2], [0, 2]]), changed=2, unchanged=1, ignore=0).counts()
         (1, 2, 1)
     """
-    return read_truth(TruthSource(source, key, _scheme(changed, unchanged, ignore)))
+    truth = TruthSource(source, key, scheme_of(changed, unchanged, ignore), layer, field, align)
+    return labels_like(truth, like)
 
 
 def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple[ScenePair, Labels]:
@@ -224,15 +232,20 @@ def _refuse_one_file(source: SceneSource) -> None:
         )
 
 
-def truth_of(source: SceneSource, truth: TruthSource) -> Labels:
+def truth_of(source: SceneSource, truth: TruthSource, grid: Grid | None = None) -> Labels:
     """The labels of a scene: a benchmark scene brings its own, and any other has a truth map beside it.
+
+    Args:
+        source: where the scene lies.
+        truth: its truth map, or labels drawn on it.
+        grid: the scene's, where it is known; drawn labels need it.
 
     Raises:
         ConfigError: a scene of one's own comes without a truth map.
         LabelError: the truth map holds other values or counts than it must.
     """
     if source.dataset is None:
-        return read_truth(truth)
+        return read_truth(truth, grid)
     from hsi_cd.datasets import open_dataset as open_by_name
 
     return open_by_name(source.dataset, source.root)[1]
@@ -250,34 +263,6 @@ def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[
     from hsi_cd.datasets import dataset_files
 
     return dataset_files(source.dataset, source.root, labelled=truth is not None)
-
-
-def read_truth(truth: TruthSource) -> Labels:
-    """The labels that a truth map holds; see :func:`open_labels`."""
-    source, scheme = truth.source, truth.scheme
-    if source is None:
-        raise ConfigError("no truth map is named: give a file, two masks or an array")
-    if isinstance(source, Labels):
-        return source
-    if isinstance(source, tuple | list) and len(source) == 1:
-        source = source[0]
-    if isinstance(source, tuple | list):
-        if len(source) != 2:
-            raise LabelError(f"{len(source)} maps are given: give one map, or two masks (changed, unchanged)")
-        if scheme is not None:
-            raise LabelError("a pair of masks has its own label values: leave changed, unchanged and ignore out")
-        files = as_paths(source)
-        if files:
-            return read_labels(MaskPair(changed=files[0], unchanged=files[1]))
-        bands = [_map_band(mask) for mask in source]
-        changed, unchanged = (
-            marks_of_band(band, name=str(mask.name)) if is_rasterio(mask) else band.valid & (band.values != 0)
-            for band, mask in zip(bands, source, strict=True)
-        )
-        return labels_of_masks(changed, unchanged, place=bands[0].place or bands[1].place)
-    if isinstance(source, str | os.PathLike):
-        return read_labels(source, scheme=scheme, key=truth.key)
-    return labels_of_band(_map_band(source), scheme=scheme)
 
 
 def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:
@@ -328,25 +313,6 @@ def _in_memory(date: Any, axes: Axes | None, expected: Expected | None, *, key: 
     )
 
 
-def _map_band(source: Any) -> SingleBand:
-    """The values ``(rows, cols)`` of a map in memory, and what it says of them."""
-    if is_xarray(source):
-        return xarray_map(source)
-    if is_rasterio(source):
-        return band_of(source, name=str(source.name))
-    if not isinstance(source, np.ndarray):
-        raise FormatError(
-            f"a truth map is a {type(source).__name__}: expected a path, two masks, an array (rows, cols) or an "
-            "xarray.DataArray"
-        )
-    values = source.reshape(map_shape_of(source.shape))
-    if values.ndim != 2:
-        raise FormatError(f"the truth map has the shape {source.shape}: expected one value a pixel, (rows, cols)")
-    if values.dtype.kind not in "iufb":
-        raise FormatError(f"the truth map holds values of type {source.dtype}: expected whole numbers")
-    return band_in_memory(values)
-
-
 def _axes(axes: str | Sequence[str] | None) -> Axes | None:
     return None if axes is None else parse_axes(axes if isinstance(axes, str) else ",".join(axes))
 
@@ -358,13 +324,15 @@ def _expected(like: Any) -> Expected | None:
     if isinstance(like, Labels):
         return Expected(*like.shape)
     truth = like if isinstance(like, TruthSource) else TruthSource(like)
+    if truth.source is not None and has_shapes(truth):
+        return None
     files = as_paths(truth.source)
     if files:
         return map_shape(files[0], key=truth.key)
     if truth.source is None:
         return None
     first = truth.source[0] if isinstance(truth.source, tuple | list) else truth.source
-    return _expected(first) if isinstance(first, Labels) else Expected(*_map_band(first).values.shape)
+    return _expected(first) if isinstance(first, Labels) else Expected(*map_band(first).values.shape)
 
 
 def _scene_name(t1: Any) -> str:
@@ -372,26 +340,3 @@ def _scene_name(t1: Any) -> str:
     if not files:
         return "scene"
     return files[0].resolve().parent.name if files[0].stem.lower() in _PLAIN_STEMS else files[0].stem
-
-
-def _scheme(*given: float | Sequence[float] | None) -> LabelScheme | None:
-    """The scheme that changed, unchanged and ignored values declare; None where none is given.
-
-    Raises:
-        LabelError: one of the classes is not declared, or a value twice.
-    """
-    changed, unchanged, ignore = (
-        () if values is None else (values,) if isinstance(values, int | float) else tuple(values)
-        for values in given
-    )
-    if any(math.isnan(value) for value in (*changed, *unchanged)):
-        raise LabelError("changed or unchanged is NaN, which is always unlabelled: give the values of the classes")
-    told = [
-        tuple(int(value) for value in values if not math.isnan(value)) for values in (changed, unchanged, ignore)
-    ]
-    if not any(told):
-        return None
-    if not changed or not unchanged:
-        missing = "unchanged" if changed else "changed"
-        raise LabelError(f"{missing} is missing: declare both classes, as changed=2, unchanged=1, ignore=0")
-    return LabelScheme(unchanged=told[1], changed=told[0], ignore=told[2])

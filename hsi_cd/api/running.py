@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def open_labelled(
         HsiCdError: as :func:`hsi_cd.open_pair`, :func:`hsi_cd.open_labels` and :func:`hsi_cd.open_split` say.
     """
     pair = open_scene(source, contract, like=truth)
-    labels = truth_of(source, truth)
+    labels = truth_of(source, replace(truth, align=truth.align or contract.align), pair.grid)
     return LabelledScene(pair, labels, None if split is None else open_split(split, labels))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hsi_cd.paths import as_path
 
 if TYPE_CHECKING:
+    from hsi_cd.io.class_fields import ClassNames
     from hsi_cd.scene import LabelScheme
 
 
@@ -69,17 +70,23 @@ class SceneSource:
 
 @dataclass(frozen=True)
 class TruthSource:
-    """Where a truth map lies, and what its values mean.
+    """Where a truth map or drawn labels lie, what their values mean, and how they come onto a scene's pixels.
 
     Attributes:
         source: in any of the forms that :func:`hsi_cd.open_labels` takes; None where there is none.
         key: variable of a file with several.
         scheme: what the stored values mean; None to tell it from the values.
+        layer: of drawn labels, the layer of each file; None for the only one.
+        field: of drawn labels, the field that tells the class; None to find it.
+        align: bring a truth map onto the scene's grid, by nearest neighbour.
     """
 
     source: Any = None
     key: str | None = None
-    scheme: LabelScheme | None = None
+    scheme: LabelScheme | ClassNames | None = None
+    layer: str | None = None
+    field: str | None = None
+    align: bool = False
 
 
 def as_paths(source: Any) -> tuple[Path, ...]:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
-from hsi_cd.api.opening import read_truth
 from hsi_cd.api.settings import resolve_run
 from hsi_cd.api.sources import TruthSource, as_values
+from hsi_cd.api.truths import read_truth
 from hsi_cd.config import SplitConfig
 from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.method import Method
@@ -28,7 +28,8 @@ from hsi_cd.io.split_files import read_split
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split, check_same_grid
+from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.scene.contract import check_truth_grid
 
 FilePath = str | os.PathLike[str]
 
@@ -148,7 +149,6 @@ def evaluate(
     if protocol is not None and (protocol != "P4" or exclude is not None):
         why = "protocol='P4' says that no pixel of this scene taught: leave exclude out"
         raise ConfigError(why if protocol == "P4" else f"protocol is {protocol!r}: give 'P4', or exclude a split")
-    truth = read_truth(TruthSource(labels))
     shown: dict[str, Any] = {}
     if isinstance(change, ChangeMap):
         values, grid = change.change, change.grid
@@ -159,9 +159,11 @@ def evaluate(
     else:
         values, grid = read_map(as_path(change), nodata=as_values(nodata))
         method = method or Path(change).name
+    source = labels if isinstance(labels, TruthSource) else TruthSource(labels)
+    truth = read_truth(source, grid, place="the map")
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")
-        check_same_grid(grid, truth.grid, names=names, remedy="give the truth map of this scene, on its grid")
+        check_truth_grid(grid, truth.grid, names=names)
     elif values.shape != truth.shape:
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
     divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(as_path(exclude), truth)
@@ -211,7 +213,7 @@ def train(
     if protocol is not None:
         options["split"] = {"protocol": protocol}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
-    truth: Labels = read_truth(TruthSource(labels))
+    truth: Labels = read_truth(TruthSource(labels), pair.grid)
     named = () if split is None or isinstance(split, Split) else (as_path(split),)
     divided = split if split is None or isinstance(split, Split) else read_split(as_path(split), truth)
     scene = LabelledScene(pair, truth, divided)

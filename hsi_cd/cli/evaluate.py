@@ -11,12 +11,13 @@ from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
-from hsi_cd.cli.options.truth_options import check_truth, truth_inputs, truth_options
+from hsi_cd.cli.options.truth_options import aligned_truth_options, check_truth, truth_inputs
 from hsi_cd.cli.telling import document, hint
 
 EPILOG = """\b
 Examples:
   hsi-cd evaluate change.tif --truth truth.tif
+  hsi-cd evaluate change.tif --truth labels.gpkg --field class
   hsi-cd evaluate runs/mine/change.tif --dataset taizhou --exclude runs/mine/split.npz --json scores.json
 """
 
@@ -27,7 +28,7 @@ _STANDARD_OUTPUT = Path("-")
 @click.command(epilog=EPILOG)
 @click.argument("map_file", metavar="MAP", type=PathType())
 @click.option("--dataset", metavar="NAME", help="Judge against the truth of a benchmark scene.")
-@truth_options
+@aligned_truth_options
 @data_root_option
 @click.option(
     "--exclude",
@@ -60,7 +61,7 @@ def evaluate(
     json_file: Path | None,
     overwrite: bool,
 ) -> None:
-    """Score a change map against a truth map.
+    """Score a change map against a truth map, or drawn labels, which are put on the map's pixels.
 
     Only labelled pixels count. With --exclude, the pixels that a run was trained on judge nothing; without it,
     a map made by a trained method is scored on its own training pixels too, and the table says so. With --protocol
@@ -77,7 +78,7 @@ def evaluate(
     if json_file != _STANDARD_OUTPUT:
         read = [*truth_inputs(truth, dataset, data_root), *named_files(map_file, exclude)]
         check_outputs({"--json": json_file}, kind=JSON, inputs=read, overwrite=overwrite)
-    labels = truth_of(SceneSource(dataset, data_root), truth)
+    labels = truth if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
     result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata)
     if json_file == _STANDARD_OUTPUT:
         click.echo(document(result.to_dict()))

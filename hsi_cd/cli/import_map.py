@@ -13,7 +13,7 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
-from hsi_cd.cli.options.truth_options import check_truth, truth_options
+from hsi_cd.cli.options.truth_options import aligned_truth_options, check_truth
 from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
@@ -65,7 +65,7 @@ class MapChoice:
     help="A run of hsi-cd on this scene: its truth, split and pictures are taken.",
 )
 @click.option("--dataset", metavar="NAME", help="A benchmark scene; with --truth, the scene's name.")
-@truth_options
+@aligned_truth_options
 @data_root_option
 @click.option("--split", "split_file", type=FILE, metavar="FILE", help="The pixels that taught, as for train.")
 @json_option
@@ -108,7 +108,7 @@ def import_map(
     else:
         named = None if truth.source else dataset
         check_truth(truth, named)
-        labels = truth_of(SceneSource(named, data_root), truth)
+        labels = truth_of(SceneSource(named, data_root), truth, found.grid)
         split, overview = None if split_file is None else open_split(split_file, labels), None
     labels = replace(labels, name=dataset or labels.name)
     command = click.get_current_context().obj or ()

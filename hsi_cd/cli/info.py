@@ -21,8 +21,12 @@ EPILOG = """\b
 Examples:
   hsi-cd info scene.tif
   hsi-cd info before.mat after.mat truth.mat --png look.png
+  hsi-cd info labels.gpkg
   hsi-cd info China_Change_Dataset.mat --json
 """
+
+
+_VALUES = 6  # of a field that are listed
 
 
 @click.command(epilog=EPILOG)
@@ -44,7 +48,7 @@ def info(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    """Say what is in files: arrays, sizes, range, gaps, wavelengths, place, labels.
+    """Say what is in files: arrays, sizes, range, gaps, wavelengths, place, labels, drawn shapes and their fields.
 
     A folder of rasters of one band is one image; any other folder stands for its files. Where there are two cubes,
     their grids and bands are compared and the shift between them is measured.
@@ -73,6 +77,10 @@ def _record(file: SeenFile) -> dict[str, Any]:
         "bytes": found.size,
         "arrays": [{"name": v.name, "shape": list(v.shape), "type": v.kind} for v in found.arrays],
         "images": [_image(part, summary) for part, summary in zip(found.parts, file.summaries, strict=True)],
+        "layers": [
+            {"name": each.name, "crs": each.crs, "shapes": each.shapes, "fields": each.fields}
+            for each in found.layers
+        ],
         "notes": [in_options(note) for note in found.notes],
     }
 
@@ -130,6 +138,11 @@ def _crs_name(crs: Any) -> str | None:
     return f"EPSG:{code}" if code else (wkt.split('"')[1] if '"' in wkt else wkt[:40])
 
 
+def _shown(text: str) -> str:
+    """A name or a value as it stands in the file, where it is plain text."""
+    return text[:40] if text.isprintable() else repr(text[:40])
+
+
 def _text(record: dict[str, Any]) -> str:
     from hsi_cd.api.looking import gigabytes
 
@@ -137,6 +150,13 @@ def _text(record: dict[str, Any]) -> str:
     for array in record["arrays"]:
         sizes = " x ".join(map(str, array["shape"])) or "1"
         lines.append(f"  array       {array['name'] or '(no name)'} ({sizes} {array['type']})")
+    for layer in record["layers"]:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in layer["shapes"].items()) or "no shape"
+        lines.append(f"  layer       {_shown(layer['name'])}: {kinds}, {layer['crs']}")
+        for name, values in layer["fields"].items():
+            said = ", ".join(f"{_shown(value)} ({count:,})" for value, count in list(values.items())[:_VALUES])
+            said += f" and {len(values) - _VALUES} more" if len(values) > _VALUES else ""
+            lines.append(f"    field     {_shown(name)}: {said or 'empty'}")
     for image in record["images"]:
         lines += _image_lines(image, titled=len(record["images"]) > 1 or bool(record["arrays"]))
     return "\n".join([*lines, *(f"  note        {note}" for note in record["notes"])])

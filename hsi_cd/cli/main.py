@@ -172,7 +172,7 @@ def run(arguments: list[str]) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(_InOptions("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
-    for name in ("matplotlib", "rasterio", "PIL", "tensorboardX"):  # their chatter helps nobody here
+    for name in ("matplotlib", "rasterio", "pyogrio", "PIL", "tensorboardX"):  # their chatter helps nobody here
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), _volume(said):
         warnings.showwarning = _show_warning

@@ -27,6 +27,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "--drop partly-empty",
     ),
     (r"(?<![\w./-])drop_water_vapour=True(?!\.?\w)", "--drop water-vapour"),
+    (r"let open_labels resample it with like= and align=True", "say --align to resample it"),
     # Switches.
     (r"(?<![\w./-])allow_identical=True(?!\.?\w)", "--allow-identical"),
     (r"(?<![\w./-])any_units=True(?!\.?\w)", "--any-units"),
@@ -50,7 +51,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|key|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

@@ -11,15 +11,17 @@ import click
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
-from hsi_cd.cli.options.truth_options import check_truth, truth_inputs, truth_options
+from hsi_cd.cli.options.truth_options import aligned_truth_options, check_truth, truth_inputs
 from hsi_cd.cli.telling import hint, tell
 
 EPILOG = """\b
 Examples:
   hsi-cd split --dataset taizhou --output split.npz
   hsi-cd split --truth truth.tif --protocol P2 --count 50 --seed 3 --output split.csv
+  hsi-cd split --truth labels.gpkg --like before.tif --output split.npz
   hsi-cd split --truth truth.tif --protocol P3 --block 32 --output blocks.npz
   hsi-cd train --t1 a.tif --t2 b.tif --truth truth.tif --split blocks.npz
 """
@@ -54,7 +56,10 @@ class Draw:
 
 @click.command(epilog=EPILOG)
 @click.option("--dataset", metavar="NAME", help="Divide the truth of a benchmark scene.")
-@truth_options
+@aligned_truth_options
+@click.option(
+    "--like", type=PathType(), metavar="FILE", help="A raster of the scene, onto whose pixels drawn labels come."
+)
 @data_root_option
 @gathering(
     "draw",
@@ -90,6 +95,7 @@ class Draw:
 def split(
     dataset: str | None,
     truth: TruthSource,
+    like: Path | None,
     data_root: Path,
     draw: Draw,
     output: Path,
@@ -104,11 +110,13 @@ def split(
     """
     from hsi_cd.api.opening import truth_of
     from hsi_cd.api.splitting import check_split_file, count_pixels, write_split
+    from hsi_cd.api.truths import labels_like
     from hsi_cd.api.verbs import split as divide
 
     check_truth(truth, dataset)
-    check_split_file(output, inputs=truth_inputs(truth, dataset, data_root), overwrite=overwrite)
-    labels = truth_of(SceneSource(dataset, data_root), truth)
+    read = [*truth_inputs(truth, dataset, data_root), *named_files(like)]
+    check_split_file(output, inputs=read, overwrite=overwrite)
+    labels = labels_like(truth, like) if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
     divided = divide(labels, **draw.named())
     write_split(output, divided, overwrite=overwrite)
     counts = count_pixels(divided, labels)

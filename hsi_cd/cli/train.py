@@ -26,6 +26,7 @@ EPILOG = """\b
 Examples:
   hsi-cd train --dataset farmland --data-root scenes
   hsi-cd train --t1 before.tif --t2 after.tif --truth truth.tif --run runs/mine
+  hsi-cd train --t1 before.tif --t2 after.tif --truth labels.gpkg --run runs/drawn
   hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
   hsi-cd train --dataset taizhou --split split.npz --run runs/theirs
   hsi-cd train --dataset taizhou --run runs/mine --resume

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
-from hsi_cd.io.kinds import BYTE_ORDER_MARK, refuse_foreign, refuse_polygons
+from hsi_cd.io.kinds import BYTE_ORDER_MARK, refuse_foreign, refuse_vector
 
 _SUFFIXES = ("", ".dat", ".img", ".bsq", ".bil", ".bip", ".raw")
 _BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}  # by ENVI's "data type"
@@ -72,7 +72,7 @@ def find_envi_pair(path: Path) -> tuple[Path, Path]:
     """
     if _is_header(path):
         return _data_beside(path), path
-    refuse_polygons(path)
+    refuse_vector(path)
     header = _header_beside(path)
     if header is None:
         refuse_foreign(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,17 +14,20 @@ from numpy.typing import NDArray
 from hsi_cd.errors import AxesError, FormatError, HsiCdError
 from hsi_cd.io.arrays import list_arrays, open_array_cube, read_matrix
 from hsi_cd.io.axes import Axes, Expected
+from hsi_cd.io.class_fields import values_of
 from hsi_cd.io.cubes import open_cube, raster_or_array
 from hsi_cd.io.envi import find_envi_pair
 from hsi_cd.io.hdf5 import is_matlab
-from hsi_cd.io.kinds import FileKind, check_exists, is_zarr
+from hsi_cd.io.kinds import FileKind, check_exists, is_zarr, vector_title
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
+from hsi_cd.io.vector_files import read_layers
 from hsi_cd.paths import as_path
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
+from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.undeclared import Fill, FillWatch
 
 _BLOCK_BYTES = 32 << 20
@@ -49,6 +53,23 @@ class Part:
 
 
 @dataclass(frozen=True)
+class LayerInfo:
+    """A layer of shapes in a file.
+
+    Attributes:
+        name: of the layer.
+        crs: of its coordinates, in words.
+        shapes: number of features by kind, as ``Polygon``.
+        fields: by name, how often each value is there, the commonest first.
+    """
+
+    name: str
+    crs: str
+    shapes: dict[str, int]
+    fields: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
 class FileInfo:
     """What a file holds.
 
@@ -60,6 +81,7 @@ class FileInfo:
         parts: its images, of which no pixel has been read but those of maps.
         notes: what could not be opened, and why.
         unresolved: arrays that do not tell their axes.
+        layers: its layers of shapes; of files that hold shapes in place of pixels.
     """
 
     path: Path
@@ -69,6 +91,7 @@ class FileInfo:
     parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
+    layers: tuple[LayerInfo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,8 +202,11 @@ def _inspect(
     check_exists(path)
     if path.is_dir() and not is_zarr(path):
         return _inspect_folder(path, key, axes, expected, resample)
-    kind = raster_or_array(path, key=key)
     size = path.stat().st_size
+    title = vector_title(path) if path.is_file() else None
+    if title is not None:
+        return [_inspect_shapes(path, title, size)]
+    kind = raster_or_array(path, key=key)
     if kind.holds_arrays:
         return [_inspect_arrays(path, kind, key, axes, expected)]
     if key is not None and kind is not FileKind.ZARR:
@@ -190,6 +216,15 @@ def _inspect(
     cube = spectral_cube(open_raster_cube(path, kind, name=path.name, key=key))
     is_map = cube.bands.count == 1 and cube.dtype.kind in "bui"
     return [FileInfo(path, kind.title, size, parts=(Part(cube, is_map),))]
+
+
+def _inspect_shapes(path: Path, title: str, size: int) -> FileInfo:
+    layers = []
+    for table in read_layers(path):
+        kinds = Counter("none" if each is None else each.geom_type for each in table.geometry)
+        fields = {name: values_of(column) for name, column in table.fields.items()}
+        layers.append(LayerInfo(table.layer, crs_name(table.crs), dict(kinds.most_common()), fields))
+    return FileInfo(path, title, size, layers=tuple(layers))
 
 
 def _inspect_arrays(

@@ -46,6 +46,8 @@ _FOREIGN = (
     (b"<html", "a web page: the download failed; open its address in a browser"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
 )  # kinds that are refused by name, by their first bytes
+_ELSEWHERE = (b"<OGRVRTDataSource", b"gdal_streamed_alg")
+"""What makes a text one that sends GDAL to other files and programs, whatever else stands in it."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LOOKED_AT = 4096  # bytes of a text that tell what it is
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
@@ -152,32 +154,41 @@ def check_exists(path: Path) -> None:
         raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def refuse_polygons(path: Path) -> None:
-    """Refuse a file of polygons or other shapes, which have no pixels.
+def vector_title(path: Path) -> str | None:
+    """The format of a file of points, lines or polygons, as ``GeoPackage``; None of any other file, or of none."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(_LOOKED_AT)
+    except (OSError, ValueError):
+        return None
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if any(mark in head for mark in _ELSEWHERE):
+        return None
+    if head.startswith(b"SQLite format 3\0"):
+        return "GeoPackage"
+    if head[:4] == b"\0\0\x27\x0a" and head[28:32] == b"\xe8\x03\0\0":
+        return "Shapefile"
+    if head[:3] == b"fgb":
+        return "FlatGeobuf"
+    if text.startswith(b"{") and any(word in text for word in (b'"Feature', b'"features"', b'"coordinates"')):
+        return "GeoJSON"
+    if text.startswith(b"<") and (b"<kml" in text or b"opengis.net/gml" in text):
+        return "KML" if b"<kml" in text else "GML"
+    return None
+
+
+def refuse_vector(path: Path) -> None:
+    """Refuse a file of points, lines or polygons, which has no pixels, in place of a raster.
 
     Raises:
-        FormatError: with its format, and how to burn it onto a scene's grid.
+        FormatError: with its format, and how it is read.
     """
-    with path.open("rb") as handle:
-        head = handle.read(_LOOKED_AT)
-    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
-    if head.startswith(b"SQLite format 3\0"):
-        title = "GeoPackage"
-    elif head[:4] == b"\0\0\x27\x0a" and head[28:32] == b"\xe8\x03\0\0":
-        title = "Shapefile"
-    elif head[:3] == b"fgb":
-        title = "FlatGeobuf"
-    elif text.startswith(b"{") and any(word in text for word in (b'"Feature', b'"features"', b'"coordinates"')):
-        title = "GeoJSON"
-    elif text.startswith(b"<") and (b"<kml" in text or b"opengis.net/gml" in text):
-        title = "KML" if b"<kml" in text else "GML"
-    else:
-        return
-    raise FormatError(
-        f"{path} is a file of polygons ({title}), not a raster: burn a field with 0 for unchanged and 1 for "
-        "changed onto the scene's grid, as with gdal_create -if SCENE -bands 1 -ot Byte -burn 255 -a_nodata 255 "
-        f"truth.tif and gdal_rasterize -a FIELD {path} truth.tif (in Python: page Inputs of the documentation)"
-    )
+    title = vector_title(path)
+    if title is not None:
+        raise FormatError(
+            f"{path} is a file of shapes ({title}), not a raster: shapes are read as labels of a scene, whose "
+            "pixels like= names; for anything else, give a raster"
+        )
 
 
 def refuse_foreign(path: Path) -> None:

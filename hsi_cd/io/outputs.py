@@ -61,6 +61,10 @@ _FURTHER = _OURS.union(
 )
 _SIDE = (".hdr", ".msk", ".ovr", ".aux", ".xml", ".enp", ".rrd", ".tfw", ".pgw", ".jgw", ".wld", ".prj", ".rpb")
 """Endings of files that belong to the image of the same name beside them."""
+_SHAPEFILE = (".shp", ".shx", ".dbf", ".cpg", ".qix", ".sbn", ".sbx")
+"""Those of a Shapefile's, beside :data:`_SIDE`'s."""
+_DATABASE = ("-wal", "-shm", "-journal")
+"""What stands behind the name of a GeoPackage in those of the files that SQLite keeps beside it."""
 
 
 def check_outputs(
@@ -154,8 +158,9 @@ def _files_of(given: Path) -> Iterator[Path]:
         return
     stem = given.name.removesuffix(given.suffix)
     for beside in given.parent.glob(f"{_literal(stem)}.*"):
-        if beside.suffix.lower() in _SIDE:
+        if beside.suffix.lower() in (*_SIDE, *(_SHAPEFILE if given.suffix.lower() in _SHAPEFILE else ())):
             yield beside
+    yield from (given.with_name(given.name + ending) for ending in _DATABASE)
     with contextlib.suppress(HsiCdError, OSError):  # which it is not
         yield from find_envi_pair(given)
     try:

@@ -58,6 +58,8 @@ _UNLABELLED = frozenset(
      "undefined", "outside", "unassigned", "void", "masked", "none", "null", "missing", "na", "nan", "empty",
      "invalid", "unklassifiziert", "hintergrund", "未标记", "未标注", "未分类", "背景")
 )  # fmt: skip
+_YES = frozenset(("yes", "y", "true", "oui", "vrai", "ja", "wahr", "si", "sim", "是"))
+_NO = frozenset(("no", "n", "false", "non", "faux", "nein", "falsch", "nao", "否"))
 _NEGATED = (
     "label",
     "classif",
@@ -93,6 +95,17 @@ def meaning_of(name: str) -> int | None:
     if joined in _UNLABELLED or (len(words) == 2 and words[0] in _NEGATIONS and words[1].startswith(_NEGATED)):
         return UNLABELLED
     return None
+
+
+def meaning_of_answer(text: str) -> int | None:
+    """What somebody wrote to say whether a place changed: a class name, or yes or no; None where it is neither."""
+    meant = meaning_of(text)
+    if meant is not None:
+        return meant
+    word = "".join(
+        c for c in unicodedata.normalize("NFKD", text.strip().casefold()) if not unicodedata.combining(c)
+    )
+    return CHANGED if word in _YES else UNCHANGED if word in _NO else None
 
 
 def scheme_by_names(

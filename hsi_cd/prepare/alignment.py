@@ -1,20 +1,21 @@
-"""Date 2 on date 1's grid: resampled window by window."""
+"""Date 2 on date 1's grid, resampled window by window; and a truth map on the scene's."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
-from hsi_cd.scene import Cube, Grid
+from hsi_cd.scene import UNLABELLED, Cube, Grid, Labels
 from hsi_cd.scene.contract import to_pixels
 from hsi_cd.scene.cube import derived_cube
 
 _LARGEST_RATIO = 8  # pixels of date 2 across one of date 1; beyond, the scenes do not belong together
+_BLOCK = 256  # rows of a truth map that are placed at once
 
 
 def align(cube: Cube, grid: Grid) -> Cube:
@@ -33,22 +34,59 @@ def align(cube: Cube, grid: Grid) -> Cube:
             pixels differ in size by more than eight times.
     """
     names = f"{cube.name} cannot be put on the other date's grid"
-    for each in (cube.grid, grid):
+    down, across = _pixel_size(cube.grid, grid, names, ("both dates", "two dates of one place"))
+    points = (max(1, round(down)), max(1, round(across)))
+    return derived_cube(cube, _Aligned(cube, grid, points), grid=grid)
+
+
+def align_labels(labels: Labels, grid: Grid) -> Labels:
+    """A truth map on another grid: each pixel gets the class of the pixel in which its centre lies, or none.
+
+    Args:
+        labels: the truth map, with its place.
+        grid: the grid to put it on.
+
+    Raises:
+        GridError: one of them has no georeference, their CRSs cannot be related, they do not overlap, or their
+            pixels differ in size by more than eight times.
+    """
+    names = f"the truth ({labels.name}) cannot be put on the scene's grid"
+    _pixel_size(labels.grid, grid, names, ("scene and truth", "the truth map of this scene"))
+    values = np.full(grid.shape, UNLABELLED, dtype=np.uint8)
+    kinds = None if labels.kinds is None else np.zeros(grid.shape, dtype=labels.kinds.dtype)
+    shapes = None if labels.shapes is None else np.zeros(grid.shape, dtype=np.int32)
+    for top in range(0, grid.rows, _BLOCK):
+        row, col = np.mgrid[top : min(top + _BLOCK, grid.rows), 0 : grid.cols]
+        cols, rows = to_pixels(col + 0.5, row + 0.5, source=grid, target=labels.grid)
+        there = (rows >= 0) & (rows < labels.grid.rows) & (cols >= 0) & (cols < labels.grid.cols)
+        place = np.floor(rows[there]).astype(np.intp), np.floor(cols[there]).astype(np.intp)
+        for out, stored in ((values, labels.values), (kinds, labels.kinds), (shapes, labels.shapes)):
+            if out is not None and stored is not None:
+                out[row[there], col[there]] = stored[place]
+    return replace(labels, values=values, kinds=kinds, shapes=shapes, place=grid)
+
+
+def _pixel_size(source: Grid, target: Grid, names: str, what: tuple[str, str]) -> tuple[float, float]:
+    """How many pixels of one grid a pixel of the other spans, down and across.
+
+    Raises:
+        GridError: the grids cannot be related, do not overlap, or differ too much in the size of their pixels.
+    """
+    for each in (source, target):
         if each.transform is None:
-            raise GridError(f"{names}: one of them has no CRS and transform; georeference both dates first")
-    corner_cols = np.array([0.0, grid.cols, 0.0, grid.cols])
-    corner_rows = np.array([0.0, 0.0, grid.rows, grid.rows])
-    cols, rows = to_pixels(corner_cols, corner_rows, source=grid, target=cube.grid)
-    if cols.max() <= 0 or rows.max() <= 0 or cols.min() >= cube.grid.cols or rows.min() >= cube.grid.rows:
-        raise GridError(f"{names}: they do not overlap; give two dates of one place")
-    across = math.hypot(cols[1] - cols[0], rows[1] - rows[0]) / grid.cols
-    down = math.hypot(cols[2] - cols[0], rows[2] - rows[0]) / grid.rows
+            raise GridError(f"{names}: one of them has no CRS and transform; georeference {what[0]} first")
+    corner_cols = np.array([0.0, target.cols, 0.0, target.cols])
+    corner_rows = np.array([0.0, 0.0, target.rows, target.rows])
+    cols, rows = to_pixels(corner_cols, corner_rows, source=target, target=source)
+    if cols.max() <= 0 or rows.max() <= 0 or cols.min() >= source.cols or rows.min() >= source.rows:
+        raise GridError(f"{names}: they do not overlap; give {what[1]}")
+    across = math.hypot(cols[1] - cols[0], rows[1] - rows[0]) / target.cols
+    down = math.hypot(cols[2] - cols[0], rows[2] - rows[0]) / target.rows
     if not 1 / _LARGEST_RATIO <= min(across, down) <= max(across, down) <= _LARGEST_RATIO:
         raise GridError(
             f"{names}: one pixel is {max(across, down):.3g} pixels wide there; resample the finer one first"
         )
-    points = (max(1, round(down)), max(1, round(across)))
-    return derived_cube(cube, _Aligned(cube, grid, points), grid=grid)
+    return down, across
 
 
 @dataclass(frozen=True)

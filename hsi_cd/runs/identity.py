@@ -20,6 +20,8 @@ _BLOCKS, _BLOCK = 64, 1 << 20  # of what is larger: so many blocks, spread evenl
 _NOTES = ".aux.xml"  # where GDAL keeps what a format has no place for
 _BESIDE = (".hdr", _NOTES, ".msk")  # endings behind a file's name of what says how it is to be read
 _INSTEAD = (".hdr", ".HDR", ".tfw", ".TFW", ".wld")  # and in place of its ending
+_SHAPEFILE = (".dbf", ".shx", ".prj", ".cpg")  # what a Shapefile's fields, place and letters lie in
+_JOURNAL = "-wal"  # behind the name of a GeoPackage: what a GIS has saved, and not yet put into the file itself
 _SYSTEM = (".DS_Store", "Thumbs.db")  # files that a file manager leaves in folders
 # What a viewer leaves in .aux.xml when somebody looks at a file, and what is empty without it.
 _LOOKED_AT = re.compile(
@@ -114,6 +116,11 @@ def _parts(path: Path) -> tuple[Part, ...]:
     if path.suffix.lower() == ".hdr":  # ENVI's header was named: its data lie beside it
         beside += [path.with_suffix("")]
         beside += [p for p in path.parent.glob("*") if p.stem == path.stem and p.suffix.lower() in _ENVI_DATA]
+    if path.suffix.lower() == ".shp":
+        beside += [p for p in path.parent.glob("*") if p.stem == path.stem and p.suffix.lower() in _SHAPEFILE]
+    journal = path.with_name(path.name + _JOURNAL)
+    if _is_there(journal) and journal.stat().st_size:
+        beside += [journal]
     if path.suffix.lower() == ".vrt":
         beside += _sources(path)
     found = {file.resolve(): file for file in beside if _is_there(file) and not file.samefile(path)}

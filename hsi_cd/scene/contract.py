@@ -55,6 +55,18 @@ def check_same_grid(
         raise GridError(f"the grids of {a} and {b} differ by up to {shift:.3g} pixels: {what}")
 
 
+def check_truth_grid(first: Grid, second: Grid, *, names: tuple[str, str]) -> None:
+    """Refuse a truth map that does not lie on the grid of a scene or of a map; see :func:`check_same_grid`.
+
+    Raises:
+        GridError: with the difference; how to resample it is said where both have a place.
+    """
+    remedy = "give the truth map of this scene, on its grid"
+    if corner_distance(first, second) is not None:
+        remedy += ", or let open_labels resample it with like= and align=True"
+    check_same_grid(first, second, names=names, remedy=remedy)
+
+
 def is_same_grid(first: Grid, second: Grid) -> bool:
     """Whether two rasters lie on one grid, as far as they tell."""
     try:
@@ -70,7 +82,7 @@ def corner_distance(first: Grid, second: Grid) -> float | None:
     Returns:
         None where a raster has no georeference, or its CRS cannot be related to the other's.
     """
-    mine, theirs = _placement(first), _placement(second)
+    mine, theirs = placement(first), placement(second)
     if mine is None or theirs is None:
         return None
     corners = np.array([(0, 0), (second.cols, 0), (0, second.rows), (second.cols, second.rows)], dtype=np.float64)
@@ -99,7 +111,7 @@ def to_pixels(
     Raises:
         GridError: a grid has no georeference, or its CRS cannot be related to the other's.
     """
-    here, there = _placement(source), _placement(target)
+    here, there = placement(source), placement(target)
     if here is None or there is None:
         raise GridError("a raster without a georeference cannot be placed on another's grid")
     x, y = _apply(here[0], col, row)
@@ -122,7 +134,7 @@ def crs_name(crs: CRS) -> str:
     return wkt.split('"')[1] if '"' in wkt else wkt[:40]
 
 
-def _placement(grid: Grid) -> tuple[Affine, CRS | None] | None:
+def placement(grid: Grid) -> tuple[Affine, CRS | None] | None:
     """From (col, row) to coordinates, and their CRS; for control points their best affine map."""
     if grid.transform is not None:
         return None if _is_flat(grid.transform) else (grid.transform, grid.crs)

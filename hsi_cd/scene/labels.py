@@ -105,7 +105,7 @@ class Labels:
         return rows, cols
 
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits by which the same truth, kinds of change and shapes included, is known again."""
+        """Sixteen hexadecimal digits by which the same truth, its kinds and shapes included, is known again."""
         told = hashlib.sha256(np.array(self.shape, dtype="<i8").tobytes() + self.values.tobytes())
         if self.kinds is not None:
             told.update(np.where(self.values == CHANGED, self.kinds, 0).astype("<i8").tobytes())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.scene.bands import Bands
-from hsi_cd.scene.contract import check_same_grid
+from hsi_cd.scene.contract import check_same_grid, check_truth_grid
 from hsi_cd.scene.cube import Cube
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import Labels
@@ -116,6 +116,4 @@ class ScenePair:
             GridError: with the difference.
         """
         names = (f"truth ({labels.name})", "the scene")
-        check_same_grid(
-            labels.grid, self.grid, names=names, remedy="give the truth map of this scene, on its grid"
-        )
+        check_truth_grid(labels.grid, self.grid, names=names)

@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
 from affine import Affine
@@ -336,3 +337,27 @@ def test_info_on_the_real_truths(shared: Path, say: Any) -> None:
         (values,) = [v for v in loadmat(path).values() if isinstance(v, np.ndarray) and min(v.shape) > 1]
         stored, counts = np.unique(values, return_counts=True)
         assert image["labels"] == {str(int(v)): int(n) for v, n in zip(stored, counts, strict=True)}
+
+
+# --- Drawn shapes ---
+
+
+def test_layers_of_shapes_are_listed_with_what_their_fields_say(
+    say: Any, cli: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "labels.gpkg"
+    points = np.array(
+        [b"\1" + np.array([1], "<u4").tobytes() + np.array([i, 48.0], "<f8").tobytes() for i in range(3)], object
+    )
+    said = [np.array(["burnt", "burnt", None], object), np.array([7, 8, 9]), np.array(["a\x1b[31m"] * 3, object)]
+    pyogrio.raw.write(
+        path, points, said, ["class", "n", "by"], geometry_type="Point", crs="EPSG:4326", driver="GPKG"
+    )
+    text = say(path)
+    assert "labels.gpkg: GeoPackage" in text and "layer       labels: 3 Point, EPSG:4326" in text
+    assert "field     class: burnt (2)\n" in text and "field     n: 7 (1), 8 (1), 9 (1)\n" in text
+    assert "\x1b" not in text and r"'a\x1b[31m' (3)" in text
+    (file,) = say(path, "--json")["files"]
+    assert file["layers"][0]["fields"]["class"] == {"burnt": 2} and file["images"] == []
+    assert cli("info", path, "--png", tmp_path / "look.png") == 2
+    assert "there is no image to look at" in capsys.readouterr().err

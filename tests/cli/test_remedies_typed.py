@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
 import torch
@@ -112,6 +113,34 @@ def nothing(t1: np.ndarray, t2: np.ndarray) -> None:
     pass
 
 
+def drawn(t1: np.ndarray, t2: np.ndarray) -> None:
+    """Points in two layers, of which one has two fields that could tell the class."""
+    Path("placed.tif").write_bytes(Path("t1.tif").read_bytes())
+    points = [PLACE @ place for place in ((3.5, 4.5), (5.5, 4.5), (12.5, 2.5), (15.5, 2.5))]
+    wkb = np.array([b"\1" + np.array([1], "<u4").tobytes() + np.array(p, "<f8").tobytes() for p in points], object)
+    yes, no = np.repeat(np.array([["yes", "no"], ["no", "yes"]], object), 2, axis=1)
+    for name, layers in (
+        ("one.gpkg", {"a": [yes]}),
+        ("layers.gpkg", {"a": [yes], "b": [no]}),
+        ("fields.gpkg", {"a": [yes, no]}),
+    ):
+        for layer, columns in layers.items():
+            fields = ["a", "b"][: len(columns)]
+            kept = {"driver": "GPKG", "geometry_type": "Point", "crs": "EPSG:32633", "append": layer == "b"}
+            pyogrio.raw.write(name, wkb, columns, fields, layer=layer, **kept)
+
+
+def another_grid(t1: np.ndarray, t2: np.ndarray) -> None:
+    with rasterio.open("truth.tif") as file:
+        values = file.read()
+    write("truth.tif", values, transform=PLACE @ Affine.translation(1, 0))
+    write("map.tif", values)
+
+
+def split(*words: str) -> list[str]:
+    return ["split", "--protocol", "P2", "--count", "1", "--output", "s.npz", *words]
+
+
 Prepare = Callable[[np.ndarray, np.ndarray], None]
 Case = tuple[Prepare, list[str], str]
 
@@ -149,6 +178,27 @@ APPENDED: dict[str, Case] = {
         ["split", "--fraction", "0.1", "--truth", "truth.tif", "--output", "s.npz"],
         r"with (--changed and --unchanged)$",
     ),
+    "labels without a scene": (drawn, split("--truth", "one.gpkg"), r"or a raster of it, by (--like)$"),
+    "layers": (
+        drawn,
+        split("--truth", "layers.gpkg", "--like", "placed.tif"),
+        r"'a', 'b'\): name one by (--layer)$",
+    ),
+    "fields": (
+        drawn,
+        split("--truth", "fields.gpkg", "--like", "placed.tif"),
+        r"name it by (--field); it has 'a'",
+    ),
+    "a truth's grid": (
+        another_grid,
+        ["evaluate", "map.tif", "--truth", "truth.tif"],
+        r"or say (--align) to resample",
+    ),
+    "a scene's grid": (
+        another_grid,
+        ["split", "--fraction", "0.1", "--truth", "truth.tif", "--like", "t1.tif", "--output", "s.npz"],
+        r"or say (--align) to resample it$",
+    ),
     "bands of a network": (
         nothing,
         ["model", "--set", "prepare.projection=none"],
@@ -167,6 +217,8 @@ VALUES = {
     "--output": "o.tif",
     "--vector": "r.gpkg",
     "--truth": "truth.tif",
+    "--layer": "a",
+    "--field": "a",
 }
 """What a user would give to an option of which a message gives no value, or several to choose from."""
 

@@ -65,6 +65,14 @@ def test_what_belongs_to_an_input_is_no_output(tmp_path: Path, beside: str) -> N
     check_outputs({"the map": tmp_path / "t1.gpkg"}, inputs=[source], overwrite=True)
 
 
+@pytest.mark.parametrize(("name", "beside"), [("a.shp", "a.dbf"), ("a.shp", "a.cpg"), ("a.gpkg", "a.gpkg-wal")])
+def test_what_belongs_to_drawn_labels_is_no_output(tmp_path: Path, name: str, beside: str) -> None:
+    for each in (name, beside):
+        (tmp_path / each).write_bytes(b"some")
+    with pytest.raises(OutputError, match="belongs to the input"):
+        check_outputs({"the map": tmp_path / beside}, inputs=[tmp_path / name], overwrite=True)
+
+
 def test_an_envi_image_is_two_files(tmp_path: Path) -> None:
     data = image(tmp_path / "scene.img", driver="ENVI")
     header = data.with_suffix(".hdr")

@@ -1,13 +1,8 @@
-"""Truth maps in files of arrays of unusual kinds, and files of polygons in their place."""
+"""Truth maps in files of arrays of unusual kinds, and files of shapes in their place."""
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import shlex
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +10,7 @@ import h5py
 import numpy as np
 import pyogrio
 import pytest
-import rasterio
 import scipy.sparse
-from affine import Affine
 from scipy.io import savemat
 
 import hsi_cd as hc
@@ -137,70 +130,41 @@ def test_nan_is_unlabelled_whatever_is_declared(tmp_path: Path) -> None:
         hc.open_labels(stored, changed=math.nan, unchanged=0)
 
 
-# --- polygons ---
-
-SCENE = Affine(30, 0, 400_000, 0, -30, 5_800_000)
-
-
-def polygons(path: Path, driver: str) -> Path:
-    """The truth as two rectangles of a field ``label``, on the scene's grid."""
-
-    def box(top: int, bottom: int, left: int, right: int) -> bytes:
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-        ring = np.array([SCENE @ corner for corner in corners], "<f8").tobytes()
-        return b"\1" + np.array([3, 1, 5], "<u4").tobytes() + ring
-
-    shapes = np.array([box(0, 12, 0, 3), box(2, 7, 3, 8)], dtype=object)
-    label = [np.array([0, 1], np.int32)]
-    pyogrio.raw.write(path, shapes, label, ["label"], geometry_type="Polygon", crs="EPSG:32633", driver=driver)
-    return path
+# --- shapes ---
 
 
 @pytest.mark.parametrize(
     ("ending", "driver", "title"),
     [("gpkg", "GPKG", "GeoPackage"), ("shp", "ESRI Shapefile", "Shapefile"), ("geojson", "GeoJSON", "GeoJSON"),
-     ("fgb", "FlatGeobuf", "FlatGeobuf")],
+     ("fgb", "FlatGeobuf", "FlatGeobuf"), ("kml", "KML", "KML")],
 )  # fmt: skip
-def test_polygons_are_refused_by_name(tmp_path: Path, ending: str, driver: str, title: str) -> None:
-    path = polygons(tmp_path / f"truth.{ending}", driver)
+def test_shapes_are_no_raster(tmp_path: Path, ending: str, driver: str, title: str) -> None:
+    path = tmp_path / f"truth.{ending}"
+    point = b"\1" + np.array([1], "<u4").tobytes() + np.array([7.0, 48.0], "<f8").tobytes()
+    pyogrio.raw.write(
+        path,
+        np.array([point], dtype=object),
+        [np.array([1], np.int32)],
+        ["label"],
+        geometry_type="Point",
+        crs="EPSG:4326",
+        driver=driver,
+    )
     (tmp_path / "truth.hdr").write_text("ENVI\n")  # of another file
-    for read in (read_labels, read_map, hc.open_labels):
-        with pytest.raises(FormatError, match=rf"polygons \({title}\).*gdal_rasterize -a FIELD") as error:
+    for read in (read_labels, read_map):
+        with pytest.raises(FormatError, match=rf"is a file of shapes \({title}\), not a raster.*like=") as error:
             read(path)
         assert "\n" not in str(error.value)
+    with pytest.raises(FormatError, match=r"is a file of shapes"):
+        hc.open_pair(path, path)
 
 
-@pytest.mark.skipif(not shutil.which("gdal_rasterize"), reason="GDAL's own programs are not installed")
-def test_polygons_are_burnt_by_the_commands_of_the_message(tmp_path: Path) -> None:
-    made = polygons(tmp_path / "truth.geojson", "GeoJSON")  # in WGS 84, as GeoJSON is
-    place = {"crs": "EPSG:32633", "transform": SCENE, "count": 3, "height": 12, "width": 9, "dtype": "float32"}
-    with rasterio.open(tmp_path / "before.tif", "w", driver="GTiff", **place) as scene:
-        scene.write(np.zeros((3, 12, 9), np.float32))
-    with pytest.raises(FormatError) as error:
-        read_labels(made)
-    said = re.search(r"as with (gdal_create .*?) and (gdal_rasterize .*?) \(in Python", str(error.value))
-    assert said is not None
-    for command in said.groups():
-        typed = command.replace("SCENE", "before.tif").replace("FIELD", "label")
-        subprocess.run(shlex.split(typed), cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    expected = np.full(TRUTH.shape, 255, np.uint8)
-    expected[:, :3], expected[2:7, 3:8] = 0, 1
-    np.testing.assert_array_equal(read_labels(tmp_path / "truth.tif").values, expected)
-
-
-@pytest.mark.parametrize("ending", ["gpkg", "geojson"])
-def test_polygons_are_burnt_as_the_page_says(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text(encoding="utf-8")
-    (code,) = (part.partition("```")[0] for part in page.split("```python")[1:] if "rasterize(" in part)
-    made = polygons(tmp_path / f"truth.{ending}", "GPKG" if ending == "gpkg" else "GeoJSON")
-    place = {"crs": "EPSG:32633", "transform": SCENE, "count": 3, "height": 12, "width": 9, "dtype": "float32"}
-    with rasterio.open(tmp_path / "before.tif", "w", driver="GTiff", **place) as scene:
-        scene.write(np.zeros((3, 12, 9), np.float32))
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code.replace("truth.gpkg", made.name), "inputs.md", "exec"), {})
-    expected = np.full(TRUTH.shape, 255, np.uint8)
-    expected[:, :3], expected[2:7, 3:8] = 0, 1
-    labels = read_labels(tmp_path / "truth.tif")
-    np.testing.assert_array_equal(labels.values, expected)
-    assert labels.place is not None and labels.place.transform == SCENE
-    assert json.loads((tmp_path / "polygons.geojson").read_text())["features"]
+def test_texts_that_send_gdal_elsewhere_are_no_shapes(tmp_path: Path) -> None:
+    """A virtual layer and a stored pipeline, dressed as KML and GeoJSON."""
+    path = tmp_path / "truth.kml"
+    path.write_text('<OGRVRTDataSource><!-- <kml --><OGRVRTLayer name="a"/></OGRVRTDataSource>')
+    other = tmp_path / "truth.geojson"
+    other.write_text('{"type": "gdal_streamed_alg", "command_line": "gdal vector read a", "coordinates": []}')
+    for each in (path, other):
+        with pytest.raises(FormatError, match="first bytes are unknown"):
+            hc.open_labels(each)

@@ -52,6 +52,20 @@ def test_what_says_how_a_file_is_read_is_part_of_it(tmp_path: Path, ending: str)
     assert not is_same_file(file, then)
 
 
+@pytest.mark.parametrize(
+    ("name", "beside"), [("a.shp", "a.dbf"), ("a.shp", "a.PRJ"), ("a.shp", "a.shx"), ("a.gpkg", "a.gpkg-wal")]
+)
+def test_what_shapes_are_read_from_is_part_of_their_file(tmp_path: Path, name: str, beside: str) -> None:
+    file, other = tmp_path / name, tmp_path / beside
+    file.write_bytes(b"0123")
+    alone = file_identity(file)
+    other.write_bytes(b"")
+    if beside.endswith("-wal"):  # as SQLite leaves it for a moment, even where a file is only read
+        assert file_identity(file) == alone
+    other.write_bytes(b"4567")
+    assert not is_same_file(file, alone)
+
+
 def test_an_envi_header_stands_for_its_data(tmp_path: Path) -> None:
     (tmp_path / "cube.hdr").write_text("ENVI")
     (tmp_path / "cube.bsq").write_bytes(b"0123")

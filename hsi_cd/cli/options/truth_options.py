@@ -2,52 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.path_type import PathType
+from hsi_cd.errors import HsiCdError
 
 if TYPE_CHECKING:
+    from hsi_cd.io.class_fields import ClassNames
     from hsi_cd.scene import LabelScheme
 
 
 def _truth(
     truth: tuple[Path, ...],
     truth_key: str | None,
+    layer: str | None,
+    field: str | None,
     changed: str | None,
     unchanged: str | None,
     ignore: str | None,
 ) -> TruthSource:
-    return TruthSource(truth or None, truth_key, label_scheme(changed, unchanged, ignore))
+    return TruthSource(truth or None, truth_key, label_scheme(changed, unchanged, ignore), layer, field)
 
 
-truth_options = gathering(
-    "truth",
-    _truth,
+def _aligned_truth(
+    truth: tuple[Path, ...],
+    truth_key: str | None,
+    layer: str | None,
+    field: str | None,
+    changed: str | None,
+    unchanged: str | None,
+    ignore: str | None,
+    align: bool,
+) -> TruthSource:
+    return replace(_truth(truth, truth_key, layer, field, changed, unchanged, ignore), align=align)
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--truth",
         type=PathType(),
         metavar="FILE",
         multiple=True,
-        help="Truth map (MATLAB or image). Given twice: the masks of changed, then of unchanged pixels.",
+        help="Truth map (MATLAB or image), or labels drawn in a GIS (GeoPackage, GeoJSON, Shapefile, FlatGeobuf, "
+        "KML). Two maps are masks, of changed, then of unchanged pixels; drawn labels all count.",
     ),
     click.option("--truth-key", metavar="NAME", help="Variable of the truth map in a MATLAB file."),
-    click.option("--changed", metavar="VALUES", help="Values of the truth map that mean changed, as 1,2,3."),
-    click.option("--unchanged", metavar="VALUES", help="Values of the truth map that mean unchanged."),
-    click.option("--ignore", metavar="VALUES", help="Values of the truth map that are unlabelled; NaN always is."),
+    click.option("--layer", metavar="NAME", help="Layer of drawn labels, where a file has several."),
+    click.option("--field", metavar="NAME", help="Field of drawn labels that tells the class, if several could."),
+    click.option(
+        "--changed", metavar="VALUES", help="Values that mean changed, as 1,2,3; of drawn labels also names."
+    ),
+    click.option("--unchanged", metavar="VALUES", help="Values, or names, that mean unchanged."),
+    click.option("--ignore", metavar="VALUES", help="Values, or names, that are unlabelled; NaN always is."),
 )
-"""Name a truth map; the command is handed it as ``truth``."""
+
+truth_options = gathering("truth", _truth, *_OPTIONS)
+"""Name a truth map, or drawn labels; the command is handed it as ``truth``."""
+
+aligned_truth_options = gathering(
+    "truth",
+    _aligned_truth,
+    *_OPTIONS,
+    click.option(
+        "--align",
+        is_flag=True,
+        help="Bring a truth map of another grid onto this one; each pixel takes the class at its centre.",
+    ),
+)
+"""The same for commands without two dates, whose own ``--align`` concerns the truth map, too."""
 
 
-def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None) -> LabelScheme | None:
+def label_scheme(
+    changed: str | None, unchanged: str | None, ignore: str | None
+) -> LabelScheme | ClassNames | None:
     """The scheme that ``--changed``, ``--unchanged`` and ``--ignore`` declare; None where none is given.
 
     Raises:
-        click.UsageError: a value is no whole number, or one of the classes is not declared.
+        click.UsageError: one of the classes is not declared.
         LabelError: a value is declared twice.
     """
     # NaN is unlabelled whatever is said.
@@ -60,15 +98,20 @@ def label_scheme(changed: str | None, unchanged: str | None, ignore: str | None)
             raise click.UsageError(
                 f"{name} is missing: declare both classes, as --changed 2 --unchanged 1 --ignore 0"
             )
-    values: dict[str, tuple[int, ...]] = {}
-    for name, text in given.items():
-        try:
-            values[name] = tuple(int(part) for part in (text or "").split(",") if part.strip())
-        except ValueError:
-            raise click.UsageError(f"{name} is {text!r}: give whole numbers, as {name} 1,2,3") from None
+    said = {
+        name: tuple(part.strip() for part in (text or "").split(",") if part.strip())
+        for name, text in given.items()
+    }
+    from hsi_cd.io.class_fields import ClassNames
     from hsi_cd.scene import LabelScheme
 
-    return LabelScheme(values["--unchanged"], values["--changed"], values["--ignore"])
+    order = ("--unchanged", "--changed", "--ignore")
+    try:
+        return LabelScheme(*(tuple(int(part) for part in said[name]) for name in order))
+    except ValueError as error:
+        if isinstance(error, HsiCdError):
+            raise
+        return ClassNames(*(said[name] for name in order))
 
 
 def truth_inputs(truth: TruthSource, dataset: str | None, data_root: Path) -> list[Path]:
@@ -85,7 +128,7 @@ def truth_inputs(truth: TruthSource, dataset: str | None, data_root: Path) -> li
 
 
 def check_truth(truth: TruthSource, dataset: str | None) -> None:
-    """Refuse anything but the truth of a dataset, a map, or two masks.
+    """Refuse anything but the truth of a dataset, a map, two masks, or drawn labels.
 
     Raises:
         click.UsageError: with what to give.
@@ -95,12 +138,15 @@ def check_truth(truth: TruthSource, dataset: str | None) -> None:
         raise click.UsageError(
             "--dataset brings its own truth map: leave --truth out, or name the scene by --t1 and --t2"
         )
-    if truth.scheme is not None and (dataset is not None or len(files) > 1):
+    from hsi_cd.api.truths import has_shapes
+
+    drawn = bool(files) and has_shapes(truth)
+    if truth.scheme is not None and (dataset is not None or (len(files) > 1 and not drawn)):
         what = "a dataset of the catalogue" if dataset is not None else "a pair of masks"
         raise click.UsageError(f"{what} has its own label values: leave --changed, --unchanged and --ignore out")
     if dataset is None and not files:
         raise click.UsageError("no truth map is named: give --truth FILE, or --dataset NAME")
-    if len(files) > 2:
+    if len(files) > 2 and not drawn:
         raise click.UsageError(
-            f"--truth is given {len(files)} times: give one map, or two masks (changed, unchanged)"
+            f"--truth is given {len(files)} times: give one map, two masks (changed, unchanged), or drawn labels"
         )

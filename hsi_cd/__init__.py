@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imported when it is first used
     from hsi_cd import errors
+    from hsi_cd.api.drawing import draw
     from hsi_cd.api.estimators import (
         CVA,
         IRMAD,
@@ -91,6 +92,7 @@ _PLACES = {
     "Superpixel": "hsi_cd.api.estimators",
     "choose_bands": "hsi_cd.api.pairing",
     "detect": "hsi_cd.api.verbs",
+    "draw": "hsi_cd.api.drawing",
     "errors": "hsi_cd.errors",
     "evaluate": "hsi_cd.api.verbs",
     "load": "hsi_cd.api.estimators",
@@ -134,6 +136,7 @@ __all__ = [
     "Superpixel",
     "choose_bands",
     "detect",
+    "draw",
     "errors",
     "evaluate",
     "load",

@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imported when it is first used
     from hsi_cd import errors
-    from hsi_cd.api.drawing import draw
+    from hsi_cd.api.drawing import draw, write_labels
     from hsi_cd.api.estimators import (
         CVA,
         IRMAD,
@@ -105,6 +105,7 @@ _PLACES = {
     "predict": "hsi_cd.api.verbs",
     "split": "hsi_cd.api.verbs",
     "train": "hsi_cd.api.verbs",
+    "write_labels": "hsi_cd.api.drawing",
 }
 """Where each public name lives; its module is imported when the name is first used."""
 
@@ -149,6 +150,7 @@ __all__ = [
     "predict",
     "split",
     "train",
+    "write_labels",
 ]
 
 

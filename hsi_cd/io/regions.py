@@ -27,8 +27,13 @@ _BLOCK = 256  # rows whose pixels' areas are at hand at once
 _log = logging.getLogger(__name__)
 
 
-def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
+def check_vector(path: str | os.PathLike[str], grid: Grid, *, what: str = "regions") -> None:
     """Refuse, before any long work, polygons that could not be written.
+
+    Args:
+        path: the file.
+        grid: of the scene.
+        what: is to be written, as messages call it.
 
     Raises:
         FormatError: the name's ending tells neither GeoPackage nor GeoJSON.
@@ -39,7 +44,7 @@ def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
         raise FormatError(f"{path} is neither a GeoPackage nor GeoJSON: let its name end in .gpkg or .geojson")
     if grid.transform is None or grid.crs is None:
         raise GridError(
-            f"{path} cannot be written: the scene has no CRS and transform, so its regions have no coordinates; "
+            f"{path} cannot be written: the scene has no CRS and transform, so its {what} have no coordinates; "
             "give a georeferenced scene, or one of the same pixels as like="
         )
     pixel_areas(grid)

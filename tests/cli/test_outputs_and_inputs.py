@@ -36,6 +36,8 @@ CASES = {
     "evaluate": ["evaluate", "map.tif", "--truth", "truth.tif", "--json", "truth.tif"],
     "evaluate MAP": ["evaluate", "map.tif", "--truth", "truth.tif", "--json", "map.tif"],
     "split": ["split", "--truth", "truth.npz", "--output", "truth.npz"],
+    "draw": ["draw", "truth.tif", "--output", "truth.tif"],
+    "draw --like": ["draw", "truth.tif", "--like", "t1.tif", "--output", "t1.tif"],
     "info": ["info", "t1.tif", "look.png", "--png", "look.png"],
     "schedule": ["schedule", "--config", "set.png", "--png", "set.png"],
     "table": ["table", "run", "--output", "run/result.json", "--format", "json"],

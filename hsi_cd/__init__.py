@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
     )
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
+    from hsi_cd.api.suggesting import Suggestions, suggest
     from hsi_cd.api.verbs import (
         detect,
         evaluate,
@@ -89,6 +90,7 @@ _PLACES = {
     "SelfTrained": "hsi_cd.api.estimators",
     "Siamese": "hsi_cd.api.estimators",
     "Split": "hsi_cd.scene",
+    "Suggestions": "hsi_cd.api.suggesting",
     "Superpixel": "hsi_cd.api.estimators",
     "choose_bands": "hsi_cd.api.pairing",
     "detect": "hsi_cd.api.verbs",
@@ -104,6 +106,7 @@ _PLACES = {
     "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "split": "hsi_cd.api.verbs",
+    "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
     "write_labels": "hsi_cd.api.drawing",
 }
@@ -134,6 +137,7 @@ __all__ = [
     "SelfTrained",
     "Siamese",
     "Split",
+    "Suggestions",
     "Superpixel",
     "choose_bands",
     "detect",
@@ -149,6 +153,7 @@ __all__ = [
     "open_split",
     "predict",
     "split",
+    "suggest",
     "train",
     "write_labels",
 ]

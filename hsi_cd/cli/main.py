@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Learn": {
         "split": "Say which labelled pixels teach, and keep it as a file for train --split.",
         "train": "Learn from a scene's labels, map the scene, and score the map.",
+        "suggest": "Say where to draw next: places whose labels would teach most.",
         "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
     },
     "Judge": {

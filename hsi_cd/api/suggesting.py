@@ -213,7 +213,7 @@ def _probability(run: RunFolder) -> tuple[NDArray[np.float32], float]:
 
 
 def _features(run: RunFolder, pair: ScenePair | None) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Both dates and their difference, ``(features, rows, cols)``, to compare places by, and where they are known."""
+    """Features ``(features, rows, cols)`` of both dates and their difference, and where they are known."""
     if pair is None:
         if run.overview is None:
             raise MissingInputError(f"{run.folder} holds no overview.npz")

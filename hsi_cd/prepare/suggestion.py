@@ -75,8 +75,8 @@ def suggest_places(
 
     Args:
         uncertainty: ``(rows, cols)``, 0 to 1.
-        features: ``(features, rows, cols)``, finite where ``free`` or ``labelled`` is; each is scaled to a
-            deviation of 1.
+        features: ``(features, rows, cols)``, finite where ``free`` or ``labelled`` is. They are compared as
+            they are: what varies little counts little, as the noisy ones of a scene's components should.
         free: bool ``(rows, cols)``: pixels that have data and no label.
         labelled: bool ``(rows, cols)``: pixels that have data and a label.
         number: of places.
@@ -100,7 +100,8 @@ def suggest_places(
     known = np.argwhere(labelled)
     if len(known) > _KNOWN:
         known = known[np.sort(draw.choice(len(known), _KNOWN, replace=False))]
-    own, others = _scaled(features, rows, cols, known)
+    own = features[:, rows, cols].T.astype(np.float32)
+    others = features[:, known[:, 0], known[:, 1]].T.astype(np.float32)
     apart = max(float(_SIDE), _SPREAD * float(np.sqrt(len(rows) / number)))
     pool = min(len(rows), max(_POOL_EACH * number, int(POOL * len(rows))))
     while True:
@@ -113,17 +114,6 @@ def suggest_places(
                 "fewer"
             )
         apart = max(float(_SIDE), apart / 2)
-
-
-def _scaled(
-    features: NDArray[np.floating], rows: NDArray[np.intp], cols: NDArray[np.intp], known: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features ``(n, features)`` of places and of labelled pixels, scaled to a deviation of 1 over the places."""
-    own = features[:, rows, cols].T.astype(np.float32)
-    others = features[:, known[:, 0], known[:, 1]].T.astype(np.float32)
-    mean, deviation = own.mean(axis=0), own.std(axis=0)
-    deviation[deviation == 0] = 1
-    return (own - mean) / deviation, (others - mean) / deviation
 
 
 def _choose(

@@ -38,6 +38,8 @@ CASES = {
     "split": ["split", "--truth", "truth.npz", "--output", "truth.npz"],
     "draw": ["draw", "truth.tif", "--output", "truth.tif"],
     "draw --like": ["draw", "truth.tif", "--like", "t1.tif", "--output", "t1.tif"],
+    "suggest": ["suggest", "run", "--output", "run/result.json"],
+    "suggest --html": ["suggest", "run", "--output", "next.gpkg", "--html", "look.png"],
     "info": ["info", "t1.tif", "look.png", "--png", "look.png"],
     "schedule": ["schedule", "--config", "set.png", "--png", "set.png"],
     "table": ["table", "run", "--output", "run/result.json", "--format", "json"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.suggestion import Places, suggest_places, uncertainty_of
 from hsi_cd.reporting.html.place_page import PlaceView, place_page
+from hsi_cd.runs import Overview
 from hsi_cd.runs.folder import files_shown, find_runs
 from hsi_cd.scene import UNLABELLED, Grid, ScenePair, check_same_grid
 
@@ -31,6 +33,7 @@ KINDS = ("points", "squares")
 """What a suggestion is drawn as: a point in the middle of its place, or the outline of its 3 x 3 pixels."""
 
 _COMPONENTS = 8
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,9 @@ def suggest(
 ) -> Suggestions:
     """Say where to draw next.
 
-    Places (3 x 3 pixels with data and without a label) are chosen among the most uncertain ones of the run's map,
-    the likelier, the less they look like what is labelled and like each other, and far enough apart; see
-    :func:`hsi_cd.prepare.suggestion.suggest_places`.
+    Places (3 x 3 pixels with data and without a label; where all of the scene has labels, that did not teach) are
+    chosen among the most uncertain ones of the run's map, the likelier, the less they look like what is labelled
+    and like each other, and far enough apart; see :func:`hsi_cd.prepare.suggestion.suggest_places`.
 
     Args:
         run: a run folder that ended.
@@ -157,9 +160,7 @@ def suggest(
     probability, threshold = _probability(opened)
     features, there = _features(opened, pair)
     there &= np.isfinite(probability)
-    labelled = opened.overview.truth != UNLABELLED
-    if not (there & ~labelled).any():
-        raise LabelError(f"{folder}: all pixels with data are labelled already: there is nothing to suggest")
+    labelled = _labelled(opened, opened.overview, there)
     places = suggest_places(
         uncertainty_of(probability, threshold),
         features,
@@ -197,6 +198,20 @@ def _one_run(run: FilePath) -> Path:
         named = ", ".join(path.name for path in found[:5])
         raise ConfigError(f"{run} holds {len(found)} runs ({named}{', ...' if len(found) > 5 else ''}): name one")
     return found[0]
+
+
+def _labelled(run: RunFolder, overview: Overview, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What is labelled already; where all of the scene is, as a benchmark's, what taught."""
+    labelled: NDArray[np.bool_] = overview.truth != UNLABELLED
+    if (there & ~labelled).any():
+        return labelled
+    taught = None if run.split is None else run.split.train_mask()
+    if taught is None or not taught.any() or not (there & ~taught).any():
+        raise LabelError(f"{run.folder}: all pixels with data are labelled already: there is nothing to suggest")
+    _log.warning(
+        "%s: all pixels with data have labels: places are suggested among those that did not teach", run.folder
+    )
+    return taught
 
 
 def _probability(run: RunFolder) -> tuple[NDArray[np.float32], float]:

@@ -42,7 +42,7 @@ def test_shapes_lie_well_inside_objects_of_their_class(truth: hc.Labels, kind: S
         own = number % 2  # odd shapes are changed, which is 1
         mask = np.zeros(truth.shape, dtype=bool)
         mask[tuple(where.T)] = True
-        around = scipy.ndimage.binary_dilation(mask, np.ones((3, 3)))
+        around = scipy.ndimage.binary_dilation(mask, np.ones((3, 3), dtype=bool))
         assert (truth.values[around] == own).all()  # not at the border of anything
         assert (drawn.values[mask] == own).all()
         assert scipy.ndimage.label(mask)[1] == 1

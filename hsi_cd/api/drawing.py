@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hsi_cd.api.opening import open_dataset, read_truth
+from hsi_cd.api.opening import open_dataset, open_labels, truth_of
 from hsi_cd.api.pairing import grid_like
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.datasets.simulated.draughtsman import KINDS, ShapeKind, draw_labels
@@ -50,7 +50,7 @@ def draw(labels: Any, shapes: int = 15, *, kind: ShapeKind = "squares", seed: in
         >>> hc.draw(truth, 3).counts()
         (27, 27, 1546)
     """
-    return draw_labels(read_truth(TruthSource(labels)), shapes, kind=kind, seed=seed)
+    return draw_labels(open_labels(labels), shapes, kind=kind, seed=seed)
 
 
 def write_labels(labels: Labels, path: FilePath, *, like: FilePath | None = None, overwrite: bool = False) -> int:
@@ -86,7 +86,7 @@ def open_truth(source: SceneSource, truth: TruthSource) -> Labels:
         HsiCdError: as :func:`hsi_cd.open_dataset` and :func:`hsi_cd.open_labels` say.
     """
     if source.dataset is None:
-        return read_truth(truth)
+        return truth_of(source, truth)
     pair, labels = open_dataset(source.dataset, source.root)
     return replace(labels, place=labels.place or (pair.grid if pair.grid.is_georeferenced else None))
 

@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imported when it is first used
     from hsi_cd import errors
+    from hsi_cd.api.drawing import draw, write_labels
     from hsi_cd.api.estimators import (
         CVA,
         IRMAD,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
     )
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
+    from hsi_cd.api.suggesting import Suggestions, suggest
     from hsi_cd.api.verbs import (
         detect,
         evaluate,
@@ -88,9 +90,11 @@ _PLACES = {
     "SelfTrained": "hsi_cd.api.estimators",
     "Siamese": "hsi_cd.api.estimators",
     "Split": "hsi_cd.scene",
+    "Suggestions": "hsi_cd.api.suggesting",
     "Superpixel": "hsi_cd.api.estimators",
     "choose_bands": "hsi_cd.api.pairing",
     "detect": "hsi_cd.api.verbs",
+    "draw": "hsi_cd.api.drawing",
     "errors": "hsi_cd.errors",
     "evaluate": "hsi_cd.api.verbs",
     "load": "hsi_cd.api.estimators",
@@ -102,7 +106,9 @@ _PLACES = {
     "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "split": "hsi_cd.api.verbs",
+    "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
+    "write_labels": "hsi_cd.api.drawing",
 }
 """Where each public name lives; its module is imported when the name is first used."""
 
@@ -131,9 +137,11 @@ __all__ = [
     "SelfTrained",
     "Siamese",
     "Split",
+    "Suggestions",
     "Superpixel",
     "choose_bands",
     "detect",
+    "draw",
     "errors",
     "evaluate",
     "load",
@@ -145,7 +153,9 @@ __all__ = [
     "open_split",
     "predict",
     "split",
+    "suggest",
     "train",
+    "write_labels",
 ]
 
 

@@ -24,6 +24,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "info": "Say what is in a file: arrays, range, wavelengths, grid, labels; compare two cubes.",
         "datasets": "List the benchmark scenes: what is on disk, and where the rest is published.",
         "simulate": "Make a scene pair with known truth, to try everything on.",
+        "draw": "Draw labels over a truth map as people do: few shapes, in clear places.",
         "methods": "List the methods, with what each does and where it comes from.",
         "model": "Show a network: layers, parameters, what learns, operations, memory.",
         "schedule": "Show the learning rate over a training: a table, and the curve.",
@@ -37,6 +38,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Learn": {
         "split": "Say which labelled pixels teach, and keep it as a file for train --split.",
         "train": "Learn from a scene's labels, map the scene, and score the map.",
+        "suggest": "Say where to draw next: places whose labels would teach most.",
         "pretrain": "Let encoders learn from a scene without labels, for a training to start from.",
     },
     "Judge": {

@@ -27,19 +27,23 @@ _BLOCK = 256  # rows whose pixels' areas are at hand at once
 _log = logging.getLogger(__name__)
 
 
-def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
+def check_vector(path: str | os.PathLike[str], grid: Grid, *, what: str = "regions") -> None:
     """Refuse, before any long work, polygons that could not be written.
+
+    Args:
+        path: the file.
+        grid: of the scene.
+        what: is to be written, as messages call it.
 
     Raises:
         FormatError: the name's ending tells neither GeoPackage nor GeoJSON.
         GridError: the scene has no CRS and transform, so that polygons would lie nowhere; or GeoJSON is asked for,
             and its CRS cannot be related to longitude and latitude.
     """
-    if Path(path).suffix.lower() not in VECTOR_DRIVERS:
-        raise FormatError(f"{path} is neither a GeoPackage nor GeoJSON: let its name end in .gpkg or .geojson")
+    check_vector_name(path)
     if grid.transform is None or grid.crs is None:
         raise GridError(
-            f"{path} cannot be written: the scene has no CRS and transform, so its regions have no coordinates; "
+            f"{path} cannot be written: the scene has no CRS and transform, so its {what} have no coordinates; "
             "give a georeferenced scene, or one of the same pixels as like="
         )
     pixel_areas(grid)
@@ -52,6 +56,16 @@ def check_vector(path: str | os.PathLike[str], grid: Grid) -> None:
                 f"{path} cannot be written: GeoJSON is in WGS 84 longitude and latitude, to which the scene's CRS "
                 f"({crs_name(grid.crs)}) cannot be related: let the name end in .gpkg"
             ) from None
+
+
+def check_vector_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name whose ending tells no vector format that is written.
+
+    Raises:
+        FormatError: so it is.
+    """
+    if Path(path).suffix.lower() not in VECTOR_DRIVERS:
+        raise FormatError(f"{path} is neither a GeoPackage nor GeoJSON: let its name end in .gpkg or .geojson")
 
 
 def write_regions(

@@ -1,0 +1,149 @@
+"""Shapes on a scene's grid (points, outlines of areas) as a GeoPackage or GeoJSON, for a GIS to show and edit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from hsi_cd.errors import LabelError, OutputError
+from hsi_cd.io.atomic import atomic_path
+from hsi_cd.io.regions import VECTOR_DRIVERS, check_vector
+from hsi_cd.scene import CHANGED, Grid, Labels
+
+CLASS, SHAPE = "class", "shape"
+"""Fields of drawn labels: ``changed`` or ``unchanged``, and the number of the shape."""
+
+LAYER = "labels"
+"""Name of the only layer."""
+
+_NO_DATE = "1970-01-01T00:00:00.000Z"  # of a GeoPackage, so that the same content is the same file
+
+
+def write_labels(
+    path: str | os.PathLike[str], labels: Labels, *, like: Grid | None = None, overwrite: bool = False
+) -> int:
+    """Write drawn labels as a vector file: a shape each, with the fields ``class`` and ``shape``.
+
+    A shape of one pixel is a point in the pixel's middle; any other is the outline of its pixels, which covers the
+    middles of these and of no other. Whoever gives a label to each pixel whose middle is covered has the same
+    labels again. GeoJSON is written in WGS 84 longitude and latitude (RFC 7946), a GeoPackage in the grid's CRS.
+    The same labels give the same bytes.
+
+    Args:
+        path: the file, ending in .gpkg or .geojson.
+        labels: labels with ``shapes``.
+        like: where they lie; by default on their own grid.
+        overwrite: whether a file of this name may be replaced.
+
+    Returns:
+        Number of shapes written.
+
+    Raises:
+        LabelError: the labels were not drawn: they know no shapes.
+        FormatError: the name's ending tells no format.
+        GridError: there is no CRS and transform.
+        OutputError: the file exists or cannot be written.
+    """
+    if labels.shapes is None:
+        raise LabelError(f"{labels.name} was not drawn: it has pixels but no shapes to write; draw some over it")
+    numbers, first = np.unique(labels.shapes, return_index=True)
+    numbers, first = numbers[numbers > 0], first[numbers > 0]
+    words = np.where(labels.values.ravel()[first] == CHANGED, "changed", "unchanged").astype(object)
+    fields = {CLASS: words, SHAPE: numbers.astype(np.int32)}
+    write_shapes(path, labels.shapes, fields, grid=like or labels.grid, overwrite=overwrite)
+    return len(numbers)
+
+
+def write_shapes(
+    path: str | os.PathLike[str],
+    shapes: NDArray[np.int32],
+    fields: Mapping[str, NDArray[Any]],
+    *,
+    grid: Grid,
+    overwrite: bool = False,
+) -> None:
+    """Write numbered shapes with any fields; see :func:`write_labels`.
+
+    Args:
+        path: the file, ending in .gpkg or .geojson.
+        shapes: int32 ``(rows, cols)``: numbers of shapes, 0 where there is none.
+        fields: values by field, one for each shape, the least number first; None in an array of objects is a
+            field that is left empty.
+        grid: shape and georeference.
+        overwrite: whether a file of this name may be replaced.
+
+    Raises:
+        FormatError: the name's ending tells no format.
+        GridError: the grid has no CRS and transform.
+        OutputError: the file exists or cannot be written.
+    """
+    # Here, because pyogrio brings a GDAL of its own, which reading and writing rasters does not need.
+    import pyogrio.raw
+    from pyogrio.errors import DataSourceError, FeatureError
+
+    check_vector(path, grid, what="shapes")
+    geometry = _geometry(shapes, grid)
+    driver = VECTOR_DRIVERS[Path(path).suffix.lower()]
+    types = {each.geom_type for each in geometry}
+    with atomic_path(path, overwrite=overwrite) as draft, _no_date():
+        try:
+            pyogrio.raw.write(
+                os.fspath(draft),
+                shapely.to_wkb(geometry),
+                list(fields.values()),
+                list(fields),
+                layer=LAYER,
+                driver=driver,
+                geometry_type=types.pop() if len(types) == 1 else "Unknown",
+                crs=grid.crs.to_wkt() if grid.crs is not None else None,
+                layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
+            )
+        except (DataSourceError, FeatureError) as error:
+            raise OutputError(
+                f"{path} cannot be written ({str(error).splitlines()[0]}): is the disk full?"
+            ) from error
+
+
+def _geometry(shapes: NDArray[np.int32], grid: Grid) -> NDArray[np.object_]:
+    """A geometry for each shape, the least number first, in the grid's CRS."""
+    rows, cols = np.nonzero(shapes)
+    own = shapes[rows, cols]
+    order = np.argsort(own, kind="stable")
+    rows, cols = rows[order], cols[order]
+    squares = shapely.box(cols, rows, cols + 1, rows + 1)
+    cuts = np.flatnonzero(np.diff(own[order])) + 1
+    drawn: Sequence[Any] = [
+        shapely.Point(cols[part[0]] + 0.5, rows[part[0]] + 0.5)
+        if len(part) == 1
+        else shapely.simplify(shapely.union_all(squares[part]), 0)
+        for part in np.split(np.arange(len(rows)), cuts)
+        if len(part)
+    ]
+    a, b, c, d, e, f = (grid.transform or Affine.identity())[:6]  # check_vector has seen to it that there is one
+
+    def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
+
+    out: NDArray[np.object_] = shapely.transform(np.array(drawn, dtype=object), placed)
+    return out
+
+
+@contextmanager
+def _no_date() -> Iterator[None]:
+    """GDAL writes no date of its own while this lasts."""
+    import pyogrio
+
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_DATE})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})

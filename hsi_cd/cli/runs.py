@@ -109,7 +109,7 @@ def runs(
 
 
 def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
-    from hsi_cd.reporting.tables import SCORE_TITLES, align, format_score
+    from hsi_cd.reporting.tables import SCORE_TITLES, align, score_in_list
 
     if not found:
         return "no run is like that"
@@ -117,7 +117,7 @@ def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
     rows = [["run", "dataset", "method", "protocol", "seed", "state", *titles, "seconds", "started"]]
     for run in found:
         seconds = run.provenance.seconds
-        values = [format_score(run.score(name) if run.result else None) for name in scores]
+        values = [score_in_list(run.result, name) for name in scores]
         facts = [
             run.dataset or "-",
             run.method,

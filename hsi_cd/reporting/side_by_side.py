@@ -72,7 +72,9 @@ def split_figure(split: Split, labels: Labels, *, scene: str = "scene") -> Figur
     thin = thinning(split.shape)
     image = split_image(split, labels)[thin]
     taught, judged = len(split.train), int(split.test_mask(labels).sum())
-    note = f"{split.protocol}, seed {split.seed}: {taught:,} pixels teach, {judged:,} judge"
+    turns = split.all_teach(labels)
+    note = f"{split.protocol}, seed {split.seed}: {taught:,} pixels teach, "
+    note += f"their {len(np.unique(split.shapes)):,} shapes judge in turn" if turns else f"{judged:,} judge"
     return compose(
         [("Split", picture(image))],
         split.shape,

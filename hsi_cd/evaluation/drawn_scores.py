@@ -25,7 +25,7 @@ from hsi_cd.evaluation.intervals import Interval
 from hsi_cd.scene import CHANGED, UNCHANGED
 
 _TWICE = math.log(2)  # in log-odds: how far off a share may be, as one standard deviation, where nobody says
-_UNLIKE = 0.05  # drawings that are unlike their scene: people label what is easy to see
+_UNLIKE = 0.01  # drawings that are unlike their scene: people label what is easy to see
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,11 @@ def score_drawn(
 ) -> DrawnScores:
     """Scores of a map under the scene's own share of change, with intervals over shapes.
 
-    Both rates are drawn by the Bayesian bootstrap over shapes, with half a shape right and half a shape wrong
-    beside those that were drawn (Jeffreys' prior): of 15 shapes that are all right, the rate of error is not 0 but
-    anything up to 15 %. A shape that is partly right counts as a part of one right and a part of one wrong, which
-    is never too narrow. One drawing in twenty is taken to be unlike its scene, and to tell nothing. Of the rates
+    Both rates are drawn by the Bayesian bootstrap over shapes. Beside those that somebody drew stand half a shape
+    that is right and half a shape that is wrong (Jeffreys), or, in every other draw, one of each (Laplace): where
+    few are wrong the two differ, and nothing chooses between them. So of 15 shapes that are all right, the rate of
+    error is not 0 but anything up to 19 %. A shape that is partly right counts as a part of one right and a part of one wrong, which
+    is never too narrow. One drawing in a hundred is taken to be unlike its scene, and to tell nothing. Of the rates
     only those are possible that the share called changed allows; each pair gives the share that did change, and
     counts as much as that share is likely.
 
@@ -157,11 +158,13 @@ def score_drawn(
 
 def _rate(hits: NDArray[np.float64], low: float, high: float, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Draws of a rate between two bounds, given the share of each shape that hit."""
-    a, b = 0.5 + float(hits.sum()), 0.5 + float((1 - hits).sum())
-    below, above = scipy.special.betainc(a, b, [low, high])
+    beside = np.where(np.arange(len(uniform)) % 2, 0.5, 1.0)
+    a, b = beside + float(hits.sum()), beside + float((1 - hits).sum())
+    below, above = scipy.special.betainc(a, b, low), scipy.special.betainc(a, b, high)
     like, unlike = (1 - _UNLIKE) * (above - below), _UNLIKE * (high - low)
     part = like / (like + unlike)
-    told = scipy.special.betaincinv(a, b, below + np.minimum(uniform / max(part, 1e-300), 1) * (above - below))
+    place = np.minimum(uniform / np.maximum(part, 1e-300), 1)
+    told = scipy.special.betaincinv(a, b, below + place * (above - below))
     anything = low + np.maximum(uniform - part, 0) / (1 - part) * (high - low)
     return np.clip(np.where(uniform < part, told, anything), low, high)
 

@@ -102,21 +102,67 @@ def test_the_table_says_on_what_it_stands(cli: Any, runs: dict[str, Path], capsy
     assert said.count("(few pixels)") == 6  # of two methods three scores
 
 
-def test_the_report_and_the_split_hold_nothing_out(
-    cli: Any, runs: dict[str, Path], tmp_path: Path, capsys: Capture
-) -> None:
+def test_the_report_tells_the_shapes(cli: Any, runs: dict[str, Path], tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     assert cli("report", runs["siamese"], runs["cva"], "--output", page) == 0
     told = page.read_text()
     assert "12 unchanged + 12 changed" in told and "95 % interval of Kappa" in told
-    assert cli("evaluate", runs["siamese"] / "change.tif", "--truth", _truth(runs), "--exclude", _split(runs)) == 2
-    assert "all labelled pixels" in capsys.readouterr().err
 
 
-def _truth(runs: dict[str, Path]) -> str:
-    inputs = json.loads((runs["siamese"] / "provenance.json").read_text())["sessions"][0]["inputs"]
-    return next(each["path"] for each in inputs if each["path"].endswith("drawn.tif"))
+def test_the_labels_that_taught_do_not_judge(
+    cli: Any, runs: dict[str, Path], simulated: PairFiles, draw: Draw, tmp_path: Path, capsys: Capture
+) -> None:
+    """The whole truth judges the rest of the map; the drawing itself has nothing left."""
+    options = ["--exclude", runs["logistic"] / "split.npz", "--json", tmp_path / "scores.json"]
+    assert cli("evaluate", runs["logistic"] / "change.tif", "--truth", simulated.truth, *options) == 0
+    found = json.loads((tmp_path / "scores.json").read_text())
+    labelled = int((read_labels(simulated.truth).values != UNLABELLED).sum())
+    assert found["scope"] == "held-out" and sum(found["test"].values()) == labelled - 48
+    capsys.readouterr()
+    scheme = ["--unchanged", 1, "--changed", 2, "--ignore", 0]
+    assert cli("evaluate", runs["logistic"] / "change.tif", "--truth", draw(12), *scheme, *options[:2]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
-def _split(runs: dict[str, Path]) -> Path:
-    return runs["siamese"] / "split.npz"
+@pytest.mark.parametrize("count", [1, 9])
+def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
+    cli: Any, draw: Draw, dates: list[str], tmp_path: Path, capsys: Capture, count: int
+) -> None:
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", "logistic"]
+    assert cli("train", *dates, "--truth", draw(count), *words, "--run", tmp_path / "run") == 0
+    said = capsys.readouterr().out
+    assert f"not judged: {count if count > 1 else 0} unchanged + {count if count > 1 else 0} changed shapes" in said
+    assert "0.9" not in said.partition("truth \\ map")[0].partition("score")[2]
+    scores = record(tmp_path / "run")["scores"]
+    assert {name for name, value in scores.items() if value is None} == set(scores)
+
+
+def test_shapes_make_it_the_default(simulated: PairFiles, tmp_path: Path) -> None:
+    """A truth map is divided by P1; the same labels, drawn, are not; a named protocol is kept."""
+    truth = read_labels(simulated.truth)
+    shapes = drawn(truth.values, 12)
+    labels = replace(truth, values=np.where(shapes > 0, truth.values, np.uint8(UNLABELLED)), shapes=shapes)
+    assert hc.split(truth).protocol == "P1"
+    assert hc.split(labels).protocol == "drawn"
+    assert hc.split(labels, protocol="P2", count=3).protocol == "P2"
+    pair = hc.open_pair(simulated.t1, simulated.t2)
+    result = hc.train(pair, labels, run=tmp_path / "run", method="logistic", settings={"train.folds": 2})
+    assert (result.protocol, result.scope) == ("drawn", "cross-validated by shape")
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["split"]["protocol"] == "drawn"
+    assert "12 unchanged + 12 changed shapes judge" in result._repr_html_()
+    fitted = hc.Logistic().fit(pair, labels)
+    assert fitted.split_.protocol == "drawn" and len(fitted.split_.train) == 48
+
+
+def test_drawn_labels_judge_another_map_by_shape(simulated: PairFiles) -> None:
+    """Shapes of which a pixel taught are left out whole."""
+    truth = read_labels(simulated.truth)
+    shapes = drawn(truth.values, 12)
+    labels = Labels(np.where(shapes > 0, truth.values, np.uint8(UNLABELLED)), shapes=shapes)
+    taught = np.flatnonzero(np.isin(shapes.ravel(), [1, 13]))[::2]  # half of each of two shapes
+    split = hc.Split("file", 0, truth.shape, taught)
+    result = hc.evaluate(truth.values, labels, exclude=split)
+    assert (result.details["shapes_unchanged"], result.details["shapes_changed"]) == (11, 11)
+    assert result.counts.total == 44
+    assert result.scores["accuracy_changed"] < 1  # eleven shapes that are all right do not prove it
+    assert result.details["interval/kappa/high"] > 0.95

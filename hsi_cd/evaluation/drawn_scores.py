@@ -100,10 +100,10 @@ def score_drawn(
     Both rates are drawn by the Bayesian bootstrap over shapes. Beside those that somebody drew stand half a shape
     that is right and half a shape that is wrong (Jeffreys), or, in every other draw, one of each (Laplace): where
     few are wrong the two differ, and nothing chooses between them. So of 15 shapes that are all right, the rate of
-    error is not 0 but anything up to 19 %. A shape that is partly right counts as a part of one right and a part of one wrong, which
-    is never too narrow. One drawing in a hundred is taken to be unlike its scene, and to tell nothing. Of the rates
-    only those are possible that the share called changed allows; each pair gives the share that did change, and
-    counts as much as that share is likely.
+    error is not 0 but anything up to 19 %. A shape that is partly right counts as part of a right one and part of
+    a wrong one, which is never too narrow. One drawing in a hundred is taken to be unlike its scene, and to tell
+    nothing. Of the rates only those are possible that the share called changed allows; each pair gives the share
+    that did change, and counts as much as that share is likely.
 
     Args:
         rates: of each shape the share called right.
@@ -141,19 +141,14 @@ def score_drawn(
     if share is not None:
         centre, width = scipy.special.logit(share), _TWICE
         if share_interval is not None:
-            ends = scipy.special.logit(np.clip([share_interval.low, share_interval.high], 1e-9, 1 - 1e-9))
-            width = max(float(ends[1] - ends[0]) / (2 * 1.96), 1e-3)
+            odds = scipy.special.logit(np.clip([share_interval.low, share_interval.high], 1e-9, 1 - 1e-9))
+            width = max(float(odds[1] - odds[0]) / (2 * 1.96), 1e-3)
         off = ((scipy.special.logit(shares) - centre) / width) ** 2 / 2
         weight = weight * np.exp(off.min() - off) / (shares * (1 - shares))
     drawn = _scores(shares, found, false)
     medians = {name: _quantile(values, weight, 0.5) for name, values in drawn.items()}
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    intervals = {
-        name: Interval(*(_quantile(values, weight, tail) for tail in tails), level)
-        for name, values in drawn.items()
-    }
-    ends = Interval(*(_quantile(shares, weight, tail) for tail in tails), level)
-    return DrawnScores(medians, intervals, _quantile(shares, weight, 0.5), ends)
+    intervals = {name: _ends(values, weight, level) for name, values in drawn.items()}
+    return DrawnScores(medians, intervals, _quantile(shares, weight, 0.5), _ends(shares, weight, level))
 
 
 def _rate(hits: NDArray[np.float64], low: float, high: float, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,6 +181,11 @@ def _scores(
         "accuracy_unchanged": 1 - false,
         "accuracy_changed": found,
     }
+
+
+def _ends(values: NDArray[np.float64], weight: NDArray[np.float64], level: float) -> Interval:
+    low, high = (_quantile(values, weight, part) for part in ((1 - level) / 2, (1 + level) / 2))
+    return Interval(low, high, level)
 
 
 def _quantile(values: NDArray[np.float64], weight: NDArray[np.float64], part: float) -> float:

@@ -58,7 +58,8 @@ def judge_map(
     judged = labels.values != UNLABELLED if split is None else split.test_mask(labels)
     if split is not None and len(split.train) and not judged.any():
         raise LabelError(
-            f"all labelled pixels of {labels.name} have taught the map, so none is left to judge it: give other labels"
+            f"all labelled pixels of {labels.name} have taught the map, so none is left to judge it: "
+            "give other labels"
         )
     truth = np.where(judged, labels.values, np.uint8(UNLABELLED))
     counts = count_confusion(truth, change)

@@ -41,8 +41,8 @@ def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool =
     """Write a split, in the format that the name's ending says.
 
     ``.npz`` holds all of it: ``train`` (flat row-major indices), ``shape``, ``protocol``, ``seed``, ``guard``,
-    ``shapes``; a split without a guard or shapes is written without, as versions before them wrote and read it.
-    ``.mat`` holds ``rows`` and ``cols`` as MATLAB counts them, ``base`` = 1, ``shape`` and the guard; ``.csv`` rows
+    ``shapes``; a split without a guard or shapes is written without, as earlier versions wrote and read it.
+    ``.mat`` holds ``rows`` and ``cols`` as MATLAB counts them, ``base`` = 1, ``shape``, the guard; ``.csv`` rows
     and columns from 0, and no guard.
 
     Raises:

@@ -71,7 +71,7 @@ def judging_shapes(examples: Examples, learned: Learned, config: RunConfig) -> J
     """
     taught, shape = examples.taught, examples.labels.shape
     shapes = np.zeros(shape, dtype=np.int32)
-    shapes.ravel()[taught.pixels] = examples.split.shapes
+    shapes.ravel()[taught.pixels] = 0 if taught.shapes is None else taught.shapes
     method = find_method(config.method)
     if not method.needs_labels:
         return JudgingShapes(shapes, "all labelled", share=learned.share)

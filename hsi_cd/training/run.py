@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -136,7 +137,7 @@ def _map_and_judge(
         "score_unit": detector.unit,
         **({} if config.split.given is None else {"split_given": config.split.given}),
     }
-    facts = {
+    facts: dict[str, Any] = {
         "dataset": pair.name,
         "method": method.row,
         "split": split,

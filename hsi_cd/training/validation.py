@@ -102,7 +102,9 @@ def held_out_logits(
                 total[chunk] += logits[:, 0, 0, 0].cpu().numpy()
                 votes[chunk] += 1
     total, votes = team.sum(total), team.sum(votes)
-    return np.divide(total, votes, out=np.full(len(folds), np.nan), where=votes > 0)
+    said = np.full(len(folds), np.nan)
+    said[votes > 0] = total[votes > 0] / votes[votes > 0]
+    return said
 
 
 def out_of_fold(

@@ -58,14 +58,25 @@ def draw(simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> Draw
 
 
 @pytest.fixture(scope="module")
-def runs(
-    cli: Any, draw: Draw, dates: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
+def runs(cli: Any, draw: Draw, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run of each method on twelve shapes of each class; nobody writes into their folders."""
     truth, folders = draw(12), {}
     for method in ("siamese", "logistic", "cva"):
         folders[method] = tmp_path_factory.mktemp(method) / "run"
-        words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", method, "--device", "cpu"]
+        words = [
+            "--unchanged",
+            1,
+            "--changed",
+            2,
+            "--ignore",
+            0,
+            "--protocol",
+            "drawn",
+            "--method",
+            method,
+            "--device",
+            "cpu",
+        ]
         settings = cli.settings() if method == "siamese" else ["--set", "train.folds=3"]
         options = ["--truth", truth, *words, "--run", folders[method], *settings]
         assert cli("train", *dates, *options) == 0
@@ -131,7 +142,9 @@ def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
     words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", "logistic"]
     assert cli("train", *dates, "--truth", draw(count), *words, "--run", tmp_path / "run") == 0
     said = capsys.readouterr().out
-    assert f"not judged: {count if count > 1 else 0} unchanged + {count if count > 1 else 0} changed shapes" in said
+    assert (
+        f"not judged: {count if count > 1 else 0} unchanged + {count if count > 1 else 0} changed shapes" in said
+    )
     assert "0.9" not in said.partition("truth \\ map")[0].partition("score")[2]
     scores = record(tmp_path / "run")["scores"]
     assert {name for name, value in scores.items() if value is None} == set(scores)

@@ -40,7 +40,7 @@ def test_scores_are_scikit_learns_with_each_pixel_standing_for_its_share_of_the_
 
 
 def test_all_right_is_no_certainty() -> None:
-    """Where so much is called changed that any rate of error is possible: two priors, each in half of the draws."""
+    """Any error is possible where so much is called changed: two priors, each in half of the draws."""
     found = score_drawn(ShapeRates(np.ones(15), np.ones(15)), called=0.5, draws=20_000)
     low = brentq(lambda x: (stats.beta.cdf(x, 16, 1) + stats.beta.cdf(x, 15.5, 0.5)) / 2 - 0.05, 0.5, 1)
     at_90 = score_drawn(GOOD, called=0.5, draws=20_000, level=0.9).intervals["accuracy_changed"]

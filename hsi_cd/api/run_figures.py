@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.api.run_folders import RunFolder
 from hsi_cd.errors import ConfigError, MissingInputError
-from hsi_cd.evaluation import NOT_JUDGED, caution, judged_apart, judges, not_judged
+from hsi_cd.evaluation import NOT_JUDGED, beside_headline, judged_apart, not_judged
 from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure
 from hsi_cd.reporting.side_by_side import methods_figure, split_figure
 from hsi_cd.runs import Overview
@@ -111,5 +111,4 @@ def _overview(run: RunFolder) -> Overview:
 
 
 def _protocol(run: RunFolder) -> str:
-    seed = "" if run.result.seed is None else f", seed {run.result.seed}"
-    return "; ".join(filter(None, [f"{run.result.protocol}{seed}, {judges(run.result)}", caution(run.result)]))
+    return beside_headline(run.result)

@@ -48,6 +48,17 @@ def judges(result: RunResult) -> str:
     return result.scope if result.scope == BY_SHAPE else f"{result.scope} pixels"
 
 
+def beside_headline(result: RunResult) -> str:
+    """What is printed beside a score: who taught, who judges, of how many shapes, how sure; and a caution."""
+    seed = "" if result.seed is None else f", seed {result.seed}"
+    told = [f"{result.protocol}{seed}, {judges(result)}"]
+    if (shapes := judged_shapes(result)) is not None:
+        told.append(f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed shapes judge")
+    if (ends := shape_interval(result, "kappa")) is not None:
+        told.append(f"95 % interval of Kappa {ends}")
+    return "; ".join([*told, *filter(None, [caution(result)])])
+
+
 def judged_shapes(result: RunResult) -> ClassCounts | None:
     """Numbers of shapes that judged, by class; None where pixels judged one by one."""
     unchanged, changed = result.details.get("shapes_unchanged"), result.details.get("shapes_changed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hsi_cd.evaluation import BY_SHAPE, ClassCounts, RunResult, caution, judged_apart, judged_shapes, judges
 from hsi_cd.scene import GIVEN
@@ -25,7 +25,9 @@ def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interv
     first = results[0]
     taught = "Training pixels from a file" if first.protocol == GIVEN else f"Protocol {first.protocol}"
     scored = judges(first) if first.scope == BY_SHAPE else f"scored on {judges(first)}"
-    parts = [f"{taught}, {scored}{_trained(results)}."]
+    trained = _by_dataset("trained on unchanged + changed pixels", results, lambda result: result.train)
+    shapes = _by_dataset("judged by unchanged + changed shapes", results, judged_shapes)
+    parts = [f"{taught}, {scored}{trained}{shapes}."]
     by_cell: dict[tuple[str, str], list[int | None]] = {}
     for result in results:
         by_cell.setdefault((result.method, result.dataset), []).append(result.seed)
@@ -82,14 +84,16 @@ def seeds_in_words(seeds: Iterable[int | None]) -> str:
     return ("seed " if len(known) == 1 else "seeds ") + ", ".join(words)
 
 
-def _trained(results: Sequence[RunResult]) -> str:
-    """How many pixels taught, where it is the same in every run of a scene."""
+def _by_dataset(
+    what: str, results: Sequence[RunResult], counts_of: Callable[[RunResult], ClassCounts | None]
+) -> str:
+    """Numbers of both classes, where they are the same in every run of a scene."""
     by_dataset: dict[str, set[ClassCounts | None]] = {}
     for result in results:
-        by_dataset.setdefault(result.dataset, set()).add(result.train)
+        by_dataset.setdefault(result.dataset, set()).add(counts_of(result))
     told = [
         f"{counts.unchanged:,} + {counts.changed:,}" + (f" ({name})" if len(by_dataset) > 1 else "")
         for name, found in by_dataset.items()
         if len(found) == 1 and (counts := next(iter(found))) is not None
     ]
-    return f"; trained on unchanged + changed pixels {', '.join(told)}" if told else ""
+    return f"; {what} {', '.join(told)}" if told else ""

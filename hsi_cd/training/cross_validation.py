@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,10 @@ def cross_validate(measurement: Measurement, taught: TrainingSet, config: RunCon
     for part in range(int(folds.max()) + 1):
         held = folds == part
         labelled = (taught.pixels[~held], taught.target[~held])
+        shapes = None if taught.shapes is None else taught.shapes[~held]
+        how: dict[str, Any] = {"options": config.options, "seed": config.seed, "shapes": shapes}
         try:
-            fitted = fit_method(method, measurement, *labelled, options=config.options, seed=config.seed)
+            fitted = fit_method(method, measurement, *labelled, **how)
         except HsiCdError as error:
             log.warning("%s cannot be cross-validated by shape: %s", method.name, error)
             return None

@@ -85,7 +85,8 @@ def learn(
     started = time.perf_counter()
     if method.fit is not None:
         labelled = (taught.pixels, taught.target) if method.needs_labels else ()
-        fitted = fit_method(method, measurement, *labelled, options=config.options, seed=config.seed)
+        how: dict[str, Any] = {"options": config.options, "seed": config.seed, "shapes": taught.shapes}
+        fitted = fit_method(method, measurement, *labelled, **how)
         keeper.keep(fitted)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     if method.needs_labels:

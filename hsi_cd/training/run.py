@@ -16,7 +16,7 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
-from hsi_cd.evaluation import RunResult, caution, judge_drawn, judge_map, judges, not_judged, scores_elsewhere
+from hsi_cd.evaluation import RunResult, beside_headline, judge_drawn, judge_map, not_judged, scores_elsewhere
 from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
@@ -223,7 +223,7 @@ def _draw(
         "truth": labels.values,
     }
     write_npz(folder / "overview.npz", pictures, overwrite=True)
-    told = "; ".join(filter(None, [f"{result.protocol}, seed {result.seed}, {judges(result)}", caution(result)]))
+    told = beside_headline(result)
     figure = panel_figure(
         t1,
         t2,

@@ -72,7 +72,12 @@ def test_a_method_is_fitted_without_each_part_in_turn(examples: Examples, logist
         assert not set(taught.shapes[others]) & set(taught.shapes[held])
         labelled = (taught.pixels[others], taught.target[others])
         fitted = fit_method(
-            find_method("logistic"), examples.measurement, *labelled, options=logistic.options, seed=2
+            find_method("logistic"),
+            examples.measurement,
+            *labelled,
+            options=logistic.options,
+            seed=2,
+            shapes=taught.shapes[others],
         )
         scene = score_scene(fitted, examples.measurement.pair).ravel()[taught.pixels[held]]
         np.testing.assert_allclose(said.probability[held], scene, atol=1e-6)

@@ -62,6 +62,8 @@ def make_split(
     options = SplitOptions(fraction=fraction, count=count, imbalance=imbalance, block=block, radius=radius)
     train, guard = PROTOCOLS[protocol](labels, seed, options)
     if protocol == DRAWN:
+        if not len(train):
+            raise LabelError(f"{labels.name} labels no pixel with data in both dates: give labels of this scene")
         return Split(protocol, seed, labels.shape, train, shapes=shapes_of(labels).ravel()[train])
     split = Split(protocol, seed, labels.shape, train, guard)
     if not split.test_mask(labels).any():

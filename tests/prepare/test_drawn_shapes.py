@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from hsi_cd.errors import LabelError
 from hsi_cd.prepare.drawn_shapes import count_shapes, folds_by_shape, shapes_of, untaught_shapes
+from hsi_cd.prepare.splits import make_split
 from hsi_cd.scene import Labels, Split
 
 
@@ -28,6 +30,11 @@ def test_shapes_that_were_drawn_are_kept_where_something_is_labelled() -> None:
     assert shapes_of(labels).tolist() == [[7, 2, 0, 9]]
     split = Split("drawn", 0, (1, 4), np.array([1]), shapes=np.array([2], dtype=np.int32))
     assert untaught_shapes(labels, split).tolist() == [[7, 0, 0, 9]]
+
+
+def test_a_drawing_without_a_pixel_is_refused() -> None:
+    with pytest.raises(LabelError, match="labels no pixel with data in both dates"):
+        make_split(Labels(np.full((3, 3), 255, dtype=np.uint8)), protocol="drawn", seed=0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 6)), min_size=2, max_size=30), st.integers(2, 6))

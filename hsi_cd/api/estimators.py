@@ -177,7 +177,8 @@ class Supervised(Estimator):
             labels: its truth map, in any form that :func:`hsi_cd.open_labels` takes.
             split: which labelled pixels teach, as :func:`hsi_cd.split` makes it or :func:`hsi_cd.open_split`
                 reads it; by default the option
-                ``protocol`` draws them (P1: 1 % of each class).
+                ``protocol`` draws them (P1, 1 % of each class; ``drawn``, all of them, where the labels are
+                shapes).
 
         Returns:
             Itself; ``split_`` says who taught, for ``hsi_cd.evaluate(..., exclude=...)``.
@@ -194,8 +195,8 @@ class Supervised(Estimator):
         if labels is None:
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
         pair = scene.pair if isinstance(scene, Measurement) else scene
-        self._as_fitted = config = declared_of(config_of(self._config(), split), pair)
         truth: Labels = read_truth(TruthSource(labels), pair.grid)
+        self._as_fitted = config = declared_of(config_of(self._config(), split, truth), pair)
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
             examples = prepare_examples(LabelledScene(pair, truth, split), config, measurement=_of(scene))
             circumstances = Circumstances(generator, choose_device(config.device))
@@ -207,8 +208,11 @@ class Supervised(Estimator):
         own, said = find_method(self.method), self.options
         options = own.choose({name: said[name] for name in own.options})
         top = {"method": self.method, "seed": said["seed"], "options": options}
-        split = {"split": {"protocol": said["protocol"]}}
-        layers = [("options", top), ("options", split), ("settings", nested_settings(said["settings"] or {}))]
+        layers = [
+            ("options", top),
+            ("options", _split_of(said)),
+            ("settings", nested_settings(said["settings"] or {})),
+        ]
         return resolve(layers)
 
 
@@ -223,9 +227,8 @@ class Network(Supervised):
             "device": said["device"],
             "model": {"members": said["members"]},
         }
-        split = {"split": {"protocol": said["protocol"]}} if "protocol" in said else {}
         settings = nested_settings(said["settings"] or {})
-        named = [(f"method {own.name}", own.settings), ("options", options), ("options", split)]
+        named = [(f"method {own.name}", own.settings), ("options", options), ("options", _split_of(said))]
         return resolve([*named, ("settings", settings)])
 
 
@@ -236,7 +239,7 @@ class SelfTrainedNetwork(LabelFree):
 
 
 _SEED: dict[str, Any] = {"seed": 0}
-_TAUGHT: dict[str, Any] = {"protocol": "P1", "settings": None}
+_TAUGHT: dict[str, Any] = {"protocol": None, "settings": None}
 _NETWORK: dict[str, Any] = {"members": 5, "device": "auto", **_TAUGHT}
 
 
@@ -306,6 +309,11 @@ def _options_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     said = {**config, **(config.get("options") or {}), "members": config.get("model", {}).get("members")}
     said["protocol"] = config.get("split", {}).get("protocol")
     return {name: said[name] for name in options if said.get(name) is not None and name != "settings"}
+
+
+def _split_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol as settings, where one is named."""
+    return {} if said.get("protocol") is None else {"split": {"protocol": said["protocol"]}}
 
 
 def _of(scene: Scene) -> Measurement | None:

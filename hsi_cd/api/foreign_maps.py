@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.api.judging import judge
 from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, OutputError
-from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
+from hsi_cd.evaluation import RunResult, scores_elsewhere
 from hsi_cd.io import map_writers, read_map, read_scores, write_json, write_npz
 from hsi_cd.io.split_files import write_split
 from hsi_cd.paths import as_path
@@ -94,12 +95,9 @@ def import_map(
     if not name or not name.isprintable():
         raise ConfigError(f"name {name!r}: give one line of text, as tables are to call the method")
     _check_grids(change, grid, labels, split, score)
-    result = judge_map(change, labels, dataset=labels.name, method=name, split=split, score=score)
+    result = judge(change, labels, dataset=labels.name, method=name, split=split, score=score)
     _check_free(folder, result)
-    scopes = {"all labelled": labels.values != UNLABELLED}
-    if split is not None and len(split.train):
-        scopes["strict"] = split.test_mask(labels) & ~near_training(split.train_mask())
-    elsewhere = scores_elsewhere(change, labels, scopes, score=score)
+    elsewhere = {} if labels.shapes is not None else _elsewhere(change, labels, split, score)
     result = replace(
         result,
         versions=versions(),
@@ -125,6 +123,16 @@ def import_map(
             write_npz(folder / "overview.npz", pictures)
         write_json(folder / RESULT, result.to_dict())
     return result
+
+
+def _elsewhere(
+    change: NDArray[np.uint8], labels: Labels, split: Split | None, score: NDArray[np.float32] | None
+) -> dict[str, float]:
+    """Scores on all labelled pixels, and on those far from every one that taught."""
+    scopes = {"all labelled": labels.values != UNLABELLED}
+    if split is not None and len(split.train):
+        scopes["strict"] = split.test_mask(labels) & ~near_training(split.train_mask())
+    return scores_elsewhere(change, labels, scopes, score=score)
 
 
 def _check_grids(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.api.run_folders import RunFolder
 from hsi_cd.errors import ConfigError, MissingInputError
-from hsi_cd.evaluation import judged_apart
+from hsi_cd.evaluation import NOT_JUDGED, beside_headline, judged_apart, not_judged
 from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure
 from hsi_cd.reporting.side_by_side import methods_figure, split_figure
 from hsi_cd.runs import Overview
@@ -34,6 +34,7 @@ def draw_runs(runs: Sequence[RunFolder]) -> Figure:
 
 def _panel(run: RunFolder) -> Figure:
     overview = _overview(run)
+    scores = None if not_judged(run.result) else run.result.scores
     score = None
     if run.score is not None:
         called = run.score_name.partition(" (")[0] or "score"  # a panel's width has no room for the unit
@@ -46,7 +47,7 @@ def _panel(run: RunFolder) -> Figure:
         score=score,
         truth=overview.truth,
         train_index=run.split.train if run.split is not None and len(run.split.train) else None,
-        title=Title(run.result.dataset, run.result.method, run.result.scores, _protocol(run)),
+        title=Title(run.result.dataset, run.result.method, scores, _protocol(run)),
         grid=run.grid,
     )
 
@@ -64,7 +65,8 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
     for run in runs:
         name = run.result.method + (f", seed {run.result.seed}" if seeds else "")
         kappa = run.result.scores.get("kappa", float("nan"))
-        title = f"{name} ({kappa:.4f})"
+        told = NOT_JUDGED if not_judged(run.result) else f"{kappa:.4f}"
+        title = f"{name} ({told})"
         maps[title if title not in maps else f"{title} {len(maps) + 1}"] = run.change
     overview = _overview(first)
     apart = judged_apart([run.result for run in runs]).values()
@@ -109,5 +111,4 @@ def _overview(run: RunFolder) -> Overview:
 
 
 def _protocol(run: RunFolder) -> str:
-    seed = "" if run.result.seed is None else f", seed {run.result.seed}"
-    return f"{run.result.protocol}{seed}, {run.result.scope} pixels"
+    return beside_headline(run.result)

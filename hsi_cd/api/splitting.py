@@ -15,7 +15,7 @@ from hsi_cd.io import check_outputs
 from hsi_cd.io.split_files import check_split_name, write_split
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
 
-__all__ = ["check_split_file", "count_pixels", "split_for", "write_split"]
+__all__ = ["check_split_file", "count_pixels", "count_turns", "split_for", "write_split"]
 
 
 def check_split_file(path: Path, *, inputs: Iterable[Path] = (), overwrite: bool) -> None:
@@ -60,6 +60,11 @@ def count_pixels(split: Split, labels: Labels) -> dict[str, dict[str, int]]:
     teach, judge = split.train_mask(), split.test_mask(labels)
     neither = (labels.values != UNLABELLED) & ~teach & ~judge
     return {name: _classes(labels, of) for name, of in (("teach", teach), ("judge", judge), ("neither", neither))}
+
+
+def count_turns(split: Split, labels: Labels) -> int:
+    """Shapes that judge in turn, where labels that were drawn all teach; 0 where pixels are held out."""
+    return len(np.unique(split.shapes)) if split.shapes is not None and split.all_teach(labels) else 0
 
 
 def _classes(labels: Labels, of: NDArray[np.bool_]) -> dict[str, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
+from hsi_cd.api.judging import judge
 from hsi_cd.api.settings import resolve_run
 from hsi_cd.api.sources import TruthSource, as_values
 from hsi_cd.api.truths import read_truth
@@ -20,12 +21,13 @@ from hsi_cd.config.layers import nested_settings
 from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.registry import all_methods
 from hsi_cd.errors import ConfigError, GridError, unknown_name
-from hsi_cd.evaluation import RunResult, judge_map
+from hsi_cd.evaluation import RunResult
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import read_map
 from hsi_cd.io.split_files import read_split
 from hsi_cd.paths import as_path
+from hsi_cd.prepare.drawn_shapes import default_protocol
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
@@ -96,12 +98,12 @@ def predict(
     return estimator.predict(pair, MapOptions(threshold=threshold, any_units=any_units), refit=refit)
 
 
-def split(labels: Any, *, protocol: str = "P1", seed: int = 0, **options: Any) -> Split:
+def split(labels: Any, *, protocol: str | None = None, seed: int = 0, **options: Any) -> Split:
     """Divide a truth map's labelled pixels into those that teach and those that judge.
 
     Args:
         labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
-        protocol: P1, P1-strict, P2, P3 or P4.
+        protocol: P1, P1-strict, P2, P3, P4 or drawn; by default drawn where the labels are shapes, else P1.
         seed: of the draw.
         options: ``fraction``, ``count``, ``imbalance``, ``block``, ``radius``, by default those of a run's
             settings; see :func:`hsi_cd.prepare.splits.make_split`.
@@ -115,7 +117,8 @@ def split(labels: Any, *, protocol: str = "P1", seed: int = 0, **options: Any) -
     for name in options:
         if name not in known:
             raise unknown_name("option of a split", name, known)
-    return make_split(read_truth(TruthSource(labels)), protocol=protocol, seed=seed, **{**known, **options})
+    truth = read_truth(TruthSource(labels))
+    return make_split(truth, protocol=protocol or default_protocol(truth), seed=seed, **{**known, **options})
 
 
 def evaluate(
@@ -132,7 +135,8 @@ def evaluate(
 
     Args:
         change: a map, its values (0 unchanged, 1 changed, 255 or masked no data), or its file.
-        labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
+        labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes. Where they are shapes, a shape
+            of which no pixel taught judges as one, and scores have intervals over shapes.
         exclude: the split, or its file (:func:`hsi_cd.open_split`), whose teaching pixels judge nothing.
         protocol: ``P4`` says that no label of this scene taught the map.
         name: what the result calls the scene.
@@ -169,7 +173,7 @@ def evaluate(
     divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(as_path(exclude), truth)
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
-    result = judge_map(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
+    result = judge(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
     return replace(result, seed=None) if protocol is not None else result
 
 
@@ -192,7 +196,8 @@ def train(
         labels: its truth map, in any form that :func:`hsi_cd.open_labels` takes.
         run: the run folder, which must not be there or be empty.
         method: what learns; :func:`methods` lists them.
-        protocol: which labelled pixels teach; by default P1, or as ``split`` says.
+        protocol: which labelled pixels teach; by default drawn where the labels are shapes, else P1, or as
+            ``split`` says.
         seed: of the split, the weights and the batches.
         split: the labelled pixels that teach, or the file that names them (:func:`hsi_cd.open_split`).
         settings: further settings, as ``{"train.epochs": 50}``; ``hsi-cd config`` lists all.

@@ -40,7 +40,7 @@ larger matrices from a file; hsi-cd table makes other tables of the same runs.
 
 @click.command(epilog=EPILOG)
 @matrix_options
-@click.option("--protocol", help="P1, P1-strict, P2, P3 or P4  [default: P1]")
+@click.option("--protocol", help="P1, P1-strict, P2, P3, P4 or drawn  [default: P1]")
 @split_option
 @click.option(
     "--vary",

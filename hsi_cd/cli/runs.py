@@ -109,7 +109,7 @@ def runs(
 
 
 def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
-    from hsi_cd.reporting.tables import SCORE_TITLES, align, format_score
+    from hsi_cd.reporting.tables import SCORE_TITLES, align, score_in_list
 
     if not found:
         return "no run is like that"
@@ -117,7 +117,7 @@ def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
     rows = [["run", "dataset", "method", "protocol", "seed", "state", *titles, "seconds", "started"]]
     for run in found:
         seconds = run.provenance.seconds
-        values = [format_score(run.score(name) if run.result else None) for name in scores]
+        values = [score_in_list(run.result, name) for name in scores]
         facts = [
             run.dataset or "-",
             run.method,
@@ -131,6 +131,7 @@ def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
 
 
 def _table_of_best(standings: Sequence[Standing], score: str) -> str:
+    from hsi_cd.evaluation import few_pixels
     from hsi_cd.reporting.tables import SCORE_TITLES, align
 
     if not standings:
@@ -138,6 +139,7 @@ def _table_of_best(standings: Sequence[Standing], score: str) -> str:
     rows = [["dataset", "protocol", "method", "seeds", SCORE_TITLES[score], "settings beside the default"]]
     for best in standings:
         deviation = "" if math.isnan(best.std) else f" +- {best.std:.4f}"
+        deviation += " (few pixels)" if any(r.result and few_pixels(r.result.counts) for r in best.runs) else ""
         changed = ", ".join(f"{key}={value}" for key, value in best.changed.items()) or "-"
         rows.append(
             [best.dataset, best.protocol, best.method, str(len(best.runs)), f"{best.mean:.4f}{deviation}", changed]

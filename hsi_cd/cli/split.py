@@ -41,7 +41,7 @@ class Draw:
         radius: half a patch, pixels.
     """
 
-    protocol: str
+    protocol: str | None
     seed: int
     fraction: float | None
     count: int | None
@@ -64,7 +64,7 @@ class Draw:
 @gathering(
     "draw",
     Draw,
-    click.option("--protocol", default="P1", show_default=True, help="P1, P1-strict, P2, P3 or P4."),
+    click.option("--protocol", help="P1, P1-strict, P2, P3, P4 or drawn  [default: drawn for shapes, else P1]"),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the draw."),
     click.option(
         "--fraction",
@@ -109,7 +109,7 @@ def split(
     pixels out of the score.
     """
     from hsi_cd.api.opening import truth_of
-    from hsi_cd.api.splitting import check_split_file, count_pixels, write_split
+    from hsi_cd.api.splitting import check_split_file, count_pixels, count_turns, write_split
     from hsi_cd.api.truths import labels_like
     from hsi_cd.api.verbs import split as divide
 
@@ -119,9 +119,10 @@ def split(
     labels = labels_like(truth, like) if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
     divided = divide(labels, **draw.named())
     write_split(output, divided, overwrite=overwrite)
-    counts = count_pixels(divided, labels)
+    counts, shapes = count_pixels(divided, labels), count_turns(divided, labels)
     words = {name: f"{c['unchanged']:,} unchanged + {c['changed']:,} changed" for name, c in counts.items()}
-    lines = [f"teach    {words['teach']}", f"judge    {words['judge']}"]
+    judging = f"the same, {shapes} shapes in turn" if shapes else words["judge"]
+    lines = [f"teach    {words['teach']}", f"judge    {judging}"]
     lines += [f"neither  {words['neither']}"] if any(counts["neither"].values()) else []
     record = {
         "split": output,

@@ -44,7 +44,10 @@ hsi-cd config lists every setting that --set and --config can change.
 @run_options(seed="the split, the weights and the batches", torchrun=True)
 @click.option("--name", metavar="NAME", help="What tables call a scene of your own [default: from its files].")
 @click.option("--method", metavar="NAME", help="What learns; hsi-cd methods lists all [default: siamese].")
-@click.option("--protocol", help="Which pixels teach: P1, P1-strict, P2, P3 or P4 [default: P1].")
+@click.option(
+    "--protocol",
+    help="Which pixels teach: P1, P1-strict, P2, P3, P4 or drawn [default: drawn for shapes, else P1].",
+)
 @split_option
 @json_option
 def train(
@@ -61,7 +64,8 @@ def train(
 ) -> None:
     """Learn from a scene's labels, map the scene, and score the map.
 
-    Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. --split names the pixels that
+    Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. Under drawn, for labels that
+    people draw, all of them teach, and shapes judge in turn. --split names the pixels that
     teach in a file instead: all other labelled pixels judge. The run folder ends with
     the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
 

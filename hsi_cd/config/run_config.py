@@ -72,7 +72,7 @@ class SplitConfig(Section):
     protocol is ``file`` where it names none.
     """
 
-    protocol: Literal["P1", "P1-strict", "P2", "P3", "P4", "file"] = "P1"
+    protocol: Literal["P1", "P1-strict", "P2", "P3", "P4", "drawn", "file"] = "P1"
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
     count: Count = 500
     imbalance: Count = 1

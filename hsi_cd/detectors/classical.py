@@ -17,6 +17,7 @@ from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_stat
 from hsi_cd.detectors.method_options import FEATURES, choose_options
 from hsi_cd.detectors.states import found_from_state, rebuilding, whole
 from hsi_cd.errors import LabelError
+from hsi_cd.prepare.drawn_shapes import folds_by_shape
 from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.statistics import row_blocks
@@ -128,6 +129,7 @@ def fit_svm(
     *,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    shapes: NDArray[np.integer] | None = None,
 ) -> ClassicalDetector:
     """Support vector machine with a radial kernel.
 
@@ -140,6 +142,7 @@ def fit_svm(
         target: 1 changed, 0 unchanged, ``(n,)``.
         options: see :data:`SVM_OPTIONS`.
         seed: of the folds.
+        shapes: number of the shape that each pixel was drawn with, ``(n,)``: no fold divides one.
 
     Raises:
         LabelError: a class has fewer than two pixels with data.
@@ -158,7 +161,7 @@ def fit_svm(
         model, best = _search(make_pipeline(StandardScaler(), SVC()), grid, x, y, folds)
         return CalibratedClassifierCV(model, method="sigmoid", cv=folds, ensemble=False).fit(x, y), best
 
-    return _fit("svm", SVM_OPTIONS, learn, scene, pixels, target, options=options, seed=seed)
+    return _fit("svm", SVM_OPTIONS, learn, scene, pixels, target, options=options, seed=seed, shapes=shapes)
 
 
 def fit_forest(
@@ -168,6 +171,7 @@ def fit_forest(
     *,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    shapes: NDArray[np.integer] | None = None,
 ) -> ClassicalDetector:
     """Random forest; arguments as in :func:`fit_svm`, options in :data:`FOREST_OPTIONS`.
 
@@ -181,7 +185,7 @@ def fit_forest(
     def learn(x: NDArray[np.float32], y: NDArray[np.int64], folds: Any) -> tuple[Any, dict[str, Any]]:
         return RandomForestClassifier(trees, random_state=seed, n_jobs=1).fit(x, y), {}
 
-    return _fit("forest", FOREST_OPTIONS, learn, scene, pixels, target, options=options, seed=seed)
+    return _fit("forest", FOREST_OPTIONS, learn, scene, pixels, target, options=options, seed=seed, shapes=shapes)
 
 
 def fit_logistic(
@@ -191,6 +195,7 @@ def fit_logistic(
     *,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    shapes: NDArray[np.integer] | None = None,
 ) -> ClassicalDetector:
     """Logistic regression, C by cross-validation; arguments as in :func:`fit_svm`, see :data:`LOGISTIC_OPTIONS`.
 
@@ -205,7 +210,9 @@ def fit_logistic(
         grid = {"logisticregression__C": [0.01, 0.1, 1.0, 10.0]}
         return _search(make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)), grid, x, y, folds)
 
-    return _fit("logistic", LOGISTIC_OPTIONS, learn, scene, pixels, target, options=options, seed=seed)
+    return _fit(
+        "logistic", LOGISTIC_OPTIONS, learn, scene, pixels, target, options=options, seed=seed, shapes=shapes
+    )
 
 
 def _search(
@@ -232,9 +239,8 @@ def _fit(
     *,
     options: Mapping[str, Any] | None,
     seed: int,
+    shapes: NDArray[np.integer] | None,
 ) -> ClassicalDetector:
-    from sklearn.model_selection import StratifiedKFold
-
     chosen = choose_options(options, defaults, method=method)
     _check_classes(target)
     measurement = measured(scene)
@@ -248,12 +254,22 @@ def _fit(
     known_pixels = np.isfinite(x).all(axis=1)
     x, y = x[known_pixels], np.asarray(target, dtype=np.int64)[known_pixels]
     _check_classes(y)
-    count = min(chosen["folds"], int(np.bincount(y, minlength=2).min()))
-    folds = StratifiedKFold(max(count, 2), shuffle=True, random_state=seed)
+    folds = _folds(y, None if shapes is None else shapes[known_pixels], chosen["folds"], seed=seed)
     with single_threaded():
         classifier, best = learn(x, y, folds)
     found = tuple((name.split("__")[-1], float(value)) for name, value in best.items())
     return ClassicalDetector(method, frontend, chosen["features"], median, classifier, found)
+
+
+def _folds(y: NDArray[np.int64], shapes: NDArray[np.integer] | None, wanted: int, *, seed: int) -> Any:
+    """Stratified folds, as scikit-learn takes them; of whole shapes, where each class has two."""
+    from sklearn.model_selection import StratifiedKFold
+
+    parts = None if shapes is None else folds_by_shape(y, shapes, folds=wanted, seed=seed)
+    if parts is not None:
+        return [(np.flatnonzero(parts != part), np.flatnonzero(parts == part)) for part in range(parts.max() + 1)]
+    count = min(wanted, int(np.bincount(y, minlength=2).min()))
+    return StratifiedKFold(max(count, 2), shuffle=True, random_state=seed)
 
 
 def preparation(options: Mapping[str, Any]) -> Preparation:

@@ -22,7 +22,12 @@ _CORNERS = ((0, 0), (7, 8))  # of the window that is tried
 
 
 def fit_method(
-    method: Method, measurement: Measurement, *labelled: NDArray[np.int64], options: Mapping[str, Any], seed: int
+    method: Method,
+    measurement: Measurement,
+    *labelled: NDArray[np.int64],
+    options: Mapping[str, Any],
+    seed: int,
+    shapes: NDArray[np.integer] | None = None,
 ) -> Detector:
     """The detector that a method fits; one of another package is tried on a few pixels before it is believed.
 
@@ -32,6 +37,7 @@ def fit_method(
         labelled: pixels and target, where the method learns from labels.
         options: those that the user said.
         seed: of its draws.
+        shapes: shape that each labelled pixel was drawn with; methods of other packages are not told.
 
     Raises:
         UnknownNameError: it has no such option.
@@ -41,7 +47,8 @@ def fit_method(
     if method.fit is None:
         raise TypeError(f"{method.name} is a network: the training loop fits it")
     if not method.place:
-        return method.fit(measurement, *labelled, options=options, seed=seed)
+        drawn = {"shapes": shapes} if labelled and shapes is not None else {}
+        return method.fit(measurement, *labelled, options=options, seed=seed, **drawn)
     chosen = method.choose(options)
     with blamed(method.name, "fit"):
         fitted = method.fit(measurement, *labelled, options=chosen, seed=seed)

@@ -14,8 +14,21 @@ from hsi_cd.evaluation.continuous import (
     roc_auc,
 )
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
-from hsi_cd.evaluation.intervals import bootstrap_pixels, bootstrap_seeds, mean_std
+from hsi_cd.evaluation.drawn_scores import DrawnScores, ShapeRates, score_drawn, shape_rates
+from hsi_cd.evaluation.headline import (
+    BY_SHAPE,
+    NOT_JUDGED,
+    beside_headline,
+    caution,
+    few_pixels,
+    judged_shapes,
+    judges,
+    not_judged,
+    shape_interval,
+)
+from hsi_cd.evaluation.intervals import Interval, bootstrap_pixels, bootstrap_seeds, mean_std
 from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
+from hsi_cd.evaluation.judge_drawn import JudgingShapes, judge_drawn
 from hsi_cd.evaluation.judged_pixels import judged_apart
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import (
@@ -36,40 +49,56 @@ from hsi_cd.evaluation.scores import (
 from hsi_cd.evaluation.significance import compare_maps, holm, mcnemar
 
 __all__ = [
+    "BY_SHAPE",
+    "NOT_JUDGED",
     "NO_DATA",
     "SCORE_NAMES",
     "Baselines",
     "ClassCounts",
     "ConfusionCounts",
+    "DrawnScores",
+    "Interval",
+    "JudgingShapes",
     "ReliabilityCurve",
     "RunResult",
+    "ShapeRates",
     "UndefinedScoreWarning",
     "all_scores",
     "average_accuracy",
     "average_precision",
+    "beside_headline",
     "bootstrap_pixels",
     "bootstrap_seeds",
+    "caution",
     "compare_maps",
     "coordinate_floor",
     "count_confusion",
     "expected_calibration_error",
     "f1",
+    "few_pixels",
     "higher_is_better",
     "holm",
     "iou",
+    "judge_drawn",
     "judge_map",
     "judged_apart",
+    "judged_shapes",
+    "judges",
     "kappa",
     "kappa_standard_error",
     "majority_counts",
     "mcnemar",
     "mean_std",
     "measure_baselines",
+    "not_judged",
     "overall_accuracy",
     "per_class_accuracy",
     "precision",
     "recall",
     "reliability_curve",
     "roc_auc",
+    "score_drawn",
     "scores_elsewhere",
+    "shape_interval",
+    "shape_rates",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.errors import GridError
+from hsi_cd.errors import GridError, LabelError
 from hsi_cd.evaluation.baselines import measure_baselines
 from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
@@ -48,6 +48,7 @@ def judge_map(
 
     Raises:
         GridError: map, truth and split differ in shape.
+        LabelError: every labelled pixel has taught.
     """
     if change.shape != labels.shape:
         raise GridError(
@@ -55,6 +56,11 @@ def judge_map(
             f"{labels.shape[0]} x {labels.shape[1]}: give the truth map of this scene"
         )
     judged = labels.values != UNLABELLED if split is None else split.test_mask(labels)
+    if split is not None and len(split.train) and not judged.any():
+        raise LabelError(
+            f"all labelled pixels of {labels.name} have taught the map, so none is left to judge it: "
+            "give other labels"
+        )
     truth = np.where(judged, labels.values, np.uint8(UNLABELLED))
     counts = count_confusion(truth, change)
     scores = _all_scores(counts, truth, score, probability)

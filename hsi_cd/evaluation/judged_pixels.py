@@ -18,7 +18,7 @@ from hsi_cd.scene import UNLABELLED
 JUDGED = "judged_pixels"
 """The detail of a result that holds the digest; results of earlier versions have none."""
 
-_SAME_IN_ALL_SEEDS = ("P1", "P2", "none")  # protocols under which as many pixels judge whatever the seed
+_SAME_IN_ALL_SEEDS = ("P1", "P2", "drawn", "none")  # protocols under which as many pixels judge whatever the seed
 
 
 def judged_digest(truth: NDArray[np.uint8], change: NDArray[np.uint8]) -> str:

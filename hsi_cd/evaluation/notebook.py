@@ -16,15 +16,22 @@ def result_table(result: Any) -> str:
     Args:
         result: a :class:`~hsi_cd.evaluation.result.RunResult`, which imports this module and not the other way.
     """
+    from hsi_cd.evaluation import headline  # which reads results, so that it cannot be loaded before them
+
     known = result.baselines
     floor = {"oa": known.floor_oa, "kappa": known.floor_kappa} if known is not None else {}
-    rows = [
-        _row([name, _shown(value), *([_shown(floor[name]) if name in floor else ""] if floor else [])])
-        for name, value in result.scores.items()
-    ]
-    head = "".join(
-        f"<th>{title}</th>" for title in ["score", "this map", *(["coordinate floor"] if floor else [])]
-    )
+    stands = headline.judged_shapes(result) is not None
+    rows = []
+    for name, value in result.scores.items():
+        cells = [headline.NOT_JUDGED if headline.not_judged(result) else _shown(value)]
+        if stands:
+            ends = headline.shape_interval(result, name)
+            cells.append("" if ends is None else str(ends))
+        if floor:
+            cells.append(_shown(floor[name]) if name in floor else "")
+        rows.append(_row([name, *cells]))
+    titles = ["score", "this map", *(["95 % interval by shapes"] if stands else [])]
+    head = "".join(f"<th>{title}</th>" for title in [*titles, *(["coordinate floor"] if floor else [])])
     return (
         f"<table><caption>{escape(_caption(result))}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -32,11 +39,17 @@ def result_table(result: Any) -> str:
 
 
 def _caption(result: Any) -> str:
+    from hsi_cd.evaluation import headline
+
     seed = "" if result.seed is None else f", seed {result.seed}"
     parts = [
         f"{result.method} on {result.dataset}: protocol {result.protocol}{seed}",
         f"scored on {_pixels(result.scored)} ({result.scope})",
     ]
+    if (shapes := headline.judged_shapes(result)) is not None:
+        parts.append(f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed shapes judge")
+    if (warned := headline.caution(result)) is not None:
+        parts.append(warned)
     if result.train is not None:
         parts.append(f"trained on {_pixels(result.train)}")
     if result.counts.unscored:

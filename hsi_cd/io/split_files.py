@@ -21,7 +21,7 @@ from hsi_cd.io.split_csv import read_csv_split, write_csv_split
 from hsi_cd.io.split_mat import holds_indices, read_mat_split, write_mat_split
 from hsi_cd.io.truth import read_labels
 from hsi_cd.paths import as_path
-from hsi_cd.scene import GIVEN, UNLABELLED, Labels, Split, check_same_grid
+from hsi_cd.scene import DRAWN, GIVEN, UNLABELLED, Labels, Split, check_same_grid
 
 SPLIT_ENDINGS = (".npz", ".csv", ".mat")
 """Endings of the names under which a split is written."""
@@ -40,10 +40,10 @@ def check_split_name(path: str | os.PathLike[str]) -> None:
 def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool = False) -> None:
     """Write a split, in the format that the name's ending says.
 
-    ``.npz`` holds all of it: ``train`` (flat row-major indices), ``shape``, ``protocol``, ``seed``, ``guard``; a
-    split without a guard is written without it, as versions before the guard wrote and read it. ``.mat`` holds
-    ``rows`` and ``cols`` as MATLAB counts them, ``base`` = 1, ``shape`` and the guard; ``.csv`` rows and columns
-    from 0, and no guard.
+    ``.npz`` holds all of it: ``train`` (flat row-major indices), ``shape``, ``protocol``, ``seed``, ``guard``,
+    ``shapes``; a split without a guard or shapes is written without, as earlier versions wrote and read it.
+    ``.mat`` holds ``rows`` and ``cols`` as MATLAB counts them, ``base`` = 1, ``shape``, the guard; ``.csv`` rows
+    and columns from 0, and no guard.
 
     Raises:
         FormatError: the ending is another, or the format cannot hold the split.
@@ -60,10 +60,17 @@ def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool =
         }
         if split.guard is not None:
             arrays["guard"] = split.guard
+        if split.shapes is not None:
+            arrays["shapes"] = split.shapes
         write_npz(path, arrays, overwrite=overwrite)
         return
     if not len(split.train):
         raise FormatError(f"{path}: no pixel teaches (protocol {split.protocol}), which only .npz can say")
+    if split.shapes is not None:
+        raise FormatError(
+            f"{path}: protocol {split.protocol} knows the shape of each pixel, which only .npz can hold: name it "
+            "so"
+        )
     write = write_csv_split if ending == ".csv" else write_mat_split
     write(as_path(path), split, overwrite=overwrite)
 
@@ -118,17 +125,20 @@ def _read_npz(found: Path) -> Split:
             rows, cols = (int(n) for n in content["shape"])
             protocol, seed = str(content["protocol"]), int(content["seed"])
             train = content["train"]
-            guard = content.get("guard")
+            guard, shapes = content.get("guard"), content.get("shapes")
     except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise FormatError(f"{found} is not a split: give the split.npz of a run folder") from None
     inside = rows >= 0 and cols >= 0 and train.ndim == 1 and train.dtype.kind in "iu"
     inside = inside and bool(((train >= 0) & (train < rows * cols)).all())
     if guard is not None:
         inside = inside and guard.shape == (rows, cols) and guard.dtype == np.bool_
+    if shapes is not None:
+        inside = inside and shapes.shape == train.shape and shapes.dtype.kind in "iu" and bool((shapes > 0).all())
+    inside = inside and (shapes is not None or protocol != DRAWN)
     if not inside or len(np.unique(train)) != len(train):
         raise FormatError(f"{found} is damaged: its pixels do not fit a scene of {rows} x {cols}")
-    train = train.astype(np.int64)
-    return Split(protocol, seed, (rows, cols), train, guard)
+    shapes = None if shapes is None else shapes.astype(np.int32)
+    return Split(protocol, seed, (rows, cols), train.astype(np.int64), guard, shapes)
 
 
 def _read_raster(found: Path, labels: Labels | None) -> Split:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hsi_cd.errors import ConfigError, LabelError, unknown_name
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+from hsi_cd.prepare.drawn_shapes import shapes_of
+from hsi_cd.scene import CHANGED, DRAWN, UNCHANGED, UNLABELLED, Labels, Split
 
 STRICT_DISTANCE = 6
 """Chebyshev distance from every training pixel within which P1-strict judges nothing: patches up to 7 x 7."""
@@ -60,6 +61,10 @@ def make_split(
         )
     options = SplitOptions(fraction=fraction, count=count, imbalance=imbalance, block=block, radius=radius)
     train, guard = PROTOCOLS[protocol](labels, seed, options)
+    if protocol == DRAWN:
+        if not len(train):
+            raise LabelError(f"{labels.name} labels no pixel with data in both dates: give labels of this scene")
+        return Split(protocol, seed, labels.shape, train, shapes=shapes_of(labels).ravel()[train])
     split = Split(protocol, seed, labels.shape, train, guard)
     if not split.test_mask(labels).any():
         raise LabelError(
@@ -238,6 +243,10 @@ def _p4(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
     return np.empty(0, dtype=np.int64), None
 
 
+def _drawn(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
+    return np.flatnonzero(labels.values != UNLABELLED).astype(np.int64), None
+
+
 Drawn = tuple[NDArray[np.int64], NDArray[np.bool_] | None]
 
 PROTOCOLS: dict[str, Callable[[Labels, int, SplitOptions], Drawn]] = {
@@ -246,6 +255,7 @@ PROTOCOLS: dict[str, Callable[[Labels, int, SplitOptions], Drawn]] = {
     "P2": _p2,
     "P3": _p3,
     "P4": _p4,
+    DRAWN: _drawn,
 }
 """Protocols by id; each returns the training pixels and the guard, or None where it has none."""
 

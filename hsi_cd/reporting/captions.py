@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from hsi_cd.evaluation import ClassCounts, RunResult, judged_apart
+from hsi_cd.evaluation import BY_SHAPE, ClassCounts, RunResult, caution, judged_apart, judged_shapes, judges
 from hsi_cd.scene import GIVEN
 
 PLUS_MINUS = "±"
+
+FEW = "(few pixels)"
+"""What stands beside a score for which fewer than 30 pixels of a class judge."""
 
 
 def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interval: str | None, ddof: int) -> str:
@@ -21,14 +24,19 @@ def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interv
     """
     first = results[0]
     taught = "Training pixels from a file" if first.protocol == GIVEN else f"Protocol {first.protocol}"
-    parts = [f"{taught}, scored on {first.scope} pixels{_trained(results)}."]
+    scored = judges(first) if first.scope == BY_SHAPE else f"scored on {judges(first)}"
+    trained = _by_dataset("trained on unchanged + changed pixels", results, lambda result: result.train)
+    shapes = _by_dataset("judged by unchanged + changed shapes", results, judged_shapes)
+    parts = [f"{taught}, {scored}{trained}{shapes}."]
     by_cell: dict[tuple[str, str], list[int | None]] = {}
     for result in results:
         by_cell.setdefault((result.method, result.dataset), []).append(result.seed)
     several = any(len(seeds) > 1 for seeds in by_cell.values())
     what = {
         None: f"Mean {PLUS_MINUS} standard deviation (ddof = {ddof})" if several else "One run each",
-        "pixels": "Mean and 95 % bootstrap interval over test pixels, taken as independent",
+        "pixels": "Mean and 95 % bootstrap interval over shapes"
+        if judged_shapes(first) is not None
+        else "Mean and 95 % bootstrap interval over test pixels, taken as independent",
         "seeds": "Mean and 95 % bootstrap interval of the mean over seeds" if several else "One run each",
     }[interval]
     common = max((tuple(seeds) for seeds in by_cell.values()), key=len)
@@ -43,7 +51,17 @@ def make_caption(results: Sequence[RunResult], *, percent: Sequence[str], interv
     if percent:
         parts.append(f"{', '.join(percent)} in %.")
     parts += [f"{sentence}: no best is marked." for sentence in judged_apart(results).values()]
+    parts += [f"{sentence}." for sentence in cautions(results)]
     return " ".join(parts)
+
+
+def cautions(results: Sequence[RunResult]) -> list[str]:
+    """A sentence for each method and scene whose scores stand on few pixels, or that was not judged."""
+    told: dict[tuple[str, str, str], None] = {}
+    for result in results:
+        if (warned := caution(result)) is not None:
+            told.setdefault((result.method, result.dataset, warned))
+    return [f"Caution, {method} on {dataset}: {warned}" for method, dataset, warned in told]
 
 
 def seeds_in_words(seeds: Iterable[int | None]) -> str:
@@ -66,14 +84,16 @@ def seeds_in_words(seeds: Iterable[int | None]) -> str:
     return ("seed " if len(known) == 1 else "seeds ") + ", ".join(words)
 
 
-def _trained(results: Sequence[RunResult]) -> str:
-    """How many pixels taught, where it is the same in every run of a scene."""
+def _by_dataset(
+    what: str, results: Sequence[RunResult], counts_of: Callable[[RunResult], ClassCounts | None]
+) -> str:
+    """Numbers of both classes, where they are the same in every run of a scene."""
     by_dataset: dict[str, set[ClassCounts | None]] = {}
     for result in results:
-        by_dataset.setdefault(result.dataset, set()).add(result.train)
+        by_dataset.setdefault(result.dataset, set()).add(counts_of(result))
     told = [
         f"{counts.unchanged:,} + {counts.changed:,}" + (f" ({name})" if len(by_dataset) > 1 else "")
         for name, found in by_dataset.items()
         if len(found) == 1 and (counts := next(iter(found))) is not None
     ]
-    return f"; trained on unchanged + changed pixels {', '.join(told)}" if told else ""
+    return f"; {what} {', '.join(told)}" if told else ""

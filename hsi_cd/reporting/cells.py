@@ -8,13 +8,18 @@ from dataclasses import dataclass, replace
 
 from hsi_cd.errors import unknown_name
 from hsi_cd.evaluation import (
+    NOT_JUDGED,
     SCORE_NAMES,
+    Interval,
     RunResult,
     bootstrap_pixels,
     bootstrap_seeds,
+    few_pixels,
     higher_is_better,
     judged_apart,
     mean_std,
+    not_judged,
+    shape_interval,
 )
 from hsi_cd.reporting.tables import SCORE_TITLES
 
@@ -30,6 +35,8 @@ FLOOR, MAJORITY = "coordinate floor", "majority class"
 
 UNDEFINED = "undefined"
 """What a cell says of a score that has no value for its pixels."""
+
+_NO_NUMBER = (UNDEFINED, NOT_JUDGED)
 
 
 def find_measures(
@@ -111,6 +118,7 @@ class Cell:
         mean: the mean in full precision, in the unit of its column.
         std: the standard deviation, likewise; NaN without one.
         count: number of runs.
+        few: whether it stands on few judging pixels.
     """
 
     value: str
@@ -120,6 +128,7 @@ class Cell:
     mean: float = math.nan
     std: float = math.nan
     count: int = 0
+    few: bool = False
 
 
 class Runs:
@@ -155,9 +164,9 @@ class Runs:
             or sum(other is not None for other in others) < 2
         ):
             return cell
-        best = {float(other.value) for other in others if other is not None and other.value != UNDEFINED}
+        best = {float(other.value) for other in others if other is not None and other.value not in _NO_NUMBER}
         order = sorted(best, reverse=higher_is_better(measure.name))[:2]
-        if cell.value == UNDEFINED or float(cell.value) not in order:
+        if cell.value in _NO_NUMBER or float(cell.value) not in order:
             return cell
         return replace(cell, rank=order.index(float(cell.value)) + 1)
 
@@ -180,13 +189,18 @@ class Runs:
             return Cell(_format_cost(measure.name, spread.mean), mean=spread.mean, count=spread.count)
         show = measure.show
         mean, std = measure.in_unit(spread.mean), measure.in_unit(spread.std)
-        cell = Cell(show(spread.mean), mean=mean, std=std, count=spread.count)
+        few = any(few_pixels(run.counts) for run in runs)
+        cell = Cell(show(spread.mean), mean=mean, std=std, count=spread.count, few=few)
         if math.isnan(spread.mean):
-            return cell
+            return replace(cell, value=NOT_JUDGED, few=False) if any(map(not_judged, runs)) else cell
         if self._interval is None:
             return cell if math.isnan(spread.std) else replace(cell, spread=show(spread.std))
+        by_shape = [ends for run in runs if (ends := shape_interval(run, measure.name)) is not None]
         if self._interval == "seeds":
             ends = bootstrap_seeds(values)
+        elif len(by_shape) == len(runs):
+            low, high = (math.fsum(of) / len(of) for of in zip(*((x.low, x.high) for x in by_shape), strict=True))
+            ends = Interval(low, high)
         elif measure.name in SCORE_NAMES:
             ends = bootstrap_pixels([run.counts for run in runs], scores=[measure.name])[measure.name]
         else:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import RunResult
+from hsi_cd.evaluation import RunResult, judges
 from hsi_cd.reporting.captions import make_caption
 from hsi_cd.reporting.cells import FLOOR, MAJORITY, Cell, Runs, find_measures
+from hsi_cd.scene import DRAWN
 
 LAYOUTS: Mapping[str, tuple[str, ...]] = {"method": ("dataset", "score"), "dataset": ("method", "score")}
 """What may stand in the columns, by what stands in the rows."""
@@ -123,10 +124,10 @@ def check_comparable(results: Sequence[RunResult]) -> None:
     seen: dict[tuple[str, str, int | None], RunResult] = {}
     trained: dict[str, RunResult] = {}
     for result in results:
-        if (result.protocol, result.scope) != (first.protocol, first.scope):
+        if _judged_alike(result) != _judged_alike(first):
             raise ConfigError(
-                f"{_name(first)} is of protocol {first.protocol} ({first.scope} pixels) but {_name(result)} of "
-                f"{result.protocol} ({result.scope} pixels): two protocols cannot share a table; make two"
+                f"{_name(first)} is of protocol {first.protocol} ({judges(first)}) but {_name(result)} of "
+                f"{result.protocol} ({judges(result)}): two protocols cannot share a table; make two"
             )
         key = (result.method, result.dataset, result.seed)
         if key in seen:
@@ -142,6 +143,11 @@ def check_comparable(results: Sequence[RunResult]) -> None:
                 f"{_name(other)} was trained on {_trained(other)} pixels but {_name(result)} on "
                 f"{_trained(result)}: scores from other numbers of labels cannot share a table; make two"
             )
+
+
+def _judged_alike(result: RunResult) -> tuple[str, str]:
+    """Protocol and scope; of a drawing, each shape is judged by what has not learned from it, labels or none."""
+    return result.protocol, "" if result.protocol == DRAWN else result.scope
 
 
 def _name(result: RunResult) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation import RunResult, judged_apart
-from hsi_cd.reporting.captions import PLUS_MINUS
+from hsi_cd.evaluation import NOT_JUDGED, RunResult, judged_apart
+from hsi_cd.reporting.captions import FEW, PLUS_MINUS
 from hsi_cd.reporting.cells import Cell
 from hsi_cd.reporting.comparison import Row, Table, compare_results
 from hsi_cd.reporting.tables import align
@@ -154,7 +154,21 @@ def csv_table(tables: Sequence[Table]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["table", "row", "group", "column", "mean", "std", "low", "high", "runs", "rank", "protocol", "scope"]
+        [
+            "table",
+            "row",
+            "group",
+            "column",
+            "mean",
+            "std",
+            "low",
+            "high",
+            "runs",
+            "rank",
+            "protocol",
+            "scope",
+            "note",
+        ]
     )
     for table in tables:
         places = [(group, column) for group in table.groups for column in table.columns]
@@ -163,6 +177,7 @@ def csv_table(tables: Sequence[Table]) -> str:
                 cell = cell or Cell("")
                 numbers = ["" if math.isnan(x) else repr(x) for x in (cell.mean, cell.std)]
                 facts = [*(cell.ends or ("", "")), cell.count, cell.rank or "", table.protocol, table.scope]
+                facts.append(FEW.strip("()") if cell.few else NOT_JUDGED if cell.value == NOT_JUDGED else "")
                 writer.writerow([table.title, row.label, group, column, *numbers, *facts])
     return out.getvalue().rstrip("\n")
 
@@ -220,7 +235,7 @@ def _plain(cell: Cell | None) -> str:
 def _marked(cell: Cell | None, *, dash: str, bold: str, under: str, plain: str = "{}") -> str:
     if cell is None:
         return plain.format(dash)
-    words = cell.value
+    words = cell.value + (f" {FEW}" if cell.few else "")
     if cell.spread:
         words += f" {PLUS_MINUS} {cell.spread}"
     if cell.ends:

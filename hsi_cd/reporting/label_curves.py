@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import RunResult, judged_apart
-from hsi_cd.reporting.captions import PLUS_MINUS, seeds_in_words
+from hsi_cd.evaluation import RunResult, judged_apart, judges
+from hsi_cd.reporting.captions import PLUS_MINUS, cautions, seeds_in_words
 from hsi_cd.reporting.cells import Cell, Measure, Runs, find_measures
 from hsi_cd.reporting.comparison import Row, Table, check_comparable
 from hsi_cd.reporting.figures import DPI
@@ -159,9 +159,7 @@ def _about(points: Sequence[Point], results: Sequence[RunResult]) -> str:
                 by_cell.setdefault((result.method, result.dataset, point.label), []).append(result.seed)
     common = max(by_cell.values(), key=len)
     mean = f"mean {PLUS_MINUS} standard deviation (ddof = 1)" if len(common) > 1 else "one run each"
-    words = (
-        f"Protocol {results[0].protocol}, scored on {results[0].scope} pixels; {mean}, {seeds_in_words(common)}."
-    )
+    words = f"Protocol {results[0].protocol}, scored on {judges(results[0])}; {mean}, {seeds_in_words(common)}."
     fewer = [
         f"{method} on {dataset} at {label}: {seeds_in_words(seeds)}"
         for (method, dataset, label), seeds in by_cell.items()
@@ -173,7 +171,12 @@ def _about(points: Sequence[Point], results: Sequence[RunResult]) -> str:
         for dataset, sentence in judged_apart(point.results).items()
         if any(dataset == name for _, name in shown)
     ]
-    return " ".join([words, *([f"Other seeds: {'; '.join(fewer)}."] if fewer else []), *apart])
+    few = [f"At {point.label}: {sentence}." for point in points for sentence in cautions(_shown(point, shown))]
+    return " ".join([words, *([f"Other seeds: {'; '.join(fewer)}."] if fewer else []), *apart, *few])
+
+
+def _shown(point: Point, places: Collection[tuple[str, str]]) -> list[RunResult]:
+    return [result for result in point.results if (result.method, result.dataset) in places]
 
 
 def _draw_curve(axes: Axes, places: Sequence[tuple[float, Cell | None]], kind: int, name: str) -> None:

@@ -72,7 +72,10 @@ def split_figure(split: Split, labels: Labels, *, scene: str = "scene") -> Figur
     thin = thinning(split.shape)
     image = split_image(split, labels)[thin]
     taught, judged = len(split.train), int(split.test_mask(labels).sum())
-    note = f"{split.protocol}, seed {split.seed}: {taught:,} pixels teach, {judged:,} judge"
+    told = f"{judged:,} judge"
+    if split.shapes is not None and split.all_teach(labels):
+        told = f"their {len(np.unique(split.shapes)):,} shapes judge in turn"
+    note = f"{split.protocol}, seed {split.seed}: {taught:,} pixels teach, {told}"
     return compose(
         [("Split", picture(image))],
         split.shape,

@@ -11,7 +11,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation import SCORE_NAMES, ClassCounts, ConfusionCounts, RunResult
+from hsi_cd.evaluation import (
+    NOT_JUDGED,
+    SCORE_NAMES,
+    ClassCounts,
+    ConfusionCounts,
+    Interval,
+    RunResult,
+    caution,
+    few_pixels,
+    judged_shapes,
+    not_judged,
+    shape_interval,
+)
 
 SCORE_TITLES: Mapping[str, str] = {
     "oa": "OA",
@@ -91,6 +103,35 @@ def format_score(value: float | None, *, percent: bool = False) -> str:
     return f"{100 * value:.2f}" if percent else f"{value:.4f}"
 
 
+def shown_score(run: RunResult, name: str, *, percent: bool = False) -> str:
+    """A score of a result as it is printed: ``not judged`` where its shapes are too few to give one."""
+    if not_judged(run) is not None:
+        return NOT_JUDGED
+    return format_score(run.scores.get(name), percent=percent)
+
+
+def score_in_list(run: RunResult | None, name: str) -> str:
+    """A score where a sentence has no room, with a mark where few pixels judge; a dash without a result."""
+    if run is None:
+        return _ABSENT
+    return shown_score(run, name) + (" (few pixels)" if few_pixels(run.counts) and not not_judged(run) else "")
+
+
+def interval_in_words(ends: Interval | None, *, percent: bool = False) -> str:
+    """An interval as ``0.4100 to 0.8700``; a dash where there is none."""
+    if ends is None or math.isnan(ends.low):
+        return _ABSENT
+    return " to ".join(format_score(end, percent=percent) for end in (ends.low, ends.high))
+
+
+def share_in_words(run: RunResult) -> str | None:
+    """The share of the scene that changed, as shapes and map tell it together; None where shapes judge nothing."""
+    share, ends = run.details.get("share_changed"), shape_interval(run, "share_changed")
+    if not isinstance(share, float) or ends is None:
+        return None
+    return f"{100 * share:.2f} % of the scene, 95 % interval {interval_in_words(ends, percent=True)} %"
+
+
 def align(rows: Sequence[Sequence[str]], *, rule_after: int = 0) -> str:
     """Cells lined up: the first column to the left, all others to the right.
 
@@ -112,10 +153,17 @@ def align(rows: Sequence[Sequence[str]], *, rule_after: int = 0) -> str:
 
 
 def _heading(run: RunResult) -> str:
+    shapes, warned = judged_shapes(run), caution(run)
     facts = [
         ("protocol", run.protocol if run.seed is None else f"{run.protocol}, seed {run.seed}"),
         ("trained on", None if run.train is None else _class_counts(run.train)),
         ("scored on", f"{_class_counts(run.scored)}: {scope_in_words(run)}"),
+        (
+            "shapes",
+            None if shapes is None else f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed judge",
+        ),
+        ("share changed", share_in_words(run)),
+        ("caution", warned),
         ("leak", _leak(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
         ("parameters", None if run.parameters is None else _grouped(run.parameters)),
@@ -131,6 +179,9 @@ def _scores(run: RunResult, *, percent: Collection[str]) -> str:
     floor: dict[str, float] = {}
     majority: dict[str, float] = {}
     header = ["score", "this map"]
+    intervals = {name: found for name in run.scores if (found := shape_interval(run, name)) is not None}
+    if intervals:
+        header.append("95 % interval by shapes")
     if run.baselines is not None:
         floor = {"oa": run.baselines.floor_oa, "kappa": run.baselines.floor_kappa}
         majority = {"oa": run.baselines.majority_oa}
@@ -144,12 +195,15 @@ def _scores(run: RunResult, *, percent: Collection[str]) -> str:
     rows = [header]
     for name in names:
         in_percent = name in percent
-        values: list[float | None] = [run.scores[name]]
+        values: list[float | None] = []
         if run.baselines is not None:
             values += [floor.get(name), majority.get(name)]
         values += [scores.get(name) for scores in elsewhere.values()]
         title = SCORE_TITLES.get(name, name) + (" (%)" if in_percent else "")
-        rows.append([title, *(format_score(value, percent=in_percent) for value in values)])
+        own = [shown_score(run, name, percent=in_percent)]
+        if intervals:
+            own.append(interval_in_words(intervals.get(name), percent=in_percent))
+        rows.append([title, *own, *(format_score(value, percent=in_percent) for value in values)])
     return align(rows, rule_after=1)
 
 

@@ -3,7 +3,7 @@
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.contract import check_same_grid
 from hsi_cd.scene.cube import Cube, cube_from_array
-from hsi_cd.scene.division import GIVEN, Split
+from hsi_cd.scene.division import DRAWN, GIVEN, Split
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
 from hsi_cd.scene.matching import check_same_bands
@@ -12,6 +12,7 @@ from hsi_cd.scene.shard import Shard, parse_shard
 
 __all__ = [
     "CHANGED",
+    "DRAWN",
     "GIVEN",
     "UNCHANGED",
     "UNLABELLED",

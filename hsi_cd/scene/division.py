@@ -14,6 +14,9 @@ from hsi_cd.scene.labels import UNLABELLED, Labels
 GIVEN = "file"
 """The protocol of a split that a file names without telling how it was drawn."""
 
+DRAWN = "drawn"
+"""The protocol of labels that people draw: all of them teach, and the score is cross-validated by shape."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -27,9 +30,11 @@ class Split:
             teaches nothing.
         guard: bool ``(rows, cols)``: pixels too near to the training pixels to judge; None where every labelled
             pixel that does not teach judges.
+        shapes: where the labels were drawn, the number of the shape that each pixel of ``train`` was drawn with,
+            from 1, int32 in the same order; None under the other protocols.
 
     Raises:
-        GridError: the guard is of another shape.
+        GridError: the guard is of another shape, or the shapes are of other pixels.
     """
 
     protocol: str
@@ -37,8 +42,13 @@ class Split:
     shape: tuple[int, int]
     train: NDArray[np.int64]
     guard: NDArray[np.bool_] | None = None
+    shapes: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
+        if self.shapes is not None and self.shapes.shape != self.train.shape:
+            raise GridError(
+                f"{len(self.shapes)} numbers of shapes for {len(self.train)} training pixels: give one for each"
+            )
         if self.guard is not None and self.guard.shape != self.shape:
             raise GridError(
                 f"the guard has shape {self.guard.shape} but the scene {self.shape}: give both on one grid"
@@ -52,18 +62,33 @@ class Split:
         return "held-out" if self.guard is None else "held-out, beyond the guard"
 
     def same_pixels(self, other: Split) -> bool:
-        """Whether both let the same pixels teach, in the same order, and the same pixels judge."""
+        """Whether both let the same pixels of the same shapes teach, in the same order, and the same judge."""
         empty = np.zeros(self.shape, dtype=bool)
         mine, theirs = (empty if guard is None else guard for guard in (self.guard, other.guard))
-        return np.array_equal(self.train, other.train) and np.array_equal(mine, theirs)
+        if not np.array_equal(self.train, other.train) or not np.array_equal(mine, theirs):
+            return False
+        if self.shapes is None or other.shapes is None:
+            return self.shapes is other.shapes
+        return np.array_equal(self.shapes, other.shapes)
+
+    def all_teach(self, labels: Labels) -> bool:
+        """Whether labels that people drew all teach, so that none is held out and shapes judge in turn.
+
+        Raises:
+            GridError: the labels are of another scene's shape.
+        """
+        drawn = self.protocol == DRAWN and self.shapes is not None
+        return drawn and bool(len(self.train)) and not self.test_mask(labels).any()
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits by which the same shape, teachers and guard are known again."""
+        """Twelve hexadecimal digits by which the same extent, teachers, guard and shapes are known again."""
         told = hashlib.sha256(np.array(self.shape, dtype="<i8").tobytes())
         told.update(self.train.astype("<i8").tobytes())
         if self.guard is not None:
             told.update(np.packbits(self.guard).tobytes())
+        if self.shapes is not None:
+            told.update(self.shapes.astype("<i8").tobytes())
         return told.hexdigest()[:12]
 
     def check_labelled(self, labels: Labels, *, name: str = "the split") -> None:

@@ -13,6 +13,7 @@ from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
 from hsi_cd.errors import BandError, ConfigError, LabelError
 from hsi_cd.prepare.band_choice import choose_bands
+from hsi_cd.prepare.drawn_shapes import default_protocol
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.splits import make_split
 from hsi_cd.scene import CHANGED, GIVEN, UNCHANGED, UNLABELLED, Labels, ScenePair, Split
@@ -52,16 +53,19 @@ class Examples:
 
     @property
     def taught(self) -> TrainingSet:
-        """The pixels that teach, with their classes."""
-        return TrainingSet(self.split.train, self.labels.values.ravel()[self.split.train].astype(np.int64))
+        """The pixels that teach, with their classes, and their shapes under the protocol of drawn labels."""
+        target = self.labels.values.ravel()[self.split.train].astype(np.int64)
+        return TrainingSet(self.split.train, target, shapes=self.split.shapes)
 
 
-def config_of(config: RunConfig, split: Split | None) -> RunConfig:
-    """The configuration with what a given split says of itself: its protocol and its fingerprint.
+def config_of(config: RunConfig, split: Split | None, labels: Labels) -> RunConfig:
+    """The configuration with the protocol of the labels where it names none, or with what a given split says.
 
     Args:
         config: the configuration, in which a protocol draws.
-        split: the pixels that teach, or None where the protocol draws them.
+        split: the pixels that teach, or None where the protocol draws them; it tells its protocol and its
+            fingerprint.
+        labels: the truth map: shapes are divided otherwise than a map, unless a protocol is named.
 
     Raises:
         ConfigError: the configuration tells of a given split, and there is none or another.
@@ -74,7 +78,10 @@ def config_of(config: RunConfig, split: Split | None) -> RunConfig:
                 "whose pixels were given, not drawn; give the same by split=FILE, or set split.protocol and "
                 "split.given=null"
             )
-        return config
+        if "protocol" in config.split.model_fields_set:
+            return config
+        own = config.split.model_copy(update={"protocol": default_protocol(labels)})
+        return config.model_copy(update={"split": own})
     if told not in (None, split.fingerprint):
         raise ConfigError(
             f"split.given is {told} but the split's fingerprint is {split.fingerprint}: these settings are of a "
@@ -167,7 +174,7 @@ def check_taught(method: str, split: Split, labels: Labels) -> None:
                 f"none of the {len(split.train)} pixels of the split is {word} in {labels.name}: {method} learns "
                 "from both classes; let pixels of each teach"
             )
-    if not split.test_mask(labels).any():
+    if not split.test_mask(labels).any() and not split.all_teach(labels):
         raise LabelError(
             f"all labelled pixels of {labels.name} teach, so that none is left to judge: let fewer teach"
         )
@@ -181,4 +188,6 @@ def _usable(split: Split, labels: Labels, valid: Labels) -> Split:
         LabelError: a pixel teaches that nobody labelled.
     """
     split.check_labelled(labels)
-    return replace(split, train=split.train[valid.values.ravel()[split.train] != UNLABELLED])
+    left = valid.values.ravel()[split.train] != UNLABELLED
+    shapes = None if split.shapes is None else split.shapes[left]
+    return replace(split, train=split.train[left], shapes=shapes)

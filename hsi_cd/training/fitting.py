@@ -24,6 +24,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import GIVEN, ScenePair
+from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import train
@@ -45,11 +46,16 @@ class Learned:
         detector: the detector.
         seconds: wall-clock time of fitting it.
         facts: what the result's record should keep, flat.
+        out_of_fold: where shapes judge in turn, what the members of a network that held a pixel's shape out say
+            of it; None where nothing could be held out, and for methods that are fitted at once.
+        share: of the scene that changed, where it is told by something else than the labels.
     """
 
     detector: Detector
     seconds: float
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    out_of_fold: OutOfFold | None = None
+    share: float | None = None
 
 
 def learn(
@@ -79,15 +85,16 @@ def learn(
     started = time.perf_counter()
     if method.fit is not None:
         labelled = (taught.pixels, taught.target) if method.needs_labels else ()
-        fitted = fit_method(method, measurement, *labelled, options=config.options, seed=config.seed)
+        how: dict[str, Any] = {"options": config.options, "seed": config.seed, "shapes": taught.shapes}
+        fitted = fit_method(method, measurement, *labelled, **how)
         keeper.keep(fitted)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     if method.needs_labels:
         taught = _beside_labels(measurement, taught, config)
     else:
         taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
-    detector, facts = _train_network(measurement, taught, config, circumstances, keeper)
-    return Learned(detector, time.perf_counter() - started, facts)
+    detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
+    return Learned(detector, time.perf_counter() - started, facts, crossed, taught.share)
 
 
 def check_learning(config: RunConfig, *, processes: int) -> None:
@@ -151,7 +158,7 @@ def _train_network(
     config: RunConfig,
     circumstances: Circumstances,
     keeper: NothingKept,
-) -> tuple[SiameseDetector, dict[str, Any]]:
+) -> tuple[SiameseDetector, dict[str, Any], OutOfFold | None]:
     detector = fit_siamese(measurement, config)
     frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
     backbone = config.model.backbone
@@ -181,7 +188,7 @@ def _train_network(
     }
     if config.train.pretrained is not None:
         facts["pretrained"] = config.train.pretrained
-    return detector, facts
+    return detector, facts, progress.out_of_fold
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from hsi_cd.config import FreezeConfig, TrainConfig
 from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.losses import smooth_labels
-from hsi_cd.prepare.splits import stratified_folds
 from hsi_cd.progress import progress as show_progress
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import random_state, restore_random_state
@@ -30,6 +29,7 @@ from hsi_cd.scene import UNLABELLED
 from hsi_cd.training.augmentation import draw_variation
 from hsi_cd.training.batches import Batches, make_batches
 from hsi_cd.training.disturbances import disturb
+from hsi_cd.training.folds import OutOfFold, deal_folds
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.journal import Journal
 from hsi_cd.training.mean_teacher import MeanTeacher
@@ -37,9 +37,11 @@ from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.plan import tell_plan
 from hsi_cd.training.training_set import TrainingSet
-from hsi_cd.training.validation import dense_probability, validate
+from hsi_cd.training.validation import dense_probability, out_of_fold, validate
 
 log = logging.getLogger(__name__)
+
+_NOT_PLAIN = ("best_calibration", "out_of_fold")  # of a progress: no numbers as they are
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Progress:
     best_calibration: Calibration = field(default_factory=Calibration)
     orders: list[Tensor] = field(default_factory=list)  # of the epoch under way, as drawn; empty between epochs
     losses: list[float] = field(default_factory=list)  # of the epoch's steps so far
+    out_of_fold: OutOfFold | None = None  # of the trained network, where shapes judge in turn; never saved
 
 
 def train(
@@ -87,9 +90,7 @@ def train(
     network, target = detector.network, taught.target
     generator, device, team = circumstances.generator, circumstances.device, circumstances.team
     tracker, save = journal.tracker, journal.save
-    folds = (
-        stratified_folds(target, folds=config.folds, seed=int(generator.integers(2**31))) if config.folds else None
-    )
+    folds = deal_folds(taught, config.folds, seed=int(generator.integers(2**31))) if config.folds else None
     batches = make_batches(config, taught, folds, members=len(network.members), valid=source.inside)
     plan = batches.plan
     tell_plan(config, plan)
@@ -186,6 +187,8 @@ def train(
     network.load_state_dict(progress.best_weights)
     detector.calibration = progress.best_calibration
     network.eval()
+    if taught.shapes is not None:
+        progress.out_of_fold = out_of_fold(detector, source, taught, folds, team=team)
     log.info(
         "best epoch %d of %d, validation Kappa %.4f", progress.best_epoch, progress.epoch, progress.best_kappa
     )
@@ -229,7 +232,7 @@ def _training_state(
     teacher: MeanTeacher | None,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    plain = {name: value for name, value in vars(progress).items() if name != "best_calibration"}
+    plain = {name: value for name, value in vars(progress).items() if name not in _NOT_PLAIN}
     return {
         "progress": plain | {"best_calibration": asdict(progress.best_calibration)},
         "steps": stepper.state_dict(),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
-from hsi_cd.evaluation import RunResult, judge_map, scores_elsewhere
+from hsi_cd.evaluation import RunResult, beside_headline, judge_drawn, judge_map, not_judged, scores_elsewhere
 from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
@@ -32,6 +33,7 @@ from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.training.cross_validation import judging_shapes
 from hsi_cd.training.examples import Examples, LabelledScene, config_of, declared_of, prepare_examples
 from hsi_cd.training.fitting import Learned, check_learning, learn
 from hsi_cd.training.keeping import RunKept
@@ -78,7 +80,7 @@ def run_training(
         Preempted: it was asked to leave.
     """
     check_learning(config, processes=team.size)
-    config = declared_of(config_of(config, scene.split), scene.pair)
+    config = declared_of(config_of(config, scene.split, scene.labels), scene.pair)
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
     inputs, pixels = tuple(inputs), None
@@ -129,31 +131,33 @@ def _map_and_judge(
     change, _ = read_map(folder / "change.tif")
     score = read_scores(folder / "score.tif")
     probability = detector.probability(score)
-    result = judge_map(
-        change,
-        labels,
-        dataset=pair.name,
-        method=method.row,
-        split=split,
-        score=score,
-        probability=probability,
-        threshold=detector.threshold,
-        parameters=detector.parameters(),
-        train_seconds=learned.seconds,
-        map_seconds=map_seconds,
-        hardware=hardware(device),
-        versions=versions(),
-        config="config.yaml",
-        checkpoint="best.pt",
-        details={
-            **learned.facts,
-            **({"plugin": method.place} if method.place else {}),
-            "score_unit": detector.unit,
-            **({} if config.split.given is None else {"split_given": config.split.given}),
+    details = {
+        **learned.facts,
+        **({"plugin": method.place} if method.place else {}),
+        "score_unit": detector.unit,
+        **({} if config.split.given is None else {"split_given": config.split.given}),
+    }
+    facts: dict[str, Any] = {
+        "dataset": pair.name,
+        "method": method.row,
+        "split": split,
+        "threshold": detector.threshold,
+        "parameters": detector.parameters(),
+        "train_seconds": learned.seconds,
+        "map_seconds": map_seconds,
+        "hardware": hardware(device),
+        "versions": versions(),
+        "config": "config.yaml",
+        "checkpoint": "best.pt",
+    }
+    if split.all_teach(labels):  # nothing is held out: shapes judge in turn
+        result = judge_drawn(change, labels, judging_shapes(examples, learned, config), details=details, **facts)
+    else:
+        details |= {
             "leak_share": leak_share(split, labels, radius=detector.radius),
             **scores_elsewhere(change, labels, _other_scopes(labels, split), score=score, probability=probability),
-        },
-    )
+        }
+        result = judge_map(change, labels, score=score, probability=probability, details=details, **facts)
     # A split that was given has its own seed, or none: the run's is that of what was trained.
     result = replace(result, split="split.npz", seed=config.seed)
     if not method.needs_labels:
@@ -219,7 +223,7 @@ def _draw(
         "truth": labels.values,
     }
     write_npz(folder / "overview.npz", pictures, overwrite=True)
-    told = f"{result.protocol}, seed {result.seed}, {result.scope} pixels"
+    told = beside_headline(result)
     figure = panel_figure(
         t1,
         t2,
@@ -227,6 +231,6 @@ def _draw(
         score=ScorePanel(probability),
         truth=labels.values,
         train_index=split.train,
-        title=Title(overview.name, result.method, result.scores, told),
+        title=Title(overview.name, result.method, None if not_judged(result) else result.scores, told),
     )
     save_figure(figure, folder / "figure.png", overwrite=True)

@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.siamese import Calibration
-from hsi_cd.evaluation import count_confusion, kappa, kappa_standard_error
+from hsi_cd.detectors.siamese import Calibration, SiameseDetector
+from hsi_cd.evaluation import NO_DATA, count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
+from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.training_set import TrainingSet
 
@@ -56,19 +58,9 @@ def validate(
     """
     if folds is None:
         return Validation(uncalibrated(threshold))
-    network.eval()
-    total, votes = np.zeros(len(folds)), np.zeros(len(folds), dtype=np.int64)
-    with torch.inference_mode():
-        for member, module in enumerate(network.members):
-            held = np.flatnonzero(folds == member % (folds.max() + 1))
-            held = held[team.part(len(held))]
-            for chunk in np.array_split(held, -(-len(held) // 4096)) if held.size else []:
-                logits = module(*source.cut(torch.from_numpy(taught.pixels[chunk]).to(source.valid.device)))
-                total[chunk] += logits[:, 0, 0, 0].cpu().numpy()
-                votes[chunk] += 1
-    total, votes = team.sum(total), team.sum(votes)
-    seen = votes > 0
-    logits, truth = total[seen] / votes[seen], taught.target[seen].astype(np.float64)
+    held_out = held_out_logits(network, source, taught.pixels, folds, team=team)
+    seen = ~np.isnan(held_out)
+    logits, truth = held_out[seen], taught.target[seen].astype(np.float64)
     calibration = calibrate(logits, truth, threshold=threshold)
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
@@ -77,6 +69,71 @@ def validate(
     if taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
         calibration = with_share(calibration, logits, truth, share=taught.share, threshold=threshold)
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
+
+
+def held_out_logits(
+    network: Ensemble,
+    source: PatchSource,
+    pixels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    *,
+    team: Team = ALONE,
+) -> NDArray[np.float64]:
+    """Mean logit of each labelled pixel over the members that held it out.
+
+    Args:
+        network: the ensemble; it is left in evaluation mode.
+        source: the scene's components, on the network's device.
+        pixels: flat indices, int64 ``(N,)``.
+        folds: the fold that each of them is held out in, ``(N,)``.
+        team: the processes that do this together, each its own part of the held-out pixels.
+
+    Returns:
+        float64 ``(N,)``; NaN for a pixel that no member held out.
+    """
+    network.eval()
+    total, votes = np.zeros(len(folds)), np.zeros(len(folds), dtype=np.int64)
+    with torch.inference_mode():
+        for member, module in enumerate(network.members):
+            held = np.flatnonzero(folds == member % (folds.max() + 1))
+            held = held[team.part(len(held))]
+            for chunk in np.array_split(held, -(-len(held) // 4096)) if held.size else []:
+                logits = module(*source.cut(torch.from_numpy(pixels[chunk]).to(source.valid.device)))
+                total[chunk] += logits[:, 0, 0, 0].cpu().numpy()
+                votes[chunk] += 1
+    total, votes = team.sum(total), team.sum(votes)
+    said = np.full(len(folds), np.nan)
+    said[votes > 0] = total[votes > 0] / votes[votes > 0]
+    return said
+
+
+def out_of_fold(
+    detector: SiameseDetector,
+    source: PatchSource,
+    taught: TrainingSet,
+    folds: NDArray[np.int64] | None,
+    *,
+    team: Team = ALONE,
+) -> OutOfFold | None:
+    """What the members that held a shape out say of it, calibrated and decided as the map is.
+
+    Args:
+        detector: the trained detector, calibrated.
+        source: the scene's components, on the network's device.
+        taught: the labelled pixels with their shapes.
+        folds: the fold that each of them is held out in, ``(N,)``, or None.
+        team: the processes that do this together.
+
+    Returns:
+        What was said; None without folds.
+    """
+    if folds is None:
+        return None
+    logits = held_out_logits(detector.network, source, taught.pixels, folds, team=team)
+    found = detector.calibration
+    probability = scipy.special.expit(found.slope * logits + found.offset)
+    change = np.where(np.isnan(logits), NO_DATA, probability >= found.threshold).astype(np.uint8)
+    return OutOfFold(change, probability.astype(np.float32), int(folds.max()) + 1)
 
 
 def dense_probability(network: Ensemble, source: PatchSource) -> NDArray[np.float32]:

@@ -183,7 +183,7 @@ REFUSED = {
     "backward seeds": (["--seeds", "4-0"], "names no seed"),
     "negative seed": (["--seeds", "-3"], "neither a number nor a range"),
     "huge seed": (["--seeds", "4294967296"], "seed is 4294967296"),
-    "protocol": (["--protocol", "P9"], "'P1', 'P1-strict', 'P2', 'P3', 'P4' or 'file'"),
+    "protocol": (["--protocol", "P9"], "'P1', 'P1-strict', 'P2', 'P3', 'P4', 'drawn' or 'file'"),
     "setting": (["--set", "train.epohcs=3"], "did you mean train.epochs"),
     "value": (["--set", "train.epochs=0"], "train.epochs is 0"),
     "no value": (["--set", "train.epochs"], "expected key=value"),

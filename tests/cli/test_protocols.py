@@ -231,7 +231,7 @@ def test_p4_judges_on_all_labelled_pixels(train: Train, method: str, truth: NDAr
             "protocol P4 gives no training pixel, but svm learns from labels",
         ),
         (["--protocol", "P4"], "protocol P4 gives no training pixel, but siamese learns from labels"),
-        (["--method", "svm", "--protocol", "P9"], "'P1', 'P1-strict', 'P2', 'P3', 'P4' or 'file'"),
+        (["--method", "svm", "--protocol", "P9"], "'P1', 'P1-strict', 'P2', 'P3', 'P4', 'drawn' or 'file'"),
         (["--method", "svm", "--protocol", "P2"], "500 of which are to teach"),
         (["--method", "svm", "--protocol", "P3", "--set", "split.block=64"], "larger or smaller blocks"),
         (["--method", "svm", *SHARE, "--set", "options.contxt=none"], "did you mean 'context'"),

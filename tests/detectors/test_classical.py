@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -155,3 +155,21 @@ def test_trees_that_point_nowhere_and_foreign_types_are_refused() -> None:
     cut = state | {"classifier": state["classifier"][:-100]}
     with pytest.raises(CheckpointError, match="cannot be rebuilt"):
         classical_from_state(cut)
+
+
+def test_folds_of_drawn_labels_divide_no_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What chooses settings and fits the sigmoid holds whole shapes out; and it is saved with them."""
+    scene, _, _ = taught()
+    truth, shapes = dates()[2].ravel(), np.repeat(np.arange(1, 9), 4)
+    pixels = np.concatenate([np.flatnonzero(truth == code)[:16] for code in (0, 1)])
+    held = []
+
+    class Watched(GridSearchCV):  # type: ignore[misc]
+        def fit(self, x: Any, y: Any) -> Any:
+            held.extend(set(shapes[test]) & set(shapes[train]) for train, test in self.cv)
+            return super().fit(x, y)
+
+    monkeypatch.setattr("sklearn.model_selection.GridSearchCV", Watched)
+    fitted = fit_svm(scene, pixels, truth[pixels], options=OPTIONS, shapes=shapes)
+    assert held == [set()] * 4  # as many as either class has shapes
+    assert classical_from_state(fitted.state()).parameters() == fitted.parameters()

@@ -149,7 +149,8 @@ def test_a_notebook_shows_scores_and_pixels():
     assert shown.words[at + 1 : at + 3] == [f"{FULL.scores['kappa']:.4f}", "0.7190"]
     assert shown.tags.count("tr") == 1 + len(FULL.scores)
     assert Cells(BARE._repr_html_()).words == [
-        "unknown on map: protocol none; scored on 4 unchanged + 0 changed pixels (all labelled)",
+        "unknown on map: protocol none; scored on 4 unchanged + 0 changed pixels (all labelled); "
+        "only 4 unchanged + 0 changed pixels judge: fewer than 30 of a class say little",
         *["score", "this map", "oa", "1.0000", "kappa", "undefined"],
     ]
 

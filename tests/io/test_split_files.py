@@ -350,3 +350,22 @@ def test_a_fingerprint_tells_splits_apart(first: Split, second: Split) -> None:
     # An empty guard and none are the same pixels, but not the same split.
     if (first.guard is None) == (second.guard is None):
         assert (first.fingerprint == second.fingerprint) == same
+
+
+def test_the_shapes_of_a_drawing_are_kept(tmp_path: Path) -> None:
+    shapes = np.array([3, 3, 7], np.int32)
+    split = Split("drawn", 2, (4, 5), np.array([0, 1, 19], np.int64), shapes=shapes)
+    write_split(tmp_path / "s.npz", split)
+    again = read_split(tmp_path / "s.npz")
+    assert again.same_pixels(split) and again.fingerprint == split.fingerprint
+    assert not again.same_pixels(Split("drawn", 2, (4, 5), split.train, shapes=shapes[::-1].copy()))
+    with pytest.raises(FormatError, match=r"knows the shape of each pixel, which only \.npz can hold"):
+        write_split(tmp_path / "s.csv", split)
+    with np.load(tmp_path / "s.npz") as content:
+        stored = dict(content)
+    for wrong in ({"shapes": shapes[:2]}, {"shapes": shapes - 3}, {"shapes": None}):
+        np.savez(tmp_path / "t.npz", **{name: v for name, v in (stored | wrong).items() if v is not None})
+        with pytest.raises(FormatError, match="is damaged"):
+            read_split(tmp_path / "t.npz")
+    with pytest.raises(GridError, match="2 numbers of shapes for 3 training pixels"):
+        Split("drawn", 2, (4, 5), split.train, shapes=shapes[:2])

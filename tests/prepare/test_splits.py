@@ -160,7 +160,8 @@ def test_what_holds_under_every_protocol(protocol: str, seed: int) -> None:
     assert (split.protocol, split.seed, split.train.dtype) == (protocol, seed, np.int64)
     assert not (train & test).any()
     assert not (labels.values[train | test] == 255).any()
-    assert test.any()
+    assert test.any() != (protocol == "drawn")  # where all that is labelled teaches, shapes judge in turn
+    assert split.all_teach(labels) == (protocol == "drawn")
     assert len(np.unique(split.train)) == len(split.train)
     if protocol != "P4":
         assert set(labels.values[train]) == {0, 1}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import RunResult, compare_maps
+from hsi_cd.evaluation import RunResult, compare_maps, judges
 from hsi_cd.reporting.cells import COST_TITLES
 from hsi_cd.reporting.comparison import Table, check_comparable, compare_results, told_apart
 from hsi_cd.reporting.formats import html_view
@@ -102,7 +102,7 @@ def report_page(
 
 
 def _summary(runs: Sequence[ReportRun]) -> str:
-    protocols = dict.fromkeys(f"protocol {run.result.protocol} ({run.result.scope} pixels)" for run in runs)
+    protocols = dict.fromkeys(f"protocol {run.result.protocol} ({judges(run.result)})" for run in runs)
     versions = dict.fromkeys(f"hsi-cd {run.result.versions.get('hsi-cd', 'of unknown version')}" for run in runs)
     many = f"{len(runs)} runs" if len(runs) != 1 else "1 run"
     return f"{many}; {'; '.join(protocols)}; {', '.join(versions)}."
@@ -160,8 +160,7 @@ def _significance(runs: Sequence[ReportRun]) -> Sheet | None:
     """McNemar's tests between runs that were judged on the same pixels."""
     groups: dict[bytes, list[ReportRun]] = {}
     for run in runs:
-        if run.labels is not None:
-            judged = run.judged()
+        if run.labels is not None and (judged := run.judged()).any():
             groups.setdefault(np.where(judged, run.labels.values, UNLABELLED).tobytes(), []).append(run)
     rows = []
     for group in groups.values():

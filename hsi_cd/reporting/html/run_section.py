@@ -10,14 +10,38 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.evaluation import SCORE_NAMES, ClassCounts, RunResult, bootstrap_pixels, reliability_curve
+from hsi_cd.evaluation import (
+    BY_SHAPE,
+    SCORE_NAMES,
+    ClassCounts,
+    Interval,
+    RunResult,
+    bootstrap_pixels,
+    caution,
+    judged_shapes,
+    not_judged,
+    reliability_curve,
+    shape_interval,
+)
 from hsi_cd.reporting.html.charts import Chart, curve_chart, reliability_chart
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
 from hsi_cd.reporting.images import GREY, split_image, stretch_limits
-from hsi_cd.reporting.tables import SCOPES, SCORE_TITLES, format_score, kind_scores, scope_in_words, scope_scores
+from hsi_cd.reporting.tables import (
+    SCOPES,
+    SCORE_TITLES,
+    format_score,
+    interval_in_words,
+    kind_scores,
+    scope_in_words,
+    scope_scores,
+    share_in_words,
+    shown_score,
+)
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 _DASH = "\N{EN DASH}"
+
+_TOLD_ABOVE = ("shapes_unchanged", "shapes_changed", "share_changed")  # details that stand in words
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,7 @@ class RunView:
     name: str
     headline: str
     scores: Sheet
+    note: str
     confusion: Sheet
     kinds: Sheet | None
     charts: Sequence[Chart]
@@ -48,13 +73,11 @@ def view_run(run: ReportRun, *, percent: Sequence[str]) -> RunView:
         split = make_picture(split_image(run.split, run.labels), "Which pixels teach and which judge")
     return RunView(
         name=run.name,
-        headline=", ".join(
-            f"{SCORE_TITLES[name]} {format_score(result.scores[name], percent=name in percent)}"
-            + (" %" if name in percent else "")
-            for name in ("oa", "kappa", "f1")
-            if name in result.scores
-        ),
+        headline=_headline(result, percent),
         scores=_scores(result, percent),
+        note="Bootstrap over test pixels, taken as independent."
+        if judged_shapes(result) is None
+        else "Scores of the map on its whole scene; bootstrap over shapes.",
         confusion=_confusion(result),
         kinds=_kinds(result),
         charts=[chart for chart in _charts(run) if chart is not None],
@@ -64,8 +87,27 @@ def view_run(run: ReportRun, *, percent: Sequence[str]) -> RunView:
     )
 
 
+def _headline(result: RunResult, percent: Sequence[str]) -> str:
+    """The best known scores, and what to know of them first; what has no score has no such line."""
+    warned = caution(result)
+    if not_judged(result) is not None:
+        return str(warned)
+    told = [
+        f"{SCORE_TITLES[name]} {shown_score(result, name, percent=name in percent)}"
+        + (" %" if name in percent else "")
+        for name in ("oa", "kappa", "f1")
+        if name in result.scores
+    ]
+    if (ends := shape_interval(result, "kappa")) is not None:
+        told.append(f"95 % interval of Kappa {interval_in_words(ends)}")
+    return ", ".join(told) + ("" if warned is None else f"; {warned}")
+
+
 def _scores(result: RunResult, percent: Sequence[str]) -> Sheet:
-    intervals = bootstrap_pixels(result.counts, draws=1000)
+    by_shape = judged_shapes(result) is not None
+    intervals: dict[str, Interval] = {} if by_shape else bootstrap_pixels(result.counts, draws=1000)
+    if by_shape:
+        intervals |= {name: ends for name in result.scores if (ends := shape_interval(result, name)) is not None}
     known = result.baselines
     beside = {"oa": known.floor_oa, "kappa": known.floor_kappa} if known is not None else {}
     scopes = {scope: scope_scores(result, scope) for scope in SCOPES}
@@ -76,12 +118,10 @@ def _scores(result: RunResult, percent: Sequence[str]) -> Sheet:
     ):
         in_percent = name in percent
         ends = intervals.get(name)
-        between = _DASH
-        if ends is not None and not math.isnan(ends.low):
-            between = " to ".join(format_score(end, percent=in_percent) for end in (ends.low, ends.high))
+        between = _DASH if ends is None or math.isnan(ends.low) else interval_in_words(ends, percent=in_percent)
         floor = format_score(beside[name], percent=in_percent) if name in beside else _DASH
         title = SCORE_TITLES.get(name, name) + (" (%)" if in_percent else "")
-        cells = [format_score(result.scores[name], percent=in_percent), between, floor]
+        cells = [shown_score(result, name, percent=in_percent), between, floor]
         cells += [format_score(scores.get(name), percent=in_percent) for scores in scopes.values()]
         rows.append((title, cells))
     return Sheet(["Score", "this map", "95 % interval", "coordinate floor", *scopes], rows)
@@ -114,17 +154,21 @@ def _charts(run: ReportRun) -> list[Chart | None]:
     if run.score is not None and run.gives_probabilities and run.labels is not None:
         known = run.score[np.isfinite(run.score)]
         if known.size and known.min() >= 0 and known.max() <= 1:
-            truth = np.where(run.judged(), run.labels.values, np.uint8(UNLABELLED))
-            charts.append(reliability_chart(reliability_curve(run.score, truth)))
+            judged = run.judged()
+            if judged.any():  # where shapes judge in turn, the map itself has learned from all of them
+                truth = np.where(judged, run.labels.values, np.uint8(UNLABELLED))
+                charts.append(reliability_chart(reliability_curve(run.score, truth)))
     return charts
 
 
 def _facts(run: ReportRun) -> Sheet:
-    result = run.result
+    result, shapes = run.result, judged_shapes(run.result)
     facts: dict[str, object] = {
         "folder": run.folder,
         "protocol": result.protocol,
         "scored on": f"{_classes(result.scored)}: {scope_in_words(result)}",
+        "shapes that judge": shapes and f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed",
+        "share changed": share_in_words(result),
         "trained on": result.train and _classes(result.train),
         "seed": result.seed,
         "majority class OA": result.baselines and format_score(result.baselines.majority_oa),
@@ -133,7 +177,7 @@ def _facts(run: ReportRun) -> Sheet:
         "seconds to train": result.train_seconds,
         "seconds to map": result.map_seconds,
         "hardware": result.hardware,
-        **{name: value for name, value in result.details.items() if "/" not in name},
+        **{name: v for name, v in result.details.items() if "/" not in name and name not in _TOLD_ABOVE},
         "versions": ", ".join(f"{name} {version}" for name, version in result.versions.items()),
     }
     rows = [
@@ -202,8 +246,10 @@ class ReportRun:
         return self.result.method if seed is None else f"{self.result.method}, seed {seed}"
 
     def judged(self) -> NDArray[np.bool_]:
-        """Bool ``(rows, cols)``: the pixels that judged, none without a truth."""
+        """Bool ``(rows, cols)``: the pixels that judged this very map, none without a truth."""
         if self.labels is None:
             return np.zeros(self.change.shape, dtype=bool)
         labelled: NDArray[np.bool_] = self.labels.values != UNLABELLED
-        return labelled if self.split is None else self.split.test_mask(self.labels)
+        if self.split is None or (self.split.all_teach(self.labels) and self.result.scope != BY_SHAPE):
+            return labelled  # of a map that learned from no label
+        return self.split.test_mask(self.labels)

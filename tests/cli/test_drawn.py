@@ -1,0 +1,181 @@
+"""Labels as people draw them: all teach, shapes judge in turn, and few of them judge nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+from numpy.typing import NDArray
+from scipy import ndimage
+
+import hsi_cd as hc
+from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.io import read_labels
+from hsi_cd.io.split_files import read_split
+from hsi_cd.scene import UNLABELLED, Labels
+
+Capture = pytest.CaptureFixture[str]
+Draw = Callable[[int], Path]
+
+
+def drawn(truth: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
+    """So many separate pairs of pixels inside each class, numbered from 1, unchanged ones first."""
+    shapes = np.zeros(truth.shape, dtype=np.int32)
+    taken = np.zeros(truth.shape, dtype=bool)
+    for code, first in ((0, 1), (1, count + 1)):
+        found = 0
+        for row, col in np.argwhere(ndimage.binary_erosion(truth == code, np.ones((1, 3)))):
+            around = taken[max(row - 2, 0) : row + 3, max(col - 2, 0) : col + 4]
+            if found < count and not around.any() and col + 1 < truth.shape[1]:
+                shapes[row, col : col + 2] = first + found
+                taken[row, col : col + 2] = True
+                found += 1
+        assert found == count
+    return shapes
+
+
+@pytest.fixture(scope="module")
+def draw(simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> Draw:
+    """A raster that labels so many shapes of each class, and nothing else."""
+
+    def raster(count: int) -> Path:
+        path = tmp_path_factory.mktemp("drawn") / "drawn.tif"
+        with rasterio.open(simulated.truth) as file:
+            truth, profile = read_labels(simulated.truth).values, file.profile
+        values = np.where(drawn(truth, count) > 0, truth + 1, 0).astype(np.uint8)
+        with rasterio.open(path, "w", **(profile | {"dtype": "uint8", "nodata": None})) as file:
+            file.write(values, 1)
+        return path
+
+    return raster
+
+
+@pytest.fixture(scope="module")
+def runs(cli: Any, draw: Draw, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each method on twelve shapes of each class; nobody writes into their folders."""
+    truth, folders = draw(12), {}
+    for method in ("siamese", "logistic", "cva"):
+        folders[method] = tmp_path_factory.mktemp(method) / "run"
+        words = [
+            "--unchanged",
+            1,
+            "--changed",
+            2,
+            "--ignore",
+            0,
+            "--protocol",
+            "drawn",
+            "--method",
+            method,
+            "--device",
+            "cpu",
+        ]
+        settings = cli.settings() if method == "siamese" else ["--set", "train.folds=3"]
+        options = ["--truth", truth, *words, "--run", folders[method], *settings]
+        assert cli("train", *dates, *options) == 0
+    return folders
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.parametrize("method", ["siamese", "logistic", "cva"])
+def test_every_label_teaches_and_every_shape_judges(runs: dict[str, Path], method: str) -> None:
+    found, split = record(runs[method]), read_split(runs[method] / "split.npz")
+    assert found["protocol"] == "drawn"
+    assert found["scope"] == ("all labelled" if method == "cva" else "cross-validated by shape")
+    assert found["test"] == {"unchanged": 24, "changed": 24}
+    assert found["train"] == (None if method == "cva" else found["test"])
+    assert found["counts"]["unscored"] == 0
+    assert (found["details"]["shapes_unchanged"], found["details"]["shapes_changed"]) == (12, 12)
+    assert split.protocol == "drawn" and len(split.train) == 48
+    assert split.shapes is not None and np.unique(split.shapes, return_counts=True)[1].tolist() == [2] * 24
+    for name in ("oa", "kappa", "f1"):
+        low, high = (found["details"][f"interval/{name}/{end}"] for end in ("low", "high"))
+        assert -1 <= low < found["scores"][name] < high <= 1
+    assert not [name for name in found["details"] if name.startswith(("strict/", "all labelled/"))]
+    assert yaml.safe_load((runs[method] / "config.yaml").read_text())["split"]["protocol"] == "drawn"
+
+
+def test_the_table_says_on_what_it_stands(cli: Any, runs: dict[str, Path], capsys: Capture) -> None:
+    assert cli("table", runs["logistic"], runs["cva"]) == 0
+    said = capsys.readouterr().out
+    assert "Protocol drawn, cross-validated by shape" in said
+    assert "logistic on scene: only 24 unchanged + 24 changed pixels judge" in said
+    assert said.count("(few pixels)") == 6  # of two methods three scores
+
+
+def test_the_report_tells_the_shapes(cli: Any, runs: dict[str, Path], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert cli("report", runs["siamese"], runs["cva"], "--output", page) == 0
+    told = page.read_text()
+    assert "12 unchanged + 12 changed" in told and "95 % interval of Kappa" in told
+
+
+def test_the_labels_that_taught_do_not_judge(
+    cli: Any, runs: dict[str, Path], simulated: PairFiles, draw: Draw, tmp_path: Path, capsys: Capture
+) -> None:
+    """The whole truth judges the rest of the map; the drawing itself has nothing left."""
+    options = ["--exclude", runs["logistic"] / "split.npz", "--json", tmp_path / "scores.json"]
+    assert cli("evaluate", runs["logistic"] / "change.tif", "--truth", simulated.truth, *options) == 0
+    found = json.loads((tmp_path / "scores.json").read_text())
+    labelled = int((read_labels(simulated.truth).values != UNLABELLED).sum())
+    assert found["scope"] == "held-out" and sum(found["test"].values()) == labelled - 48
+    capsys.readouterr()
+    scheme = ["--unchanged", 1, "--changed", 2, "--ignore", 0]
+    assert cli("evaluate", runs["logistic"] / "change.tif", "--truth", draw(12), *scheme, *options[:2]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
+    cli: Any, draw: Draw, dates: list[str], tmp_path: Path, capsys: Capture, count: int
+) -> None:
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", "logistic"]
+    assert cli("train", *dates, "--truth", draw(count), *words, "--run", tmp_path / "run") == 0
+    said = capsys.readouterr().out
+    assert (
+        f"not judged: {count if count > 1 else 0} unchanged + {count if count > 1 else 0} changed shapes" in said
+    )
+    assert "0.9" not in said.partition("truth \\ map")[0].partition("score")[2]
+    scores = record(tmp_path / "run")["scores"]
+    assert {name for name, value in scores.items() if value is None} == set(scores)
+
+
+def test_shapes_make_it_the_default(simulated: PairFiles, tmp_path: Path) -> None:
+    """A truth map is divided by P1; the same labels, drawn, are not; a named protocol is kept."""
+    truth = read_labels(simulated.truth)
+    shapes = drawn(truth.values, 12)
+    labels = replace(truth, values=np.where(shapes > 0, truth.values, np.uint8(UNLABELLED)), shapes=shapes)
+    assert hc.split(truth).protocol == "P1"
+    assert hc.split(labels).protocol == "drawn"
+    assert hc.split(labels, protocol="P2", count=3).protocol == "P2"
+    pair = hc.open_pair(simulated.t1, simulated.t2)
+    result = hc.train(pair, labels, run=tmp_path / "run", method="logistic", settings={"train.folds": 2})
+    assert (result.protocol, result.scope) == ("drawn", "cross-validated by shape")
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["split"]["protocol"] == "drawn"
+    assert "12 unchanged + 12 changed shapes judge" in result._repr_html_()
+    fitted = hc.Logistic().fit(pair, labels)
+    assert fitted.split_.protocol == "drawn" and len(fitted.split_.train) == 48
+
+
+def test_drawn_labels_judge_another_map_by_shape(simulated: PairFiles) -> None:
+    """Shapes of which a pixel taught are left out whole."""
+    truth = read_labels(simulated.truth)
+    shapes = drawn(truth.values, 12)
+    labels = Labels(np.where(shapes > 0, truth.values, np.uint8(UNLABELLED)), shapes=shapes)
+    taught = np.flatnonzero(np.isin(shapes.ravel(), [1, 13]))[::2]  # half of each of two shapes
+    split = hc.Split("file", 0, truth.shape, taught)
+    result = hc.evaluate(truth.values, labels, exclude=split)
+    assert (result.details["shapes_unchanged"], result.details["shapes_changed"]) == (11, 11)
+    assert result.counts.total == 44
+    assert result.scores["accuracy_changed"] < 1  # eleven shapes that are all right do not prove it
+    assert result.details["interval/kappa/high"] > 0.95

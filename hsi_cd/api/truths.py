@@ -134,7 +134,7 @@ def _read_map(several: Sequence[Any], truth: TruthSource) -> Labels:
     if isinstance(truth.scheme, ClassNames):
         raise LabelError(
             f"the classes are declared by name ({truth.scheme.describe()}), but {_named(several[0])} holds "
-            "numbers: declare these with changed= and unchanged="
+            "numbers: give whole numbers with changed= and unchanged="
         )
     source: Any = several[0] if len(several) == 1 else several
     scheme = truth.scheme

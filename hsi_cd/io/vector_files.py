@@ -63,7 +63,7 @@ def is_vector_file(path: str | os.PathLike[str]) -> bool:
 
 def is_shapes(source: Any) -> bool:
     """Whether this holds shapes in memory: a GeoDataFrame, or a mapping as GeoJSON is written."""
-    return isinstance(source, Mapping) or hasattr(source, "__geo_interface__")
+    return (isinstance(source, Mapping) and "type" in source) or hasattr(source, "__geo_interface__")
 
 
 def read_shapes(path: str | os.PathLike[str], *, layer: str | None = None) -> list[ShapeTable]:

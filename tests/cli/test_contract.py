@@ -265,7 +265,7 @@ def test_values_of_ones_own(
     [
         (["--changed", "1"], "--unchanged is missing"),
         (["--ignore", "0"], "--changed is missing"),
-        (["--changed", "one", "--unchanged", "0"], "'one': give whole numbers"),
+        (["--changed", "one", "--unchanged", "0"], "holds numbers: give whole numbers with --changed"),
         (["--changed", "1,2", "--unchanged", "2"], "label value 2 is declared twice"),
         (["--changed", "1", "--unchanged", "0", "--dataset", "taizhou"], "has its own label values"),
     ],

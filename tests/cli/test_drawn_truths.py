@@ -109,7 +109,7 @@ def test_a_split_is_of_a_raster_s_pixels(
         (["--truth", "labels.gpkg", *NAMES, "--truth-key", "x"], "have --layer and --field"),
         (["--truth", "labels.gpkg", "--truth", "labels.tif"], "labels.gpkg holds shapes, but labels.tif does not"),
         (["--truth", "labels.tif", "--field", "x"], "is of labels drawn as shapes, but labels.tif is none"),
-        (["--truth", "labels.tif", *NAMES], "holds numbers: declare these with --changed and --unchanged"),
+        (["--truth", "labels.tif", *NAMES], "holds numbers: give whole numbers with --changed and --unchanged"),
         (["--truth", "none.gpkg"], "none.gpkg does not exist"),
     ],
 )  # fmt: skip

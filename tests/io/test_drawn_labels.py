@@ -20,7 +20,8 @@ from rasterio.crs import CRS
 
 import hsi_cd as hc
 from hsi_cd.errors import FormatError, GridError, HsiCdError, LabelError
-from hsi_cd.scene import Grid
+from hsi_cd.io.shape_files import write_labels
+from hsi_cd.scene import Grid, Labels
 
 PLACE = Affine(10, 0, 600_000, 0, -10, 5_300_000)
 UTM = "EPSG:32631"
@@ -519,3 +520,16 @@ def test_nothing_is_said_of_good_labels(caplog: Warned) -> None:
             collection((PATCH, "yes"), (CLEAR, "no"), (moved(shapely.Point(9.5, 9.5)), "no")), like=GRID
         )
     assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["points", "squares", "blobs"])
+def test_what_is_drawn_over_a_truth_is_read_again(tmp_path: Path, kind: Any) -> None:
+    stored = np.ones((60, 50), np.uint8)
+    stored[10:40, 20:45] = 2
+    grid = Grid(60, 50, crs=CRS.from_string(UTM), transform=PLACE)
+    truth = Labels(np.where(stored == 2, 1, 0).astype(np.uint8), place=grid)
+    drawn = hc.draw(truth, shapes=8, kind=kind, seed=1)
+    for name in ("a.gpkg", "a.geojson"):
+        write_labels(tmp_path / name, drawn)
+        again = hc.open_labels(tmp_path / name, like=grid)
+        assert drawn.shapes is not None and again.fingerprint() == drawn.fingerprint()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hsi_cd.paths import as_path
 
 if TYPE_CHECKING:
-    from hsi_cd.io.class_fields import ClassNames
+    from hsi_cd.io.class_names import ClassNames
     from hsi_cd.scene import LabelScheme
 
 

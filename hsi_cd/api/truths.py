@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from hsi_cd.api.in_memory import is_rasterio, is_xarray, raster_cube, xarray_cub
 from hsi_cd.api.sources import TruthSource, as_paths
 from hsi_cd.errors import ConfigError, FormatError, GridError, LabelError
 from hsi_cd.io import MaskPair, open_cube, read_labels
-from hsi_cd.io.class_fields import ClassNames
+from hsi_cd.io.class_names import ClassNames
 from hsi_cd.io.drawn_labels import labels_of_shapes
 from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
@@ -182,9 +182,7 @@ def scheme_of(*given: Values) -> LabelScheme | ClassNames | None:
     Raises:
         LabelError: one of the classes is not declared, or a value twice.
     """
-    said: list[tuple[float | str, ...]] = [
-        () if v is None else (v,) if np.ndim(v) == 0 else tuple(v) for v in given
-    ]
+    said = [_several(values) for values in given]
     if any(isinstance(value, str) for values in said for value in values):
         if not said[0] or not said[1]:
             raise LabelError(
@@ -193,9 +191,7 @@ def scheme_of(*given: Values) -> LabelScheme | ClassNames | None:
             )
         names = [tuple(str(value) for value in values) for values in said]
         return ClassNames(names[1], names[0], names[2])
-    changed, unchanged, ignore = (
-        tuple(float(value) for value in values if not isinstance(value, str)) for values in said
-    )
+    changed, unchanged, ignore = (tuple(map(float, values)) for values in said)
     if any(math.isnan(value) for value in (*changed, *unchanged)):
         raise LabelError("changed or unchanged is NaN, which is always unlabelled: give the values of the classes")
     told = [
@@ -207,3 +203,10 @@ def scheme_of(*given: Values) -> LabelScheme | ClassNames | None:
         missing = "unchanged" if changed else "changed"
         raise LabelError(f"{missing} is missing: declare both classes, as changed=2, unchanged=1, ignore=0")
     return LabelScheme(unchanged=told[1], changed=told[0], ignore=told[2])
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    """The values that are given, of which there may be none or one."""
+    if values is None:
+        return ()
+    return (values,) if isinstance(values, str) or not isinstance(values, Iterable) else tuple(values)

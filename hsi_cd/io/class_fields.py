@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import LabelError
+from hsi_cd.io.class_names import ClassNames, is_number, known_as, text_of_value
 from hsi_cd.io.told_classes import ONE_TWO, meaning_of, meaning_of_answer, scheme_by_numbers
 from hsi_cd.io.vector_files import ShapeTable
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, LabelScheme
@@ -31,47 +32,6 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True)
-class ClassNames:
-    """Which values of a field of drawn shapes mean what, as text or as numbers.
-
-    Attributes:
-        unchanged: of unchanged places.
-        changed: of changed places; several are kinds of change.
-        ignore: of shapes that are left out.
-
-    Raises:
-        LabelError: a name is declared twice.
-    """
-
-    unchanged: tuple[str, ...]
-    changed: tuple[str, ...]
-    ignore: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        said = [_known_as(value) for value in (*self.unchanged, *self.changed, *self.ignore)]
-        twice = sorted({value for value in said if said.count(value) > 1})
-        if twice:
-            raise LabelError(
-                f"class {', '.join(map(repr, twice))} is declared twice: it is changed, unchanged or ignored"
-            )
-
-    @property
-    def codes(self) -> dict[str, int]:
-        """UNCHANGED, CHANGED or UNLABELLED by value, in small letters."""
-        told = ((self.unchanged, UNCHANGED), (self.changed, CHANGED), (self.ignore, UNLABELLED))
-        codes = {_known_as(value): code for values, code in told for value in values}
-        for word, number in (("true", "1"), ("false", "0")):  # as which fields of truth values are read
-            if word in codes:
-                codes.setdefault(number, codes[word])
-        return codes
-
-    def describe(self) -> str:
-        """In words, as ``burnt changed, forest/meadow unchanged``."""
-        parts = ((self.unchanged, "unchanged"), (self.changed, "changed"), (self.ignore, "left out"))
-        return ", ".join(f"{'/'.join(values)} {word}" for values, word in parts if values)
-
-
-@dataclass(frozen=True)
 class ShapeClasses:
     """The classes of the features of some tables, one after the other.
 
@@ -85,14 +45,6 @@ class ShapeClasses:
     codes: NDArray[np.int16]
     kinds: NDArray[np.int32] | None = None
     scheme: LabelScheme | None = None
-
-
-def declared(scheme: LabelScheme | ClassNames | None) -> ClassNames | None:
-    """A scheme of numbers as one of names, as which fields of text tell numbers, too."""
-    if scheme is None or isinstance(scheme, ClassNames):
-        return scheme
-    unchanged, changed, ignore = (tuple(map(str, v)) for v in (scheme.unchanged, scheme.changed, scheme.ignore))
-    return ClassNames(unchanged, changed, ignore)
 
 
 def classes_of(
@@ -123,10 +75,10 @@ def classes_of(
     found = np.array([UNSAID if key is None else codes[key.casefold()] for key in keys], dtype=np.int16)
     if names is None or len(names.changed) < 2:
         return ShapeClasses(found)
-    changed = [_known_as(value) for value in names.changed]
+    changed = [known_as(value) for value in names.changed]
     whole = all(_WHOLE.fullmatch(value) for value in (*changed, *names.unchanged, *names.ignore))
     numbers = {value: int(value) if whole else place for place, value in enumerate(changed, start=1)}
-    kinds = np.array([numbers.get(_known_as(key), 0) for key in keys], dtype=np.int32)
+    kinds = np.array([numbers.get(known_as(key), 0) for key in keys], dtype=np.int32)
     if whole:
         given = (
             tuple(int(value) for value in values) for values in (names.unchanged, names.changed, names.ignore)
@@ -142,7 +94,7 @@ _WHOLE = re.compile(r"-?\d{1,9}")
 def _understood(said: Mapping[str, int], name: str) -> dict[str, int]:
     """What values mean by habit; those that mean nothing are left out."""
     held_as = {key.casefold() for key in said}
-    numbers = {key: float(key) for key in held_as if _is_number(key)}
+    numbers = {key: float(key) for key in held_as if is_number(key)}
     codes: dict[str, int] = {}
     if numbers:
         held = set(numbers.values())
@@ -167,7 +119,7 @@ def _understood(said: Mapping[str, int], name: str) -> dict[str, int]:
 
 def _keys_of(table: ShapeTable, names: ClassNames | None, field: str | None) -> list[str | None]:
     """What the chosen field says of each feature of a table; None where it says nothing."""
-    columns = {name: [_key(value) for value in values] for name, values in table.fields.items()}
+    columns = {name: [text_of_value(value) for value in values] for name, values in table.fields.items()}
     if field is not None:
         named = _named(field, table)
         _refuse_reversed(table.name, named, columns[named], names)
@@ -235,17 +187,17 @@ def _tells(keys: Sequence[str | None], names: ClassNames | None) -> bool:
         return bool(held & set(names.codes))
     if len(held) > _CLASSES:
         return False
-    if all(map(_is_number, held)):
+    if all(map(is_number, held)):
         numbers = {float(key) for key in held}
         return numbers <= {0.0, 1.0} or scheme_by_numbers(np.array(sorted(numbers))) is not None
-    return all(_is_number(key) or meaning_of_answer(key) is not None for key in held)
+    return all(is_number(key) or meaning_of_answer(key) is not None for key in held)
 
 
 def _one_of(told: Mapping[str, Sequence[str | None]], names: ClassNames | None) -> str | None:
     """The one field that tells classes, or does so better than the others; None where there is none."""
     narrower: tuple[Callable[[str], bool], ...] = (
         lambda name: not _is_numbering(name),
-        lambda name: names is None or {_known_as(key) for key in told[name] if key} <= set(names.codes),
+        lambda name: names is None or {known_as(key) for key in told[name] if key} <= set(names.codes),
         lambda name: _plain(name) in _USUAL,
         lambda name: len({key for key in told[name] if key is not None}) > 1,
     )
@@ -260,7 +212,7 @@ def _sense(key: str | None) -> object:
     """What a value says, as two fields may say the same in other words."""
     if key in ("0", "1"):
         return CHANGED if key == "1" else UNCHANGED
-    return key if key is None or _is_number(key) else meaning_of_answer(key)
+    return key if key is None or is_number(key) else meaning_of_answer(key)
 
 
 def _counts(name: str, keys: Sequence[str | None]) -> bool:
@@ -280,33 +232,12 @@ def _plain(name: str) -> str:
 def _may_be_classes(keys: Iterable[str | None]) -> bool:
     """Whether values are few, and text or whole numbers."""
     held = {key for key in keys if key is not None}
-    return len(held) <= _CLASSES and not all(_is_number(key) and not _WHOLE.fullmatch(key) for key in held)
+    return len(held) <= _CLASSES and not all(is_number(key) and not _WHOLE.fullmatch(key) for key in held)
 
 
 def values_of(column: NDArray[Any]) -> dict[str, int]:
     """What a field says, with how often, the commonest first."""
-    return dict(Counter(key for key in map(_key, column) if key is not None).most_common())
-
-
-def _key(value: Any) -> str | None:
-    """A value as text; None where there is none. A number is the same text however it is stored."""
-    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
-        return None
-    if isinstance(value, bool | np.bool_):
-        return "1" if value else "0"
-    text = " ".join(str(value).split())
-    if _is_number(text):
-        return f"{float(text):.15g}"
-    return None if text in ("", "NaT", "<NA>") else text  # as pandas writes what is missing
-
-
-def _known_as(value: Any) -> str:
-    """The text by which a value is known again, whatever its letters' case."""
-    return (_key(value) or "").casefold()
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", text, re.IGNORECASE | re.ASCII) is not None
+    return dict(Counter(key for key in map(text_of_value, column) if key is not None).most_common())
 
 
 def _counted(said: Mapping[str, int]) -> str:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse.csgraph
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from hsi_cd.errors import GridError, LabelError
 from hsi_cd.io.burning import NOBODY, PixelShapes, are_there, burn
-from hsi_cd.io.class_fields import UNSAID, ClassNames, ShapeClasses, classes_of, declared
+from hsi_cd.io.class_fields import UNSAID, ShapeClasses, classes_of
+from hsi_cd.io.class_names import ClassNames, declared
+from hsi_cd.io.shape_parts import ShapeParts, parts_of
 from hsi_cd.io.vector_files import ShapeTable
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme
 from hsi_cd.scene.contract import crs_name, placement
@@ -23,7 +24,6 @@ from hsi_cd.scene.surface import transformed
 _log = logging.getLogger(__name__)
 
 _WORDS = {UNCHANGED: "unchanged", CHANGED: "changed"}
-_SEVERAL = (4, 5, 6, 7)  # shapely's types that have parts: points, lines, polygons, collections
 _MUCH = 0.5  # share of the rectangle around a shape beyond the scene from which it is told
 
 
@@ -80,10 +80,12 @@ def labels_of_shapes(
     name = " + ".join(dict.fromkeys(table.name for table in tables))
     found = classes_of(tables, names=declared(scheme), field=field)
     notes: list[str] = []
-    drawn = _drawn([_pieces(table, notes) for table in tables], found, notes, name)
+    drawn = _drawn([parts_of(table, notes) for table in tables], found, notes, name)
     places = [_in_pixels(drawn.of(drawn.table == i), table, grid, place) for i, table in enumerate(tables)]
     drawn = replace(drawn, geometry=np.concatenate(places))
-    drawn = _inside(drawn, grid, notes, f"{name}: none of its {{}} shapes lies in {place}, {_where(tables, grid)}")
+    count, drawn = len(drawn.codes), _inside(drawn, grid, notes)
+    if not len(drawn.codes):
+        raise LabelError(f"{name}: none of its {count} shapes lies in {place}, {_where(tables, grid)}")
     if len(codes := np.unique(drawn.codes)) < 2:
         other = _WORDS[CHANGED if codes[0] == UNCHANGED else UNCHANGED]
         left = f" ({'; '.join(notes)})" if notes else ""
@@ -107,67 +109,7 @@ def labels_of_shapes(
     return Labels(values=values, scheme=own, name=name, kinds=kinds, place=grid, shapes=shapes)
 
 
-@dataclass(frozen=True)
-class _Pieces:
-    """The parts of a table's features, each a point, a line, a polygon, or polygons that touch.
-
-    Attributes:
-        geometry: shapely geometries ``(parts,)``.
-        owner: index of the feature of each.
-        features: number of features.
-    """
-
-    geometry: NDArray[np.object_]
-    owner: NDArray[np.intp]
-    features: int
-
-
-def _pieces(table: ShapeTable, notes: list[str]) -> _Pieces:
-    """The parts of a table's features; polygons that cross themselves are made valid, which is noted."""
-    parts, owner = table.geometry, np.arange(len(table))
-    while True:
-        parts, of = shapely.get_parts(parts, return_index=True)  # drops what is None
-        owner = owner[of]
-        if not np.isin(shapely.get_type_id(parts), _SEVERAL).any():
-            break
-    kept = ~shapely.is_empty(parts) & _is_finite(parts)
-    parts, owner = parts[kept], owner[kept]
-    crossed = np.flatnonzero(~shapely.is_valid(parts))
-    for i in crossed:
-        valid = shapely.get_parts(shapely.make_valid(parts[i]))
-        dimensions = shapely.get_dimensions(valid)
-        parts[i] = shapely.union_all(valid[dimensions == dimensions.max()])
-    if len(crossed):
-        notes.append(f"{len(crossed)} of {len(parts)} shapes cross themselves and are mended (shapely.make_valid)")
-    return _Pieces(*_joined(parts, owner), len(table))
-
-
-def _joined(parts: NDArray[np.object_], owner: NDArray[np.intp]) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
-    """Parts and their features, with polygons of one feature that touch as one part: an area in two pieces."""
-    several = np.bincount(owner, minlength=1)[owner] > 1 if len(owner) else np.zeros(0, dtype=bool)
-    own = np.flatnonzero(several & (shapely.get_dimensions(parts) == 2))
-    if not len(own):
-        return parts, owner
-    first, second = shapely.STRtree(parts[own]).query(parts[own], predicate="intersects")
-    same = owner[own[first]] == owner[own[second]]
-    touch = scipy.sparse.coo_array((np.ones(int(same.sum())), (first[same], second[same])), (len(own), len(own)))
-    _, group = scipy.sparse.csgraph.connected_components(touch, directed=False)
-    kept = np.ones(len(parts), dtype=bool)
-    for members in (own[group == number] for number in np.flatnonzero(np.bincount(group) > 1)):
-        parts[members[0]] = shapely.union_all(parts[members])
-        kept[members[1:]] = False
-    return parts[kept], owner[kept]
-
-
-def _is_finite(geometry: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Whether all coordinates of shapes are numbers, bool ``(shapes,)``."""
-    coordinates, of = shapely.get_coordinates(geometry, return_index=True)
-    finite = np.ones(len(geometry), dtype=bool)
-    finite[of[~np.isfinite(coordinates).all(axis=1)]] = False
-    return finite
-
-
-def _drawn(pieces: Sequence[_Pieces], found: ShapeClasses, notes: list[str], name: str) -> _Drawn:
+def _drawn(pieces: Sequence[ShapeParts], found: ShapeClasses, notes: list[str], name: str) -> _Drawn:
     """The parts of the features that label something; the others are noted.
 
     Raises:
@@ -232,16 +174,10 @@ def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDAr
     return geometry
 
 
-def _inside(drawn: _Drawn, grid: Grid, notes: list[str], nothing: str) -> _Drawn:
-    """The shapes that reach into the scene; those beyond it, and those that are mostly, are noted.
-
-    Raises:
-        LabelError: none does.
-    """
+def _inside(drawn: _Drawn, grid: Grid, notes: list[str]) -> _Drawn:
+    """The shapes that reach into the scene; those beyond it, and those that are mostly, are noted."""
     left, top, right, bottom = shapely.bounds(drawn.geometry).T
     inside = (right >= 0) & (bottom >= 0) & (left < grid.cols) & (top < grid.rows)
-    if not inside.any():
-        raise LabelError(nothing.format(len(drawn.codes)))
     if outside := int((~inside).sum()):
         notes.append(f"{outside} of {len(drawn.codes)} shapes lie outside of the scene and are left out")
     across, down = (
@@ -302,4 +238,4 @@ def _is_in(x: float, y: float, crs: CRS, grid: Grid) -> bool:
     except GridError:
         return False
     col, row = ~placed[0] @ (float(there[0][0]), float(there[1][0]))
-    return 0 <= col <= grid.cols and 0 <= row <= grid.rows
+    return bool(0 <= col <= grid.cols and 0 <= row <= grid.rows)

@@ -106,6 +106,12 @@ def test_what_lies_in_memory_is_read_alike(tmp_path: Path) -> None:
         hc.open_labels({"type": "Topology"}, like=GRID)
 
 
+def test_a_name_of_a_file_is_no_pattern(tmp_path: Path) -> None:
+    path = write(tmp_path / "{0.gpkg", [box(90, 90, 95, 95)], {"class": ["changed"]}, layer="a")
+    with pytest.raises(LabelError, match=r"{0.gpkg: none of its 1 shapes lies in the scene"):
+        hc.open_labels(path, like=GRID)
+
+
 def test_layers_and_folders(tmp_path: Path) -> None:
     path = write(tmp_path / "a.gpkg", [PATCH, CLEAR], {"class": ["changed", "unchanged"]}, layer="mine")
     write(path, [CLEAR, PATCH], {"class": ["changed", "unchanged"]}, layer="yours", append=True)

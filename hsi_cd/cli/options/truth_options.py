@@ -15,7 +15,7 @@ from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.errors import HsiCdError
 
 if TYPE_CHECKING:
-    from hsi_cd.io.class_fields import ClassNames
+    from hsi_cd.io.class_names import ClassNames
     from hsi_cd.scene import LabelScheme
 
 
@@ -102,7 +102,7 @@ def label_scheme(
         name: tuple(part.strip() for part in (text or "").split(",") if part.strip())
         for name, text in given.items()
     }
-    from hsi_cd.io.class_fields import ClassNames
+    from hsi_cd.io.class_names import ClassNames
     from hsi_cd.scene import LabelScheme
 
     order = ("--unchanged", "--changed", "--ignore")

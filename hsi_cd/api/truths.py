@@ -15,6 +15,7 @@ from hsi_cd.errors import ConfigError, FormatError, GridError, LabelError
 from hsi_cd.io import MaskPair, open_cube, read_labels
 from hsi_cd.io.class_names import ClassNames
 from hsi_cd.io.drawn_labels import labels_of_shapes
+from hsi_cd.io.kinds import find_input
 from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
 from hsi_cd.io.variables import map_shape_of
@@ -78,11 +79,14 @@ def has_shapes(truth: TruthSource) -> bool:
 
     Raises:
         LabelError: some of them are shapes and others maps of pixels.
+        MissingInputError: one of them is not there.
     """
     several = truth.source if isinstance(truth.source, tuple | list) else (truth.source,)
     drawn = [is_vector_file(each) if isinstance(each, str | os.PathLike) else is_shapes(each) for each in several]
     if any(drawn) and not all(drawn):
         shapes, pixels = several[drawn.index(True)], several[drawn.index(False)]
+        if isinstance(pixels, str | os.PathLike):
+            find_input(pixels)  # which may not be there at all
         raise LabelError(
             f"{_named(shapes)} holds shapes, but {_named(pixels)} does not: give shapes alone, all of which "
             "count, or one truth map, or two masks"

@@ -111,6 +111,7 @@ def test_a_split_is_of_a_raster_s_pixels(
         (["--truth", "labels.tif", "--field", "x"], "is of labels drawn as shapes, but labels.tif is none"),
         (["--truth", "labels.tif", *NAMES], "holds numbers: give whole numbers with --changed and --unchanged"),
         (["--truth", "none.gpkg"], "none.gpkg does not exist"),
+        (["--truth", "labels.gpkg", "--truth", "lables.gpkg"], "did you mean labels.gpkg"),
     ],
 )  # fmt: skip
 def test_what_is_refused_is_told_in_one_line(

@@ -462,8 +462,8 @@ REFUSED: dict[str, tuple[Any, type[HsiCdError], str]] = {
     "damaged text": (lambda folder: damaged(folder / "a.geojson"), FormatError, "GeoJSON. cannot be read"),
     "table": (lambda folder: table(folder / "a.gpkg"), FormatError, "holds no layer of shapes"),
     "empty layer": (lambda folder: empty(folder / "a.gpkg"), LabelError, "a.gpkg holds no shape"),
-    "beside a raster": (lambda folder: [damaged(folder / "a.gpkg"), folder / "b.tif"], LabelError,
-                        "a.gpkg holds shapes, but .*b.tif does not"),
+    "beside a raster": (lambda folder: [damaged(folder / "a.gpkg"), np.eye(3, dtype=int)], LabelError,
+                        "a.gpkg holds shapes, but the ndarray does not"),
 }  # fmt: skip
 
 

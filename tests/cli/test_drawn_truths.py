@@ -11,6 +11,7 @@ import pyogrio.raw
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -130,3 +131,21 @@ def test_a_scene_without_a_place_takes_no_shapes(
     np.save(tmp_path / "map.npy", np.eye(48, 40, dtype=np.uint8))
     assert cli("evaluate", tmp_path / "map.npy", "--truth", drawn[0], *NAMES) == 2
     assert "but the map has no CRS and transform by which to place them" in capsys.readouterr().err
+
+
+def test_a_truth_of_another_grid_follows_align(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    with rasterio.open(simulated.truth) as file:
+        truth, profile = file.read(1), file.profile
+    fine = np.repeat(np.repeat(truth[4:], 3, axis=0), 3, axis=1)
+    place = profile["transform"] @ Affine.translation(0, 4) @ Affine.scale(1 / 3)
+    profile |= {"height": fine.shape[0], "width": fine.shape[1], "transform": place}
+    with rasterio.open(tmp_path / "fine.tif", "w", **profile) as file:
+        file.write(fine, 1)
+    words = ["train", *dates, "--method", "cva", "--protocol", "P4", "--truth", tmp_path / "fine.tif"]
+    assert cli(*words, "--run", tmp_path / "run") == 2
+    assert "or say --align to resample it" in capsys.readouterr().err
+    assert cli(*words, "--run", tmp_path / "run", "--align") == 0
+    tested = json.loads((tmp_path / "run" / "result.json").read_text())["test"]
+    assert tested == {"unchanged": int((truth[4:] == 0).sum()), "changed": int((truth[4:] == 1).sum())}

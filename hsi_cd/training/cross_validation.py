@@ -76,15 +76,16 @@ def judging_shapes(examples: Examples, learned: Learned, config: RunConfig) -> J
     shapes = np.zeros(shape, dtype=np.int32)
     shapes.ravel()[taught.pixels] = 0 if taught.shapes is None else taught.shapes
     method = find_method(config.method)
+    known = learned.share if learned.share is not None and 0 < learned.share < 1 else None
     if not method.needs_labels:
-        return JudgingShapes(shapes, "all labelled", share=learned.share)
+        return JudgingShapes(shapes, "all labelled", share=known)
     said = learned.out_of_fold if method.fit is None else cross_validate(examples.measurement, taught, config)
     decided = np.full(shape, NO_DATA, dtype=np.uint8)
     probability = np.full(shape, np.nan, dtype=np.float32)
     if said is not None:
         decided.ravel()[taught.pixels] = said.change
         probability.ravel()[taught.pixels] = said.probability
-    return JudgingShapes(shapes, BY_SHAPE, decided, probability, share=learned.share)
+    return JudgingShapes(shapes, BY_SHAPE, decided, probability, share=known)
 
 
 def scores_at(detector: Detector, pair: ScenePair, pixels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -99,6 +99,8 @@ def judge_drawn(
     if labels.kinds is not None:
         details |= kind_recalls(decided, labels.kinds, truth)
     taught = None if split is None or not len(split.train) else labels.values.ravel()[split.train]
+    if taught is not None and (taught == UNLABELLED).any():
+        taught = None  # of another drawing: these labels do not tell their classes
     return RunResult(
         dataset=dataset,
         method=method,

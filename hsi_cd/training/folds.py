@@ -27,13 +27,20 @@ class OutOfFold:
     folds: int
 
 
-def deal_folds(taught: TrainingSet, folds: int, *, seed: int) -> NDArray[np.int64] | None:
+_ENOUGH = 3  # members, so that each still learns from most shapes where every shape is held out by one
+
+
+def deal_folds(
+    taught: TrainingSet, folds: int, *, seed: int, members: int | None = None
+) -> NDArray[np.int64] | None:
     """Deal the labelled pixels into parts with both classes in each, whole shapes where shapes judge.
 
     Args:
         taught: the labelled pixels.
         folds: number of parts; 0 for none.
         seed: seed of the deal.
+        members: of an ensemble, each of which holds out a part: where shapes judge, there are no more parts than
+            members, from three on, so that every shape is judged.
 
     Returns:
         Part of each pixel, int64 ``(N,)``; None where nothing is to be held out, or a class has one shape alone.
@@ -42,4 +49,6 @@ def deal_folds(taught: TrainingSet, folds: int, *, seed: int) -> NDArray[np.int6
         return None
     if taught.shapes is None:
         return stratified_folds(taught.target, folds=folds, seed=seed)
+    if members is not None and members >= _ENOUGH:
+        folds = min(folds, members)
     return folds_by_shape(taught.target, taught.shapes, folds=folds, seed=seed)

@@ -90,8 +90,10 @@ def train(
     network, target = detector.network, taught.target
     generator, device, team = circumstances.generator, circumstances.device, circumstances.team
     tracker, save = journal.tracker, journal.save
-    folds = deal_folds(taught, config.folds, seed=int(generator.integers(2**31))) if config.folds else None
-    batches = make_batches(config, taught, folds, members=len(network.members), valid=source.inside)
+    folds, members = None, len(network.members)
+    if config.folds:
+        folds = deal_folds(taught, config.folds, seed=int(generator.integers(2**31)), members=members)
+    batches = make_batches(config, taught, folds, members=members, valid=source.inside)
     plan = batches.plan
     tell_plan(config, plan)
     stepper = Stepper(network, config, plan.length, device=device)

@@ -177,5 +177,7 @@ def test_drawn_labels_judge_another_map_by_shape(simulated: PairFiles) -> None:
     result = hc.evaluate(truth.values, labels, exclude=split)
     assert (result.details["shapes_unchanged"], result.details["shapes_changed"]) == (11, 11)
     assert result.counts.total == 44
+    elsewhere = np.flatnonzero(shapes.ravel() == 0)[:9]
+    assert hc.evaluate(truth.values, labels, exclude=hc.Split("file", 0, truth.shape, elsewhere)).train is None
     assert result.scores["accuracy_changed"] < 1  # eleven shapes that are all right do not prove it
     assert result.details["interval/kappa/high"] > 0.95

@@ -26,7 +26,9 @@ from hsi_cd.runtime.signals import Stop
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair
 from hsi_cd.training.cross_validation import cross_validate, scores_at
 from hsi_cd.training.examples import Examples, LabelledScene, prepare_examples
+from hsi_cd.training.folds import deal_folds
 from hsi_cd.training.run import run_training
+from hsi_cd.training.training_set import TrainingSet
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,14 @@ def test_what_cannot_be_fitted_without_a_part_is_not_judged(
     assert cross_validate(alone.measurement, alone.taught, logistic) is None
     nothing = logistic.model_copy(update={"train": logistic.train.model_copy(update={"folds": 0})})
     assert cross_validate(few.measurement, few.taught, nothing) is None
+
+
+@pytest.mark.parametrize(("members", "parts"), [(None, 5), (2, 5), (3, 3), (9, 5)])
+def test_three_members_hold_out_every_shape(members: int | None, parts: int) -> None:
+    target, shapes = np.repeat([0, 1], 12), np.arange(1, 25, dtype=np.int32)
+    taught = TrainingSet(np.arange(24), target, shapes=shapes)
+    folds = deal_folds(taught, 5, seed=0, members=members)
+    assert folds is not None and folds.max() + 1 == parts
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,13 @@ def test_more_shapes_and_a_known_share_say_more() -> None:
     assert width(few, **known) < 0.6 * width(few)
 
 
+def test_what_a_label_free_map_says_of_the_share_moves_the_score_but_decides_nothing() -> None:
+    """Seven times too much, as of one scene in five: the truth stays inside the interval."""
+    plain, right, wrong = (score_drawn(GOOD, called=0.1, share=share) for share in (None, 0.02, 0.14))
+    assert right.share < plain.share < wrong.share
+    assert wrong.share_interval.low < 0.02 < 0.095 < right.share_interval.high
+
+
 def test_shapes_that_contradict_the_map_are_believed_less() -> None:
     """Half of the unchanged shapes called changed, of a map that calls 1 % changed: they are not the scene's."""
     found = score_drawn(ShapeRates(np.repeat([0.0, 1.0], 10), np.ones(20)), called=0.01)

@@ -77,7 +77,7 @@ def runs(cli: Any, draw: Draw, dates: list[str], tmp_path_factory: pytest.TempPa
             "--device",
             "cpu",
         ]
-        settings = cli.settings() if method == "siamese" else ["--set", "train.folds=3"]
+        settings = cli.settings(train__map_every=0) if method == "siamese" else ["--set", "train.folds=2"]
         options = ["--truth", truth, *words, "--run", folders[method], *settings]
         assert cli("train", *dates, *options) == 0
     return folders
@@ -140,6 +140,7 @@ def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
     cli: Any, draw: Draw, dates: list[str], tmp_path: Path, capsys: Capture, count: int
 ) -> None:
     words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", "logistic"]
+    words += ["--set", "train.folds=2"]
     assert cli("train", *dates, "--truth", draw(count), *words, "--run", tmp_path / "run") == 0
     said = capsys.readouterr().out
     assert (
@@ -181,3 +182,25 @@ def test_drawn_labels_judge_another_map_by_shape(simulated: PairFiles) -> None:
     assert hc.evaluate(truth.values, labels, exclude=hc.Split("file", 0, truth.shape, elsewhere)).train is None
     assert result.scores["accuracy_changed"] < 1  # eleven shapes that are all right do not prove it
     assert result.details["interval/kappa/high"] > 0.95
+
+
+def test_one_drawing_teaches_and_another_judges(
+    cli: Any, dates: list[str], simulated: PairFiles, tmp_path: Path
+) -> None:
+    """From the files of a GIS: no protocol is named, and shapes judge as shapes."""
+    for seed in (1, 2):
+        options = ["--shapes", 12, "--kind", "points", "--seed", seed, "--output", tmp_path / f"{seed}.gpkg"]
+        assert cli("draw", simulated.truth, *options) == 0
+    options = ["--truth", tmp_path / "1.gpkg", "--method", "logistic", "--set", "train.folds=2"]
+    assert cli("train", *dates, *options, "--run", tmp_path / "run") == 0
+    assert (record(tmp_path / "run")["protocol"], record(tmp_path / "run")["scope"]) == (
+        "drawn",
+        "cross-validated by shape",
+    )
+    options = ["--truth", tmp_path / "2.gpkg", "--exclude", tmp_path / "run" / "split.npz"]
+    assert cli("evaluate", tmp_path / "run" / "change.tif", *options, "--json", tmp_path / "scores.json") == 0
+    found = json.loads((tmp_path / "scores.json").read_text())
+    both = read_split(tmp_path / "run" / "split.npz").train
+    judging = read_labels(simulated.truth).values.ravel()[both]
+    assert found["scope"] == "held-out" and len(judging) == 24
+    assert found["details"]["shapes_changed"] == found["test"]["changed"] <= 12

@@ -18,7 +18,7 @@ from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import ConfigError, unknown_name
 from hsi_cd.evaluation import RunResult
 from hsi_cd.prepare.measurement import Measurement
-from hsi_cd.scene import Labels, ScenePair
+from hsi_cd.scene import UNLABELLED, Labels, ScenePair
 
 STRATEGIES = ("random", "uncertain")
 """How an analyst goes on: drawing as before (:func:`hsi_cd.draw`), or where :func:`hsi_cd.suggest` says."""
@@ -90,8 +90,15 @@ def ask_analyst(pair: ScenePair, truth: Labels, analyst: Analyst) -> Iterator[tu
             drawn = draw(truth, number, kind=analyst.kind, seed=analyst.seed)
         elif number > before and change is not None:
             kind: PlaceKind = "points" if analyst.kind == "points" else "squares"
-            further = 2 * (number - before)
-            drawn = suggest(change, further, kind=kind, labels=drawn, seed=analyst.seed).answer(truth, drawn)
+            places = suggest(
+                change,
+                2 * (number - before),
+                kind=kind,
+                labels=drawn,
+                within=truth.values != UNLABELLED,  # or nobody would know an answer
+                seed=analyst.seed,
+            )
+            drawn = places.answer(truth, drawn)
         estimator = make_estimator(analyst.method, seed=analyst.seed, settings=dict(analyst.settings))
         change = estimator.fit(measurement, drawn).predict(pair)
         # The whole truth judges: every strategy draws other pixels, and all are to be judged on the same.

@@ -39,6 +39,7 @@ def suggest(
     kind: PlaceKind = "squares",
     labels: Any = None,
     pair: ScenePair | None = None,
+    within: NDArray[np.bool_] | None = None,
     seed: int = 0,
 ) -> Suggestions:
     """Say where to draw next.
@@ -54,6 +55,7 @@ def suggest(
         labels: what is labelled already, in any form that :func:`hsi_cd.open_labels` takes; a run knows it.
         pair: a run's two dates, to compare places by all of their bands; by default they are compared by the
             pictures of both dates that the run keeps (near infrared, red and green). A map knows them.
+        within: bool ``(rows, cols)``: where places may lie; by default everywhere.
         seed: of the draw; the same seed suggests the same.
 
     Returns:
@@ -63,7 +65,7 @@ def suggest(
         MissingInputError: there is no such run, it has not ended, or has no scores or pictures.
         ConfigError: there are several runs in the folder, a map comes without labels or a run with them, or a
             number or a kind that there is not.
-        GridError: pair or labels are of another scene.
+        GridError: pair, labels or ``within`` are of another scene.
         LabelError: fewer places are left than are asked for.
     """
     if kind not in KINDS:
@@ -82,10 +84,12 @@ def suggest(
         known = _of_run(_one_run(source), pair)
     there = np.isfinite(known.probability) & np.isfinite(known.features).all(axis=0)
     labelled = _labelled(known, there)
+    if within is not None and within.shape != there.shape:
+        raise GridError(f"within has the shape {within.shape} but the scene {there.shape}: give one of its shape")
     places = suggest_places(
         uncertainty_of(known.probability, known.threshold),
         known.features,
-        free=there & ~labelled,
+        free=there & ~labelled & (True if within is None else within),
         labelled=there & labelled,
         number=number,
         seed=seed,

@@ -47,6 +47,9 @@ def test_a_map_and_what_is_labelled_suggest_places(change: hc.ChangeMap, truth: 
     assert far.min() >= found.places.distance >= 3
     again = hc.suggest(change, 8, labels=labels, seed=2)
     np.testing.assert_array_equal(found.shapes, again.shapes)
+    part = np.zeros((ROWS, COLS), dtype=bool)
+    part[:, 20:] = True
+    assert part[hc.suggest(change, 8, labels=labels, within=part).shapes > 0].all()
     points = hc.suggest(change, 8, labels=labels, kind="points", seed=2)
     assert (points.shapes > 0).sum() == 8 and (found.shapes[points.shapes > 0] > 0).all()
 
@@ -95,5 +98,7 @@ def test_what_cannot_be_suggested_is_told(change: hc.ChangeMap, truth: NDArray[n
         hc.suggest(change, labels=labels, seed=-1)
     with pytest.raises(GridError):
         hc.suggest(change, labels=hc.draw(hc.Labels(truth[:, 1:]), 2))
+    with pytest.raises(GridError, match=r"within has the shape \(2, 2\)"):
+        hc.suggest(change, labels=labels, within=np.ones((2, 2), dtype=bool))
     with pytest.raises(LabelError, match="labelled already: there is nothing to suggest"):
         hc.suggest(change, labels=hc.Labels(np.where(truth == 255, 0, truth).astype(np.uint8)))

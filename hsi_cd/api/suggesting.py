@@ -77,7 +77,7 @@ def suggest(
     if isinstance(source, ChangeMap):
         if labels is None or pair is not None:
             raise ConfigError("a map knows its dates, but not what is labelled: give labels, and leave pair out")
-        known = _of_map(source, open_labels(labels))
+        known = _of_map(source, open_labels(labels, like=source.pair))
     else:
         if labels is not None:
             raise ConfigError("a run knows what is labelled: leave labels out")

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 import hsi_cd as hc
 from hsi_cd.errors import ConfigError, GridError, LabelError
@@ -102,3 +105,18 @@ def test_what_cannot_be_suggested_is_told(change: hc.ChangeMap, truth: NDArray[n
         hc.suggest(change, labels=labels, within=np.ones((2, 2), dtype=bool))
     with pytest.raises(LabelError, match="labelled already: there is nothing to suggest"):
         hc.suggest(change, labels=hc.Labels(np.where(truth == 255, 0, truth).astype(np.uint8)))
+
+
+def test_what_is_labelled_may_be_a_drawing(truth: NDArray[np.uint8], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    place = hc.Grid(ROWS, COLS, CRS.from_epsg(32633), Affine(10, 0, 500000, 0, -10, 4000000))
+    dates = [tmp_path / "t1.tif", tmp_path / "t2.tif"]
+    for path in dates:
+        size = {"count": 3, "height": ROWS, "width": COLS, "dtype": "float32"}
+        with rasterio.open(path, "w", driver="GTiff", **size, crs=place.crs, transform=place.transform) as file:
+            file.write(rng.normal(100, 2, (3, ROWS, COLS)).astype(np.float32))
+    labels = hc.draw(hc.Labels(truth, place=place), 4)
+    hc.write_labels(labels, tmp_path / "labels.gpkg")
+    change = hc.detect(hc.open_pair(*dates), "cva")
+    by_file, by_value = (hc.suggest(change, 4, labels=each) for each in (tmp_path / "labels.gpkg", labels))
+    np.testing.assert_array_equal(by_file.shapes, by_value.shapes)

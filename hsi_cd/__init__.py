@@ -48,7 +48,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
     )
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
-    from hsi_cd.api.suggesting import Suggestions, suggest
+    from hsi_cd.api.suggesting import suggest
+    from hsi_cd.api.suggestions import Suggestions
     from hsi_cd.api.verbs import (
         detect,
         evaluate,
@@ -90,7 +91,7 @@ _PLACES = {
     "SelfTrained": "hsi_cd.api.estimators",
     "Siamese": "hsi_cd.api.estimators",
     "Split": "hsi_cd.scene",
-    "Suggestions": "hsi_cd.api.suggesting",
+    "Suggestions": "hsi_cd.api.suggestions",
     "Superpixel": "hsi_cd.api.estimators",
     "choose_bands": "hsi_cd.api.pairing",
     "detect": "hsi_cd.api.verbs",

@@ -6,134 +6,56 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.api.pairing import grid_like
-from hsi_cd.api.run_folders import RunFolder, open_run
+from hsi_cd.api.opening import open_labels
+from hsi_cd.api.run_folders import open_run
+from hsi_cd.api.suggestions import KINDS, PlaceKind, Suggestions, windows_of
+from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import load_detector
-from hsi_cd.errors import ConfigError, LabelError, MissingInputError
-from hsi_cd.io import HTML, check_outputs, shape_files, write_text
+from hsi_cd.errors import ConfigError, GridError, LabelError, MissingInputError
+from hsi_cd.inference.change_map import ChangeMap
+from hsi_cd.io import HTML, check_outputs
 from hsi_cd.io.regions import check_vector_name
-from hsi_cd.paths import as_path
 from hsi_cd.prepare.measurement import Measurement, Preparation
-from hsi_cd.prepare.suggestion import Places, suggest_places, uncertainty_of
-from hsi_cd.reporting.html.place_page import PlaceView, place_page
-from hsi_cd.runs import Overview
+from hsi_cd.prepare.suggestion import suggest_places, uncertainty_of
+from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import files_shown, find_runs
-from hsi_cd.scene import UNLABELLED, Grid, ScenePair, check_same_grid
+from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, check_same_grid
 
 FilePath = str | os.PathLike[str]
-PlaceKind = Literal["points", "squares"]
-
-KINDS = ("points", "squares")
-"""What a suggestion is drawn as: a point in the middle of its place, or the outline of its 3 x 3 pixels."""
-
 _COMPONENTS = 8
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Suggestions:
-    """Places to be labelled next.
-
-    Attributes:
-        places: where they are, the first to be looked at first.
-        probability: of change, as the run's map has it, the mean over each place, float32 ``(n,)``.
-        kind: ``points`` or ``squares``.
-        run: what the run left.
-    """
-
-    places: Places
-    probability: NDArray[np.float32]
-    kind: PlaceKind
-    run: RunFolder
-
-    def __len__(self) -> int:
-        """Number of places."""
-        return len(self.probability)
-
-    @property
-    def shapes(self) -> NDArray[np.int32]:
-        """The number of each place, from 1, on its pixels, int32 ``(rows, cols)``; 0 elsewhere."""
-        found = np.zeros(self.run.change.shape, dtype=np.int32)
-        reach = int(self.kind == "squares")
-        for number, (row, col) in enumerate(zip(self.places.rows, self.places.cols, strict=True), start=1):
-            found[row - reach : row + reach + 1, col - reach : col + reach + 1] = number
-        return found
-
-    def place(self, like: FilePath | None = None) -> Grid:
-        """The grid on which they lie: the map's, or that of an image of the same pixels."""
-        return self.run.grid if like is None else grid_like(as_path(like), self.run.change.shape)
-
-    def write(self, path: FilePath, *, like: FilePath | None = None, overwrite: bool = False) -> None:
-        """Write them as a vector file, to be filled in.
-
-        Fields: ``class``, which is empty, for ``changed`` or ``unchanged``; ``shape``, the number of the place;
-        ``probability``, of change, as the map has it.
-
-        Args:
-            path: the file, ending in .gpkg or .geojson.
-            like: an image of the same pixels that says where they lie, for a run without a georeference.
-            overwrite: whether a file of this name may be replaced.
-
-        Raises:
-            FormatError: the name's ending tells no format.
-            GridError: the run has no CRS and transform.
-            OutputError: the file exists or cannot be written.
-        """
-        fields = {
-            shape_files.CLASS: np.full(len(self), None, dtype=object),
-            shape_files.SHAPE: np.arange(1, len(self) + 1, dtype=np.int32),
-            "probability": self.probability.astype(np.float64).round(4),
-        }
-        shape_files.write_shapes(path, self.shapes, fields, grid=self.place(like), overwrite=overwrite)
-
-    def write_page(self, path: FilePath, *, overwrite: bool = False) -> None:
-        """Write an HTML page that shows both dates around each place in false colour; it needs nothing else.
-
-        Raises:
-            MissingInputError: the run keeps no pictures of its scene.
-            OutputError: the file exists or cannot be written.
-        """
-        overview = self.run.overview
-        if overview is None:
-            raise MissingInputError(f"{self.run.folder} holds no overview.npz: there are no pictures to show")
-        views = [
-            PlaceView(number, int(row), int(col), float(probability), self._coordinates(int(row), int(col)))
-            for number, (row, col, probability) in enumerate(
-                zip(self.places.rows, self.places.cols, self.probability, strict=True), start=1
-            )
-        ]
-        text = place_page((overview.t1, overview.t2), views, scene=self.run.result.dataset)
-        write_text(path, text, overwrite=overwrite)
-
-    def _coordinates(self, row: int, col: int) -> tuple[float, float] | None:
-        transform = self.run.grid.transform
-        if transform is None:
-            return None
-        x, y = transform @ (col + 0.5, row + 0.5)
-        return float(x), float(y)
-
-
 def suggest(
-    run: FilePath, number: int = 20, *, kind: PlaceKind = "squares", pair: ScenePair | None = None, seed: int = 0
+    source: FilePath | ChangeMap,
+    number: int = 20,
+    *,
+    kind: PlaceKind = "squares",
+    labels: Any = None,
+    pair: ScenePair | None = None,
+    within: NDArray[np.bool_] | None = None,
+    seed: int = 0,
 ) -> Suggestions:
     """Say where to draw next.
 
     Places (3 x 3 pixels with data and without a label; where all of the scene has labels, that did not teach) are
-    chosen among the most uncertain ones of the run's map, the likelier, the less they look like what is labelled
-    and like each other, and far enough apart; see :func:`hsi_cd.prepare.suggestion.suggest_places`.
+    chosen among the most uncertain ones of a map, the likelier, the less they look like what is labelled and like
+    each other, and far enough apart; see :func:`hsi_cd.prepare.suggestion.suggest_places`.
 
     Args:
-        run: a run folder that ended.
+        source: a run folder that ended, or a map.
         number: of places.
         kind: ``squares`` are 3 x 3 pixels; ``points`` the pixel in their middle.
-        pair: the run's two dates, to compare places by all of their bands; by default they are compared by the
-            pictures of both dates that the run keeps (near infrared, red and green).
+        labels: what is labelled already, in any form that :func:`hsi_cd.open_labels` takes; a run knows it.
+        pair: a run's two dates, to compare places by all of their bands; by default they are compared by the
+            pictures of both dates that the run keeps (near infrared, red and green). A map knows them.
+        within: bool ``(rows, cols)``: where places may lie; by default everywhere.
         seed: of the draw; the same seed suggests the same.
 
     Returns:
@@ -141,8 +63,9 @@ def suggest(
 
     Raises:
         MissingInputError: there is no such run, it has not ended, or has no scores or pictures.
-        ConfigError: there are several runs in the folder, or a number or a kind that there is not.
-        GridError: the pair is of another scene.
+        ConfigError: there are several runs in the folder, a map comes without labels or a run with them, or a
+            number or a kind that there is not.
+        GridError: pair, labels or ``within`` are of another scene.
         LabelError: fewer places are left than are asked for.
     """
     if kind not in KINDS:
@@ -151,30 +74,28 @@ def suggest(
         raise ConfigError(f"number is {number}: expected at least 1 place")
     if seed < 0:
         raise ConfigError(f"seed is {seed}: expected 0 or more")
-    folder = _one_run(run)
-    opened = open_run(folder)
-    if opened.overview is None:
-        raise MissingInputError(
-            f"{folder} holds no overview.npz, which says what is labelled: train again, or name another run"
-        )
-    probability, threshold = _probability(opened)
-    features, there = _features(opened, pair)
-    there &= np.isfinite(probability)
-    labelled = _labelled(opened, opened.overview, there)
+    if isinstance(source, ChangeMap):
+        if labels is None or pair is not None:
+            raise ConfigError("a map knows its dates, but not what is labelled: give labels, and leave pair out")
+        known = _of_map(source, open_labels(labels, like=source.pair))
+    else:
+        if labels is not None:
+            raise ConfigError("a run knows what is labelled: leave labels out")
+        known = _of_run(_one_run(source), pair)
+    there = np.isfinite(known.probability) & np.isfinite(known.features).all(axis=0)
+    labelled = _labelled(known, there)
+    if within is not None and within.shape != there.shape:
+        raise GridError(f"within has the shape {within.shape} but the scene {there.shape}: give one of its shape")
     places = suggest_places(
-        uncertainty_of(probability, threshold),
-        features,
-        free=there & ~labelled,
+        uncertainty_of(known.probability, known.threshold),
+        known.features,
+        free=there & ~labelled & (True if within is None else within),
         labelled=there & labelled,
         number=number,
         seed=seed,
     )
-    reach = int(kind == "squares")
-    each = [
-        probability[row - reach : row + reach + 1, col - reach : col + reach + 1].mean()
-        for row, col in zip(places.rows, places.cols, strict=True)
-    ]
-    return Suggestions(places, np.array(each, dtype=np.float32), kind, opened)
+    each = [known.probability[window].mean() for window in windows_of(places, kind)]
+    return Suggestions(places, np.array(each, dtype=np.float32), kind, known.grid, known.pictures, known.scene)
 
 
 def check_suggestions(
@@ -200,46 +121,106 @@ def _one_run(run: FilePath) -> Path:
     return found[0]
 
 
-def _labelled(run: RunFolder, overview: Overview, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a scene and its map.
+
+    Attributes:
+        scene: what the scene is called.
+        probability: of change, float32 ``(rows, cols)``, NaN for no data.
+        threshold: probability from which a pixel counts as changed.
+        labels: what is labelled, uint8 ``(rows, cols)``, 255 where nothing is.
+        taught: bool ``(rows, cols)``: what taught; None where that is not known.
+        features: by which places are compared, ``(features, rows, cols)``.
+        pictures: both dates in false colour.
+        grid: of the map.
+    """
+
+    scene: str
+    probability: NDArray[np.float32]
+    threshold: float
+    labels: NDArray[np.uint8]
+    taught: NDArray[np.bool_] | None
+    features: NDArray[np.floating]
+    pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    grid: Grid
+
+
+def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
+    run = open_run(folder)
+    if run.overview is None:
+        raise MissingInputError(
+            f"{folder} holds no overview.npz, which says what is labelled: train again, or name another run"
+        )
+    if run.score is None:
+        raise MissingInputError(f"{folder} holds no score.tif: nothing says where its map is uncertain")
+    pictures = run.overview.t1, run.overview.t2
+    if pair is None:
+        features = _compared(*(np.moveaxis(each, -1, 0).astype(np.float32) for each in pictures))
+    else:
+        names = (f"the run {folder}", f"the scene {pair.name}")
+        check_same_grid(run.grid, pair.grid, names=names, remedy="give the two dates of this run")
+        features = _components(pair)
+    if run.gives_probabilities:
+        probability, threshold = run.score, run.result.threshold
+    else:
+        detector = load_detector(folder / "best.pt", device=torch.device("cpu"))
+        probability, threshold = _probability(run.score, detector.threshold, detector)
+    taught = None if run.split is None else run.split.train_mask()
+    return _Known(
+        run.result.dataset,
+        probability,
+        0.5 if threshold is None else float(threshold),
+        run.overview.truth,
+        taught,
+        features,
+        pictures,
+        run.grid,
+    )
+
+
+def _of_map(change: ChangeMap, labels: Labels) -> _Known:
+    pair = change.pair
+    if change.grid.shape != pair.shape:
+        raise GridError("the map is a part of its scene: give the map of the whole scene")
+    pair.check_labels(labels)
+    probability, threshold = _probability(change.score, change.threshold, change.detector)
+    shown = pair.t1.bands.nearest([860, 660, 560])
+    dates = tuple(each[shown] for each in pair.read())
+    limits = stretch_limits(*dates)
+    t1, t2 = (false_colour(each, limits=limits) for each in dates)
+    return _Known(pair.name, probability, threshold, labels.values, None, _components(pair), (t1, t2), change.grid)
+
+
+def _probability(
+    score: NDArray[np.float32], threshold: float, detector: Detector
+) -> tuple[NDArray[np.float32], float]:
+    """Probabilities of change, NaN for no data, and from which a pixel counts as changed."""
+    found = detector.probability(np.append(score.ravel(), np.float32(threshold)))
+    return found[:-1].reshape(score.shape), float(found[-1])
+
+
+def _components(pair: ScenePair) -> NDArray[np.floating]:
+    """The first components of all bands of both dates, and their difference; NaN for no data."""
+    measurement = Measurement(pair)
+    how = Preparation(projection="mnf", components=_COMPONENTS, drop_constant=True, exact=False)
+    components = measurement.components(measurement.transform(how), exact=False)
+    return _compared(*components.window(slice(0, pair.shape[0]), slice(0, pair.shape[1])))
+
+
+def _compared(t1: NDArray[np.floating], t2: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.concatenate([t1, t2, t2 - t1])
+
+
+def _labelled(known: _Known, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What is labelled already; where all of the scene is, as a benchmark's, what taught."""
-    labelled: NDArray[np.bool_] = overview.truth != UNLABELLED
+    labelled: NDArray[np.bool_] = known.labels != UNLABELLED
     if (there & ~labelled).any():
         return labelled
-    taught = None if run.split is None else run.split.train_mask()
+    taught = known.taught
     if taught is None or not taught.any() or not (there & ~taught).any():
-        raise LabelError(f"{run.folder}: all pixels with data are labelled already: there is nothing to suggest")
+        raise LabelError(f"{known.scene}: all pixels with data are labelled already: there is nothing to suggest")
     _log.warning(
-        "%s: all pixels with data have labels: places are suggested among those that did not teach", run.folder
+        "%s: all pixels with data have labels: places are suggested among those that did not teach", known.scene
     )
     return taught
-
-
-def _probability(run: RunFolder) -> tuple[NDArray[np.float32], float]:
-    """Probabilities of change, NaN for no data, and from which a pixel counts as changed."""
-    if run.score is None:
-        raise MissingInputError(f"{run.folder} holds no score.tif: nothing says where its map is uncertain")
-    threshold = run.result.threshold
-    if run.gives_probabilities:
-        return run.score, 0.5 if threshold is None else float(threshold)
-    detector = load_detector(run.folder / "best.pt", device=torch.device("cpu"))
-    score = np.append(run.score.ravel(), np.float32(detector.threshold))
-    probability = detector.probability(score)
-    return probability[:-1].reshape(run.score.shape), float(probability[-1])
-
-
-def _features(run: RunFolder, pair: ScenePair | None) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Features ``(features, rows, cols)`` of both dates and their difference, and where they are known."""
-    if pair is None:
-        if run.overview is None:
-            raise MissingInputError(f"{run.folder} holds no overview.npz")
-        t1, t2 = (np.moveaxis(each, -1, 0).astype(np.float32) for each in (run.overview.t1, run.overview.t2))
-    else:
-        names = (f"the run {run.folder}", f"the scene {pair.name}")
-        check_same_grid(run.grid, pair.grid, names=names, remedy="give the two dates of this run")
-        measurement = Measurement(pair)
-        how = Preparation(projection="mnf", components=_COMPONENTS, drop_constant=True, exact=False)
-        components = measurement.components(measurement.transform(how), exact=False)
-        rows, cols = pair.shape
-        t1, t2 = components.window(slice(0, rows), slice(0, cols))
-    features = np.concatenate([t1, t2, t2 - t1])
-    return features, np.isfinite(features).all(axis=0)

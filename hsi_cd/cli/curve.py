@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -22,14 +22,18 @@ from hsi_cd.cli.options.matrix_options import (
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.telling import cells_of, hint, tell
 
+if TYPE_CHECKING:
+    from hsi_cd.evaluation import RunResult
+
 EPILOG = """\b
 Examples:
   hsi-cd curve --datasets taizhou,rennes --methods siamese,svm --labels 5,10,25,50,100,500 \\
       --seeds 0-4 --output curve.png
   hsi-cd curve --datasets taizhou --methods siamese,svm --fractions 0.001,0.01,0.1 --table curve.csv
   hsi-cd curve --datasets taizhou --methods siamese,svm --imbalance 1,10,50,200 --changed 10
+  hsi-cd curve --datasets rennes --methods siamese --strategy random,uncertain --shapes 5,10,20,50
 
-Stopped and started again, it goes on where it stopped.
+Stopped and started again, it goes on where it stopped; but a simulated analyst (--strategy) begins anew.
 """
 
 
@@ -48,19 +52,23 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """What is along the axis, as it was typed; one of the first three.
+    """What is along the axis, as it was typed; one of the first three, or a strategy.
 
     Attributes:
         labels: training pixels of each class, with commas.
         fractions: shares of each class that teach, with commas.
         imbalance: unchanged training pixels for each changed one, with commas.
         changed: changed training pixels, with ``imbalance``.
+        strategy: how a simulated analyst goes on drawing, several with commas, with ``shapes``.
+        shapes: shapes of each class, with commas, with ``strategy``.
     """
 
     labels: str | None
     fractions: str | None
     imbalance: str | None
     changed: int | None
+    strategy: str | None
+    shapes: str | None
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,12 @@ class Drawing:
         metavar="N",
         help="Changed training pixels, with --imbalance  [default: 10]",
     ),
+    click.option(
+        "--strategy",
+        metavar="NAME,NAME",
+        help="How a simulated analyst goes on drawing: random (as hsi-cd draw) or uncertain (as hsi-cd suggest).",
+    ),
+    click.option("--shapes", metavar="N,N", help="Squares of each class that are drawn, with --strategy."),
 )
 @runs_option("runs/curve")
 @place_options
@@ -132,7 +146,8 @@ def curve(
 
     Each run is a process and a folder of its own; what is done is skipped. A number of labels that a scene cannot
     give is named at the end and leaves a gap. Whatever teaches, all other labelled pixels of the scene judge, in
-    the scene's own proportion of change.
+    the scene's own proportion of change. With --strategy a simulated analyst draws squares over the truth, trains,
+    and draws on, at random or where the map is uncertain, all of it in this process; the whole truth judges.
     """
     from hsi_cd.api.benchmarks import dataset_files
     from hsi_cd.batch.jobs import expand
@@ -144,7 +159,16 @@ def curve(
     from hsi_cd.reporting.label_curves import Point, curve_figure, curve_tables
     from hsi_cd.reporting.tables import SCORE_TITLES
 
-    title, protocol, points_at = _axis(axis.labels, axis.fractions, axis.imbalance, axis.changed)
+    if axis.strategy is not None or axis.shapes is not None:
+        strategies, numbers = _strategies(axis, places)
+        title, protocol, points_at = (
+            "shapes of each class that are drawn",
+            "",
+            [Place(n, f"{n:,}", {}) for n in numbers],
+        )
+    else:
+        strategies = []
+        title, protocol, points_at = _axis(axis.labels, axis.fractions, axis.imbalance, axis.changed)
     kind, score = _table_format(drawing.table_file), drawing.score
     if drawing.output is not None:
         figure_kind(drawing.output)
@@ -159,31 +183,35 @@ def curve(
         if text.partition("=")[0].strip() in varied:
             raise click.UsageError(f"--set {text}: the curve sets {' and '.join(varied)} itself; leave it out")
 
-    slots = places.slots()
-    jobs = {
-        job: place
-        for place in points_at
-        for job in expand(
-            scenes,
-            chosen,
-            matrix.seeds,
-            protocol=protocol,
-            folder=runs / "-".join(text.removeprefix("split.") for text in place.assignments),
-            settings=[*matrix.assignments, *place.assignments],
-            arguments=["--data-root", str(matrix.data_root)],
-        )
-    }
-    # Seed by seed, so that a curve stopped half-way has something of every point.
-    in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
-    tell_changed(jobs)
-    failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
+    if strategies:
+        taught, failed = _asked(matrix, strategies, [int(place.x) for place in points_at])
+        points = [Point(place.x, place.label, tuple(taught[int(place.x)])) for place in points_at]
+    else:
+        slots = places.slots()
+        jobs = {
+            job: place
+            for place in points_at
+            for job in expand(
+                scenes,
+                chosen,
+                matrix.seeds,
+                protocol=protocol,
+                folder=runs / "-".join(text.removeprefix("split.") for text in place.assignments),
+                settings=[*matrix.assignments, *place.assignments],
+                arguments=["--data-root", str(matrix.data_root)],
+            )
+        }
+        # Seed by seed, so that a curve stopped half-way has something of every point.
+        in_turn = sorted(jobs, key=lambda job: matrix.seeds.index(job.seed))
+        tell_changed(jobs)
+        failed = run_with_bar({job: f"{job.name}, {', '.join(jobs[job].assignments)}" for job in in_turn}, slots)
 
-    found = [(job, result) for job in jobs if (result := job.result()) is not None]
-    results = dict(zip((job for job, _ in found), told_apart([result for _, result in found]), strict=True))
-    points = [
-        Point(place.x, place.label, tuple(r for job, r in results.items() if jobs[job] is place))
-        for place in points_at
-    ]
+        found = [(job, result) for job in jobs if (result := job.result()) is not None]
+        results = dict(zip((job for job, _ in found), told_apart([result for _, result in found]), strict=True))
+        points = [
+            Point(place.x, place.label, tuple(r for job, r in results.items() if jobs[job] is place))
+            for place in points_at
+        ]
     record = {"axis": title, "score": score, "points": [], "failed": failed}
     if any(point.results for point in points):
         tables = curve_tables(points, axis=title, score=score)
@@ -201,6 +229,63 @@ def curve(
     for line in failed:
         click.echo(line, err=True)
     return 2 if failed else 0
+
+
+def _strategies(axis: Axis, places: Places) -> tuple[list[str], list[int]]:
+    """The strategies, and the numbers of shapes of each class, ascending."""
+    if axis.strategy is None or axis.shapes is None:
+        raise click.UsageError(
+            "--strategy and --shapes go together: give both, as --strategy random --shapes 5,15"
+        )
+    others = {"--labels": axis.labels, "--fractions": axis.fractions, "--imbalance": axis.imbalance}
+    if given := [option for option, text in others.items() if text is not None]:
+        raise click.UsageError(f"--strategy has an axis of its own: leave {' and '.join(given)} out")
+    if places.are_named:
+        raise click.UsageError("an analyst draws after each training: leave --workers and --gpus out")
+    from hsi_cd.api.analyst import STRATEGIES
+    from hsi_cd.errors import unknown_name
+
+    strategies = list(dict.fromkeys(listed("--strategy", axis.strategy)))
+    for name in strategies:
+        if name not in STRATEGIES:
+            raise unknown_name("strategy", name, STRATEGIES)
+    numbers = [int(n) for n in _numbers("--shapes", axis.shapes, int)]
+    if numbers[0] < 1:
+        raise click.UsageError(f"--shapes {axis.shapes}: give numbers from 1")
+    return strategies, numbers
+
+
+def _asked(
+    matrix: MatrixChoice, strategies: list[str], numbers: list[int]
+) -> tuple[dict[int, list[RunResult]], list[str]]:
+    """Results by the number of shapes, and a line for each analyst who could not go on."""
+    from hsi_cd.api.analyst import Analyst, ask_analyst, settings_of
+    from hsi_cd.api.opening import open_dataset
+    from hsi_cd.errors import HsiCdError
+    from hsi_cd.progress import Bar, progress
+
+    scenes, chosen = matrix.names()
+    settings = settings_of(matrix.assignments)
+    analysts = [
+        Analyst(method.name, strategy, tuple(numbers), seed=seed, settings=settings)
+        for seed in matrix.seeds
+        for method in chosen
+        for strategy in strategies
+    ]
+    taught: dict[int, list[RunResult]] = {number: [] for number in numbers}
+    failed = []
+    bar: Bar[None] = progress((), total=len(scenes) * len(analysts) * len(numbers), desc="maps", unit="maps")
+    with bar:
+        for scene in scenes:
+            pair, truth = open_dataset(scene, matrix.data_root)
+            for analyst in analysts:
+                try:
+                    for number, result in ask_analyst(pair, truth, analyst):
+                        taught[number].append(result)
+                        bar.update()
+                except HsiCdError as error:
+                    failed.append(f"failed: {scene} {analyst.title}, seed {analyst.seed}: {error}")
+    return taught, failed
 
 
 def _axis(

@@ -6,12 +6,14 @@ import csv
 import json
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hsi_cd.batch import runner
+from hsi_cd.errors import LabelError
 
 Capture = pytest.CaptureFixture[str]
 Curve = Callable[..., int]
@@ -115,3 +117,50 @@ def test_one_line_before_anything_starts(
     assert (out, err.count("\n")) == ("", 1) and err.startswith("hsi-cd: error: ")
     assert message in err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_analyst_draws_a_curve(curve: Curve, tmp_path: Path, capsys: Capture, monkeypatch: Any) -> None:
+    """Each strategy is a row, each number of shapes a column; the rounds are tested beside the analyst."""
+    from hsi_cd.api import analyst
+    from hsi_cd.evaluation import judge_map
+
+    def ask(pair: Any, truth: Any, who: analyst.Analyst) -> Any:
+        assert dict(who.settings) == {"split": {"count": 20}}
+        for number in who.shapes:
+            if who.strategy == "uncertain" and who.seed == 1:
+                raise LabelError("no room is left")
+            values = truth.values.copy()
+            values[:, : 40 * number if who.strategy == "random" else 1] = 0
+            result = judge_map(values, truth, dataset=pair.name, method=who.title)
+            yield number, replace(result, seed=who.seed)
+
+    monkeypatch.setattr(analyst, "ask_analyst", ask)
+    words = ["--methods", "logistic", "--strategy", "random,uncertain", "--shapes", "5,2", "--seeds", "0,1"]
+    table = tmp_path / "curve.csv"
+    assert curve(*words, "--set", "split.count=20", "--table", table) == 2
+    out, err = capsys.readouterr()
+    assert "failed: taizhou logistic, uncertain, seed 1: no room is left" in err
+    assert "shapes of each class that are drawn" in out and "all labelled pixels" in out
+    rows = {
+        (row["row"], row["column"]): float(row["mean"]) for row in csv.DictReader(table.read_text().splitlines())
+    }
+    assert [column for name, column in rows if name == "logistic, random"] == ["2", "5"]
+    assert rows["logistic, random", "5"] < rows["logistic, random", "2"] < rows["logistic, uncertain", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--strategy", "random"], "--strategy and --shapes go together"),
+        (["--shapes", "5"], "--strategy and --shapes go together"),
+        (["--strategy", "randon", "--shapes", "5"], "there is no strategy 'randon': did you mean 'random'"),
+        (["--strategy", "random", "--shapes", "0,5"], "--shapes 0,5: give numbers from 1"),
+        (["--strategy", "random", "--shapes", "5", "--labels", "5"], "leave --labels out"),
+        (["--strategy", "random", "--shapes", "5", "--workers", "2"], "leave --workers and --gpus out"),
+        (["--strategy", "random", "--shapes", "5", "--methods", "cva"], "cva learns from no label"),
+    ],
+)
+def test_what_no_analyst_can_do_is_one_line(curve: Curve, capsys: Capture, words: list[str], said: str) -> None:
+    assert curve("--methods", "logistic", *words) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1

@@ -1,0 +1,81 @@
+"""A simulated analyst, who draws, trains, and draws on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hsi_cd as hc
+from hsi_cd.api import analyst
+from hsi_cd.api.analyst import STRATEGIES, Analyst, ask_analyst
+from hsi_cd.errors import ConfigError, LabelError, UnknownNameError
+
+ROWS, COLS = 50, 60
+TAUGHT = {"train.epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[hc.ScenePair, hc.Labels]:
+    """A field that becomes brighter, beside one that does so in other bands."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros((ROWS, COLS), dtype=np.uint8)
+    truth[5:25, 5:25] = truth[25:45, 35:55] = 1
+    t1 = rng.normal(100, 2, (6, ROWS, COLS)).astype(np.float32)
+    t2 = t1 + rng.normal(0, 2, t1.shape).astype(np.float32)
+    t2[:3, 5:25, 5:25] += 30
+    t2[3:, 25:45, 35:55] += 30
+    return hc.open_pair(t1, t2, name="fields"), hc.Labels(truth)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_round_is_judged_on_the_whole_truth(
+    scene: tuple[hc.ScenePair, hc.Labels], strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, truth = scene
+    seen: list[hc.Labels] = []
+
+    class Quick:
+        """Learns nothing, and keeps what it should have learned from."""
+
+        def fit(self, scene: object, labels: hc.Labels) -> Quick:
+            seen.append(labels)
+            return self
+
+        def predict(self, pair: hc.ScenePair) -> hc.ChangeMap:
+            return hc.detect(pair, "cva", threshold="otsu")
+
+    def make(method: str, *, seed: int, settings: dict[str, Any]) -> Quick:
+        assert (method, seed, settings) == ("logistic", 1, TAUGHT)
+        return Quick()
+
+    monkeypatch.setattr(analyst, "make_estimator", make)
+    rounds = list(ask_analyst(pair, truth, Analyst("logistic", strategy, (2, 4), seed=1, settings=TAUGHT)))
+    assert [number for number, _ in rounds] == [2, 4]
+    for _, result in rounds:
+        assert (result.counts.unchanged, result.counts.changed) == truth.counts()[:2]
+        assert result.method.endswith(f", {strategy}") and result.seed == 1 and result.dataset == "fields"
+    first, last = seen
+    assert first.shapes is not None and last.shapes is not None
+    np.testing.assert_array_equal(first.shapes, hc.draw(truth, 2, seed=1).shapes)
+    assert first.shapes.max() == 4 and last.shapes.max() == 8
+    drawn = last.values != 255
+    assert (last.values[drawn] == truth.values[drawn]).all()
+    np.testing.assert_array_equal(last.shapes[first.shapes > 0], first.shapes[first.shapes > 0])
+    more = hc.draw(truth, 4, seed=1).shapes
+    assert more is not None and np.array_equal(last.shapes, more) == (strategy == "random")
+
+
+def test_who_cannot_draw_is_told(scene: tuple[hc.ScenePair, hc.Labels]) -> None:
+    with pytest.raises(UnknownNameError, match="there is no strategy 'uncertian': did you mean 'uncertain'"):
+        Analyst("logistic", "uncertian", (2,))
+    with pytest.raises(ConfigError, match="cva learns from no label"):
+        Analyst("cva", "random", (2,))
+    for shapes in ((), (0, 2), (4, 2)):
+        with pytest.raises(ConfigError, match="expected numbers of each class from 1, ascending"):
+            Analyst("logistic", "random", shapes)
+    with pytest.raises(ConfigError, match="expected points or squares"):
+        Analyst("logistic", "random", (2,), kind="blobs")
+    with pytest.raises(LabelError, match="room for"):
+        list(ask_analyst(*scene, Analyst("logistic", "random", (500,))))

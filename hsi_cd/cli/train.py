@@ -48,6 +48,11 @@ hsi-cd config lists every setting that --set and --config can change.
     "--protocol",
     help="Which pixels teach: P1, P1-strict, P2, P3, P4 or drawn [default: drawn for shapes, else P1].",
 )
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Of the scene that changed, where you know it, as 0.02 [default: what the label-free map says].",
+)
 @split_option
 @json_option
 def train(
@@ -59,6 +64,7 @@ def train(
     name: str | None,
     method: str | None,
     protocol: str | None,
+    share: float | None,
     split: Path | None,
     as_json: bool,
 ) -> None:
@@ -79,6 +85,8 @@ def train(
     layers = choice.layers(nodata=contract.nodata, dataset=source.dataset, method=method)
     if protocol is not None:
         layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
+    if share is not None:
+        layers.insert(1, ("--share", {"train": {"share": share}}))
     check_split(split, protocol, settings.assignments)
     config = run_config(settings, layers, source)
     contract = replace(contract, nodata=config.nodata)

@@ -159,6 +159,8 @@ class TrainConfig(Section):
     linear_warmup: Part = 0.0
     threads: Number = 1
     certain: Annotated[int, Field(ge=0, le=500)] = 100
+    pseudo: Part = 0.5
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
     folds: Number = 5
     validate_every: Count = 20
     patience: Number = 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hsi_cd.config import TrainConfig
 from hsi_cd.training.plan import Plan, make_plan
 from hsi_cd.training.samplers import SAMPLERS, Pool
+from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.self_training import CertainPixels, patch_places
 from hsi_cd.training.training_set import TrainingSet
 
@@ -34,7 +35,7 @@ class Batches:
         plan: how long epochs and batches are.
         taught: for each member the positions of the labels that teach it.
         pixels: flat indices into the scene, int64 ``(P,)``.
-        target: their classes, 0 unchanged, 1 changed, int64 ``(P,)``.
+        target: their classes, 0 unchanged, 1 changed, or the probability of change where labels are soft, ``(P,)``.
         blocks: the block of the scene that each lies in, int64 ``(P,)``.
         spare: positions that the balanced sampler may fill up with.
         certain: pixels that teach beside the labels.
@@ -45,10 +46,10 @@ class Batches:
     plan: Plan
     taught: list[Positions]
     pixels: NDArray[np.int64]
-    target: NDArray[np.int64]
+    target: NDArray[np.number]
     blocks: NDArray[np.int64]
     spare: Positions
-    certain: CertainPixels | None
+    certain: CertainPixels | PseudoLabels | None
     sampler: str
     last_loss: NDArray[np.float64] = field(init=False)
 
@@ -61,8 +62,9 @@ class Batches:
         if self.certain is not None:
             own = [self.certain.join(labels, after=self._labelled, generator=generator) for labels in own]
         length = self.plan.batch_size * self.plan.batches
+        classes = (self.target >= 0.5).astype(np.int64)
         return [
-            SAMPLERS[self.sampler](Pool(positions, self.target, self.blocks, loss, self.spare), length, generator)
+            SAMPLERS[self.sampler](Pool(positions, classes, self.blocks, loss, self.spare), length, generator)
             for positions, loss in zip(own, self.last_loss, strict=True)
         ]
 
@@ -98,6 +100,8 @@ def make_batches(
     """
     pixels, target, certain = taught.pixels, taught.target, taught.certain
     labels = [taught_positions(member, folds, len(pixels)) for member in range(members)]
+    if isinstance(certain, PseudoLabels) and config.min_steps == TrainConfig().min_steps:
+        config = config.model_copy(update={"min_steps": None})  # however few the labels, every batch is full
     fewest = min(certain.number(own) if certain is not None else len(own) for own in labels)
     if certain is not None:
         pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.siamese import Calibration
 
+_RAREST = 1e-4  # share of a scene below which a map without labels does not tell shares apart
 _PRIOR = 8.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
 
 
@@ -86,6 +87,27 @@ def with_share(
     weight = np.where(target == 1, share / drawn, (1 - share) / (1 - drawn))
     probability = scipy.special.expit(calibration.slope * logits + offset)
     return Calibration(calibration.slope, offset, _chosen(threshold, probability, weight))
+
+
+def scene_calibration(
+    taught: float, share: float | None = None, *, threshold: str | float = "validation"
+) -> Calibration:
+    """The calibration of a network that learned from the scene's own pixels how common change is.
+
+    Labels of a few places cannot say how far its logits are to be trusted elsewhere, nor which threshold suits the
+    scene: the logits are taken at their word. Where somebody knows another share than the one that was taught, the
+    log-odds move by the difference of the two (Saerens et al. 2002, doi 10.1162/089976602753284446).
+
+    Args:
+        taught: share of the scene that its pseudo-labels call changed, 0 to 1.
+        share: of the scene that changed, between 0 and 1; by default the one that was taught.
+        threshold: as for :func:`calibrate`; a probability of one half where it is not set.
+    """
+    plain = uncalibrated(threshold)
+    if share is None or threshold == "learned":
+        return plain
+    known = min(max(taught, _RAREST), 1 - _RAREST)
+    return Calibration(1.0, float(scipy.special.logit(share) - scipy.special.logit(known)), plain.threshold)
 
 
 def best_expected_threshold(probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:

@@ -31,7 +31,15 @@ from hsi_cd.training.loop import train
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
 from hsi_cd.training.resuming import resumed
-from hsi_cd.training.self_training import certain_pixels, hear, patch_places, trusted_pixels, worth_asking
+from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
+from hsi_cd.training.self_training import (
+    CertainPixels,
+    certain_pixels,
+    hear,
+    patch_places,
+    trusted_pixels,
+    worth_asking,
+)
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
 
@@ -90,11 +98,17 @@ def learn(
         keeper.keep(fitted)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted))
     if method.needs_labels:
-        taught = _beside_labels(measurement, taught, config)
+        beside = _beside_labels if taught.shapes is None else _beside_shapes
+        taught = beside(measurement, taught, config)
     else:
         taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
     detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
-    return Learned(detector, time.perf_counter() - started, facts, crossed, taught.share)
+    share = taught.share
+    if isinstance(taught.certain, PseudoLabels):
+        share = taught.certain.share if share is None else share
+    if share is not None:
+        facts |= {"share": share, "share_from": "label-free map" if config.train.share is None else "train.share"}
+    return Learned(detector, time.perf_counter() - started, facts, crossed, share)
 
 
 def check_learning(config: RunConfig, *, processes: int) -> None:
@@ -136,6 +150,7 @@ def _beside_labels(measurement: Measurement, taught: TrainingSet, config: RunCon
     be the scene's. So do those of a file that lie in areas, as people draw them. Labels drawn so many a class
     (P2), of a few blocks, or nobody knows how, do not tell how much has changed.
     """
+    taught = replace(taught, share=config.train.share)
     at_most, protocol, pixels = config.train.certain, config.split.protocol, taught.pixels
     places = None
     if protocol in ("P3", GIVEN):
@@ -147,9 +162,19 @@ def _beside_labels(measurement: Measurement, taught: TrainingSet, config: RunCon
     if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
         return taught
     heard = hear(measurement, pixels, seed=config.seed)
-    share = heard.share if not drawn_evenly and 0 < heard.share < 1 else None
+    share = taught.share
+    if share is None and not drawn_evenly and 0 < heard.share < 1:
+        share = heard.share
     certain = trusted_pixels(heard, taught.target, at_most=at_most, places=places)
     return replace(taught, certain=certain, share=share)
+
+
+def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
+    """Let the scene itself teach beside labels that people drew: see :mod:`hsi_cd.training.pseudo_labels`."""
+    if taught.shapes is None or not config.train.pseudo:
+        return replace(taught, share=config.train.share)
+    pseudo = scene_pseudo_labels(measurement, taught.shapes, part=config.train.pseudo, seed=config.seed)
+    return replace(taught, certain=pseudo, share=config.train.share)
 
 
 def _train_network(
@@ -183,9 +208,11 @@ def _train_network(
         "best_epoch": progress.best_epoch,
         "validation_kappa": progress.best_kappa,
         "validation_loss": progress.best_loss,
-        "certain_pixels": 2 * taught.certain.each_epoch if taught.certain else 0,
+        "certain_pixels": 2 * taught.certain.each_epoch if isinstance(taught.certain, CertainPixels) else 0,
         "flops": scene_flops(detector, measurement.pair),
     }
+    if isinstance(taught.certain, PseudoLabels):
+        facts["pseudo_labels"] = len(taught.certain.pixels)
     if config.train.pretrained is not None:
         facts["pretrained"] = config.train.pretrained
     return detector, facts, progress.out_of_fold

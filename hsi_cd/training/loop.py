@@ -97,7 +97,8 @@ def train(
     plan = batches.plan
     tell_plan(config, plan)
     stepper = Stepper(network, config, plan.length, device=device)
-    loss_of = build_loss(config, changed=int((target == 1).sum()), unchanged=int((target == 0).sum()))
+    unchanged, changed = taught.counts
+    loss_of = build_loss(config, changed=changed, unchanged=unchanged)
     on_distance, seed = config.loss == "contrastive", torch.initial_seed()
     forward = team.parallel(network, distance=on_distance, idle=on_distance or config.freeze != FreezeConfig())
     truth = np.full(source.shape, UNLABELLED, dtype=np.uint8)  # what the pictures of errors may know

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.self_training import CertainPixels
 
 
@@ -18,16 +19,26 @@ class TrainingSet:
         pixels: flat indices of the labelled pixels, int64 ``(N,)``.
         target: their classes, 0 unchanged, 1 changed, int64 ``(N,)``.
         certain: pixels that teach beside the labels. They judge nothing: validation is by labels alone.
-        share: of the scene that changed, if the labels were drawn so many a class; by default theirs.
+        share: of the scene that changed, if the labels do not tell it; by default theirs.
         shapes: number of the shape that each labelled pixel was drawn with, ``(N,)``, where shapes judge in turn:
             no fold divides one. None where each pixel stands for itself.
     """
 
     pixels: NDArray[np.int64]
     target: NDArray[np.int64]
-    certain: CertainPixels | None = None
+    certain: CertainPixels | PseudoLabels | None = None
     share: float | None = None
     shapes: NDArray[np.int32] | None = None
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Numbers by which the classes, unchanged and changed, are weighed against each other.
+
+        Those of the labels; alike beside pseudo-labels, which hold the classes as the scene does.
+        """
+        if isinstance(self.certain, PseudoLabels):
+            return 1, 1
+        return int((self.target == 0).sum()), int((self.target == 1).sum())
 
 
 NOBODY = TrainingSet(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))

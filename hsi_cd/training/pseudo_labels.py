@@ -1,0 +1,97 @@
+"""Pseudo-labels beside labels that people drew: what the label-free detector believes of the scene's own pixels.
+
+A drawing is a few places in which somebody looked, as many of change as of no change. It says what change is
+meant; it does not say what the rest of the scene looks like, nor how much of it changed. The scene itself says
+that: pixels from all over it join every batch, with the label-free detector's probability as their soft label.
+Labels outvote it where they are; where nobody drew, the network stays with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.decision import scene_scores
+from hsi_cd.detectors.labelfree import fit_auto
+from hsi_cd.prepare.measurement import Measurement
+
+log = logging.getLogger(__name__)
+
+_PIXELS = 8192  # of the scene, drawn once
+_EPOCH = 128  # positions: labels and pixels of the scene together
+_ROWS = 64  # scored at a time; the draw goes by them, so that nothing may change them
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Pixels of the whole scene with soft labels, and how they and the labels make an epoch.
+
+    Attributes:
+        pixels: flat indices, int64 ``(N,)``.
+        target: probabilities of change by the label-free detector, float32 ``(N,)``.
+        shapes: number of the shape that each labelled pixel was drawn with, ``(labels,)``.
+        part: of an epoch, and so of a batch, that is pixels of the scene, between 0 and 1.
+        share: of the scene's pixels that are changed by the label-free map.
+    """
+
+    pixels: NDArray[np.int64]
+    target: NDArray[np.float32]
+    shapes: NDArray[np.integer]
+    part: float
+    share: float
+
+    def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """What one epoch learns from: labels, drawn such that shapes count alike, and pixels of the scene.
+
+        Args:
+            labels: positions of the labelled pixels that may teach.
+            after: position of the first pseudo-label, behind those of all labels.
+            generator: source of the draws.
+
+        Returns:
+            Positions, int64.
+        """
+        _, shape, pixels = np.unique(self.shapes[labels], return_inverse=True, return_counts=True)
+        chance = 1 / pixels[shape]
+        count = round(self.part * _EPOCH)
+        drawn = generator.choice(labels, _EPOCH - count, p=chance / chance.sum())
+        beside = generator.choice(len(self.pixels), count)
+        return np.append(drawn, after + beside)
+
+    def number(self, labels: NDArray[np.int64]) -> int:
+        """How many positions :meth:`join` returns."""
+        return _EPOCH
+
+
+def scene_pseudo_labels(
+    measurement: Measurement, shapes: NDArray[np.integer], *, part: float, seed: int
+) -> PseudoLabels:
+    """Ask the label-free default (``auto``) about pixels from all over the scene.
+
+    Every pixel draws a random lot and the smallest stay: a uniform draw that holds only itself in memory.
+
+    Args:
+        measurement: of the scene.
+        shapes: number of the shape that each labelled pixel was drawn with, ``(labels,)``.
+        part: of a batch that is pixels of the scene, between 0 and 1.
+        seed: seed of the draw.
+    """
+    detector = fit_auto(measurement, seed=seed)
+    random = np.random.default_rng(seed)
+    kept = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0)
+    changed = valid = 0
+    cols = measurement.pair.shape[1]
+    for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
+        known = np.flatnonzero(np.isfinite(scores))
+        changed += int(np.count_nonzero(scores >= detector.threshold))
+        valid += len(known)
+        own = rows.start * cols + known, detector.probability(scores).ravel()[known], random.random(len(known))
+        pixels, probability, lots = (np.concatenate(both) for both in zip(kept, own, strict=True))
+        smallest = np.argsort(lots)[:_PIXELS]
+        kept = pixels[smallest], probability[smallest], lots[smallest]
+    share = changed / max(valid, 1)
+    log.info("label-free: %.2f %% of the scene changed", 100 * share)
+    return PseudoLabels(kept[0], kept[1], shapes, part, share)

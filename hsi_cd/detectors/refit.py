@@ -14,10 +14,12 @@ import numpy as np
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector, check_bands
-from hsi_cd.detectors.frontend import registered
+from hsi_cd.detectors.decision import minimum_noise
+from hsi_cd.detectors.frontend import Frontend, registered
+from hsi_cd.detectors.labelfree import AUTO_OPTIONS
 from hsi_cd.detectors.siamese import SiameseDetector, preparation
 from hsi_cd.errors import BandError, CheckpointError
-from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.statistics import SceneStatistics
 from hsi_cd.prepare.transform import refit_transform
 from hsi_cd.scene import ScenePair
@@ -51,13 +53,23 @@ def refit_statistics(detector: Detector, pair: ScenePair) -> SiameseDetector:
         )
     check_bands(detector, pair)
     measurement = Measurement(pair)
-    how = preparation(RunConfig(prepare=prepare))
+    frontend = _refitted(detector.frontend, measurement, preparation(RunConfig(prepare=prepare)))
+    prior = detector.prior
+    if prior is not None:
+        known = _refitted(prior.detector.frontend, measurement, minimum_noise(AUTO_OPTIONS))
+        prior = replace(prior, detector=replace(prior.detector, frontend=known))
+    return replace(detector, frontend=frontend, prior=prior)
+
+
+def _refitted(frontend: Frontend, measurement: Measurement, how: Preparation) -> Frontend:
+    """A front end with the statistics, and the shift, of another scene."""
+    transform = frontend.transform
     statistics = measurement.statistics(how, transform.bands)
-    _check_varies(statistics, transform.bands, pair.name)
+    _check_varies(statistics, transform.bands, measurement.pair.name)
     clip = measurement.limits(how, transform.bands)
     moved = refit_transform(transform, statistics, scaling=how.scaling, joint=how.joint, clip=clip)
-    frontend = replace(detector.frontend, transform=moved, shift=(0.0, 0.0))
-    return replace(detector, frontend=registered(frontend, measurement) if prepare.registration else frontend)
+    frontend = replace(frontend, transform=moved, shift=(0.0, 0.0))
+    return registered(frontend, measurement) if how.registration else frontend
 
 
 def _check_varies(statistics: SceneStatistics, bands: np.ndarray, name: str) -> None:

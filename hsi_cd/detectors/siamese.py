@@ -16,6 +16,7 @@ from torch import Tensor
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.network import build_network
+from hsi_cd.detectors.prior import Prior, prior_from_state
 from hsi_cd.detectors.states import rebuilding
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.siamese_network import Ensemble
@@ -54,6 +55,7 @@ class SiameseDetector:
         prepare: how the transform was fitted, to measure another scene likewise; None where it was not kept.
         precision: of the network's products when it scores. ``torch.bfloat16`` is for GPUs that are fast in it:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
+        prior: what the label-free detector adds to its logits, where people drew the labels; else None.
     """
 
     frontend: Frontend
@@ -62,10 +64,15 @@ class SiameseDetector:
     model: ModelConfig
     prepare: PrepareConfig | None = None
     precision: torch.dtype = torch.float32
+    prior: Prior | None = None
 
     @property
     def radius(self) -> int:
         """Rows and columns around a pixel that its score depends on."""
+        return max(self._own_radius, self.prior.radius if self.prior else 0)
+
+    @property
+    def _own_radius(self) -> int:
         return self.network.radius + self.frontend.radius
 
     unit = "probability"
@@ -92,7 +99,9 @@ class SiameseDetector:
 
     def parameters(self) -> int:
         """Number of learned numbers, those that were frozen here included."""
-        return sum(p.numel() for p in self.network.parameters())
+        return sum(p.numel() for p in self.network.parameters()) + (
+            self.prior.detector.parameters() if self.prior else 0
+        )
 
     def components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
@@ -116,8 +125,12 @@ class SiameseDetector:
         return len(self.network.members)
 
     def logits(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        """Members' logits ``(members, h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``."""
-        inputs = self.components(*self.frontend.project(t1, t2))
+        """Members' logits ``(members, h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``.
+
+        They are the network's own, without the prior.
+        """
+        spare = self.radius - self._own_radius
+        inputs = self.components(*self.frontend.project(_within(t1, spare), _within(t2, spare)))
         self.network.eval()
         r = self.network.radius
         try:
@@ -146,7 +159,7 @@ class SiameseDetector:
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
         logits, valid = self.logits(t1, t2)
-        return self._calibrated(logits.mean(dim=0)).masked_fill(~valid, torch.nan).numpy()
+        return self._calibrated(logits.mean(dim=0), self._known(t1, t2)).masked_fill(~valid, torch.nan).numpy()
 
     def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities and how far the members differ on them.
@@ -159,13 +172,23 @@ class SiameseDetector:
         See :meth:`hsi_cd.detectors.base.UncertainDetector.score_and_uncertainty`.
         """
         logits, valid = self.logits(t1, t2)
+        known = self._known(t1, t2)
         both = torch.stack(
-            [self._calibrated(logits.mean(dim=0)), self._calibrated(logits).std(dim=0, correction=1)]
+            [self._calibrated(logits.mean(dim=0), known), self._calibrated(logits, known).std(dim=0, correction=1)]
         )
         return both.masked_fill(~valid, torch.nan).numpy()
 
-    def _calibrated(self, logits: Tensor) -> Tensor:
-        return torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
+    def _calibrated(self, logits: Tensor, known: Tensor | float) -> Tensor:
+        return torch.sigmoid(self.calibration.slope * logits + (self.calibration.offset + known))
+
+    def _known(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> Tensor | float:
+        """What the prior adds to the logits of a window, ``(h, w)``, or 0."""
+        if self.prior is None:
+            return 0.0
+        spare = self.radius - self.prior.radius
+        return torch.from_numpy(
+            self.prior.log_odds(self.prior.detector.score(_within(t1, spare), _within(t2, spare)))
+        )
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""
@@ -184,6 +207,7 @@ class SiameseDetector:
             },
             "model": self.model.model_dump(),
             "prepare": self.prepare.model_dump() if self.prepare is not None else None,
+            **({} if self.prior is None else {"prior": self.prior.state()}),
         }
 
 
@@ -252,4 +276,12 @@ def siamese_from_state(
         network.to(device or torch.device("cpu"))
         kept = state.get("prepare")
         prepare = None if kept is None else PrepareConfig.model_validate(kept)
-        return SiameseDetector(frontend, network, calibration, model, prepare)
+        prior = prior_from_state(state["prior"]) if "prior" in state else None
+        if prior is not None and prior.detector.bands != frontend.bands:
+            raise ValueError("its prior is of other bands")
+        return SiameseDetector(frontend, network, calibration, model, prepare, prior=prior)
+
+
+def _within(window: NDArray[np.float32], spare: int) -> NDArray[np.float32]:
+    """A window without so many rows and columns of its surroundings on each side."""
+    return window[:, spare : window.shape[1] - spare, spare : window.shape[2] - spare]

@@ -173,7 +173,9 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
     """Let the scene itself teach beside labels that people drew: see :mod:`hsi_cd.training.pseudo_labels`."""
     if taught.shapes is None or not config.train.pseudo:
         return replace(taught, share=config.train.share)
-    pseudo = scene_pseudo_labels(measurement, taught.shapes, part=config.train.pseudo, seed=config.seed)
+    pseudo = scene_pseudo_labels(
+        measurement, taught.pixels, taught.shapes, part=config.train.pseudo, seed=config.seed
+    )
     return replace(taught, certain=pseudo, share=config.train.share)
 
 
@@ -194,6 +196,8 @@ def _train_network(
     elif config.train.pretrained is not None:
         use_encoders(Path(config.train.pretrained), detector)
     detector.network.to(circumstances.device)
+    if isinstance(taught.certain, PseudoLabels):
+        detector.prior = taught.certain.prior
 
     with keeper.journal() as journal, on_threads(config.train.threads):
         measurement.forget_components()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import scene_scores
 from hsi_cd.detectors.labelfree import fit_auto
+from hsi_cd.detectors.prior import Prior
 from hsi_cd.prepare.measurement import Measurement
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class PseudoLabels:
         shapes: number of the shape that each labelled pixel was drawn with, ``(labels,)``.
         part: of an epoch, and so of a batch, that is pixels of the scene, between 0 and 1.
         share: of the scene's pixels that are changed by the label-free map.
+        prior: the label-free detector, which stays in the score.
+        known: what it adds to the logits of the labelled pixels, float32 ``(labels,)``.
     """
 
     pixels: NDArray[np.int64]
@@ -42,6 +45,8 @@ class PseudoLabels:
     shapes: NDArray[np.integer]
     part: float
     share: float
+    prior: Prior
+    known: NDArray[np.float32]
 
     def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """What one epoch learns from: labels, drawn such that shapes count alike, and pixels of the scene.
@@ -67,7 +72,7 @@ class PseudoLabels:
 
 
 def scene_pseudo_labels(
-    measurement: Measurement, shapes: NDArray[np.integer], *, part: float, seed: int
+    measurement: Measurement, labelled: NDArray[np.int64], shapes: NDArray[np.integer], *, part: float, seed: int
 ) -> PseudoLabels:
     """Ask the label-free default (``auto``) about pixels from all over the scene.
 
@@ -75,23 +80,28 @@ def scene_pseudo_labels(
 
     Args:
         measurement: of the scene.
-        shapes: number of the shape that each labelled pixel was drawn with, ``(labels,)``.
+        labelled: flat indices of the labelled pixels, int64 ``(labels,)``.
+        shapes: number of the shape that each of them was drawn with, ``(labels,)``.
         part: of a batch that is pixels of the scene, between 0 and 1.
         seed: seed of the draw.
     """
     detector = fit_auto(measurement, seed=seed)
+    prior, said = Prior(detector), np.full(len(labelled), np.nan, dtype=np.float32)
     random = np.random.default_rng(seed)
     kept = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0)
     changed = valid = 0
     cols = measurement.pair.shape[1]
     for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
         known = np.flatnonzero(np.isfinite(scores))
+        first = rows.start * cols
+        inside = (labelled >= first) & (labelled < first + scores.size)
+        said[inside] = scores.ravel()[labelled[inside] - first]
         changed += int(np.count_nonzero(scores >= detector.threshold))
         valid += len(known)
-        own = rows.start * cols + known, detector.probability(scores).ravel()[known], random.random(len(known))
+        own = first + known, detector.probability(scores).ravel()[known], random.random(len(known))
         pixels, probability, lots = (np.concatenate(both) for both in zip(kept, own, strict=True))
         smallest = np.argsort(lots)[:_PIXELS]
         kept = pixels[smallest], probability[smallest], lots[smallest]
     share = changed / max(valid, 1)
     log.info("label-free: %.2f %% of the scene changed", 100 * share)
-    return PseudoLabels(kept[0], kept[1], shapes, part, share)
+    return PseudoLabels(kept[0], kept[1], shapes, part, share, prior, prior.log_odds(said))

@@ -137,7 +137,8 @@ def out_of_fold(
         return None
     logits = held_out_logits(detector.network, source, taught.pixels, folds, team=team)
     found = detector.calibration
-    probability = scipy.special.expit(found.slope * logits + found.offset)
+    known = taught.certain.known if isinstance(taught.certain, PseudoLabels) else 0.0
+    probability = scipy.special.expit(found.slope * logits + found.offset + known)
     change = np.where(np.isnan(logits), NO_DATA, probability >= found.threshold).astype(np.uint8)
     return OutOfFold(change, probability.astype(np.float32), int(folds.max()) + 1)
 

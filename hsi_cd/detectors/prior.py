@@ -1,0 +1,59 @@
+"""What was known before anybody labelled: the label-free detector's log-odds, which stay in a network's score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.linear import LinearDetector, linear_from_state
+
+_SUREST = 6.0  # log-odds beyond which one label could no longer say otherwise
+_WEIGHT = 0.25  # of its log-odds beside the network's, measured on seven scenes; see docs/drawn_labels
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A label-free detector whose log-odds of change are added to a network's, by a weight.
+
+    Where somebody has drawn, the network outvotes it; where nobody has, and the network is in doubt, it decides.
+
+    Attributes:
+        detector: the label-free detector, fitted on the scene.
+        weight: of its log-odds, 0 to 1.
+    """
+
+    detector: LinearDetector
+    weight: float = _WEIGHT
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that it depends on."""
+        return self.detector.radius
+
+    def log_odds(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the detector's scores add to a network's logits, of the same shape; NaN for NaN."""
+        odds = scipy.special.logit(self.detector.probability(score).astype(np.float64))
+        return (self.weight * np.clip(odds, -_SUREST, _SUREST)).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`prior_from_state` builds it again."""
+        return {"weight": self.weight, "detector": self.detector.state()}
+
+
+def prior_from_state(state: Mapping[str, Any]) -> Prior:
+    """The prior that :meth:`Prior.state` described.
+
+    Raises:
+        CheckpointError: the detector cannot be rebuilt.
+        ValueError, KeyError, TypeError: the rest does not make sense.
+    """
+    weight = float(state["weight"])
+    if not (math.isfinite(weight) and 0 <= weight <= 1):
+        raise ValueError(f"a prior of weight {weight:g}")
+    return Prior(linear_from_state(state["detector"]), weight)

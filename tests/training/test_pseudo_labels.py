@@ -1,0 +1,86 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import cohen_kappa_score
+
+from hsi_cd.config import TrainConfig, resolve
+from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
+from hsi_cd.detectors.labelfree import fit_auto
+from hsi_cd.inference import score_scene
+from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.runtime.circumstances import Circumstances
+from hsi_cd.runtime.seeding import seeded
+from hsi_cd.scene import ScenePair, cube_from_array
+from hsi_cd.training.batches import make_batches
+from hsi_cd.training.fitting import learn
+from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
+from hsi_cd.training.training_set import TrainingSet
+
+
+@pytest.fixture(scope="module")
+def scene() -> ScenePair:
+    made = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5))
+    t1, t2 = made.t1.astype(np.float32), made.t2.astype(np.float32)
+    t1[:, :8] = np.nan
+    return ScenePair(cube_from_array(t1), cube_from_array(t2), name="fields")
+
+
+_UNASKED: dict[str, Any] = {"prior": None, "known": None}  # not looked at while batches are drawn
+
+
+def test_the_scene_teaches_what_the_label_free_detector_says_of_it(scene: ScenePair) -> None:
+    """All pixels with data, fewer than are asked for, with its probabilities."""
+    detector = fit_auto(scene, seed=0)
+    scores = score_scene(detector, scene)
+    labelled = np.array([700, 5, 4000, 1999])  # the second has no data
+    found = scene_pseudo_labels(Measurement(scene), labelled, np.arange(4), part=0.5, seed=0)
+    np.testing.assert_array_equal(np.sort(found.pixels), np.flatnonzero(np.isfinite(scores)))
+    np.testing.assert_allclose(found.target, detector.probability(scores).ravel()[found.pixels], atol=1e-6)
+    np.testing.assert_array_equal(found.known, found.prior.log_odds(scores.ravel()[labelled]))
+    assert np.isnan(found.known).tolist() == [False, True, False, False]
+    assert found.share == pytest.approx((scores[8:] >= detector.threshold).mean())
+
+
+@pytest.mark.parametrize("part", [0.25, 0.75])
+def test_shapes_count_alike_however_large(part: float) -> None:
+    """One shape of ninety pixels and one of ten; the scene has its part of every batch, with soft labels."""
+    shapes = np.repeat([1, 2], [90, 10])
+    target = np.repeat([0, 1], [90, 10])
+    pseudo = PseudoLabels(np.arange(100, 110), np.full(10, 0.3, dtype=np.float32), shapes, part, 0.2, **_UNASKED)
+    taught = TrainingSet(np.arange(100), target, pseudo, shapes=shapes.astype(np.int32))
+    drawn = make_batches(TrainConfig(), taught, None, members=1, valid=np.ones((11, 10), dtype=bool))
+    assert (drawn.plan.batches, drawn.plan.epochs, drawn.plan.batch_size) == (1, TrainConfig().epochs, 128)
+    generator = np.random.default_rng(0)
+    positions = np.concatenate([drawn.orders(generator)[0] for _ in range(50)])
+    assert np.mean(positions >= 100) == part
+    labels = positions[positions < 100]
+    assert np.mean(labels >= 90) == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_allclose(drawn.target[positions[positions >= 100]], 0.3, rtol=1e-6)
+    assert taught.counts == (1, 1)
+
+
+def _map(scene: ScenePair, taught: TrainingSet, **settings: float) -> np.ndarray:
+    train = {"train": {"min_steps": 60, "max_steps": 60, "map_every": 0, **settings}, "model": {"members": 2}}
+    with seeded(0, deterministic=True) as generator:
+        circumstances = Circumstances(generator, torch.device("cpu"))
+        learned = learn(Measurement(scene), taught, resolve([("test", train)]), circumstances)
+    return score_scene(learned.detector, scene) >= learned.detector.threshold
+
+
+@pytest.mark.slow
+def test_a_small_drawing_leaves_the_map_as_good_as_without_labels() -> None:
+    """Two places of each class alone teach that little of the scene is like them; the scene tells the rest."""
+    made = simulate_pair(SimulationOptions(rows=72, cols=64, bands=24, seed=5))
+    scene = ScenePair(cube_from_array(made.t1), cube_from_array(made.t2), name="fields")
+    truth = made.truth.ravel() == 1
+    random = np.random.default_rng(0)
+    pixels = np.concatenate([random.choice(np.flatnonzero(truth == code), 2, replace=False) for code in (0, 1)])
+    taught = TrainingSet(pixels, truth[pixels].astype(np.int64), shapes=np.arange(1, 5, dtype=np.int32))
+    detector = fit_auto(scene, seed=0)
+    free = cohen_kappa_score(truth, (score_scene(detector, scene) >= detector.threshold).ravel())
+    assert cohen_kappa_score(truth, _map(scene, taught).ravel()) > free - 0.01
+    assert cohen_kappa_score(truth, _map(scene, taught, pseudo=0.0).ravel()) < free - 0.05
+    shares = [_map(scene, taught, share=share).mean() for share in (0.02, 0.5)]
+    assert shares[0] < _map(scene, taught).mean() < shares[1]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from hsi_cd.config import TrainConfig
 from hsi_cd.training.plan import Plan, make_plan
+from hsi_cd.training.pseudo_labels import ENOUGH_STEPS, PseudoLabels
 from hsi_cd.training.samplers import SAMPLERS, Pool
-from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.self_training import CertainPixels, patch_places
 from hsi_cd.training.training_set import TrainingSet
 
@@ -35,7 +35,7 @@ class Batches:
         plan: how long epochs and batches are.
         taught: for each member the positions of the labels that teach it.
         pixels: flat indices into the scene, int64 ``(P,)``.
-        target: their classes, 0 unchanged, 1 changed, or the probability of change where labels are soft, ``(P,)``.
+        target: their classes, 0 unchanged, 1 changed, or probabilities of change where labels are soft, ``(P,)``.
         blocks: the block of the scene that each lies in, int64 ``(P,)``.
         spare: positions that the balanced sampler may fill up with.
         certain: pixels that teach beside the labels.
@@ -100,8 +100,8 @@ def make_batches(
     """
     pixels, target, certain = taught.pixels, taught.target, taught.certain
     labels = [taught_positions(member, folds, len(pixels)) for member in range(members)]
-    if isinstance(certain, PseudoLabels) and config.min_steps == TrainConfig().min_steps:
-        config = config.model_copy(update={"min_steps": None})  # however few the labels, every batch is full
+    if isinstance(certain, PseudoLabels) and _plain(config):  # however few the labels, every batch is full
+        config = config.model_copy(update={"min_steps": None, "max_steps": ENOUGH_STEPS})
     fewest = min(certain.number(own) if certain is not None else len(own) for own in labels)
     if certain is not None:
         pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])
@@ -120,3 +120,9 @@ def make_batches(
         certain,
         config.sampler,
     )
+
+
+def _plain(config: TrainConfig) -> bool:
+    """Whether nobody said how long the training is to be."""
+    default = TrainConfig()
+    return all(getattr(config, name) == getattr(default, name) for name in ("epochs", "min_steps", "max_steps"))

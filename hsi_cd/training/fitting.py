@@ -30,8 +30,8 @@ from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import train
 from hsi_cd.training.patches import scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
-from hsi_cd.training.resuming import resumed
 from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
+from hsi_cd.training.resuming import resumed
 from hsi_cd.training.self_training import (
     CertainPixels,
     certain_pixels,

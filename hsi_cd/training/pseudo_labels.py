@@ -21,6 +21,9 @@ from hsi_cd.prepare.measurement import Measurement
 
 log = logging.getLogger(__name__)
 
+ENOUGH_STEPS = 200
+"""Steps of a training beside pseudo-labels, where nobody asks for more: measured, and short enough to wait for."""
+
 _PIXELS = 8192  # of the scene, drawn once
 _EPOCH = 128  # positions: labels and pixels of the scene together
 _ROWS = 64  # scored at a time; the draw goes by them, so that nothing may change them

@@ -51,7 +51,9 @@ def test_shapes_count_alike_however_large(part: float) -> None:
     pseudo = PseudoLabels(np.arange(100, 110), np.full(10, 0.3, dtype=np.float32), shapes, part, 0.2, **_UNASKED)
     taught = TrainingSet(np.arange(100), target, pseudo, shapes=shapes.astype(np.int32))
     drawn = make_batches(TrainConfig(), taught, None, members=1, valid=np.ones((11, 10), dtype=bool))
-    assert (drawn.plan.batches, drawn.plan.epochs, drawn.plan.batch_size) == (1, TrainConfig().epochs, 128)
+    assert (drawn.plan.batches, drawn.plan.epochs, drawn.plan.batch_size) == (1, 200, 128)
+    longer = make_batches(TrainConfig(epochs=500), taught, None, members=1, valid=np.ones((11, 10), dtype=bool))
+    assert longer.plan.epochs == 500
     generator = np.random.default_rng(0)
     positions = np.concatenate([drawn.orders(generator)[0] for _ in range(50)])
     assert np.mean(positions >= 100) == part

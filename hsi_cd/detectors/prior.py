@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hsi_cd.detectors.linear import LinearDetector, linear_from_state
 
 _SUREST = 6.0  # log-odds beyond which one label could no longer say otherwise
-_WEIGHT = 0.25  # of its log-odds beside the network's, measured on seven scenes; see docs/drawn_labels
+_WEIGHT = 0.25  # of its log-odds beside the network's: see docs/methods.md, Drawn labels
 
 
 @dataclass(frozen=True)

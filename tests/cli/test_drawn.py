@@ -204,3 +204,29 @@ def test_one_drawing_teaches_and_another_judges(
     judging = read_labels(simulated.truth).values.ravel()[both]
     assert found["scope"] == "held-out" and len(judging) == 24
     assert found["details"]["shapes_changed"] == found["test"]["changed"] <= 12
+
+
+def test_the_analyst_tells_the_share(
+    cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """Beside the label-free map's by default; what is told moves the calibration, and judges."""
+    details = record(runs["siamese"])["details"]
+    assert details["share_from"] == "label-free map" and 0 < details["share"] < 1
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--device", "cpu"]
+    options = ["--truth", draw(12), *words, "--share", 0.003, "--run", tmp_path / "run", *cli.settings()]
+    assert cli("train", *dates, *options) == 0
+    told = record(tmp_path / "run")["details"]
+    assert (told["share"], told["share_from"]) == (0.003, "train.share")
+    offsets = [
+        hc.load(folder / "best.pt").detector_.calibration.offset for folder in (tmp_path / "run", runs["siamese"])
+    ]
+    expected = np.log(0.003 / 0.997) - np.log(details["share"] / (1 - details["share"]))
+    assert offsets == pytest.approx([expected, 0.0], abs=1e-5)
+
+
+@pytest.mark.parametrize("share", ["0", "1", "1.5", "much"])
+def test_a_share_that_is_none_is_refused(
+    cli: Any, draw: Draw, dates: list[str], tmp_path: Path, capsys: Capture, share: str
+) -> None:
+    assert cli("train", *dates, "--truth", draw(12), "--share", share, "--run", tmp_path / "run") == 2
+    assert "--share" in capsys.readouterr().err and not (tmp_path / "run").exists()

@@ -64,7 +64,8 @@ def test_shapes_count_alike_however_large(part: float) -> None:
 
 
 def _map(scene: ScenePair, taught: TrainingSet, **settings: float) -> np.ndarray:
-    train = {"train": {"min_steps": 60, "max_steps": 60, "map_every": 0, **settings}, "model": {"members": 2}}
+    small = {"members": 2, "attention": {"kind": "none"}}
+    train = {"train": {"min_steps": 60, "max_steps": 60, "map_every": 0, **settings}, "model": small}
     with seeded(0, deterministic=True) as generator:
         circumstances = Circumstances(generator, torch.device("cpu"))
         learned = learn(Measurement(scene), taught, resolve([("test", train)]), circumstances)
@@ -82,7 +83,7 @@ def test_a_small_drawing_leaves_the_map_as_good_as_without_labels() -> None:
     taught = TrainingSet(pixels, truth[pixels].astype(np.int64), shapes=np.arange(1, 5, dtype=np.int32))
     detector = fit_auto(scene, seed=0)
     free = cohen_kappa_score(truth, (score_scene(detector, scene) >= detector.threshold).ravel())
-    assert cohen_kappa_score(truth, _map(scene, taught).ravel()) > free - 0.01
-    assert cohen_kappa_score(truth, _map(scene, taught, pseudo=0.0).ravel()) < free - 0.05
-    shares = [_map(scene, taught, share=share).mean() for share in (0.02, 0.5)]
-    assert shares[0] < _map(scene, taught).mean() < shares[1]
+    beside, alone = (_map(scene, taught, pseudo=part) for part in (0.5, 0.0))
+    assert cohen_kappa_score(truth, beside.ravel()) > free - 0.05
+    assert cohen_kappa_score(truth, alone.ravel()) < free - 0.1
+    assert _map(scene, taught, share=0.02).mean() < beside.mean()  # what is told moves the map

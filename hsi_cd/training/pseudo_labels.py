@@ -91,7 +91,7 @@ def scene_pseudo_labels(
     detector = fit_auto(measurement, seed=seed)
     prior, said = Prior(detector), np.full(len(labelled), np.nan, dtype=np.float32)
     random = np.random.default_rng(seed)
-    kept = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0)
+    pixels, probability, lots = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0)
     changed = valid = 0
     cols = measurement.pair.shape[1]
     for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
@@ -101,10 +101,11 @@ def scene_pseudo_labels(
         said[inside] = scores.ravel()[labelled[inside] - first]
         changed += int(np.count_nonzero(scores >= detector.threshold))
         valid += len(known)
-        own = first + known, detector.probability(scores).ravel()[known], random.random(len(known))
-        pixels, probability, lots = (np.concatenate(both) for both in zip(kept, own, strict=True))
+        pixels = np.append(pixels, first + known)
+        probability = np.append(probability, detector.probability(scores).ravel()[known])
+        lots = np.append(lots, random.random(len(known)))
         smallest = np.argsort(lots)[:_PIXELS]
-        kept = pixels[smallest], probability[smallest], lots[smallest]
+        pixels, probability, lots = pixels[smallest], probability[smallest], lots[smallest]
     share = changed / max(valid, 1)
     log.info("label-free: %.2f %% of the scene changed", 100 * share)
-    return PseudoLabels(kept[0], kept[1], shapes, part, share, prior, prior.log_odds(said))
+    return PseudoLabels(pixels, probability, shapes, part, share, prior, prior.log_odds(said))

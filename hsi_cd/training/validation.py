@@ -29,7 +29,7 @@ class Validation:
         calibration: fitted to them.
         loss: their mean binary cross-entropy, calibrated, whatever the training's own loss; NaN without folds.
         kappa: theirs; NaN without folds.
-        uncertainty: standard error of the Kappa.
+        uncertainty: standard error of the Kappa; infinite where shapes cannot tell epochs apart.
     """
 
     calibration: Calibration = Calibration()  # noqa: RUF009 - frozen
@@ -70,9 +70,10 @@ def validate(
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
     loss = float(np.mean(np.logaddexp(0, z) - truth * z))
-    if pseudo:
+    if pseudo:  # a few shapes, whose pixels are nearly copies, cannot tell epochs apart: the last one stays
         calibration = scene_calibration(pseudo.share, taught.share, threshold=threshold)
-    elif taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
+        return Validation(calibration, loss, kappa(counts), math.inf)
+    if taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
         calibration = with_share(calibration, logits, truth, share=taught.share, threshold=threshold)
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
 

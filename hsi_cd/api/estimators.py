@@ -195,8 +195,9 @@ class Supervised(Estimator):
         if labels is None:
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
         pair = scene.pair if isinstance(scene, Measurement) else scene
+        config = self._config()  # options are refused before labels are looked at
         truth: Labels = read_truth(TruthSource(labels), pair.grid)
-        self._as_fitted = config = declared_of(config_of(self._config(), split, truth), pair)
+        self._as_fitted = config = declared_of(config_of(config, split, truth), pair)
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
             examples = prepare_examples(LabelledScene(pair, truth, split), config, measurement=_of(scene))
             circumstances = Circumstances(generator, choose_device(config.device))

@@ -35,3 +35,8 @@ def test_no_pixel_is_in_two_tiles_and_none_is_outside(rows: int, cols: int) -> N
         assert (tile.height, tile.width) == (min(rows, 128), min(cols, 128))
     for a, b in itertools.combinations(tiles, 2):
         assert abs(a.top - b.top) >= 128 or abs(a.left - b.left) >= 128
+
+
+def test_a_scene_of_32_pixels_a_side_is_the_smallest_that_is_looked_at() -> None:
+    assert ShiftWatch((32, 40)).tiles and ShiftWatch((40, 32)).tiles
+    assert not ShiftWatch((31, 40)).tiles and not ShiftWatch((40, 31)).tiles

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
+from scipy import ndimage
 
 import hsi_cd as hc
 from hsi_cd.errors import CheckpointError, OutputError
@@ -152,3 +154,13 @@ def test_the_command_line_writes_the_same_bytes(cli: Any, dates: list[str], tmp_
     hc.detect(pair, method="cva").write(tmp_path / "c2.tif", score=tmp_path / "s2.tif", cog=cog)
     for ours, theirs in (("c.tif", "c2.tif"), ("s.tif", "s2.tif")):
         assert (tmp_path / ours).read_bytes() == (tmp_path / theirs).read_bytes()
+
+
+def test_areas_of_any_size_are_written_unless_a_least_one_is_asked(tmp_path: Path) -> None:
+    half_a_metre = Affine(0.5, 0, 400000, 0, -0.5, 5000000)
+    change = ChangeMap(Difference(), scene(crs=UTM, transform=half_a_metre))
+    counts = []
+    for name, least in (("all.geojson", {}), ("large.geojson", {"min_area": 1.0})):
+        change.write(tmp_path / "c.tif", vector=tmp_path / name, overwrite=True, **least)
+        counts.append(pyogrio.read_info(tmp_path / name)["features"])
+    assert counts[0] == ndimage.label(change.change == 1)[1] > counts[1] > 0

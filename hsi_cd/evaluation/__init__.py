@@ -17,9 +17,11 @@ from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
 from hsi_cd.evaluation.drawn_scores import DrawnScores, ShapeRates, score_drawn, shape_rates
 from hsi_cd.evaluation.headline import (
     BY_SHAPE,
+    FEWEST_SHAPES,
     NOT_JUDGED,
     beside_headline,
     caution,
+    facts_of_few_shapes,
     few_pixels,
     judged_shapes,
     judges,
@@ -50,6 +52,7 @@ from hsi_cd.evaluation.significance import compare_maps, holm, mcnemar
 
 __all__ = [
     "BY_SHAPE",
+    "FEWEST_SHAPES",
     "NOT_JUDGED",
     "NO_DATA",
     "SCORE_NAMES",
@@ -75,6 +78,7 @@ __all__ = [
     "count_confusion",
     "expected_calibration_error",
     "f1",
+    "facts_of_few_shapes",
     "few_pixels",
     "higher_is_better",
     "holm",

@@ -43,6 +43,16 @@ def facts_of_shapes(rates: ShapeRates, found: DrawnScores | None, *, why_not: st
     return facts
 
 
+def facts_of_few_shapes(unchanged: int, changed: int) -> dict[str, Fact]:
+    """What a result keeps of shapes that are too few to tell of the scene, and whose pixels judge one by one."""
+    why = f"pixels judge one by one, of only {unchanged:,} unchanged + {changed:,} changed shapes"
+    return {
+        "shapes_unchanged": unchanged,
+        "shapes_changed": changed,
+        "few_shapes": f"{why}: fewer than {FEWEST_SHAPES} of a class say little",
+    }
+
+
 def judges(result: RunResult) -> str:
     """What judges a result, in words: ``held-out pixels``, or ``cross-validated by shape``."""
     return result.scope if result.scope == BY_SHAPE else f"{result.scope} pixels"
@@ -89,9 +99,11 @@ def few_pixels(counts: ConfusionCounts) -> str | None:
 
 
 def caution(result: RunResult) -> str | None:
-    """What a reader of a result's scores must know first: that there is none, or that it stands on few pixels."""
-    why = not_judged(result)
-    return few_pixels(result.counts) if why is None else f"{NOT_JUDGED}: {why}"
+    """What a reader of a result's scores must know first: that there is none, or that it stands on little."""
+    why, few = not_judged(result), result.details.get("few_shapes")
+    if why is not None:
+        return f"{NOT_JUDGED}: {why}"
+    return few if isinstance(few, str) else few_pixels(result.counts)
 
 
 def _interval(details: Mapping[str, Fact], name: str) -> Interval | None:

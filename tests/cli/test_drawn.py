@@ -14,6 +14,7 @@ import rasterio
 import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
+from sklearn.metrics import cohen_kappa_score
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -204,6 +205,22 @@ def test_one_drawing_teaches_and_another_judges(
     judging = read_labels(simulated.truth).values.ravel()[both]
     assert found["scope"] == "held-out" and len(judging) == 24
     assert found["details"]["shapes_changed"] == found["test"]["changed"] <= 12
+
+
+def test_pixels_of_a_few_shapes_judge_one_by_one_and_it_is_said(
+    cli: Any, simulated: PairFiles, runs: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    assert cli("draw", simulated.truth, "--shapes", 4, "--output", tmp_path / "few.gpkg") == 0
+    capsys.readouterr()
+    change = runs["logistic"] / "change.tif"
+    assert cli("evaluate", change, "--truth", tmp_path / "few.gpkg", "--json", tmp_path / "scores.json") == 0
+    said, found = capsys.readouterr().out, json.loads((tmp_path / "scores.json").read_text())
+    assert "of only 4 unchanged + 4 changed shapes: fewer than 10 of a class say little" in said
+    values = hc.open_labels(tmp_path / "few.gpkg", like=change).values
+    where = values != UNLABELLED
+    with rasterio.open(change) as file:
+        called = file.read(1)[where]
+    assert found["scores"]["kappa"] == pytest.approx(cohen_kappa_score(values[where], called))
 
 
 def test_the_analyst_tells_the_share(

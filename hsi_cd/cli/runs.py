@@ -131,7 +131,7 @@ def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
 
 
 def _table_of_best(standings: Sequence[Standing], score: str) -> str:
-    from hsi_cd.evaluation import few_pixels
+    from hsi_cd.evaluation import stands_on_few
     from hsi_cd.reporting.tables import SCORE_TITLES, align
 
     if not standings:
@@ -139,7 +139,7 @@ def _table_of_best(standings: Sequence[Standing], score: str) -> str:
     rows = [["dataset", "protocol", "method", "seeds", SCORE_TITLES[score], "settings beside the default"]]
     for best in standings:
         deviation = "" if math.isnan(best.std) else f" +- {best.std:.4f}"
-        deviation += " (few pixels)" if any(r.result and few_pixels(r.result.counts) for r in best.runs) else ""
+        deviation += " (few pixels)" if any(r.result and stands_on_few(r.result) for r in best.runs) else ""
         changed = ", ".join(f"{key}={value}" for key, value in best.changed.items()) or "-"
         rows.append(
             [best.dataset, best.protocol, best.method, str(len(best.runs)), f"{best.mean:.4f}{deviation}", changed]

@@ -27,6 +27,7 @@ from hsi_cd.evaluation.headline import (
     judges,
     not_judged,
     shape_interval,
+    stands_on_few,
 )
 from hsi_cd.evaluation.intervals import Interval, bootstrap_pixels, bootstrap_seeds, mean_std
 from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
@@ -105,4 +106,5 @@ __all__ = [
     "scores_elsewhere",
     "shape_interval",
     "shape_rates",
+    "stands_on_few",
 ]

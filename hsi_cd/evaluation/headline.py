@@ -98,12 +98,16 @@ def few_pixels(counts: ConfusionCounts) -> str | None:
     )
 
 
+def stands_on_few(result: RunResult) -> str | None:
+    """A warning where few shapes or few pixels judge, as a sentence without a full stop."""
+    few = result.details.get("few_shapes")
+    return few if isinstance(few, str) else few_pixels(result.counts)
+
+
 def caution(result: RunResult) -> str | None:
     """What a reader of a result's scores must know first: that there is none, or that it stands on little."""
-    why, few = not_judged(result), result.details.get("few_shapes")
-    if why is not None:
-        return f"{NOT_JUDGED}: {why}"
-    return few if isinstance(few, str) else few_pixels(result.counts)
+    why = not_judged(result)
+    return stands_on_few(result) if why is None else f"{NOT_JUDGED}: {why}"
 
 
 def _interval(details: Mapping[str, Fact], name: str) -> Interval | None:

@@ -14,12 +14,12 @@ from hsi_cd.evaluation import (
     RunResult,
     bootstrap_pixels,
     bootstrap_seeds,
-    few_pixels,
     higher_is_better,
     judged_apart,
     mean_std,
     not_judged,
     shape_interval,
+    stands_on_few,
 )
 from hsi_cd.reporting.tables import SCORE_TITLES
 
@@ -189,7 +189,7 @@ class Runs:
             return Cell(_format_cost(measure.name, spread.mean), mean=spread.mean, count=spread.count)
         show = measure.show
         mean, std = measure.in_unit(spread.mean), measure.in_unit(spread.std)
-        few = any(few_pixels(run.counts) for run in runs)
+        few = any(map(stands_on_few, runs))
         cell = Cell(show(spread.mean), mean=mean, std=std, count=spread.count, few=few)
         if math.isnan(spread.mean):
             return replace(cell, value=NOT_JUDGED, few=False) if any(map(not_judged, runs)) else cell

@@ -19,10 +19,10 @@ from hsi_cd.evaluation import (
     Interval,
     RunResult,
     caution,
-    few_pixels,
     judged_shapes,
     not_judged,
     shape_interval,
+    stands_on_few,
 )
 
 SCORE_TITLES: Mapping[str, str] = {
@@ -114,7 +114,7 @@ def score_in_list(run: RunResult | None, name: str) -> str:
     """A score where a sentence has no room, with a mark where few pixels judge; a dash without a result."""
     if run is None:
         return _ABSENT
-    return shown_score(run, name) + (" (few pixels)" if few_pixels(run.counts) and not not_judged(run) else "")
+    return shown_score(run, name) + (" (few pixels)" if stands_on_few(run) and not not_judged(run) else "")
 
 
 def interval_in_words(ends: Interval | None, *, percent: bool = False) -> str:

@@ -221,6 +221,9 @@ def test_pixels_of_a_few_shapes_judge_one_by_one_and_it_is_said(
     with rasterio.open(change) as file:
         called = file.read(1)[where]
     assert found["scores"]["kappa"] == pytest.approx(cohen_kappa_score(values[where], called))
+    words = ["--name", "Other", "--truth", tmp_path / "few.gpkg", "--run", tmp_path / "other"]
+    assert cli("import-map", change, *words) == 0 and cli("table", tmp_path / "other") == 0
+    assert "(few pixels)" in capsys.readouterr().out
 
 
 def test_the_analyst_tells_the_share(

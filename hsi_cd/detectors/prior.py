@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from hsi_cd.detectors.linear import LinearDetector, linear_from_state
 
 _SUREST = 6.0  # log-odds beyond which one label could no longer say otherwise
-_WEIGHT = 0.25  # of its log-odds beside the network's: see docs/methods.md, Drawn labels
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,9 @@ class Prior:
 
     Attributes:
         detector: the label-free detector, fitted on the scene.
-        weight: of its log-odds, 0 to 1.
     """
 
     detector: LinearDetector
-    weight: float = _WEIGHT
 
     @property
     def radius(self) -> int:
@@ -37,13 +33,13 @@ class Prior:
         return self.detector.radius
 
     def log_odds(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the detector's scores add to a network's logits, of the same shape; NaN for NaN."""
+        """The detector's log-odds of change for its scores, of the same shape; NaN for NaN."""
         odds = scipy.special.logit(self.detector.probability(score).astype(np.float64))
-        return (self.weight * np.clip(odds, -_SUREST, _SUREST)).astype(np.float32)
+        return np.clip(odds, -_SUREST, _SUREST).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`prior_from_state` builds it again."""
-        return {"weight": self.weight, "detector": self.detector.state()}
+        return {"detector": self.detector.state()}
 
 
 def prior_from_state(state: Mapping[str, Any]) -> Prior:
@@ -51,9 +47,6 @@ def prior_from_state(state: Mapping[str, Any]) -> Prior:
 
     Raises:
         CheckpointError: the detector cannot be rebuilt.
-        ValueError, KeyError, TypeError: the rest does not make sense.
+        KeyError, TypeError: there is none.
     """
-    weight = float(state["weight"])
-    if not (math.isfinite(weight) and 0 <= weight <= 1):
-        raise ValueError(f"a prior of weight {weight:g}")
-    return Prior(linear_from_state(state["detector"]), weight)
+    return Prior(linear_from_state(state["detector"]))

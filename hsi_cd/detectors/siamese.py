@@ -30,17 +30,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Calibration:
-    """From an ensemble's mean logit to a probability: ``1 / (1 + exp(-(slope logit + offset)))``.
+    """From an ensemble's mean logit to a probability: ``1 / (1 + exp(-(slope logit + offset + prior log-odds)))``.
 
     Attributes:
         slope: how much the logit is trusted.
         offset: shift of the logit.
         threshold: probability from which a pixel counts as changed.
+        prior: weight of the label-free detector's log-odds, 0 to 1, where there is a prior; see docs/methods.md,
+            Drawn labels, on its default.
     """
 
     slope: float = 1.0
     offset: float = 0.0
     threshold: float = 0.5
+    prior: float = 0.25
 
 
 @dataclass
@@ -186,9 +189,8 @@ class SiameseDetector:
         if self.prior is None:
             return 0.0
         spare = self.radius - self.prior.radius
-        return torch.from_numpy(
-            self.prior.log_odds(self.prior.detector.score(_within(t1, spare), _within(t2, spare)))
-        )
+        odds = self.prior.log_odds(self.prior.detector.score(_within(t1, spare), _within(t2, spare)))
+        return torch.from_numpy((self.calibration.prior * odds).astype(np.float32))
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""
@@ -207,7 +209,7 @@ class SiameseDetector:
             },
             "model": self.model.model_dump(),
             "prepare": self.prepare.model_dump() if self.prepare is not None else None,
-            **({} if self.prior is None else {"prior": self.prior.state()}),
+            **({} if self.prior is None else {"prior": {"weight": self.calibration.prior, **self.prior.state()}}),
         }
 
 
@@ -260,11 +262,16 @@ def siamese_from_state(
         frontend = frontend_from_state({**own, "reach": 0, "tolerance": 3.0}, exact=False)
         if not np.isfinite(frontend.transform.noise).all():
             raise ValueError("transform.noise was not measured")
-        calibration = Calibration(**{name: float(state["calibration"][name]) for name in vars(Calibration())})
+        told = {name: float(state["calibration"][name]) for name in ("slope", "offset", "threshold")}
+        if "prior" in state:
+            told["prior"] = float(state["prior"]["weight"])
+        calibration = Calibration(**told)
         if not np.isfinite(list(vars(calibration).values())).all():
             raise ValueError(f"{calibration} is not finite")
         if not (calibration.slope > 0 and 0 <= calibration.threshold <= 1):
             raise ValueError(f"{calibration} has no slope above 0, or no probability for a threshold")
+        if not 0 <= calibration.prior <= 1:
+            raise ValueError(f"a prior of weight {calibration.prior:g}")
         model = ModelConfig.model_validate(state["model"])
         network = build_network(model, frontend.transform.noise, augment=augment)
         network.load_state_dict(state["network"])
@@ -274,8 +281,8 @@ def siamese_from_state(
             if not torch.isfinite(value).all():
                 raise ValueError(f"network.{name} holds what is no finite number")
         network.to(device or torch.device("cpu"))
-        kept = state.get("prepare")
-        prepare = None if kept is None else PrepareConfig.model_validate(kept)
+        how = state.get("prepare")
+        prepare = None if how is None else PrepareConfig.model_validate(how)
         prior = prior_from_state(state["prior"]) if "prior" in state else None
         if prior is not None and prior.detector.bands != frontend.bands:
             raise ValueError("its prior is of other bands")

@@ -110,6 +110,42 @@ def scene_calibration(
     return Calibration(1.0, float(scipy.special.logit(share) - scipy.special.logit(known)), plain.threshold)
 
 
+def prior_weight(
+    logits: NDArray[np.floating],
+    log_odds: NDArray[np.floating],
+    target: NDArray[np.integer],
+    shapes: NDArray[np.integer],
+    *,
+    usual: float = Calibration.prior,
+) -> float:
+    """How much the label-free detector's log-odds are worth beside a network's logits, by shapes held out.
+
+    The likeliest factor, given the labels, which are changed with probability ``1 / (1 + exp(-(logits + weight
+    log_odds)))``, every shape counting as one label. Its own logarithm is taken to be normal around that of
+    ``usual`` with deviation 1, so that a few shapes, or shapes that are all told easily, leave it near.
+
+    Args:
+        logits: of labelled pixels, by networks that did not learn from their shapes, ``(N,)``; NaN for none.
+        log_odds: the label-free detector's, ``(N,)``; NaN for none.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        shapes: number of each pixel's shape, ``(N,)``.
+        usual: the weight where no shape says otherwise, above 0.
+
+    Returns:
+        A weight above 0 and at most 1.
+    """
+    known = np.isfinite(logits) & np.isfinite(log_odds)
+    _, shape, pixels = np.unique(shapes[known], return_inverse=True, return_counts=True)
+    worth, sign = 1 / pixels[shape], np.where(target[known] == 1, -1.0, 1.0)
+
+    def loss(log_ratio: float) -> float:
+        z = logits[known] + usual * np.exp(log_ratio) * log_odds[known]
+        return float(worth @ np.logaddexp(0, sign * z)) + log_ratio**2 / 2
+
+    found = scipy.optimize.minimize_scalar(loss, bounds=(-5.0, -np.log(usual)), method="bounded")
+    return min(1.0, usual * float(np.exp(found.x)))
+
+
 def best_expected_threshold(probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:
     """The threshold at which Kappa, expected under the probabilities, is greatest.
 

@@ -37,7 +37,7 @@ from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.plan import tell_plan
 from hsi_cd.training.training_set import TrainingSet
-from hsi_cd.training.validation import dense_probability, out_of_fold, validate
+from hsi_cd.training.validation import dense_probability, held_out_logits, out_of_fold, validate
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def train(
                 progress.best_calibration = detector.calibration = found.calibration
                 judged = replace(detector, network=stepper.judged)
                 save("best", judged, _training_state(progress, stepper, batches, teacher, generator))
-        if team.leads and config.map_every and (last or progress.epoch % config.map_every == 0):
+        if tracker.draws and config.map_every and (last or progress.epoch % config.map_every == 0):
             probability = dense_probability(stepper.judged, source)
             tracker.map(progress.epoch, probability, progress.best_calibration.threshold, truth)
             tracker.weights(progress.epoch, stepper.judged)
@@ -190,8 +190,9 @@ def train(
     network.load_state_dict(progress.best_weights)
     detector.calibration = progress.best_calibration
     network.eval()
-    if taught.shapes is not None:
-        progress.out_of_fold = out_of_fold(detector, source, taught, folds, team=team)
+    if taught.shapes is not None and folds is not None:
+        held_out = held_out_logits(network, source, taught.pixels, folds, team=team)
+        progress.out_of_fold = out_of_fold(detector, held_out, taught, folds)
     log.info(
         "best epoch %d of %d, validation Kappa %.4f", progress.best_epoch, progress.epoch, progress.best_kappa
     )

@@ -2,8 +2,9 @@
 
 A drawing is a few places in which somebody looked, as many of change as of no change. It says what change is
 meant; it does not say what the rest of the scene looks like, nor how much of it changed. The scene itself says
-that: pixels from all over it join every batch, with the label-free detector's probability as their soft label.
-Labels outvote it where they are; where nobody drew, the network stays with it.
+that: pixels from all over it join every batch, with what the label-free detector believes of them as their soft
+label, as far as it is not in doubt itself. Labels outvote it where they are; where nobody drew, the network stays
+with it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import scene_scores
@@ -21,11 +23,14 @@ from hsi_cd.prepare.measurement import Measurement
 
 log = logging.getLogger(__name__)
 
-ENOUGH_STEPS = 200
-"""Steps of a training beside pseudo-labels, where nobody asks for more: measured, and short enough to wait for."""
+ENOUGH_STEPS, BATCH_SIZE = 400, 64
+"""Steps of a training beside pseudo-labels, and pixels of a batch, where nobody asks for others: more steps of
+small batches do better than fewer of large ones in the same time, and this is short enough to wait for."""
 
 _PIXELS = 8192  # of the scene, drawn once
-_EPOCH = 128  # positions: labels and pixels of the scene together
+_DOUBT = 1.0  # log-odds, either way: what is nearer to even teaches nothing, see docs/methods.md, Drawn labels
+_SHARPENED = 2.0  # times its log-odds: the detector's posterior is wider than what a pixel's neighbours tell
+_EPOCH = 256  # positions: labels and pixels of the scene together
 _ROWS = 64  # scored at a time; the draw goes by them, so that nothing may change them
 
 
@@ -35,12 +40,12 @@ class PseudoLabels:
 
     Attributes:
         pixels: flat indices, int64 ``(N,)``.
-        target: probabilities of change by the label-free detector, float32 ``(N,)``.
+        target: their probabilities of change, by the label-free detector's log-odds, doubled, float32 ``(N,)``.
         shapes: number of the shape that each labelled pixel was drawn with, ``(labels,)``.
         part: of an epoch, and so of a batch, that is pixels of the scene, between 0 and 1.
         share: of the scene's pixels that are changed by the label-free map.
         prior: the label-free detector, which stays in the score.
-        known: what it adds to the logits of the labelled pixels, float32 ``(labels,)``.
+        known: its log-odds of the labelled pixels, float32 ``(labels,)``; NaN where they have no data.
     """
 
     pixels: NDArray[np.int64]
@@ -79,7 +84,8 @@ def scene_pseudo_labels(
 ) -> PseudoLabels:
     """Ask the label-free default (``auto``) about pixels from all over the scene.
 
-    Every pixel draws a random lot and the smallest stay: a uniform draw that holds only itself in memory.
+    Every pixel draws a random lot and the smallest stay: a uniform draw that holds only itself in memory. Pixels
+    of which the detector is in doubt stay out, unless it is in doubt of all.
 
     Args:
         measurement: of the scene.
@@ -91,7 +97,7 @@ def scene_pseudo_labels(
     detector = fit_auto(measurement, seed=seed)
     prior, said = Prior(detector), np.full(len(labelled), np.nan, dtype=np.float32)
     random = np.random.default_rng(seed)
-    pixels, probability, lots = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0)
+    drawn = {doubted: _Draw.of_nothing() for doubted in (False, True)}
     changed = valid = 0
     cols = measurement.pair.shape[1]
     for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
@@ -101,11 +107,33 @@ def scene_pseudo_labels(
         said[inside] = scores.ravel()[labelled[inside] - first]
         changed += int(np.count_nonzero(scores >= detector.threshold))
         valid += len(known)
-        pixels = np.append(pixels, first + known)
-        probability = np.append(probability, detector.probability(scores).ravel()[known])
-        lots = np.append(lots, random.random(len(known)))
-        smallest = np.argsort(lots)[:_PIXELS]
-        pixels, probability, lots = pixels[smallest], probability[smallest], lots[smallest]
+        odds = prior.log_odds(scores.ravel()[known])
+        doubt, lots = np.abs(odds) < _DOUBT, random.random(len(known))
+        for doubted, before in drawn.items():
+            own = doubt == doubted
+            drawn[doubted] = before.join(first + known[own], odds[own], lots[own])
+    chosen = drawn[not len(drawn[False].pixels)]
+    target = scipy.special.expit(_SHARPENED * chosen.odds)
     share = changed / max(valid, 1)
     log.info("label-free: %.2f %% of the scene changed", 100 * share)
-    return PseudoLabels(pixels, probability, shapes, part, share, prior, prior.log_odds(said))
+    return PseudoLabels(chosen.pixels, target, shapes, part, share, prior, prior.log_odds(said))
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Pixels with the smallest lots so far, and the detector's log-odds of them."""
+
+    pixels: NDArray[np.int64]
+    odds: NDArray[np.float32]
+    lots: NDArray[np.float64]
+
+    @classmethod
+    def of_nothing(cls) -> _Draw:
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0))
+
+    def join(self, pixels: NDArray[np.int64], odds: NDArray[np.float32], lots: NDArray[np.float64]) -> _Draw:
+        """Those of both that have the smallest lots."""
+        lots = np.append(self.lots, lots)
+        smallest = np.argsort(lots)[:_PIXELS]
+        pixels, odds = np.append(self.pixels, pixels), np.append(self.odds, odds)
+        return _Draw(pixels[smallest], odds[smallest], lots[smallest])

@@ -33,6 +33,9 @@ class Tracker:
         curves: the columns of ``curves.csv`` and of the log beside the epoch.
     """
 
+    draws = True
+    """Whether what :meth:`map` is given goes anywhere: a map of the scene takes as long as a hundred steps."""
+
     def __init__(self, folder: Path, *, resume_at: int = 0, curves: tuple[str, ...] = CURVES) -> None:
         self._curves = curves
         # The name tells only the second: a session that begins in the same one must not replace the one before.
@@ -127,7 +130,9 @@ class Tracker:
 
 
 class NoTracker(Tracker):
-    """Takes curves and keeps none: for the processes of a training that write nothing."""
+    """Takes curves and keeps none: for trainings, or their processes, that write nothing."""
+
+    draws = False
 
     def __init__(self) -> None:
         pass

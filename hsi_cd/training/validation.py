@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.special
@@ -14,7 +14,7 @@ from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.evaluation import NO_DATA, count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.runtime.team import ALONE, Team
-from hsi_cd.training.calibration import calibrate, scene_calibration, uncalibrated, with_share
+from hsi_cd.training.calibration import calibrate, prior_weight, scene_calibration, uncalibrated, with_share
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.pseudo_labels import PseudoLabels
@@ -72,7 +72,9 @@ def validate(
     loss = float(np.mean(np.logaddexp(0, z) - truth * z))
     if pseudo:  # a few shapes, whose pixels are nearly copies, cannot tell epochs apart: the last one stays
         calibration = scene_calibration(pseudo.share, taught.share, threshold=threshold)
-        return Validation(calibration, loss, kappa(counts), math.inf)
+        shapes = np.arange(len(folds)) if taught.shapes is None else taught.shapes
+        weight = prior_weight(held_out, pseudo.known, taught.target, shapes)
+        return Validation(replace(calibration, prior=weight), loss, kappa(counts), math.inf)
     if taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
         calibration = with_share(calibration, logits, truth, share=taught.share, threshold=threshold)
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
@@ -115,32 +117,20 @@ def held_out_logits(
 
 
 def out_of_fold(
-    detector: SiameseDetector,
-    source: PatchSource,
-    taught: TrainingSet,
-    folds: NDArray[np.int64] | None,
-    *,
-    team: Team = ALONE,
-) -> OutOfFold | None:
+    detector: SiameseDetector, logits: NDArray[np.float64], taught: TrainingSet, folds: NDArray[np.int64]
+) -> OutOfFold:
     """What the members that held a shape out say of it, calibrated and decided as the map is.
 
     Args:
         detector: the trained detector, calibrated.
-        source: the scene's components, on the network's device.
+        logits: of the labelled pixels, by those members, ``(N,)``; NaN for none.
         taught: the labelled pixels with their shapes.
-        folds: the fold that each of them is held out in, ``(N,)``, or None.
-        team: the processes that do this together.
-
-    Returns:
-        What was said; None without folds.
+        folds: the fold that each of them is held out in, ``(N,)``.
     """
-    if folds is None:
-        return None
-    logits = held_out_logits(detector.network, source, taught.pixels, folds, team=team)
-    found = detector.calibration
-    known = taught.certain.known if isinstance(taught.certain, PseudoLabels) else 0.0
+    found, pseudo = detector.calibration, taught.certain
+    known = found.prior * pseudo.known if isinstance(pseudo, PseudoLabels) else 0.0
     probability = scipy.special.expit(found.slope * logits + found.offset + known)
-    change = np.where(np.isnan(logits), NO_DATA, probability >= found.threshold).astype(np.uint8)
+    change = np.where(np.isnan(probability), NO_DATA, probability >= found.threshold).astype(np.uint8)
     return OutOfFold(change, probability.astype(np.float32), int(folds.max()) + 1)
 
 

@@ -33,7 +33,8 @@ def plain(scene: ScenePair) -> SiameseDetector:
 
 @pytest.fixture(scope="module")
 def detector(scene: ScenePair, plain: SiameseDetector) -> SiameseDetector:
-    return replace(plain, prior=Prior(fit_auto(scene, options={"components": 4}), 0.25))
+    weighed = replace(plain.calibration, prior=0.4)
+    return replace(plain, prior=Prior(fit_auto(scene, options={"components": 4})), calibration=weighed)
 
 
 def test_its_log_odds_are_added_by_their_weight(
@@ -42,7 +43,7 @@ def test_its_log_odds_are_added_by_their_weight(
     assert detector.prior is not None
     free = detector.prior.detector
     odds = np.clip(logit(free.probability(score_scene(free, scene)).astype(np.float64)), -6, 6)
-    expected = expit(logit(score_scene(plain, scene).astype(np.float64)) + 0.25 * odds)
+    expected = expit(logit(score_scene(plain, scene).astype(np.float64)) + 0.4 * odds)
     np.testing.assert_allclose(score_scene(detector, scene), expected, atol=1e-5)
     assert detector.radius > plain.radius  # it looks further than this network
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,13 @@ from sklearn.metrics import cohen_kappa_score
 from hsi_cd.config import TrainConfig, resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.labelfree import fit_auto
+from hsi_cd.detectors.thresholds import Posterior
 from hsi_cd.inference import score_scene
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seeded
 from hsi_cd.scene import ScenePair, cube_from_array
+from hsi_cd.training import pseudo_labels
 from hsi_cd.training.batches import make_batches
 from hsi_cd.training.fitting import learn
 from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
@@ -31,16 +34,32 @@ _UNASKED: dict[str, Any] = {"prior": None, "known": None}  # not looked at while
 
 
 def test_the_scene_teaches_what_the_label_free_detector_says_of_it(scene: ScenePair) -> None:
-    """All pixels with data, fewer than are asked for, with its probabilities."""
+    """All pixels with data of which it is in no doubt, fewer than are asked for, its log-odds doubled."""
     detector = fit_auto(scene, seed=0)
     scores = score_scene(detector, scene)
     labelled = np.array([700, 5, 4000, 1999])  # the second has no data
     found = scene_pseudo_labels(Measurement(scene), labelled, np.arange(4), part=0.5, seed=0)
-    np.testing.assert_array_equal(np.sort(found.pixels), np.flatnonzero(np.isfinite(scores)))
-    np.testing.assert_allclose(found.target, detector.probability(scores).ravel()[found.pixels], atol=1e-6)
-    np.testing.assert_array_equal(found.known, found.prior.log_odds(scores.ravel()[labelled]))
+    probability = detector.probability(scores).ravel().astype(np.float64)
+    odds = np.log(probability / (1 - probability))
+    certain = np.flatnonzero(np.abs(odds) >= 1)  # NaN is not
+    assert 0 < len(certain) < np.isfinite(scores).sum()
+    np.testing.assert_array_equal(np.sort(found.pixels), certain)
+    clipped = np.clip(odds, -6, 6)
+    np.testing.assert_allclose(found.target, 1 / (1 + np.exp(-2 * clipped[found.pixels])), atol=1e-6)
+    np.testing.assert_allclose(found.known, clipped[labelled], atol=1e-4)
     assert np.isnan(found.known).tolist() == [False, True, False, False]
     assert found.share == pytest.approx((scores[8:] >= detector.threshold).mean())
+
+
+def test_a_detector_that_is_in_doubt_of_all_teaches_its_doubt(
+    scene: ScenePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = fit_auto(scene, seed=0)
+    unsure = replace(plain.decision, posterior=Posterior(plain.decision.posterior.centre, 1e-3))
+    monkeypatch.setattr(pseudo_labels, "fit_auto", lambda *_, **__: replace(plain, decision=unsure))
+    found = scene_pseudo_labels(Measurement(scene), np.array([700]), np.arange(1), part=0.5, seed=0)
+    assert len(found.pixels) == 64 * 64
+    np.testing.assert_allclose(found.target, 0.5, atol=0.05)
 
 
 @pytest.mark.parametrize("part", [0.25, 0.75])
@@ -51,7 +70,7 @@ def test_shapes_count_alike_however_large(part: float) -> None:
     pseudo = PseudoLabels(np.arange(100, 110), np.full(10, 0.3, dtype=np.float32), shapes, part, 0.2, **_UNASKED)
     taught = TrainingSet(np.arange(100), target, pseudo, shapes=shapes.astype(np.int32))
     drawn = make_batches(TrainConfig(), taught, None, members=1, valid=np.ones((11, 10), dtype=bool))
-    assert (drawn.plan.batches, drawn.plan.epochs, drawn.plan.batch_size) == (1, 200, 128)
+    assert (drawn.plan.batches, drawn.plan.epochs, drawn.plan.batch_size) == (4, 100, 64)
     longer = make_batches(TrainConfig(epochs=500), taught, None, members=1, valid=np.ones((11, 10), dtype=bool))
     assert longer.plan.epochs == 500
     generator = np.random.default_rng(0)

@@ -87,7 +87,7 @@ def test_a_share_moves_the_probabilities_and_not_what_judges() -> None:
     assert rarer.calibration.offset - drawn.calibration.offset == pytest.approx(moved)
 
 
-UNASKED: dict[str, Any] = {"prior": None, "known": None}
+UNASKED: dict[str, Any] = {"prior": None, "known": np.zeros(60, dtype=np.float32)}
 
 
 @pytest.mark.parametrize(("share", "moved"), [(None, 0.0), (0.1, np.log(1 / 9) - np.log(1 / 4)), (0.2, 0.0)])
@@ -105,3 +105,4 @@ def test_beside_pseudo_labels_logits_are_taken_at_their_word(share: float | None
         found = judged_so.calibration
         assert (found.slope, found.threshold) == (1.0, 0.5)
         assert found.offset == pytest.approx(moved)
+        assert found.prior == pytest.approx(0.25)  # log-odds of 0 say nothing

@@ -33,7 +33,7 @@ class Calibration:
     """From an ensemble's mean logit to a probability: ``1 / (1 + exp(-(slope logit + offset + prior log-odds)))``.
 
     Attributes:
-        slope: how much the logit is trusted.
+        slope: how much the logit is trusted; 0 where the map is the prior's, which was better.
         offset: shift of the logit.
         threshold: probability from which a pixel counts as changed.
         prior: weight of the label-free detector's log-odds, 0 to 1, where there is a prior; see docs/methods.md,
@@ -268,10 +268,10 @@ def siamese_from_state(
         calibration = Calibration(**told)
         if not np.isfinite(list(vars(calibration).values())).all():
             raise ValueError(f"{calibration} is not finite")
-        if not (calibration.slope > 0 and 0 <= calibration.threshold <= 1):
-            raise ValueError(f"{calibration} has no slope above 0, or no probability for a threshold")
-        if not 0 <= calibration.prior <= 1:
-            raise ValueError(f"a prior of weight {calibration.prior:g}")
+        if not (calibration.slope > 0 or ("prior" in state and calibration.slope == 0 < calibration.prior)):
+            raise ValueError(f"{calibration} has no slope above 0")
+        if not (0 <= calibration.threshold <= 1 and 0 <= calibration.prior <= 1):
+            raise ValueError(f"{calibration} has no probability for a threshold, or no weight of a prior")
         model = ModelConfig.model_validate(state["model"])
         network = build_network(model, frontend.transform.noise, augment=augment)
         network.load_state_dict(state["network"])

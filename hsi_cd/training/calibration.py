@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.siamese import Calibration
 
-_RAREST = 1e-4  # share of a scene below which a map without labels does not tell shares apart
 _PRIOR = 8.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
 
 
@@ -87,63 +86,6 @@ def with_share(
     weight = np.where(target == 1, share / drawn, (1 - share) / (1 - drawn))
     probability = scipy.special.expit(calibration.slope * logits + offset)
     return Calibration(calibration.slope, offset, _chosen(threshold, probability, weight))
-
-
-def scene_calibration(
-    taught: float, share: float | None = None, *, threshold: str | float = "validation"
-) -> Calibration:
-    """The calibration of a network that learned from the scene's own pixels how common change is.
-
-    Labels of a few places cannot say how far its logits are to be trusted elsewhere, nor which threshold suits the
-    scene: the logits are taken at their word. Where somebody knows another share than the one that was taught, the
-    log-odds move by the difference of the two (Saerens et al. 2002, doi 10.1162/089976602753284446).
-
-    Args:
-        taught: share of the scene that its pseudo-labels call changed, 0 to 1.
-        share: of the scene that changed, between 0 and 1; by default the one that was taught.
-        threshold: as for :func:`calibrate`; a probability of one half where it is not set.
-    """
-    plain = uncalibrated(threshold)
-    if share is None or threshold == "learned":
-        return plain
-    known = min(max(taught, _RAREST), 1 - _RAREST)
-    return Calibration(1.0, float(scipy.special.logit(share) - scipy.special.logit(known)), plain.threshold)
-
-
-def prior_weight(
-    logits: NDArray[np.floating],
-    log_odds: NDArray[np.floating],
-    target: NDArray[np.integer],
-    shapes: NDArray[np.integer],
-    *,
-    usual: float = Calibration.prior,
-) -> float:
-    """How much the label-free detector's log-odds are worth beside a network's logits, by shapes held out.
-
-    The likeliest factor, given the labels, which are changed with probability ``1 / (1 + exp(-(logits + weight
-    log_odds)))``, every shape counting as one label. Its own logarithm is taken to be normal around that of
-    ``usual`` with deviation 1, so that a few shapes, or shapes that are all told easily, leave it near.
-
-    Args:
-        logits: of labelled pixels, by networks that did not learn from their shapes, ``(N,)``; NaN for none.
-        log_odds: the label-free detector's, ``(N,)``; NaN for none.
-        target: 1 changed, 0 unchanged, ``(N,)``.
-        shapes: number of each pixel's shape, ``(N,)``.
-        usual: the weight where no shape says otherwise, above 0.
-
-    Returns:
-        A weight above 0 and at most 1.
-    """
-    known = np.isfinite(logits) & np.isfinite(log_odds)
-    _, shape, pixels = np.unique(shapes[known], return_inverse=True, return_counts=True)
-    worth, sign = 1 / pixels[shape], np.where(target[known] == 1, -1.0, 1.0)
-
-    def loss(log_ratio: float) -> float:
-        z = logits[known] + usual * np.exp(log_ratio) * log_odds[known]
-        return float(worth @ np.logaddexp(0, sign * z)) + log_ratio**2 / 2
-
-    found = scipy.optimize.minimize_scalar(loss, bounds=(-5.0, -np.log(usual)), method="bounded")
-    return min(1.0, usual * float(np.exp(found.x)))
 
 
 def best_expected_threshold(probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:

@@ -29,6 +29,7 @@ from hsi_cd.scene import UNLABELLED
 from hsi_cd.training.augmentation import draw_variation
 from hsi_cd.training.batches import Batches, make_batches
 from hsi_cd.training.disturbances import disturb
+from hsi_cd.training.drawn_calibration import calibrate_drawn
 from hsi_cd.training.folds import OutOfFold, deal_folds
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.journal import Journal
@@ -36,6 +37,7 @@ from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.plan import tell_plan
+from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.validation import dense_probability, held_out_logits, out_of_fold, validate
 
@@ -190,8 +192,21 @@ def train(
     network.load_state_dict(progress.best_weights)
     detector.calibration = progress.best_calibration
     network.eval()
+    held_out = None
     if taught.shapes is not None and folds is not None:
         held_out = held_out_logits(network, source, taught.pixels, folds, team=team)
+    if isinstance(taught.certain, PseudoLabels):
+        detector.calibration = calibrate_drawn(
+            network,
+            source,
+            target,
+            taught.certain,
+            held_out=held_out,
+            share=taught.share,
+            threshold=detector.model.threshold,
+        )
+        save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
+    if held_out is not None and folds is not None:
         progress.out_of_fold = out_of_fold(detector, held_out, taught, folds)
     log.info(
         "best epoch %d of %d, validation Kappa %.4f", progress.best_epoch, progress.epoch, progress.best_kappa

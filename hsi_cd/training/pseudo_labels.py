@@ -35,6 +35,33 @@ _ROWS = 64  # scored at a time; the draw goes by them, so that nothing may chang
 
 
 @dataclass(frozen=True)
+class SceneDraw:
+    """Pixels of a scene, drawn uniformly, and what the label-free detector says of them.
+
+    Attributes:
+        pixels: flat indices, int64 ``(N,)``.
+        odds: the detector's log-odds of change, float32 ``(N,)``.
+        lots: what they drew, ``(N,)``: the smallest of the scene stay.
+    """
+
+    pixels: NDArray[np.int64]
+    odds: NDArray[np.float32]
+    lots: NDArray[np.float64]
+
+    @classmethod
+    def of_nothing(cls) -> SceneDraw:
+        """No pixel yet."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0))
+
+    def join(self, pixels: NDArray[np.int64], odds: NDArray[np.float32], lots: NDArray[np.float64]) -> SceneDraw:
+        """Those of both that have the smallest lots."""
+        lots = np.append(self.lots, lots)
+        smallest = np.argsort(lots)[:_PIXELS]
+        pixels, odds = np.append(self.pixels, pixels), np.append(self.odds, odds)
+        return SceneDraw(pixels[smallest], odds[smallest], lots[smallest])
+
+
+@dataclass(frozen=True)
 class PseudoLabels:
     """Pixels of the whole scene with soft labels, and how they and the labels make an epoch.
 
@@ -46,6 +73,7 @@ class PseudoLabels:
         share: of the scene's pixels that are changed by the label-free map.
         prior: the label-free detector, which stays in the score.
         known: its log-odds of the labelled pixels, float32 ``(labels,)``; NaN where they have no data.
+        everywhere: pixels of the whole scene, whether it is in doubt of them or not.
     """
 
     pixels: NDArray[np.int64]
@@ -55,6 +83,7 @@ class PseudoLabels:
     share: float
     prior: Prior
     known: NDArray[np.float32]
+    everywhere: SceneDraw
 
     def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """What one epoch learns from: labels, drawn such that shapes count alike, and pixels of the scene.
@@ -97,7 +126,7 @@ def scene_pseudo_labels(
     detector = fit_auto(measurement, seed=seed)
     prior, said = Prior(detector), np.full(len(labelled), np.nan, dtype=np.float32)
     random = np.random.default_rng(seed)
-    drawn = {doubted: _Draw.of_nothing() for doubted in (False, True)}
+    everywhere = certain = SceneDraw.of_nothing()
     changed = valid = 0
     cols = measurement.pair.shape[1]
     for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
@@ -108,32 +137,11 @@ def scene_pseudo_labels(
         changed += int(np.count_nonzero(scores >= detector.threshold))
         valid += len(known)
         odds = prior.log_odds(scores.ravel()[known])
-        doubt, lots = np.abs(odds) < _DOUBT, random.random(len(known))
-        for doubted, before in drawn.items():
-            own = doubt == doubted
-            drawn[doubted] = before.join(first + known[own], odds[own], lots[own])
-    chosen = drawn[not len(drawn[False].pixels)]
-    target = scipy.special.expit(_SHARPENED * chosen.odds)
+        lots, sure = random.random(len(known)), np.abs(odds) >= _DOUBT
+        everywhere = everywhere.join(first + known, odds, lots)
+        certain = certain.join(first + known[sure], odds[sure], lots[sure])
+    taught = certain if len(certain.pixels) else everywhere
+    target = scipy.special.expit(_SHARPENED * taught.odds)
     share = changed / max(valid, 1)
     log.info("label-free: %.2f %% of the scene changed", 100 * share)
-    return PseudoLabels(chosen.pixels, target, shapes, part, share, prior, prior.log_odds(said))
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """Pixels with the smallest lots so far, and the detector's log-odds of them."""
-
-    pixels: NDArray[np.int64]
-    odds: NDArray[np.float32]
-    lots: NDArray[np.float64]
-
-    @classmethod
-    def of_nothing(cls) -> _Draw:
-        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0))
-
-    def join(self, pixels: NDArray[np.int64], odds: NDArray[np.float32], lots: NDArray[np.float64]) -> _Draw:
-        """Those of both that have the smallest lots."""
-        lots = np.append(self.lots, lots)
-        smallest = np.argsort(lots)[:_PIXELS]
-        pixels, odds = np.append(self.pixels, pixels), np.append(self.odds, odds)
-        return _Draw(pixels[smallest], odds[smallest], lots[smallest])
+    return PseudoLabels(taught.pixels, target, shapes, part, share, prior, prior.log_odds(said), everywhere)

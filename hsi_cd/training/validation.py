@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
@@ -14,7 +14,7 @@ from hsi_cd.detectors.siamese import Calibration, SiameseDetector
 from hsi_cd.evaluation import NO_DATA, count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.runtime.team import ALONE, Team
-from hsi_cd.training.calibration import calibrate, prior_weight, scene_calibration, uncalibrated, with_share
+from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.pseudo_labels import PseudoLabels
@@ -58,23 +58,18 @@ def validate(
         team: the processes that do this together, each its own part of the held-out pixels.
     """
     if folds is None:
-        if isinstance(taught.certain, PseudoLabels):
-            return Validation(scene_calibration(taught.certain.share, taught.share, threshold=threshold))
         return Validation(uncalibrated(threshold))
     held_out = held_out_logits(network, source, taught.pixels, folds, team=team)
     seen = ~np.isnan(held_out)
     logits, truth = held_out[seen], taught.target[seen].astype(np.float64)
-    pseudo = taught.certain if isinstance(taught.certain, PseudoLabels) else None
+    pseudo = isinstance(taught.certain, PseudoLabels)  # it is calibrated at the end, see drawn_calibration
     calibration = uncalibrated(threshold) if pseudo else calibrate(logits, truth, threshold=threshold)
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])
     loss = float(np.mean(np.logaddexp(0, z) - truth * z))
     if pseudo:  # a few shapes, whose pixels are nearly copies, cannot tell epochs apart: the last one stays
-        calibration = scene_calibration(pseudo.share, taught.share, threshold=threshold)
-        shapes = np.arange(len(folds)) if taught.shapes is None else taught.shapes
-        weight = prior_weight(held_out, pseudo.known, taught.target, shapes)
-        return Validation(replace(calibration, prior=weight), loss, kappa(counts), math.inf)
+        return Validation(calibration, loss, kappa(counts), math.inf)
     if taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
         calibration = with_share(calibration, logits, truth, share=taught.share, threshold=threshold)
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))

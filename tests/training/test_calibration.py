@@ -6,7 +6,7 @@ from scipy.special import expit
 from sklearn.metrics import cohen_kappa_score
 
 from hsi_cd.detectors.siamese import Calibration
-from hsi_cd.training.calibration import best_expected_threshold, calibrate, prior_weight, uncalibrated, with_share
+from hsi_cd.training.calibration import best_expected_threshold, calibrate, uncalibrated, with_share
 
 
 def logistic_data(slope: float, offset: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -143,34 +143,3 @@ def test_a_learned_threshold_takes_the_logits_at_their_word() -> None:
 @pytest.mark.parametrize(("threshold", "expected"), [("validation", 0.5), ("learned", 0.5), (0.2, 0.2)])
 def test_without_validation_the_logits_are_taken_at_their_word(threshold: str | float, expected: float) -> None:
     assert uncalibrated(threshold) == Calibration(1.0, 0.0, expected)
-
-
-@pytest.mark.parametrize(("agrees", "bound"), [(1.0, "above"), (-1.0, "below"), (0.0, "same")])
-def test_shapes_weigh_what_the_label_free_detector_says(agrees: float, bound: str) -> None:
-    """Against a search over a grid, with each shape counted once, however many pixels it has."""
-    random = np.random.default_rng(1)
-    shapes = np.repeat(np.arange(30), random.integers(1, 12, 30))
-    target = (shapes % 2).astype(np.int64)
-    logits = (2 * target - 1) * 0.5 + random.normal(0, 1, len(target))
-    log_odds = agrees * (2 * target - 1) * 3 + random.normal(0, 1, len(target)) * abs(agrees)
-    logits[3], log_odds[7] = np.nan, np.nan  # nobody said anything: left out
-    found = prior_weight(logits, log_odds, target, shapes)
-
-    def loss(weight: float) -> float:
-        total = np.log(weight / 0.25) ** 2 / 2
-        for shape in np.unique(shapes):
-            own = (shapes == shape) & np.isfinite(logits) & np.isfinite(log_odds)
-            p = 1 / (1 + np.exp(-(logits[own] + weight * log_odds[own])))
-            total -= np.log(np.where(target[own] == 1, p, 1 - p)).mean()
-        return float(total)
-
-    grid = np.exp(np.linspace(np.log(0.002), 0, 2000))
-    assert found == pytest.approx(grid[np.argmin([loss(weight) for weight in grid])], rel=5e-3)
-    assert {"above": found > 0.3, "below": found < 0.1, "same": found == pytest.approx(0.25, abs=1e-3)}[bound]
-
-
-def test_no_shape_leaves_the_usual_weight() -> None:
-    nothing = np.empty(0)
-    assert prior_weight(nothing, nothing, nothing.astype(np.int64), nothing.astype(np.int64)) == pytest.approx(
-        0.25, abs=1e-3
-    )

@@ -30,7 +30,11 @@ def scene() -> ScenePair:
     return ScenePair(cube_from_array(t1), cube_from_array(t2), name="fields")
 
 
-_UNASKED: dict[str, Any] = {"prior": None, "known": None}  # not looked at while batches are drawn
+_UNASKED: dict[str, Any] = {
+    "prior": None,
+    "known": None,
+    "everywhere": None,
+}  # not looked at while batches are drawn
 
 
 def test_the_scene_teaches_what_the_label_free_detector_says_of_it(scene: ScenePair) -> None:
@@ -44,7 +48,9 @@ def test_the_scene_teaches_what_the_label_free_detector_says_of_it(scene: SceneP
     certain = np.flatnonzero(np.abs(odds) >= 1)  # NaN is not
     assert 0 < len(certain) < np.isfinite(scores).sum()
     np.testing.assert_array_equal(np.sort(found.pixels), certain)
+    np.testing.assert_array_equal(np.sort(found.everywhere.pixels), np.flatnonzero(np.isfinite(scores)))
     clipped = np.clip(odds, -6, 6)
+    np.testing.assert_allclose(found.everywhere.odds, clipped[found.everywhere.pixels], atol=1e-4)
     np.testing.assert_allclose(found.target, 1 / (1 + np.exp(-2 * clipped[found.pixels])), atol=1e-6)
     np.testing.assert_allclose(found.known, clipped[labelled], atol=1e-4)
     assert np.isnan(found.known).tolist() == [False, True, False, False]

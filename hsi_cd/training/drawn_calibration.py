@@ -1,0 +1,170 @@
+"""From a network that learned beside pseudo-labels to probabilities of change in its scene.
+
+A few shapes, as many of each class, say neither how common change is nor where the network is to be trusted less
+than what was known without them. Shapes that were held out say how the two compare; the scene says the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+
+import numpy as np
+import scipy.optimize
+import torch
+from numpy.typing import NDArray
+
+from hsi_cd.detectors.siamese import Calibration
+from hsi_cd.evaluation import shape_rates
+from hsi_cd.nn.siamese_network import Ensemble
+from hsi_cd.prepare.drawn_shapes import count_shapes
+from hsi_cd.training.calibration import uncalibrated
+from hsi_cd.training.patches import PatchSource
+from hsi_cd.training.pseudo_labels import PseudoLabels
+
+log = logging.getLogger(__name__)
+
+_SHARE_COUNTS = 10  # shapes of each class, which weigh as much as the scene's share: see docs/methods.md
+_CHUNK = 1024  # patches at once
+
+
+def calibrate_drawn(
+    network: Ensemble,
+    source: PatchSource,
+    target: NDArray[np.int64],
+    pseudo: PseudoLabels,
+    *,
+    held_out: NDArray[np.float64] | None,
+    share: float | None = None,
+    threshold: str | float = "validation",
+) -> Calibration:
+    """Weigh the label-free detector beside the network, and let the scene say how common change is.
+
+    Args:
+        network: the trained ensemble, in evaluation mode.
+        source: the scene's components, on the network's device.
+        target: classes of the labelled pixels, 0 unchanged, 1 changed, ``(N,)``.
+        pseudo: what taught beside them, and their shapes.
+        held_out: logits of the labelled pixels by members that did not learn from their shapes, ``(N,)``; None
+            where nothing was held out, so that labels weigh nothing.
+        share: of the scene that changed, where somebody knows it.
+        threshold: a probability is kept; ``learned`` leaves the logits as they are; else one half.
+    """
+    plain = uncalibrated(threshold)
+    if threshold == "learned":
+        return plain
+    if held_out is not None:
+        if label_free_is_better(held_out, pseudo.known, target, pseudo.shapes):
+            return replace(plain, slope=0.0, prior=1.0)
+        plain = replace(plain, prior=prior_weight(held_out, pseudo.known, target, pseudo.shapes))
+        log.info("the label-free map's log-odds weigh %.2f beside the network's", plain.prior)
+    everywhere = pseudo.everywhere
+    z = mean_logits(network, source, everywhere.pixels) + plain.prior * everywhere.odds
+    wanted = pseudo.share if share is None else share
+    weight = 1.0 if share is not None else share_weight(min(count_shapes(target, pseudo.shapes)))
+    return replace(plain, offset=-weight * float(np.quantile(z, 1 - wanted)))
+
+
+def share_weight(shapes: int) -> float:
+    """How far the logits move towards those at which the scene's share is called changed, 0 to 1.
+
+    Args:
+        shapes: of the class that has fewer.
+
+    Example:
+        >>> share_weight(10)
+        0.5
+    """
+    return _SHARE_COUNTS / (_SHARE_COUNTS + shapes)
+
+
+def label_free_is_better(
+    logits: NDArray[np.floating],
+    log_odds: NDArray[np.floating],
+    target: NDArray[np.integer],
+    shapes: NDArray[np.integer],
+) -> bool:
+    """Whether the label-free map tells shapes better than networks that did not learn from them; logged if so.
+
+    Both are compared shape by shape, and both classes count alike. Better means by more than twice the standard
+    error of the difference: one shape, or two, may be chance.
+
+    Args:
+        logits: of labelled pixels, by networks that did not learn from their shapes, ``(N,)``; NaN for none.
+        log_odds: of the label-free map, ``(N,)``; NaN for none.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        shapes: number of each pixel's shape, ``(N,)``.
+    """
+    known = np.isfinite(logits) & np.isfinite(log_odds)
+    with_labels, without = (
+        shape_rates(target[known], shapes[known], (said[known] >= 0).astype(np.uint8))
+        for said in (logits, log_odds)
+    )
+    gains, variance = [], 0.0
+    for ours, free in ((with_labels.unchanged, without.unchanged), (with_labels.changed, without.changed)):
+        if not len(ours):
+            return False
+        gains.append(float(np.mean(free - ours)))
+        variance += float(np.var(free - ours, ddof=1)) / len(ours) if len(ours) > 1 else math.inf
+    if not sum(gains) > 2 * math.sqrt(variance):
+        return False
+    log.warning(
+        "shapes that were held out are told better by the label-free map (%.0f %% of the unchanged, %.0f %% of "
+        "the changed ones right) than by networks that learned from the others (%.0f %%, %.0f %%): the map is the "
+        "label-free one; draw more shapes",
+        *(100 * float(part.mean()) for each in (without, with_labels) for part in (each.unchanged, each.changed)),
+    )
+    return True
+
+
+def prior_weight(
+    logits: NDArray[np.floating],
+    log_odds: NDArray[np.floating],
+    target: NDArray[np.integer],
+    shapes: NDArray[np.integer],
+    *,
+    usual: float = Calibration.prior,
+) -> float:
+    """How much the label-free detector's log-odds are worth beside a network's logits, by shapes held out.
+
+    The likeliest factor, given the labels, which are changed with probability ``1 / (1 + exp(-(logits + weight
+    log_odds)))``, every shape counting as one label. Its own logarithm is taken to be normal around that of
+    ``usual`` with deviation 1, so that a few shapes, or shapes that are all told easily, leave it near.
+
+    Args:
+        logits: of labelled pixels, by networks that did not learn from their shapes, ``(N,)``; NaN for none.
+        log_odds: the label-free detector's, ``(N,)``; NaN for none.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        shapes: number of each pixel's shape, ``(N,)``.
+        usual: the weight where no shape says otherwise, above 0.
+
+    Returns:
+        A weight above 0 and at most 1.
+    """
+    known = np.isfinite(logits) & np.isfinite(log_odds)
+    _, shape, pixels = np.unique(shapes[known], return_inverse=True, return_counts=True)
+    worth, sign = 1 / pixels[shape], np.where(target[known] == 1, -1.0, 1.0)
+
+    def loss(log_ratio: float) -> float:
+        z = logits[known] + usual * np.exp(log_ratio) * log_odds[known]
+        return float(worth @ np.logaddexp(0, sign * z)) + log_ratio**2 / 2
+
+    found = scipy.optimize.minimize_scalar(loss, bounds=(-5.0, -np.log(usual)), method="bounded")
+    return min(1.0, usual * float(np.exp(found.x)))
+
+
+def mean_logits(network: Ensemble, source: PatchSource, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean logit of all members at pixels of the scene, as the map has it, ``(N,)``.
+
+    Args:
+        network: the ensemble, in evaluation mode.
+        source: the scene's components, on the network's device.
+        pixels: flat indices, int64 ``(N,)``.
+    """
+    said = np.empty(len(pixels))
+    with torch.inference_mode():
+        for start in range(0, len(pixels), _CHUNK):
+            chunk = torch.from_numpy(pixels[start : start + _CHUNK]).to(source.valid.device)
+            said[start : start + _CHUNK] = network(*source.cut(chunk))[:, 0, 0, 0].double().cpu().numpy()
+    return said

@@ -4,11 +4,11 @@ r"""What labels as people draw them are worth: Kappa on the whole truth, against
         --kinds points,squares,blobs --shapes 5,15,50 --seeds 0-4 --output runs/drawn.csv
 
 A scene is one of the catalogue, or a folder of Sentinel-2 bands in ``imgs_1`` and ``imgs_2`` with its truth in
-``cm``. Every seed is another drawing (``hsi-cd draw``) and another run (``hsi-cd train``). The table gives the mean
-over drawings and the worst one, each minus what ``auto`` scores; in how many drawings the run's 95 % interval, found
-by shapes held out, covers the Kappa of its map (``-`` where a run says "not judged"); and the seconds from the labels
-to the map. What stands in the output is not done again, so it may be stopped and started; several outputs
-(``--output a.csv,b.csv``: the first is written) make one table.
+``cm``. Every seed is another drawing (``hsi-cd draw``) and another run (``hsi-cd train``). The table gives the
+mean over drawings and the worst one, each minus what ``auto`` scores; in how many drawings the run's 95 %
+interval, found by shapes held out, covers the Kappa of its map (``-`` where a run says "not judged"); and the
+seconds from the labels to the map. What stands in the output is not done again, so it may be stopped and started;
+several outputs (``--output a.csv,b.csv``: the first is written) make one table.
 """
 
 from __future__ import annotations

@@ -16,6 +16,9 @@ from hsi_cd.training.training_set import TrainingSet
 
 Positions = NDArray[np.int64]
 
+WARM_STEPS = 50
+"""Steps of a training beside pseudo-labels that goes on from an earlier run, where nobody asks for more."""
+
 
 def taught_positions(member: int, folds: NDArray[np.int64] | None, count: int) -> Positions:
     """Positions of the training pixels that a member learns from: all but its own fold."""
@@ -101,7 +104,8 @@ def make_batches(
     pixels, target, certain = taught.pixels, taught.target, taught.certain
     labels = [taught_positions(member, folds, len(pixels)) for member in range(members)]
     if isinstance(certain, PseudoLabels) and _plain(config):  # however few the labels, every batch is full
-        config = config.model_copy(update={"min_steps": None, "max_steps": ENOUGH_STEPS})
+        enough = ENOUGH_STEPS if config.start_from is None else WARM_STEPS
+        config = config.model_copy(update={"min_steps": None, "max_steps": enough})
     fewest = min(certain.number(own) if certain is not None else len(own) for own in labels)
     if certain is not None:
         pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])

@@ -40,6 +40,7 @@ from hsi_cd.training.self_training import (
     trusted_pixels,
     worth_asking,
 )
+from hsi_cd.training.starting import start_from_run
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
 
@@ -125,6 +126,9 @@ def check_learning(config: RunConfig, *, processes: int) -> None:
     """
     method = find_method(config.method)
     if method.fit is not None:
+        if config.train.start_from is not None:
+            start = config.train.start_from
+            raise ConfigError(f"start_from={start}: {method.name} is fitted at once, to all labels: leave it out")
         if processes > 1:
             raise ConfigError(
                 f"{method.name} learns in one process, not in {processes}: start it without torchrun"
@@ -195,6 +199,8 @@ def _train_network(
         load_encoder_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
     elif config.train.pretrained is not None:
         use_encoders(Path(config.train.pretrained), detector)
+    if config.train.start_from is not None:
+        taught = start_from_run(detector, taught, config, keeper.earlier)
     detector.network.to(circumstances.device)
     if isinstance(taught.certain, PseudoLabels):
         detector.prior = taught.certain.prior
@@ -219,6 +225,8 @@ def _train_network(
         facts["pseudo_labels"] = len(taught.certain.pixels)
     if config.train.pretrained is not None:
         facts["pretrained"] = config.train.pretrained
+    if config.train.start_from is not None:
+        facts["start_from"] = config.train.start_from
     return detector, facts, progress.out_of_fold
 
 

@@ -250,3 +250,54 @@ def test_a_share_that_is_none_is_refused(
 ) -> None:
     assert cli("train", *dates, "--truth", draw(12), "--share", share, "--run", tmp_path / "run") == 2
     assert "--share" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_suggest_says_what_to_type_next_and_it_goes_on_from_the_run(
+    cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    for method in ("siamese", "logistic"):
+        words = ["--number", 3, "--output", tmp_path / f"{method}.gpkg"]
+        assert cli("suggest", runs[method], *words) == 0
+        said = capsys.readouterr().out.splitlines()[-1]
+        told = f"hsi-cd train ... --truth {tmp_path / f'{method}.gpkg'}"
+        start = f" --start-from {runs['siamese']}" if method == "siamese" else ""
+        assert said.endswith(f"{told}{start}")
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--device", "cpu"]
+    options = [*dates, *words, "--start-from", runs["siamese"], *cli.settings(train__map_every=0)]
+    assert cli("train", *options, "--truth", draw(14), "--run", tmp_path / "run") == 0
+    found = record(tmp_path / "run")
+    assert found["details"]["start_from"] == str(runs["siamese"]) and found["train"] == {
+        "unchanged": 28,
+        "changed": 28,
+    }
+    assert found["counts"]["unscored"] == 0
+    inputs = json.loads((tmp_path / "run" / "provenance.json").read_text())["sessions"][-1]["inputs"]
+    assert str(runs["siamese"] / "best.pt") in inputs
+    capsys.readouterr()
+    assert cli("train", *options, "--truth", draw(11), "--run", tmp_path / "other") == 2
+    said = capsys.readouterr().err
+    assert "--start-from" in said and "4 of which have no label now" in said and said.count("\n") == 1
+    assert (
+        cli("train", *options, "--truth", draw(14), "--set", "model.members=1", "--run", tmp_path / "other") == 2
+    )
+    said = capsys.readouterr().err
+    assert "model.members 2, but here it is 1" in said and said.count("\n") == 1
+    assert not (tmp_path / "other").exists()
+
+
+def test_python_goes_on_too(simulated: PairFiles, runs: dict[str, Path], draw: Draw, tmp_path: Path) -> None:
+    """The same run by the door; the scene is checked, not the names of its files."""
+    pair = hc.open_pair(simulated.t1, simulated.t2)
+    values = hc.open_labels(draw(14), unchanged=1, changed=2, ignore=0).values
+    kept = yaml.safe_load((runs["siamese"] / "config.yaml").read_text())
+    settings = {
+        "model": kept["model"],
+        "prepare": kept["prepare"],
+        "train.epochs": 2,
+        "train.folds": kept["train"]["folds"],
+    }
+    how = {"protocol": "drawn", "start_from": runs["siamese"], "settings": settings}
+    result = hc.train(pair, values, run=tmp_path / "run", **how)
+    assert result.details["start_from"] == str(runs["siamese"])
+    with pytest.raises(hc.errors.MissingInputError, match=r"start_from=.*none: there is no run that has ended"):
+        hc.train(pair, values, run=tmp_path / "other", **how | {"start_from": tmp_path / "none"})

@@ -97,7 +97,8 @@ def learn(
         how: dict[str, Any] = {"options": config.options, "seed": config.seed, "shapes": taught.shapes}
         fitted = fit_method(method, measurement, *labelled, **how)
         keeper.keep(fitted)
-        return Learned(fitted, time.perf_counter() - started, _decided(fitted))
+        told = _share_facts(config.train.share, config)
+        return Learned(fitted, time.perf_counter() - started, _decided(fitted) | told, share=config.train.share)
     if method.needs_labels:
         beside = _beside_labels if taught.shapes is None else _beside_shapes
         taught = beside(measurement, taught, config)
@@ -107,9 +108,14 @@ def learn(
     share = taught.share
     if isinstance(taught.certain, PseudoLabels):
         share = taught.certain.share if share is None else share
-    if share is not None:
-        facts |= {"share": share, "share_from": "label-free map" if config.train.share is None else "train.share"}
-    return Learned(detector, time.perf_counter() - started, facts, crossed, share)
+    return Learned(detector, time.perf_counter() - started, facts | _share_facts(share, config), crossed, share)
+
+
+def _share_facts(share: float | None, config: RunConfig) -> dict[str, Any]:
+    """What the result keeps of the share of the scene that changed, where something else than labels tells it."""
+    if share is None:
+        return {}
+    return {"share": share, "share_from": "label-free map" if config.train.share is None else "train.share"}
 
 
 def check_learning(config: RunConfig, *, processes: int) -> None:

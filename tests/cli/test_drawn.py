@@ -14,7 +14,7 @@ import rasterio
 import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import brier_score_loss, cohen_kappa_score
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -147,7 +147,7 @@ def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
     assert (
         f"not judged: {count if count > 1 else 0} unchanged + {count if count > 1 else 0} changed shapes" in said
     )
-    assert "0.9" not in said.partition("truth \\ map")[0].partition("score")[2]
+    assert "0.9" not in said.split("\n\n")[1]  # the table of scores
     scores = record(tmp_path / "run")["scores"]
     assert {name for name, value in scores.items() if value is None} == set(scores)
 
@@ -242,6 +242,44 @@ def test_the_analyst_tells_the_share(
     ]
     expected = np.log(0.003 / 0.997) - np.log(details["share"] / (1 - details["share"]))
     assert offsets == pytest.approx([expected, 0.0], abs=1e-5)
+    low, high = (told[f"interval/share_changed/{end}"] for end in ("low", "high"))
+    assert 0.0022 < low < told["share_changed"] < high < 0.0041  # what is told is believed, nearly
+
+
+def test_a_method_that_is_fitted_is_judged_by_the_told_share_too(
+    cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", "logistic"]
+    words += ["--truth", draw(12), "--set", "train.folds=2", "--share", 0.2, "--run", tmp_path / "run"]
+    assert cli("train", *dates, *words) == 0
+    said, details, before = capsys.readouterr().out, record(tmp_path / "run")["details"], record(runs["logistic"])
+    assert "share" not in before["details"] and (details["share"], details["share_from"]) == (0.2, "train.share")
+    widths = [
+        found["interval/share_changed/high"] - found["interval/share_changed/low"]
+        for found in (details, before["details"])
+    ]
+    assert widths[0] < min(widths[1], 0.1)
+    assert "% called changed, 20.00 % were told" in said
+
+
+def test_the_calibration_is_that_of_the_scene(
+    cli: Any, runs: dict[str, Path], simulated: PairFiles, tmp_path: Path
+) -> None:
+    """Told with its interval in the table and in the report; no label judges the scene here but those drawn."""
+    details = record(runs["siamese"])["details"]
+    with rasterio.open(runs["siamese"] / "score.tif") as file:
+        probability = file.read(1).astype(np.float64)
+    with rasterio.open(runs["siamese"] / "change.tif") as file:
+        called = file.read(1) == 1
+    assert details["mean_probability"] == pytest.approx(probability.mean())
+    assert details["called_changed"] == pytest.approx(called.mean())
+    assert 0 <= details["interval/brier/low"] < details["brier"] < details["interval/brier/high"] <= 1
+    true = brier_score_loss(read_labels(simulated.truth).values.ravel(), probability.ravel())
+    assert details["interval/brier/low"] < true < details["interval/brier/high"]
+    page = tmp_path / "report.html"
+    assert cli("report", runs["siamese"], "--output", page) == 0
+    told = f"Brier score {details['brier']:.4f}, 95 % interval {details['interval/brier/low']:.4f} to"
+    assert told in page.read_text() and "% by the label-free map" in page.read_text()
 
 
 @pytest.mark.parametrize("share", ["0", "1", "1.5", "much"])

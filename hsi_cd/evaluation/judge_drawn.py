@@ -100,10 +100,16 @@ def judge_drawn(
     found = None
     if why is None:
         said = None if probability is None else _said_of_change(probability, truth, judging)
-        known = {"share": judging.share, "share_interval": judging.share_interval}
         # Where the share is known well, few of the draws agree with it: there must be more of them.
         draws = _DRAWS if judging.share_interval is None else 10 * _DRAWS
-        found = score_drawn(rates, called=called, said=said, draws=draws, **known)
+        found = score_drawn(
+            rates,
+            called=called,
+            share=judging.share,
+            share_interval=judging.share_interval,
+            said=said,
+            draws=draws,
+        )
     scores = {name: math.nan if found is None else found.scores[name] for name in SCORE_NAMES}
     if judging.score is not None:
         scores["auc"] = math.nan if found is None else roc_auc(judging.score, truth)

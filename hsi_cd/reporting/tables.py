@@ -146,12 +146,12 @@ def calibration_in_words(run: RunResult) -> str | None:
     """How good the probabilities are under the scene's own share of change; None where shapes judge nothing."""
     brier, ends = run.details.get("brier"), shape_interval(run, "brier")
     share, mean = run.details.get("share_changed"), run.details.get("mean_probability")
-    if not all(isinstance(each, float) for each in (brier, share, mean)) or ends is None:
+    if not (isinstance(brier, float) and isinstance(share, float) and isinstance(mean, float)) or ends is None:
         return None
-    plain = format_score(float(share) * (1 - float(share)))
     return (
-        f"Brier score {format_score(float(brier))}, 95 % interval {interval_in_words(ends)} ({plain} if the share "
-        f"were said everywhere); mean probability {100 * float(mean):.2f} %"
+        f"Brier score {format_score(brier)}, 95 % interval {interval_in_words(ends)} "
+        f"({format_score(share * (1 - share))} if the share were said everywhere); "
+        f"mean probability {100 * mean:.2f} %"
     )
 
 

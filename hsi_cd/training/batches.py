@@ -16,9 +16,8 @@ from hsi_cd.training.training_set import TrainingSet
 
 Positions = NDArray[np.int64]
 
-WARM_STEPS = 25
-"""Steps of a training beside pseudo-labels that goes on from an earlier run, where nobody asks for more: as measured,
-see docs/drawing.md."""
+WARM_STEPS = 50
+"""Steps of such a training that goes on from an earlier run; measured, too: docs/drawing.md says how."""
 
 
 def taught_positions(member: int, folds: NDArray[np.int64] | None, count: int) -> Positions:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from hsi_cd.api.analyst_rounds import Rounds
 from hsi_cd.api.drawing import draw
 from hsi_cd.api.estimators import make_estimator
 from hsi_cd.api.suggesting import suggest
-from hsi_cd.api.suggestions import PlaceKind
 from hsi_cd.api.verbs import evaluate
 from hsi_cd.config import parse_assignment
 from hsi_cd.config.layers import merge
@@ -17,6 +19,7 @@ from hsi_cd.datasets.simulated.draughtsman import ShapeKind
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import ConfigError, unknown_name
 from hsi_cd.evaluation import RunResult
+from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair
 
@@ -65,8 +68,16 @@ class Analyst:
         """What tables call it."""
         return f"{find_method(self.method).row}, {self.strategy}"
 
+    def decides(self, pair: ScenePair, truth: Labels) -> dict[str, Any]:
+        """All but the numbers of shapes that decides what is drawn and scored, as JSON has it."""
+        own = {name: getattr(self, name) for name in ("method", "strategy", "kind", "seed")}
+        scene = {"scene": pair.name, "pixels": pair.fingerprint(), "truth": truth.fingerprint()}
+        return own | {"settings": json.loads(json.dumps(dict(self.settings)))} | scene
 
-def ask_analyst(pair: ScenePair, truth: Labels, analyst: Analyst) -> Iterator[tuple[int, RunResult]]:
+
+def ask_analyst(
+    pair: ScenePair, truth: Labels, analyst: Analyst, folder: Path | None = None
+) -> Iterator[tuple[int, RunResult]]:
     """Let an analyst label a scene whose truth is known, and judge the map after each round.
 
     Args:
@@ -74,6 +85,7 @@ def ask_analyst(pair: ScenePair, truth: Labels, analyst: Analyst) -> Iterator[tu
         truth: what the analyst sees, place by place, and what judges the map: all of its pixels, those that were
             drawn among them, so that all strategies are judged on the same.
         analyst: who draws.
+        folder: where rounds are kept; those that are there, of the same scene and analyst, are not done again.
 
     Yields:
         The number of shapes of each class, and the result.
@@ -82,28 +94,39 @@ def ask_analyst(pair: ScenePair, truth: Labels, analyst: Analyst) -> Iterator[tu
         LabelError: the truth lacks a class, or has no room for so many shapes.
     """
     measurement = Measurement(pair)
-    drawn = draw(truth, analyst.shapes[0], kind=analyst.kind, seed=analyst.seed)
-    before = analyst.shapes[0]
-    change = None
-    for number in analyst.shapes:
-        if number > before and analyst.strategy == "random":
+    rounds = Rounds(folder, truth, analyst.shapes, analyst.decides(pair, truth))
+    kept = [rounds.read(turn) for turn in range(len(analyst.shapes))]
+    change: ChangeMap | None = None
+    drawn, before = truth, 0
+    for turn, number in enumerate(analyst.shapes):
+        found, following = kept[turn], [*kept, None][turn + 1]
+        if found is not None:
+            drawn = found.labels
+        elif change is None or analyst.strategy == "random":
             drawn = draw(truth, number, kind=analyst.kind, seed=analyst.seed)
-        elif number > before and change is not None:
-            kind: PlaceKind = "points" if analyst.kind == "points" else "squares"
+        else:
             places = suggest(
                 change,
                 2 * (number - before),
-                kind=kind,
+                kind="points" if analyst.kind == "points" else "squares",
                 labels=drawn,
                 within=truth.values != UNLABELLED,  # or nobody would know an answer
                 seed=analyst.seed,
             )
             drawn = places.answer(truth, drawn)
-        estimator = make_estimator(analyst.method, seed=analyst.seed, settings=dict(analyst.settings))
-        change = estimator.fit(measurement, drawn).predict(pair)
-        # The whole truth judges: every strategy draws other pixels, and all are to be judged on the same.
-        result = evaluate(change, truth, name=pair.name, method=analyst.title)
-        yield number, replace(result, seed=analyst.seed)
+            rounds.write(turn, drawn)
+        # Where to draw next, the map alone says: a round is done again where nothing is drawn for the one after.
+        ended = number == analyst.shapes[-1] or analyst.strategy == "random" or following is not None
+        if found is not None and found.result is not None and ended:
+            result = found.result
+        else:
+            estimator = make_estimator(analyst.method, seed=analyst.seed, settings=dict(analyst.settings))
+            change = estimator.fit(measurement, drawn).predict(pair)
+            # The whole truth judges: every strategy draws other pixels, and all are to be judged on the same.
+            result = evaluate(change, truth, name=pair.name, method=analyst.title)
+            result = replace(result, seed=analyst.seed)
+            rounds.write(turn, drawn, result)
+        yield number, result
         before = number
 
 

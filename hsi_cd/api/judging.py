@@ -48,4 +48,4 @@ def judge(
         # What taught may lie in another drawing, so that nothing here tells its classes.
         return result if split is None else replace(result, protocol=split.protocol, scope=scope, seed=split.seed)
     judging = JudgingShapes(shapes, scope, score=score)
-    return judge_drawn(change, labels, judging, split=split, **facts)
+    return judge_drawn(change, labels, judging, split=split, probability=probability, **facts)

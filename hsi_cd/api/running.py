@@ -79,7 +79,7 @@ def train_run(
         team=attempt.team,
         stop=attempt.stop,
         command=attempt.command,
-        inputs=[*attempt.inputs, *(() if split is None else (split,)), *_weights(config)],
+        inputs=[*attempt.inputs, *(() if split is None else (split,)), *map(Path, config.weight_files)],
     )
 
 
@@ -102,11 +102,5 @@ def pretrain_run(pair: ScenePair, config: RunConfig, folder: Path, attempt: Atte
         resume=attempt.resume,
         stop=attempt.stop,
         command=attempt.command,
-        inputs=[*attempt.inputs, *_weights(config)],
+        inputs=[*attempt.inputs, *map(Path, config.weight_files)],
     )
-
-
-def _weights(config: RunConfig) -> list[Path]:
-    """The files of weights that a run begins with."""
-    named = (config.model.backbone.weights, config.train.pretrained)
-    return [Path(path) for path in named if path is not None]

@@ -27,6 +27,7 @@ from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs import find_runs
 from hsi_cd.runs.folder import files_shown
 from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, check_same_grid
+from hsi_cd.training.starting import goes_on
 
 FilePath = str | os.PathLike[str]
 _COMPONENTS = 8
@@ -112,6 +113,11 @@ def check_suggestions(
     check_outputs({"output": output, "the page": page}, inputs=inputs, overwrite=overwrite)
     check_outputs({"the page": page}, kind=HTML, overwrite=overwrite)
     check_vector_name(output)
+
+
+def can_start_from(run: FilePath) -> bool:
+    """Whether a training with further labels can go on from a run: its network learned from drawn labels."""
+    return goes_on(_one_run(run))
 
 
 def _one_run(run: FilePath) -> Path:

@@ -186,6 +186,7 @@ def train(
     protocol: str | None = None,
     seed: int = 0,
     split: Split | FilePath | None = None,
+    start_from: FilePath | None = None,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> RunResult:
@@ -200,14 +201,16 @@ def train(
             ``split`` says.
         seed: of the split, the weights and the batches.
         split: the labelled pixels that teach, or the file that names them (:func:`hsi_cd.open_split`).
+        start_from: folder of an earlier run of the scene, whose drawn labels are all among these: its network
+            goes on to learn, and no member judges a shape that it ever learned from.
         settings: further settings, as ``{"train.epochs": 50}``; ``hsi-cd config`` lists all.
         resume: go on with an interrupted run of the same settings.
 
     Raises:
         OutputError: the folder holds another run, or cannot be written.
         LabelError: a class has too few labelled pixels.
-        ConfigError: both a protocol and a split are given, or a setting is wrong.
-        CheckpointError: the run cannot be resumed.
+        ConfigError: both a protocol and a split are given, a setting is wrong, or another than the earlier run's.
+        CheckpointError: the run cannot be resumed, or the earlier run is of another scene.
     """
     from hsi_cd.training.examples import LabelledScene
     from hsi_cd.training.run import run_training
@@ -217,9 +220,12 @@ def train(
     options: dict[str, Any] = {"method": method, "seed": seed}
     if protocol is not None:
         options["split"] = {"protocol": protocol}
+    if start_from is not None:
+        options["train"] = {"start_from": str(as_path(start_from))}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
     truth: Labels = read_truth(TruthSource(labels), pair.grid)
-    named = () if split is None or isinstance(split, Split) else (as_path(split),)
+    named = [] if split is None or isinstance(split, Split) else [as_path(split)]
+    named += map(Path, config.weight_files)
     divided = split if split is None or isinstance(split, Split) else read_split(as_path(split), truth)
     scene = LabelledScene(pair, truth, divided)
     result = run_training(scene, config, as_path(run), resume=resume, inputs=named)

@@ -162,7 +162,7 @@ class TrainJob:
         """What it is made from beside the scene: a given split, and weights to begin with."""
         config = self.config()
         split = [] if self.given is None else [str(self.given.path)]
-        return [*split, *filter(None, (config.model.backbone.weights, config.train.pretrained))]
+        return [*split, *config.weight_files]
 
     def changed(self) -> list[str]:
         """In words, what the run in its folder was made from that is not the same now; see ``changed_inputs``."""

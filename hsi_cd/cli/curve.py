@@ -33,7 +33,7 @@ Examples:
   hsi-cd curve --datasets taizhou --methods siamese,svm --imbalance 1,10,50,200 --changed 10
   hsi-cd curve --datasets rennes --methods siamese --strategy random,uncertain --shapes 5,10,20,50
 
-Stopped and started again, it goes on where it stopped; but a simulated analyst (--strategy) begins anew.
+Stopped and started again, it goes on where it stopped.
 """
 
 
@@ -184,7 +184,7 @@ def curve(
             raise click.UsageError(f"--set {text}: the curve sets {' and '.join(varied)} itself; leave it out")
 
     if strategies:
-        taught, failed = _asked(matrix, strategies, [int(place.x) for place in points_at])
+        taught, failed = _asked(matrix, strategies, [int(place.x) for place in points_at], runs)
         points = [Point(place.x, place.label, tuple(taught[int(place.x)])) for place in points_at]
     else:
         slots = places.slots()
@@ -256,12 +256,13 @@ def _strategies(axis: Axis, places: Places) -> tuple[list[str], list[int]]:
 
 
 def _asked(
-    matrix: MatrixChoice, strategies: list[str], numbers: list[int]
+    matrix: MatrixChoice, strategies: list[str], numbers: list[int], runs: Path
 ) -> tuple[dict[int, list[RunResult]], list[str]]:
     """Results by the number of shapes, and a line for each analyst who could not go on."""
     from hsi_cd.api.analyst import Analyst, ask_analyst, settings_of
     from hsi_cd.api.opening import open_dataset
     from hsi_cd.errors import HsiCdError
+    from hsi_cd.plugins import file_word
     from hsi_cd.progress import Bar, progress
 
     scenes, chosen = matrix.names()
@@ -280,7 +281,9 @@ def _asked(
             pair, truth = open_dataset(scene, matrix.data_root)
             for analyst in analysts:
                 try:
-                    for number, result in ask_analyst(pair, truth, analyst):
+                    word = f"{file_word(analyst.method)}-seed{analyst.seed}"
+                    kept = runs / f"strategy={analyst.strategy}" / pair.name / word
+                    for number, result in ask_analyst(pair, truth, analyst, kept):
                         taught[number].append(result)
                         bar.update()
                 except HsiCdError as error:

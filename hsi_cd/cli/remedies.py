@@ -43,6 +43,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
+    (r"(?<![\w./-])start_from=", "--start-from "),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
     (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),

@@ -20,7 +20,7 @@ EPILOG = """\b
 Examples:
   hsi-cd suggest runs/mine --number 20 --output next.gpkg --html next.html
   hsi-cd suggest runs/mine --t1 a.tif --t2 b.tif --kind points --output next.geojson
-  hsi-cd train --t1 a.tif --t2 b.tif --truth labels.gpkg --truth next.gpkg
+  hsi-cd train --t1 a.tif --t2 b.tif --truth labels.gpkg --truth next.gpkg --start-from runs/mine
 """
 
 _KINDS = ("points", "squares")  # those of api.suggesting, which is not imported here: the help comes at once
@@ -109,7 +109,7 @@ def suggest(
     are compared by the pictures of both dates that the run keeps, or, where the dates are named, by all bands.
     """
     from hsi_cd.api.opening import open_scene
-    from hsi_cd.api.suggesting import check_suggestions
+    from hsi_cd.api.suggesting import can_start_from, check_suggestions
     from hsi_cd.api.suggesting import suggest as find_places
 
     named = source.dataset is not None or source.t1 or source.t2
@@ -138,5 +138,7 @@ def suggest(
     record = {"output": files.output, "page": files.page, "distance": found.places.distance, "places": places}
     lines.append(f"{len(found)} {choice.kind}, at least {found.places.distance:.0f} pixels apart")
     tell("\n".join(lines), record, as_json=as_json)
-    output = shlex.quote(str(files.output))
-    hint(f"\nnext: fill the field class in a GIS, then hsi-cd train ... --truth {output}", as_json=as_json)
+    words = ["hsi-cd train ... --truth", shlex.quote(str(files.output))]
+    if can_start_from(run):
+        words += ["--start-from", shlex.quote(str(run))]
+    hint(f"\nnext: fill the field class in a GIS, then {' '.join(words)}", as_json=as_json)

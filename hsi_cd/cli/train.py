@@ -10,6 +10,7 @@ import click
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import pair_options
+from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.run_options import (
     RunChoice,
     SettingsChoice,
@@ -27,6 +28,7 @@ Examples:
   hsi-cd train --dataset farmland --data-root scenes
   hsi-cd train --t1 before.tif --t2 after.tif --truth truth.tif --run runs/mine
   hsi-cd train --t1 before.tif --t2 after.tif --truth labels.gpkg --run runs/drawn
+  hsi-cd train --t1 before.tif --t2 after.tif --truth labels.gpkg --truth next.gpkg --start-from runs/drawn
   hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
   hsi-cd train --dataset taizhou --split split.npz --run runs/theirs
   hsi-cd train --dataset taizhou --run runs/mine --resume
@@ -53,6 +55,12 @@ hsi-cd config lists every setting that --set and --config can change.
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Of the scene that changed, where you know it, as 0.02 [default: what the label-free map says].",
 )
+@click.option(
+    "--start-from",
+    type=PathType(),
+    metavar="RUN",
+    help="Go on from this run of the same scene, to whose drawn labels others were added; fewer steps are enough.",
+)
 @split_option
 @json_option
 def train(
@@ -65,6 +73,7 @@ def train(
     method: str | None,
     protocol: str | None,
     share: float | None,
+    start_from: Path | None,
     split: Path | None,
     as_json: bool,
 ) -> None:
@@ -87,6 +96,8 @@ def train(
         layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
     if share is not None:
         layers.insert(1, ("--share", {"train": {"share": share}}))
+    if start_from is not None:
+        layers.insert(1, ("--start-from", {"train": {"start_from": str(start_from)}}))
     check_split(split, protocol, settings.assignments)
     config = run_config(settings, layers, source)
     contract = replace(contract, nodata=config.nodata)

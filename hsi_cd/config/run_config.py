@@ -170,6 +170,7 @@ class TrainConfig(Section):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     pretrained: FileName | None = None
+    start_from: FileName | None = None
     teacher: TeacherConfig = TeacherConfig()
 
     @model_validator(mode="before")
@@ -244,6 +245,13 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     pretrain: PretrainConfig = PretrainConfig()
 
+    @property
+    def weight_files(self) -> list[str]:
+        """The files of weights that a run begins with."""
+        start = self.train.start_from
+        earlier = None if start is None else f"{start}/best.pt"
+        return [path for path in (self.model.backbone.weights, self.train.pretrained, earlier) if path is not None]
+
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         if self.deterministic and self.benchmark:
@@ -253,6 +261,13 @@ class RunConfig(Section):
             )
         if self.model.backbone.weights is not None and self.train.pretrained is not None:
             raise ValueError("model.backbone.weights and train.pretrained both start the encoder: set one of them")
+        if self.train.start_from is not None:
+            for name, file in (
+                ("model.backbone.weights", self.model.backbone.weights),
+                ("train.pretrained", self.train.pretrained),
+            ):
+                if file is not None:
+                    raise ValueError(f"{name} and train.start_from both start the network: set one of them")
         if self.train.loss == "contrastive" and self.model.head not in HEADS_WITH_DISTANCE:
             raise ValueError(
                 f"train.loss contrastive learns a distance, which model.head {self.model.head} does not end in: "

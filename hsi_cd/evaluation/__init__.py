@@ -14,7 +14,14 @@ from hsi_cd.evaluation.continuous import (
     roc_auc,
 )
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
-from hsi_cd.evaluation.drawn_scores import DrawnScores, ShapeRates, score_drawn, shape_rates
+from hsi_cd.evaluation.drawn_scores import (
+    DrawnScores,
+    SaidOfChange,
+    ShapeRates,
+    known_share,
+    score_drawn,
+    shape_rates,
+)
 from hsi_cd.evaluation.headline import (
     BY_SHAPE,
     FEWEST_SHAPES,
@@ -65,6 +72,7 @@ __all__ = [
     "JudgingShapes",
     "ReliabilityCurve",
     "RunResult",
+    "SaidOfChange",
     "ShapeRates",
     "UndefinedScoreWarning",
     "all_scores",
@@ -91,6 +99,7 @@ __all__ = [
     "judges",
     "kappa",
     "kappa_standard_error",
+    "known_share",
     "majority_counts",
     "mcnemar",
     "mean_std",

@@ -24,6 +24,7 @@ from hsi_cd.evaluation.intervals import Interval
 from hsi_cd.scene import CHANGED, UNCHANGED
 
 _OFF = 0.5  # in log-odds: half of the shares that a label-free map tells are nearer than that to the scene's
+_TOLD = 1.25  # factor of the odds within which a share that somebody tells is taken to be right
 _UNLIKE = 0.01  # drawings that are unlike their scene: people label what is easy to see
 
 
@@ -68,6 +69,21 @@ def shape_rates(target: NDArray[np.integer], shapes: NDArray[np.integer], change
 
 
 @dataclass(frozen=True)
+class SaidOfChange:
+    """What a map's probabilities are, as far as their calibration stands on it.
+
+    Attributes:
+        changed: of each changed shape the mean probability of its pixels, ``(m,)``, 0 to 1.
+        mean: mean probability of the scene's pixels.
+        square: mean of their squares.
+    """
+
+    changed: NDArray[np.float64]
+    mean: float
+    square: float
+
+
+@dataclass(frozen=True)
 class DrawnScores:
     """Scores of a map on its whole scene, as far as shapes tell them.
 
@@ -90,6 +106,7 @@ def score_drawn(
     called: float,
     share: float | None = None,
     share_interval: Interval | None = None,
+    said: SaidOfChange | None = None,
     level: float = 0.95,
     draws: int = 4000,
     seed: int = 0,
@@ -104,18 +121,22 @@ def score_drawn(
     nothing. Of the rates only those are possible that the share called changed allows; each pair gives the share
     that did change, and counts as much as that share is likely.
 
+    The Brier score of the scene, the mean of (p - y)^2 over probabilities p and truth y, needs shapes of one class
+    alone: it is the mean of p^2, which the map tells, and share - 2 share E(p | changed).
+
     Args:
         rates: of each shape the share called right.
         called: share of the scene's pixels that the map calls changed, 0 to 1.
         share: of the scene that changed, where something else than the map tells it.
         share_interval: its 95 % interval; by default that of a label-free map, which is near in most scenes and
             off by a factor of seven in others: a Cauchy distribution of its log-odds.
+        said: what the probabilities behind the map are; adds the Brier score.
         level: of the intervals, between 0 and 1.
         draws: number of draws.
         seed: seed of the draws; one seed gives one interval.
 
     Returns:
-        Scores by the names of :data:`~hsi_cd.evaluation.scores.SCORE_NAMES`.
+        Scores by the names of :data:`~hsi_cd.evaluation.scores.SCORE_NAMES`, and ``brier`` beside ``said``.
 
     Raises:
         ConfigError: a number is out of its range, or a class has no shape.
@@ -134,16 +155,43 @@ def score_drawn(
     q = min(max(called, 1e-6), 1 - 1e-6)
     # A map that calls so much changed has found at least so much of the change, and no more of the rest.
     false = _rate(1 - rates.unchanged, 0.0, q, random.random(draws))
-    found = _rate(rates.changed, q, 1.0, random.random(draws))
+    lots = random.random(draws)
+    found = _rate(rates.changed, q, 1.0, lots)
     apart = np.maximum(found - false, 1e-12)
     shares = np.clip((q - false) / apart, 1e-9, 1 - 1e-9)
     weight = 1 / apart
     if share is not None:
         weight = weight * _likelihood(shares, share, share_interval) / (shares * (1 - shares))
     drawn = _scores(shares, found, false)
+    if said is not None:
+        drawn["brier"] = _brier(shares, said, lots)
     medians = {name: _quantile(values, weight, 0.5) for name, values in drawn.items()}
     intervals = {name: _ends(values, weight, level) for name, values in drawn.items()}
     return DrawnScores(medians, intervals, _quantile(shares, weight, 0.5), _ends(shares, weight, level))
+
+
+def known_share(share: float, *, level: float = 0.95) -> Interval:
+    """Within what a share that somebody tells is taken to be right: its odds times or through 1.25.
+
+    People tell such a share in one significant digit, and 0.02 means anything from 0.015 to 0.025: a quarter more
+    or less. What a label-free map says, off by a factor above 1.6 in half of the scenes, is believed far less.
+
+    Example:
+        >>> ends = known_share(0.02)
+        >>> round(ends.low, 4), round(ends.high, 4)
+        (0.0161, 0.0249)
+    """
+    odds = scipy.special.logit(share) + np.array([-1, 1]) * np.log(_TOLD)
+    low, high = scipy.special.expit(odds)
+    return Interval(float(low), float(high), level)
+
+
+def _brier(shares: NDArray[np.float64], said: SaidOfChange, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Brier score at each share; who finds more of the change, by the same lot, is surer of it, too."""
+    sure = _rate(said.changed, 0.0, 1.0, uniform)
+    # No more probability lies on what changed than on all of the scene; nor do squares (Cauchy and Schwarz).
+    sure = np.minimum(sure, np.minimum(said.mean / shares, np.sqrt(said.square / shares)))
+    return said.square + shares - 2 * shares * sure
 
 
 def _likelihood(shares: NDArray[np.float64], told: float, ends: Interval | None) -> NDArray[np.float64]:

@@ -38,6 +38,8 @@ def facts_of_shapes(rates: ShapeRates, found: DrawnScores | None, *, why_not: st
         facts["not_judged"] = why_not
     if found is not None:
         facts["share_changed"] = found.share
+        if "brier" in found.scores:
+            facts["brier"] = found.scores["brier"]
         for name, ends in {"share_changed": found.share_interval, **found.intervals}.items():
             facts |= {f"interval/{name}/low": ends.low, f"interval/{name}/high": ends.high}
     return facts
@@ -78,7 +80,7 @@ def judged_shapes(result: RunResult) -> ClassCounts | None:
 
 
 def shape_interval(result: RunResult, name: str) -> Interval | None:
-    """The 95 % interval of a score, or of ``share_changed``, over shapes; None where there is none."""
+    """The 95 % interval of a score, of ``share_changed`` or ``brier``, over shapes; None where there is none."""
     return _interval(result.details, name)
 
 

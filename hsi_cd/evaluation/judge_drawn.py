@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import GridError, LabelError
 from hsi_cd.evaluation.continuous import roc_auc
 from hsi_cd.evaluation.counts import NO_DATA, count_confusion
-from hsi_cd.evaluation.drawn_scores import ShapeRates, score_drawn, shape_rates
+from hsi_cd.evaluation.drawn_scores import SaidOfChange, ShapeRates, score_drawn, shape_rates
 from hsi_cd.evaluation.headline import FEWEST_SHAPES, facts_of_shapes
 from hsi_cd.evaluation.intervals import Interval
 from hsi_cd.evaluation.judge import kind_recalls
@@ -20,6 +20,8 @@ from hsi_cd.evaluation.judged_pixels import JUDGED, judged_digest
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import SCORE_NAMES
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+
+_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class JudgingShapes:
         decided: what is said of them, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 nothing; by default, the
             map itself, which must not have learned from them.
         score: scores or probabilities behind it, float32 ``(rows, cols)``, NaN for none; adds the ranking score.
+        probability: probabilities of change behind it, float32 ``(rows, cols)``, NaN for none; by default those of
+            the map, which must not have learned from them.
         share: of the scene that changed, where something else than the map tells it.
         share_interval: its 95 % interval.
     """
@@ -40,6 +44,7 @@ class JudgingShapes:
     scope: str
     decided: NDArray[np.uint8] | None = None
     score: NDArray[np.float32] | None = None
+    probability: NDArray[np.float32] | None = None
     share: float | None = None
     share_interval: Interval | None = None
 
@@ -52,6 +57,7 @@ def judge_drawn(
     dataset: str,
     method: str,
     split: Split | None = None,
+    probability: NDArray[np.float32] | None = None,
     **facts: Any,
 ) -> RunResult:
     """Score a change map by shapes.
@@ -67,6 +73,8 @@ def judge_drawn(
         dataset: name of the scene.
         method: name of what made the map.
         split: the pixels that taught.
+        probability: the map's probabilities of change, float32 ``(rows, cols)``, NaN for no data; adds the Brier
+            score of the scene.
         facts: further fields of the result, as ``train_seconds``.
 
     Raises:
@@ -91,11 +99,23 @@ def judge_drawn(
     called = float((mapped == CHANGED).mean()) if mapped.size else math.nan
     found = None
     if why is None:
-        found = score_drawn(rates, called=called, share=judging.share, share_interval=judging.share_interval)
+        said = None if probability is None else _said_of_change(probability, truth, judging)
+        # Where the share is known well, few of the draws agree with it: there must be more of them.
+        draws = _DRAWS if judging.share_interval is None else 10 * _DRAWS
+        found = score_drawn(
+            rates,
+            called=called,
+            share=judging.share,
+            share_interval=judging.share_interval,
+            said=said,
+            draws=draws,
+        )
     scores = {name: math.nan if found is None else found.scores[name] for name in SCORE_NAMES}
     if judging.score is not None:
         scores["auc"] = math.nan if found is None else roc_auc(judging.score, truth)
     details = {**facts.pop("details", {}), JUDGED: judged_digest(truth, decided), "called_changed": called}
+    if probability is not None and mapped.size:
+        details["mean_probability"] = float(np.nanmean(probability, dtype=np.float64))
     if labels.kinds is not None:
         details |= kind_recalls(decided, labels.kinds, truth)
     taught = None if split is None or not len(split.train) else labels.values.ravel()[split.train]
@@ -113,6 +133,20 @@ def judge_drawn(
         details={**details, **facts_of_shapes(rates, found, why_not=why)},
         **({} if split is None else {"seed": split.seed}) | facts,
     )
+
+
+def _said_of_change(
+    probability: NDArray[np.float32], truth: NDArray[np.uint8], judging: JudgingShapes
+) -> SaidOfChange | None:
+    """What the calibration stands on; None where no changed shape has a probability."""
+    said = probability if judging.probability is None else judging.probability
+    own = (truth == CHANGED) & ~np.isnan(said)
+    if not own.any():
+        return None
+    _, shape, pixels = np.unique(judging.shapes[own], return_inverse=True, return_counts=True)
+    changed = np.bincount(shape, weights=said[own]) / pixels
+    scene = probability[~np.isnan(probability)].astype(np.float64)
+    return SaidOfChange(changed, float(scene.mean()), float(np.square(scene).mean()))
 
 
 def _too_few(rates: ShapeRates) -> str | None:

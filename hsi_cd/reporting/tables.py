@@ -125,11 +125,34 @@ def interval_in_words(ends: Interval | None, *, percent: bool = False) -> str:
 
 
 def share_in_words(run: RunResult) -> str | None:
-    """The share of the scene that changed, as shapes and map tell it together; None where shapes judge nothing."""
+    """The share of the scene that changed, as shapes and map tell it together; None where shapes judge nothing.
+
+    Beside it what the map calls changed, and what somebody, or the label-free map, said before.
+    """
     share, ends = run.details.get("share_changed"), shape_interval(run, "share_changed")
     if not isinstance(share, float) or ends is None:
         return None
-    return f"{100 * share:.2f} % of the scene, 95 % interval {interval_in_words(ends, percent=True)} %"
+    words = f"{100 * share:.2f} % of the scene, 95 % interval {interval_in_words(ends, percent=True)} %"
+    called, before = run.details.get("called_changed"), run.details.get("share")
+    if isinstance(called, float):
+        words += f"; {100 * called:.2f} % called changed"
+    if isinstance(before, float):
+        told = "were told" if run.details.get("share_from") == "train.share" else "by the label-free map"
+        words += f", {100 * before:.2f} % {told}"
+    return words
+
+
+def calibration_in_words(run: RunResult) -> str | None:
+    """How good the probabilities are under the scene's own share of change; None where shapes judge nothing."""
+    brier, ends = run.details.get("brier"), shape_interval(run, "brier")
+    share, mean = run.details.get("share_changed"), run.details.get("mean_probability")
+    if not (isinstance(brier, float) and isinstance(share, float) and isinstance(mean, float)) or ends is None:
+        return None
+    return (
+        f"Brier score {format_score(brier)}, 95 % interval {interval_in_words(ends)} "
+        f"({format_score(share * (1 - share))} if the share were said everywhere); "
+        f"mean probability {100 * mean:.2f} %"
+    )
 
 
 def align(rows: Sequence[Sequence[str]], *, rule_after: int = 0) -> str:
@@ -163,6 +186,7 @@ def _heading(run: RunResult) -> str:
             None if shapes is None else f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed judge",
         ),
         ("share changed", share_in_words(run)),
+        ("calibration", calibration_in_words(run)),
         ("caution", warned),
         ("leak", _leak(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.config import TrainConfig
 from hsi_cd.training.plan import Plan, make_plan
-from hsi_cd.training.pseudo_labels import BATCH_SIZE, ENOUGH_STEPS, PseudoLabels
+from hsi_cd.training.pseudo_labels import BATCH_SIZE, ENOUGH_STEPS, WARM_STEPS, PseudoLabels
 from hsi_cd.training.samplers import SAMPLERS, Pool
 from hsi_cd.training.self_training import CertainPixels, patch_places
 from hsi_cd.training.training_set import TrainingSet
@@ -101,7 +101,8 @@ def make_batches(
     pixels, target, certain = taught.pixels, taught.target, taught.certain
     labels = [taught_positions(member, folds, len(pixels)) for member in range(members)]
     if isinstance(certain, PseudoLabels) and _plain(config):  # however few the labels, every batch is full
-        shorter = {"min_steps": None, "max_steps": ENOUGH_STEPS, "batch_size": BATCH_SIZE}
+        enough = ENOUGH_STEPS if config.start_from is None else WARM_STEPS
+        shorter = {"min_steps": None, "max_steps": enough, "batch_size": BATCH_SIZE}
         config = config.model_copy(update=shorter)
     fewest = min(certain.number(own) if certain is not None else len(own) for own in labels)
     if certain is not None:

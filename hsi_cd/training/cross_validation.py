@@ -14,7 +14,7 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.detector_contract import fit_method
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import HsiCdError
-from hsi_cd.evaluation import BY_SHAPE, NO_DATA, JudgingShapes
+from hsi_cd.evaluation import BY_SHAPE, NO_DATA, JudgingShapes, known_share
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.windows import read_window
@@ -77,15 +77,16 @@ def judging_shapes(examples: Examples, learned: Learned, config: RunConfig) -> J
     shapes.ravel()[taught.pixels] = 0 if taught.shapes is None else taught.shapes
     method = find_method(config.method)
     known = learned.share if learned.share is not None and 0 < learned.share < 1 else None
+    ends = None if config.train.share is None else known_share(config.train.share)
     if not method.needs_labels:
-        return JudgingShapes(shapes, "all labelled", share=known)
+        return JudgingShapes(shapes, "all labelled", share=known, share_interval=ends)
     said = learned.out_of_fold if method.fit is None else cross_validate(examples.measurement, taught, config)
     decided = np.full(shape, NO_DATA, dtype=np.uint8)
     probability = np.full(shape, np.nan, dtype=np.float32)
     if said is not None:
         decided.ravel()[taught.pixels] = said.change
         probability.ravel()[taught.pixels] = said.probability
-    return JudgingShapes(shapes, BY_SHAPE, decided, probability, share=known)
+    return JudgingShapes(shapes, BY_SHAPE, decided, probability, probability, known, ends)
 
 
 def scores_at(detector: Detector, pair: ScenePair, pixels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -40,6 +40,7 @@ from hsi_cd.training.self_training import (
     trusted_pixels,
     worth_asking,
 )
+from hsi_cd.training.starting import start_from_run
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
 
@@ -96,7 +97,8 @@ def learn(
         how: dict[str, Any] = {"options": config.options, "seed": config.seed, "shapes": taught.shapes}
         fitted = fit_method(method, measurement, *labelled, **how)
         keeper.keep(fitted)
-        return Learned(fitted, time.perf_counter() - started, _decided(fitted))
+        told = _share_facts(config.train.share, config)
+        return Learned(fitted, time.perf_counter() - started, _decided(fitted) | told, share=config.train.share)
     if method.needs_labels:
         beside = _beside_labels if taught.shapes is None else _beside_shapes
         taught = beside(measurement, taught, config)
@@ -106,9 +108,14 @@ def learn(
     share = taught.share
     if isinstance(taught.certain, PseudoLabels):
         share = taught.certain.share if share is None else share
-    if share is not None:
-        facts |= {"share": share, "share_from": "label-free map" if config.train.share is None else "train.share"}
-    return Learned(detector, time.perf_counter() - started, facts, crossed, share)
+    return Learned(detector, time.perf_counter() - started, facts | _share_facts(share, config), crossed, share)
+
+
+def _share_facts(share: float | None, config: RunConfig) -> dict[str, Any]:
+    """What the result keeps of the share of the scene that changed, where something else than labels tells it."""
+    if share is None:
+        return {}
+    return {"share": share, "share_from": "label-free map" if config.train.share is None else "train.share"}
 
 
 def check_learning(config: RunConfig, *, processes: int) -> None:
@@ -125,6 +132,9 @@ def check_learning(config: RunConfig, *, processes: int) -> None:
     """
     method = find_method(config.method)
     if method.fit is not None:
+        if config.train.start_from is not None:
+            start = config.train.start_from
+            raise ConfigError(f"start_from={start}: {method.name} is fitted at once, to all labels: leave it out")
         if processes > 1:
             raise ConfigError(
                 f"{method.name} learns in one process, not in {processes}: start it without torchrun"
@@ -195,6 +205,8 @@ def _train_network(
         load_encoder_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
     elif config.train.pretrained is not None:
         use_encoders(Path(config.train.pretrained), detector)
+    if config.train.start_from is not None:
+        taught = start_from_run(detector, taught, config, keeper.earlier)
     detector.network.to(circumstances.device)
     if isinstance(taught.certain, PseudoLabels):
         detector.prior = taught.certain.prior
@@ -219,6 +231,8 @@ def _train_network(
         facts["pseudo_labels"] = len(taught.certain.pixels)
     if config.train.pretrained is not None:
         facts["pretrained"] = config.train.pretrained
+    if config.train.start_from is not None:
+        facts["start_from"] = config.train.start_from
     return detector, facts, progress.out_of_fold
 
 

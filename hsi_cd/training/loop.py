@@ -30,7 +30,7 @@ from hsi_cd.training.augmentation import draw_variation
 from hsi_cd.training.batches import Batches, make_batches
 from hsi_cd.training.disturbances import disturb
 from hsi_cd.training.drawn_calibration import calibrate_drawn
-from hsi_cd.training.folds import OutOfFold, deal_folds
+from hsi_cd.training.folds import OutOfFold, deal_folds, dealt_of
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.journal import Journal
 from hsi_cd.training.mean_teacher import MeanTeacher
@@ -61,6 +61,7 @@ class Progress:
     best_calibration: Calibration = field(default_factory=Calibration)
     orders: list[Tensor] = field(default_factory=list)  # of the epoch under way, as drawn; empty between epochs
     losses: list[float] = field(default_factory=list)  # of the epoch's steps so far
+    dealt: list[Tensor] = field(default_factory=list)  # pixels and their parts, for who starts from this network
     out_of_fold: OutOfFold | None = None  # of the trained network, where shapes judge in turn; never saved
 
 
@@ -109,6 +110,9 @@ def train(
     if config.teacher.kind != "none":
         teacher = MeanTeacher(network, source, taught.pixels, config, steps=plan.length.steps, generator=generator)
     progress = Progress()
+    if taught.shapes is not None:
+        told = dealt_of(taught, folds)
+        progress.dealt = [torch.from_numpy(told.pixels), torch.from_numpy(told.part)]
     if journal.earlier is not None:
         progress = _restore(journal.earlier, stepper, batches, teacher, generator)
     elif config.graph:

@@ -27,6 +27,9 @@ ENOUGH_STEPS, BATCH_SIZE = 400, 64
 """Steps of a training beside pseudo-labels, and pixels of a batch, where nobody asks for others: more steps of
 small batches do better than fewer of large ones in the same time, and this is short enough to wait for."""
 
+WARM_STEPS = 160
+"""Steps of such a training that goes on from an earlier run; measured, too: docs/drawing.md says how."""
+
 _PIXELS = 8192  # of the scene, drawn once
 _DOUBT = 1.0  # log-odds, either way: what is nearer to even teaches nothing, see docs/methods.md, Drawn labels
 _SHARPENED = 2.0  # times its log-odds: the detector's posterior is wider than what a pixel's neighbours tell

@@ -11,13 +11,20 @@ from hsi_cd.detectors.siamese import SiameseDetector, siamese_from_state
 from hsi_cd.errors import CheckpointError
 
 
-def resumed(detector: SiameseDetector, state: dict[str, Any], config: RunConfig) -> SiameseDetector:
+def resumed(
+    detector: SiameseDetector,
+    state: dict[str, Any],
+    config: RunConfig,
+    *,
+    elsewhere: str = "the run folder's checkpoint is of another scene than this one: resume with the same files",
+) -> SiameseDetector:
     """The detector of an interrupted run, ready to be trained on as it was.
 
     Args:
         detector: fitted anew on the scene.
         state: what the interrupted run saved of its own.
         config: the run's configuration.
+        elsewhere: the message where it is of another scene.
 
     Raises:
         CheckpointError: the state is damaged, or of another scene.
@@ -25,7 +32,5 @@ def resumed(detector: SiameseDetector, state: dict[str, Any], config: RunConfig)
     saved = siamese_from_state(state, augment=config.train.augment)
     then, now = saved.transform.weight, detector.transform.weight
     if then.shape != now.shape or not np.allclose(then, now, rtol=1e-3, atol=1e-6):
-        raise CheckpointError(
-            "the run folder's checkpoint is of another scene than this one: resume with the same files"
-        )
+        raise CheckpointError(elsewhere)
     return saved

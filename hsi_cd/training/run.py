@@ -151,7 +151,14 @@ def _map_and_judge(
         "checkpoint": "best.pt",
     }
     if split.all_teach(labels):  # nothing is held out: shapes judge in turn
-        result = judge_drawn(change, labels, judging_shapes(examples, learned, config), details=details, **facts)
+        result = judge_drawn(
+            change,
+            labels,
+            judging_shapes(examples, learned, config),
+            probability=probability,
+            details=details,
+            **facts,
+        )
     else:
         details |= {
             "leak_share": leak_share(split, labels, radius=detector.radius),

@@ -12,6 +12,19 @@ from hsi_cd.training.self_training import CertainPixels
 
 
 @dataclass(frozen=True)
+class Dealt:
+    """Which members of a network have learned from which pixels, so that none judges what it knows.
+
+    Attributes:
+        pixels: flat indices of the pixels that taught, int64 ``(N,)``.
+        part: of each, the part that held it out, int64 ``(N,)``; -1 where every member has learned from it.
+    """
+
+    pixels: NDArray[np.int64]
+    part: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """What a network learns from.
 
@@ -22,6 +35,7 @@ class TrainingSet:
         share: of the scene that changed, if the labels do not tell it; by default theirs.
         shapes: number of the shape that each labelled pixel was drawn with, ``(N,)``, where shapes judge in turn:
             no fold divides one. None where each pixel stands for itself.
+        dealt: what the network has learned from before, in the run that it starts from.
     """
 
     pixels: NDArray[np.int64]
@@ -29,6 +43,7 @@ class TrainingSet:
     certain: CertainPixels | PseudoLabels | None = None
     share: float | None = None
     shapes: NDArray[np.int32] | None = None
+    dealt: Dealt | None = None
 
     @property
     def counts(self) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,3 +81,58 @@ def test_who_cannot_draw_is_told(scene: tuple[hc.ScenePair, hc.Labels]) -> None:
         Analyst("logistic", "random", (2,), kind="blobs")
     with pytest.raises(LabelError, match="room for"):
         list(ask_analyst(*scene, Analyst("logistic", "random", (500,))))
+
+
+class StoppedError(Exception):
+    """What a test stops an analyst by."""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_was_stopped_goes_on(
+    scene: tuple[hc.ScenePair, hc.Labels],
+    strategy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Stopped anywhere, it ends with the results of one whom nobody stopped, and does no round twice."""
+    pair, truth = scene
+    make, fits, stop_at = analyst.make_estimator, [0], [99]
+
+    class Counted:
+        def __init__(self, method: str, **options: Any) -> None:
+            self.own = make(method, **options)
+
+        def fit(self, *data: Any) -> hc.Estimator:
+            if fits[0] == stop_at[0]:
+                raise StoppedError
+            fits[0] += 1
+            return self.own.fit(*data)
+
+    monkeypatch.setattr(analyst, "make_estimator", Counted)
+    who = Analyst("logistic", strategy, (2, 3, 5), seed=1, settings={"train.folds": 2})
+    whole = list(ask_analyst(pair, truth, who, tmp_path / "whole"))
+    assert fits == [3] and [number for number, _ in whole] == [2, 3, 5]
+    again = list(ask_analyst(pair, truth, who, tmp_path / "whole"))
+    assert fits == [3] and [(n, r.to_dict()) for n, r in again] == [(n, r.to_dict()) for n, r in whole]
+    folder, fits[0], stop_at[0] = tmp_path / "stopped", 0, 1  # while the second round is fitted
+    with pytest.raises(StoppedError):
+        list(ask_analyst(pair, truth, who, folder))
+    stop_at[0] = 99
+    resumed = list(ask_analyst(pair, truth, who, folder))
+    assert fits == [3]
+    assert [(n, r.to_dict()) for n, r in resumed] == [(n, r.to_dict()) for n, r in whole]
+    for name in ("shapes-3.json", "shapes-5.json"):  # stopped before anything was drawn for the next round
+        (folder / name).unlink()
+    fits[0] = 0
+    resumed = list(ask_analyst(pair, truth, who, folder))
+    assert fits == [2 if strategy == "random" else 3]
+    assert [(n, r.to_dict()) for n, r in resumed] == [(n, r.to_dict()) for n, r in whole]
+    (folder / "shapes-5.json").write_text("{")
+    assert "done anew" not in caplog.text
+    fits[0] = 0
+    list(ask_analyst(pair, truth, who, folder))
+    assert "shapes-5.json is damaged: this round is done anew" in caplog.text and fits[0] in (1, 2)
+    fits[0] = 0
+    list(ask_analyst(pair, truth, replace(who, settings={"train.folds": 3}), folder))
+    assert "shapes-2.json was made with another setting of settings" in caplog.text and fits == [3]

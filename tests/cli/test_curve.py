@@ -124,7 +124,8 @@ def test_an_analyst_draws_a_curve(curve: Curve, tmp_path: Path, capsys: Capture,
     from hsi_cd.api import analyst
     from hsi_cd.evaluation import judge_map
 
-    def ask(pair: Any, truth: Any, who: analyst.Analyst) -> Any:
+    def ask(pair: Any, truth: Any, who: analyst.Analyst, folder: Path) -> Any:
+        assert folder == tmp_path / "runs" / f"strategy={who.strategy}" / "taizhou" / f"logistic-seed{who.seed}"
         assert dict(who.settings) == {"split": {"count": 20}}
         for number in who.shapes:
             if who.strategy == "uncertain" and who.seed == 1:

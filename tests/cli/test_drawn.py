@@ -14,7 +14,7 @@ import rasterio
 import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import brier_score_loss, cohen_kappa_score
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -147,7 +147,7 @@ def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
     assert (
         f"not judged: {count if count > 1 else 0} unchanged + {count if count > 1 else 0} changed shapes" in said
     )
-    assert "0.9" not in said.partition("truth \\ map")[0].partition("score")[2]
+    assert "0.9" not in said.split("\n\n")[1]  # the table of scores
     scores = record(tmp_path / "run")["scores"]
     assert {name for name, value in scores.items() if value is None} == set(scores)
 
@@ -242,6 +242,44 @@ def test_the_analyst_tells_the_share(
     ]
     expected = np.log(0.003 / 0.997) - np.log(details["share"] / (1 - details["share"]))
     assert offsets == pytest.approx([expected, 0.0], abs=1e-5)
+    low, high = (told[f"interval/share_changed/{end}"] for end in ("low", "high"))
+    assert 0.0022 < low < told["share_changed"] < high < 0.0041  # what is told is believed, nearly
+
+
+def test_a_method_that_is_fitted_is_judged_by_the_told_share_too(
+    cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--method", "logistic"]
+    words += ["--truth", draw(12), "--set", "train.folds=2", "--share", 0.2, "--run", tmp_path / "run"]
+    assert cli("train", *dates, *words) == 0
+    said, details, before = capsys.readouterr().out, record(tmp_path / "run")["details"], record(runs["logistic"])
+    assert "share" not in before["details"] and (details["share"], details["share_from"]) == (0.2, "train.share")
+    widths = [
+        found["interval/share_changed/high"] - found["interval/share_changed/low"]
+        for found in (details, before["details"])
+    ]
+    assert widths[0] < min(widths[1], 0.1)
+    assert "% called changed, 20.00 % were told" in said
+
+
+def test_the_calibration_is_that_of_the_scene(
+    cli: Any, runs: dict[str, Path], simulated: PairFiles, tmp_path: Path
+) -> None:
+    """Told with its interval in the table and in the report; no label judges the scene here but those drawn."""
+    details = record(runs["siamese"])["details"]
+    with rasterio.open(runs["siamese"] / "score.tif") as file:
+        probability = file.read(1).astype(np.float64)
+    with rasterio.open(runs["siamese"] / "change.tif") as file:
+        called = file.read(1) == 1
+    assert details["mean_probability"] == pytest.approx(probability.mean())
+    assert details["called_changed"] == pytest.approx(called.mean())
+    assert 0 <= details["interval/brier/low"] < details["brier"] < details["interval/brier/high"] <= 1
+    true = brier_score_loss(read_labels(simulated.truth).values.ravel(), probability.ravel())
+    assert details["interval/brier/low"] < true < details["interval/brier/high"]
+    page = tmp_path / "report.html"
+    assert cli("report", runs["siamese"], "--output", page) == 0
+    told = f"Brier score {details['brier']:.4f}, 95 % interval {details['interval/brier/low']:.4f} to"
+    assert told in page.read_text() and "% by the label-free map" in page.read_text()
 
 
 @pytest.mark.parametrize("share", ["0", "1", "1.5", "much"])
@@ -250,3 +288,54 @@ def test_a_share_that_is_none_is_refused(
 ) -> None:
     assert cli("train", *dates, "--truth", draw(12), "--share", share, "--run", tmp_path / "run") == 2
     assert "--share" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_suggest_says_what_to_type_next_and_it_goes_on_from_the_run(
+    cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    for method in ("siamese", "logistic"):
+        words = ["--number", 3, "--output", tmp_path / f"{method}.gpkg"]
+        assert cli("suggest", runs[method], *words) == 0
+        said = capsys.readouterr().out.splitlines()[-1]
+        told = f"hsi-cd train ... --truth {tmp_path / f'{method}.gpkg'}"
+        start = f" --start-from {runs['siamese']}" if method == "siamese" else ""
+        assert said.endswith(f"{told}{start}")
+    words = ["--unchanged", 1, "--changed", 2, "--ignore", 0, "--protocol", "drawn", "--device", "cpu"]
+    options = [*dates, *words, "--start-from", runs["siamese"], *cli.settings(train__map_every=0)]
+    assert cli("train", *options, "--truth", draw(14), "--run", tmp_path / "run") == 0
+    found = record(tmp_path / "run")
+    assert found["details"]["start_from"] == str(runs["siamese"]) and found["train"] == {
+        "unchanged": 28,
+        "changed": 28,
+    }
+    assert found["counts"]["unscored"] == 0
+    inputs = json.loads((tmp_path / "run" / "provenance.json").read_text())["sessions"][-1]["inputs"]
+    assert str(runs["siamese"] / "best.pt") in inputs
+    capsys.readouterr()
+    assert cli("train", *options, "--truth", draw(11), "--run", tmp_path / "other") == 2
+    said = capsys.readouterr().err
+    assert "--start-from" in said and "4 of which have no label now" in said and said.count("\n") == 1
+    assert (
+        cli("train", *options, "--truth", draw(14), "--set", "model.members=1", "--run", tmp_path / "other") == 2
+    )
+    said = capsys.readouterr().err
+    assert "model.members 2, but here it is 1" in said and said.count("\n") == 1
+    assert not (tmp_path / "other").exists()
+
+
+def test_python_goes_on_too(simulated: PairFiles, runs: dict[str, Path], draw: Draw, tmp_path: Path) -> None:
+    """The same run by the door; the scene is checked, not the names of its files."""
+    pair = hc.open_pair(simulated.t1, simulated.t2)
+    values = hc.open_labels(draw(14), unchanged=1, changed=2, ignore=0).values
+    kept = yaml.safe_load((runs["siamese"] / "config.yaml").read_text())
+    settings = {
+        "model": kept["model"],
+        "prepare": kept["prepare"],
+        "train.epochs": 2,
+        "train.folds": kept["train"]["folds"],
+    }
+    how = {"protocol": "drawn", "start_from": runs["siamese"], "settings": settings}
+    result = hc.train(pair, values, run=tmp_path / "run", **how)
+    assert result.details["start_from"] == str(runs["siamese"])
+    with pytest.raises(hc.errors.MissingInputError, match=r"start_from=.*none: there is no run that has ended"):
+        hc.train(pair, values, run=tmp_path / "other", **how | {"start_from": tmp_path / "none"})

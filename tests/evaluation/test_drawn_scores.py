@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.optimize import brentq
-from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, jaccard_score
+from sklearn.metrics import accuracy_score, brier_score_loss, cohen_kappa_score, f1_score, jaccard_score
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import SCORE_NAMES, Interval, ShapeRates, score_drawn, shape_rates
+from hsi_cd.evaluation import (
+    SCORE_NAMES,
+    DrawnScores,
+    Interval,
+    SaidOfChange,
+    ShapeRates,
+    known_share,
+    score_drawn,
+    shape_rates,
+)
 from hsi_cd.evaluation.drawn_scores import _scores
 
 GOOD = ShapeRates(np.ones(15), np.ones(15))
@@ -114,3 +123,73 @@ def test_the_interval_covers_the_scenes_kappa(share: float, found: float, false:
         ends = score_drawn(ShapeRates(*right), called=share * found + (1 - share) * false, draws=400)
         covered += ends.intervals["kappa"].low <= kappa <= ends.intervals["kappa"].high
     assert covered >= 85
+
+
+def test_a_share_that_somebody_tells_is_known_within_a_quarter() -> None:
+    """What one significant digit means, and far less than a label-free map's interval."""
+    for told in (0.002, 0.02, 0.3):
+        ends = known_share(told)
+        assert ends.low / (1 - ends.low) * 1.25 == pytest.approx(told / (1 - told))
+        assert ends.high / (1 - ends.high) / 1.25 == pytest.approx(told / (1 - told))
+    free = score_drawn(GOOD, called=0.03, share=0.02)
+    told = score_drawn(GOOD, called=0.03, share=0.02, share_interval=known_share(0.02), draws=40_000)
+    assert (told.share_interval.low, told.share_interval.high) == pytest.approx((0.0161, 0.0249), abs=0.0015)
+    assert told.share == pytest.approx(0.02, abs=0.002)
+
+    def width(found: DrawnScores, name: str) -> float:
+        return found.intervals[name].high - found.intervals[name].low
+
+    assert free.share_interval.high - free.share_interval.low > 2 * (0.0249 - 0.0161)
+    assert width(told, "kappa") < 0.75 * width(free, "kappa")
+
+
+@pytest.mark.parametrize(("share", "hard"), [(0.023, 2.0), (0.12, 3.0)])
+def test_with_a_told_share_the_intervals_cover_kappa_and_the_brier_score(share: float, hard: float) -> None:
+    """Of 40 drawings of a scene of logits, told the share in one digit, at least 34 (the rule).
+
+    Seven of ten pixels of a shape of nine are copies of one, so that they err together.
+    """
+    random = np.random.default_rng(3)
+    truth = random.random(100_000) < share
+    logit = random.normal(np.where(truth, hard, -hard), 1.5) + np.log(share / (1 - share)) / 2
+    said = 1 / (1 + np.exp(-logit))
+    change = said >= 0.5
+    expected = {"kappa": cohen_kappa_score(truth, change), "brier": brier_score_loss(truth, said)}
+    told = float(f"{share:.0e}")
+    covered = dict.fromkeys(expected, 0)
+    widths = []
+    for _ in range(40):
+        shapes = []
+        for own in (np.flatnonzero(~truth), np.flatnonzero(truth)):
+            middle = random.choice(own, (15, 1))
+            shapes.append(np.where(random.random((15, 9)) < 0.7, middle, random.choice(own, (15, 9))))
+        rates = ShapeRates((~change[shapes[0]]).mean(axis=1), change[shapes[1]].mean(axis=1))
+        sure = SaidOfChange(said[shapes[1]].mean(axis=1), float(said.mean()), float(np.square(said).mean()))
+        found = score_drawn(
+            rates,
+            called=float(change.mean()),
+            share=told,
+            share_interval=known_share(told),
+            said=sure,
+            draws=10_000,
+        )
+        for name, value in expected.items():
+            covered[name] += found.intervals[name].low <= value <= found.intervals[name].high
+        widths.append(found.intervals["brier"].high - found.intervals["brier"].low)
+    assert min(covered.values()) >= 34
+    assert np.mean(widths) < share  # narrower than from a perfect map to one that says nothing
+
+
+def test_many_shapes_and_a_known_share_tell_the_brier_score() -> None:
+    """By hand: of ten parts one changed, of which .8 is said, and .1 of all else."""
+    square, mean = 0.1 * 0.8**2 + 0.9 * 0.1**2, 0.1 * 0.8 + 0.9 * 0.1
+    found = score_drawn(
+        ShapeRates(np.ones(500), np.ones(500)),
+        called=0.1,
+        share=0.1,
+        share_interval=Interval(0.099, 0.101),
+        said=SaidOfChange(np.full(500, 0.8), mean, square),
+        draws=40_000,
+    )
+    assert found.scores["brier"] == pytest.approx(0.1 * 0.2**2 + 0.9 * 0.1**2, abs=0.003)
+    assert found.intervals["brier"].low < 0.013 < found.intervals["brier"].high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,28 +20,17 @@ if TYPE_CHECKING:
 
 
 def _truth(
-    truth: tuple[Path, ...],
-    truth_key: str | None,
-    layer: str | None,
-    field: str | None,
-    changed: str | None,
-    unchanged: str | None,
-    ignore: str | None,
-) -> TruthSource:
-    return TruthSource(truth or None, truth_key, label_scheme(changed, unchanged, ignore), layer, field)
-
-
-def _aligned_truth(
-    truth: tuple[Path, ...],
-    truth_key: str | None,
-    layer: str | None,
-    field: str | None,
-    changed: str | None,
-    unchanged: str | None,
-    ignore: str | None,
     align: bool,
+    truth: tuple[Path, ...],
+    truth_key: str | None,
+    layer: str | None,
+    field: str | None,
+    changed: str | None,
+    unchanged: str | None,
+    ignore: str | None,
 ) -> TruthSource:
-    return replace(_truth(truth, truth_key, layer, field, changed, unchanged, ignore), align=align)
+    scheme = label_scheme(changed, unchanged, ignore)
+    return TruthSource(truth or None, truth_key, scheme, layer, field, align=align)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -63,12 +52,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--ignore", metavar="VALUES", help="Values, or names, that are unlabelled; NaN always is."),
 )
 
-truth_options = gathering("truth", _truth, *_OPTIONS)
+truth_options = gathering("truth", partial(_truth, False), *_OPTIONS)
 """Name a truth map, or drawn labels; the command is handed it as ``truth``."""
 
 aligned_truth_options = gathering(
     "truth",
-    _aligned_truth,
+    _truth,
     *_OPTIONS,
     click.option(
         "--align",

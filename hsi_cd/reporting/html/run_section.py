@@ -29,6 +29,7 @@ from hsi_cd.reporting.images import GREY, split_image, stretch_limits
 from hsi_cd.reporting.tables import (
     SCOPES,
     SCORE_TITLES,
+    calibration_in_words,
     format_score,
     interval_in_words,
     kind_scores,
@@ -41,7 +42,15 @@ from hsi_cd.scene import UNLABELLED, Labels, Split
 
 _DASH = "\N{EN DASH}"
 
-_TOLD_ABOVE = ("shapes_unchanged", "shapes_changed", "share_changed")  # details that stand in words
+_TOLD_ABOVE = (
+    "shapes_unchanged",
+    "shapes_changed",
+    "share_changed",
+    "called_changed",
+    "mean_probability",
+    "brier",
+)
+"""Details that stand in words."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,7 @@ def _facts(run: ReportRun) -> Sheet:
         "scored on": f"{_classes(result.scored)}: {scope_in_words(result)}",
         "shapes that judge": shapes and f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed",
         "share changed": share_in_words(result),
+        "calibration": calibration_in_words(result),
         "trained on": result.train and _classes(result.train),
         "seed": result.seed,
         "majority class OA": result.baselines and format_score(result.baselines.majority_oa),

@@ -100,10 +100,8 @@ def make_batches(
     """
     pixels, target, certain = taught.pixels, taught.target, taught.certain
     labels = [taught_positions(member, folds, len(pixels)) for member in range(members)]
-    if isinstance(certain, PseudoLabels) and _plain(config):  # however few the labels, every batch is full
-        enough = ENOUGH_STEPS if config.start_from is None else WARM_STEPS
-        shorter = {"min_steps": None, "max_steps": enough, "batch_size": BATCH_SIZE}
-        config = config.model_copy(update=shorter)
+    if isinstance(certain, PseudoLabels):
+        config = config.model_copy(update=_beside_pseudo_labels(config))
     fewest = min(certain.number(own) if certain is not None else len(own) for own in labels)
     if certain is not None:
         pixels, target = np.concatenate([pixels, certain.pixels]), np.concatenate([target, certain.target])
@@ -124,10 +122,11 @@ def make_batches(
     )
 
 
-def _plain(config: TrainConfig) -> bool:
-    """Whether nobody said how long the training is to be."""
-    default = TrainConfig()
-    return all(
-        getattr(config, name) == getattr(default, name)
-        for name in ("epochs", "min_steps", "max_steps", "batch_size")
-    )
+def _beside_pseudo_labels(config: TrainConfig) -> dict[str, int | None]:
+    """How many steps of how many pixels, where nobody said it: every batch is full, however few the labels."""
+    default, own = TrainConfig(), dict[str, int | None]()
+    if config.batch_size == default.batch_size:
+        own["batch_size"] = BATCH_SIZE
+    if all(getattr(config, name) == getattr(default, name) for name in ("epochs", "min_steps", "max_steps")):
+        own |= {"min_steps": None, "max_steps": ENOUGH_STEPS if config.start_from is None else WARM_STEPS}
+    return own

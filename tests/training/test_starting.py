@@ -109,7 +109,7 @@ def test_where_nothing_was_held_out_new_shapes_are() -> None:
 def test_fewer_steps_are_enough_unless_somebody_asks_for_more() -> None:
     target, shapes = np.repeat([0, 1], 20), np.repeat(np.arange(1, 21), 2).astype(np.int32)
     soft = np.full(100, 0.5, dtype=np.float32)
-    pseudo = PseudoLabels(np.arange(50, 150), soft, shapes, 0.5, 0.1, NONE, np.zeros(40, dtype=np.float32))
+    pseudo = PseudoLabels(np.arange(50, 150), soft, shapes, 0.5, 0.1, NONE, np.zeros(40, dtype=np.float32), NONE)
     taught = TrainingSet(np.arange(40), target, pseudo, shapes=shapes)
     valid = np.ones((20, 20), dtype=bool)
 
@@ -118,7 +118,8 @@ def test_fewer_steps_are_enough_unless_somebody_asks_for_more() -> None:
         return make_batches(config, taught, None, members=5, valid=valid).plan.length.steps
 
     assert steps() == ENOUGH_STEPS and steps(start_from="runs/a") == WARM_STEPS < ENOUGH_STEPS
-    assert steps(start_from="runs/a", max_steps=7) == 7 and steps(start_from="runs/a", epochs=300) == 300
+    assert steps(start_from="runs/a", max_steps=8) == 8  # two epochs of four batches of 64
+    assert steps(start_from="runs/a", epochs=300) == 4 * steps(epochs=300, batch_size=256) == 1200
 
 
 @pytest.fixture(scope="module", autouse=True)

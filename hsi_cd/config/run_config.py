@@ -45,6 +45,14 @@ Values = Annotated[tuple[float, ...], BeforeValidator(_several), Field(strict=Fa
 """Stored values; one may be given bare."""
 
 
+class RegisterConfig(Section):
+    """Whether date 2 is laid on date 1 first; a run leaves what it undid, and of which pixels, in the rest."""
+
+    dates: bool = False
+    shift: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    pixels: Annotated[str, Field(strict=True)] | None = None
+
+
 class BandsConfig(Section):
     """Which bands are used."""
 
@@ -231,6 +239,7 @@ class RunConfig(Section):
 
     dataset: str | None = None
     nodata: Values = ()
+    coregister: RegisterConfig = RegisterConfig()
     method: str = "siamese"
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

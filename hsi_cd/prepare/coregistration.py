@@ -24,11 +24,14 @@ _REACH = 2 * LARGEST  # what lies further off is told as nothing in common
 _LOOKS = 4  # groups of neighbouring bands, each with edges of its own
 _WIDE = (160, 3)  # side of the tiles of the search, and most of them down and across
 _NEAR = (96, 5)  # the same of those that refine what was found
+_FEWEST = 4  # tiles that tell a shift which the search hardly told
 _MARGIN = 16  # pixels around a refining tile
 _BLOCK_BYTES = 1 << 25  # of bands that are read at once
 _STANDS_OUT = 12.0  # deviations of the whole search: dates of two places reach 10
+_HARDLY = 7.0  # the same of small scenes, where more of the tiles must agree in turn
 _AGREE = 1.0  # pixels from the vote within which a tile agrees
 _AGREEING = 0.4  # share of the tiles that must
+_NEARLY_ALL = 0.75  # the same where the search hardly told
 _AT_CORNERS = 1.0  # pixels by which a turn or a scale moves the corners, from which it is told
 _TOO_FAR = 2.5  # pixels there from which it is refused, and, where it is told, from these sizes on:
 _TOO_MUCH = (0.5, 0.006)  # degrees of a turn, and shares of a scale or a stretch; unequal terrain reaches .0045
@@ -92,7 +95,7 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
             f"the shift between the dates cannot be measured: the scene is {pair.shape[0]} x {pair.shape[1]} "
             f"pixels, and {SMALLEST_SCENE} each way are needed"
         )
-    near = _search(pair)
+    near, clear = _search(pair)
     found, places = _refine(pair, near)
     tiles = len(found)
     centre = robust_mean(found) if tiles else np.zeros(2)
@@ -103,10 +106,12 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
         distortion = None
     if distortion is not None and _is_too_much(distortion):
         raise _distorted(distortion)
+    if not clear and (tiles < _FEWEST or agree < _NEARLY_ALL * tiles):
+        raise _nothing_in_common()
     if not tiles or agree < max(2, _AGREEING * tiles):
         raise RegistrationError(
-            f"the dates do not lie at one shift: {agree} of {tiles} tiles agree within a pixel; they are distorted "
-            "against each other, or little of them is the same: orthorectify both alike"
+            f"the dates do not lie at one shift: {agree} of {tiles} tiles agree within a pixel; they are "
+            "distorted against each other, or little of them is the same: orthorectify both alike"
         )
     spread = float(np.median(distances))
     # Tiles overlap by half, so that two tell about as much as one.
@@ -119,8 +124,8 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
 def _check_size(down: float, right: float) -> None:
     if max(abs(down), abs(right)) > LARGEST + 0.5:
         raise RegistrationError(
-            f"t2 lies {math.hypot(down, right):.1f} pixels off t1 ({down:+.1f} down, {right:+.1f} right), and up to "
-            f"{LARGEST} are undone: correct the georeference of one of them first"
+            f"t2 lies {math.hypot(down, right):.1f} pixels off t1 ({down:+.1f} down, {right:+.1f} right), and up "
+            f"to {LARGEST} are undone: correct the georeference of one of them first"
         )
 
 
@@ -142,8 +147,8 @@ def _distorted(found: Distortion) -> RegistrationError:
 # --- The search ---
 
 
-def _search(pair: ScenePair) -> tuple[int, int]:
-    """The whole shift at which all tiles together fit best.
+def _search(pair: ScenePair) -> tuple[tuple[int, int], bool]:
+    """The whole shift at which all tiles together fit best, and whether it stands out by itself.
 
     Raises:
         RegistrationError: there is none.
@@ -166,14 +171,14 @@ def _search(pair: ScenePair) -> tuple[int, int]:
     for date, name, has in zip(("t1", "t2"), (pair.t1.name, pair.t2.name), edged, strict=True):
         if not has:
             raise RegistrationError(
-                f"the shift between the dates cannot be measured: {date} ({name}) is flat or without data, so that "
-                "it has no edge to go by"
+                f"the shift between the dates cannot be measured: {date} ({name}) is flat or without data, so "
+                "that it has no edge to go by"
             )
     surfaces = [fit.standing_out() for fit in fits]
     together = sum(surfaces, np.zeros((2 * _REACH + 1, 2 * _REACH + 1))) / math.sqrt(max(1, len(surfaces)))
     peak, height, second = highest(together)
     if height >= _STANDS_OUT and height > 1.1 * second:
-        return peak
+        return peak, True
     single = [(found[0], z) for found, z in ((highest(each), highest(each)[1]) for each in surfaces)]
     clear = [i for i, (_, z) in enumerate(single) if z >= _STANDS_OUT]
     if len(clear) >= 4:
@@ -181,9 +186,15 @@ def _search(pair: ScenePair) -> tuple[int, int]:
         distortion = distortion_of(offsets, np.array([places[i] for i in clear]), pair.shape, within=2.0)
         if distortion is not None and _is_too_much(distortion):
             raise _distorted(distortion)
-    raise RegistrationError(
-        f"the dates show too little in common within {_REACH} pixels to tell a shift: another place, cloud, too few "
-        "pixels with data in both, or a turn of more than a few degrees"
+    if height >= _HARDLY and height > 1.1 * second:
+        return peak, False
+    raise _nothing_in_common()
+
+
+def _nothing_in_common() -> RegistrationError:
+    return RegistrationError(
+        f"the dates show too little in common within {_REACH} pixels to tell a shift: another place, cloud, too "
+        "few pixels with data in both, or a turn of more than a few degrees"
     )
 
 

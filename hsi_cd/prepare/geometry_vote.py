@@ -132,6 +132,6 @@ def _fitted(
     free = max(1, len(rest) - len(found))
     inverse = np.linalg.pinv(design.T @ design) * max(float(rest @ rest) / free, 0.02**2)
     if stretch:
-        return found[:4].reshape(2, 2), inverse[:4, :4]
+        return np.asarray(found[:4], dtype=np.float64).reshape(2, 2), inverse[:4, :4]
     spread = np.array([[1, 0], [0, 1], [0, -1], [1, 0]], dtype=np.float64)
     return (spread @ found[:2]).reshape(2, 2), spread @ inverse[:2, :2] @ spread.T

@@ -1,10 +1,10 @@
 """How well a tile of one date fits on the other, at every offset: masked correlation of the directions of edges.
 
-Two dates of one place share their edges, whatever season, light and sensor do to their brightness. To find where a
-tile lies, an edge is looked at by its direction modulo half a turn: a field that was darker than its neighbour and
-is brighter now has the same edges. To tell fractions of a pixel, by its whole direction, in each look with the sign
-that the looks have there: this is linear in the values, and so is not drawn to whole pixels. Pixels without data,
-and those beside them, enter no sum.
+Two dates of one place share their edges, whatever season, light and sensor do to their brightness. To find where
+a tile lies, an edge is looked at by its direction modulo half a turn: a field that was darker than its neighbour
+and is brighter now has the same edges. To tell fractions of a pixel, by its whole direction, in each look with the
+sign that the look has there: squared, directions would be drawn to whole pixels. Pixels without data, and those
+beside them, enter no sum.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 _BLUR = 1.0  # pixels: below, noise and aliasing bend the directions
 _REACH = 2  # pixels around a gap whose edges the gap itself may have made
 _FEWEST = 0.25  # of a tile's pixels that must meet data: less says nothing
+_EDGED = 0.02  # of the most that meets, which the edges that meet must amount to
 _AROUND = 8  # pixels around a peak between which it is interpolated
 _NARROW = 4  # pixels around a peak that belong to it
 
@@ -28,8 +29,8 @@ class Edges:
     """Directions of the edges of a window.
 
     Attributes:
-        values: complex64 ``(looks, rows, cols)``: the edge's angle, or twice that, and nearly 1 where it is strong;
-            0 for no data.
+        values: complex64 ``(looks, rows, cols)``: the edge's angle, or twice that, and nearly 1 where it is
+            strong; 0 for no data.
         there: bool ``(rows, cols)``, where there is one.
     """
 
@@ -49,7 +50,7 @@ def edges_of(looks: NDArray[np.float32], *, directed: bool = False) -> Edges:
         looks: ``(looks, rows, cols)``, NaN for no data: a pixel that lacks one look has no edge.
         directed: tell an edge from dark to bright from one the other way.
     """
-    known = np.isfinite(looks).all(axis=0)
+    known = np.asarray(np.isfinite(looks).all(axis=0), dtype=bool)
     weight = np.maximum(scipy.ndimage.gaussian_filter(known.astype(np.float32), _BLUR), np.float32(1e-3))
     there = scipy.ndimage.binary_erosion(known, np.ones((3, 3), bool), iterations=_REACH)
     values = np.zeros(looks.shape, dtype=np.complex64)
@@ -68,7 +69,7 @@ def edges_of(looks: NDArray[np.float32], *, directed: bool = False) -> Edges:
 
 
 def _without_stripes(values: NDArray[np.complexfloating], there: NDArray[np.bool_]) -> NDArray[np.complexfloating]:
-    """The edges without their means over each column and row: a sensor's stripes lie still while the ground moves."""
+    """The edges without their means over columns and rows: a sensor's stripes lie still while the ground moves."""
     for axis in (0, 1):
         count = np.maximum(there.sum(axis=axis, keepdims=True), 1)
         values = np.where(there, values - values.sum(axis=axis, keepdims=True) / count, 0)
@@ -120,23 +121,24 @@ def fit_tile(
         signs_at: an offset (down, right) at which each look's own correlation tells its sign and its weight; by
             default all looks count alike.
     """
-    shape = tuple(
+    lengths = [
         scipy.fft.next_fast_len(a + b - 1) for a, b in zip(tile.there.shape, window.there.shape, strict=True)
-    )
+    ]
+    shape = (lengths[0], lengths[1])
 
     def spectrum(values: NDArray[np.generic]) -> NDArray[np.complex64]:
-        return scipy.fft.fft2(values.astype(np.complex64, copy=False), shape)  # type: ignore[no-any-return]
+        return np.asarray(scipy.fft.fft2(values.astype(np.complex64, copy=False), shape), dtype=np.complex64)
 
     def product(first: NDArray[np.complex64], second: NDArray[np.complex64]) -> NDArray[np.float32]:
-        return scipy.fft.ifft2(np.conj(first) * second).real  # type: ignore[no-any-return]
+        return np.asarray(scipy.fft.ifft2(np.conj(first) * second).real, dtype=np.float32)
 
     here, around = spectrum(tile.there), spectrum(window.there)
     both = np.zeros(shape, np.complex64)
     for a, b in zip(tile.values, window.values, strict=True):
         shared = np.conj(spectrum(a)) * spectrum(b)
         if signs_at is not None:
-            lag = tuple((signs_at[axis] - origin[axis]) % shape[axis] for axis in (0, 1))
-            shared *= np.float32(scipy.fft.ifft2(shared).real[lag] / max(1.0, float(tile.there.sum())))
+            at = ((signs_at[0] - origin[0]) % shape[0], (signs_at[1] - origin[1]) % shape[1])
+            shared *= np.float32(scipy.fft.ifft2(shared).real[at] / max(1.0, float(tile.there.sum())))
         both += shared
     count = product(here, around)
     energy = [
@@ -146,8 +148,9 @@ def fit_tile(
             product(here, spectrum(_energy(window))),
         )
     ]
-    enough = count >= max(_FEWEST * tile.there.sum(), 1)
     size = np.sqrt(energy[0] * energy[1])
+    # Where a flat part meets another, rounding would be divided by rounding.
+    enough = (count >= max(_FEWEST * tile.there.sum(), 1)) & (size > _EDGED * size.max())
     values = np.where(enough, scipy.fft.ifft2(both).real / np.maximum(size, np.float32(1e-6)), np.float32(0))
     steps = np.arange(-reach, reach + 1)
     places, inside = [], []

@@ -154,7 +154,8 @@ def _compare(first: Cube, second: Cube) -> Comparison:
     names = (first.name, second.name)
     faults: dict[str, str | None] = {"grid": None, "bands": None}
     try:
-        check_same_grid(first.grid, second.grid, names=names)
+        remedy = f"resample {names[1]} to the grid of {names[0]}, or use align=True"
+        check_same_grid(first.grid, second.grid, names=names, remedy=remedy)
     except HsiCdError as error:
         faults["grid"] = str(error)
     try:

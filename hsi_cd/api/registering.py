@@ -27,9 +27,9 @@ def register(
     """Lay date 2 on date 1, where a shift does it.
 
     The shift is measured on tiles, to some hundredths of a pixel, by the edges that both dates share, whatever
-    light and season do to them and with what has no data left out. Up to 64 pixels are undone by cubic
-    convolution, window by window when the pair is read; a shift below 0.15 pixels is left, and parts within
-    0.05 of a whole pixel move values without interpolating them. ``hc.open_pair(..., register=True)`` does this.
+    light and season do to them and with what has no data left out. Up to 64 pixels are undone, window by window
+    when the pair is read: by cubic convolution, or, where less than 0.15 pixels are left then, by whole pixels,
+    which leave values what they are. ``hc.open_pair(..., register=True)`` does this.
 
     Args:
         pair: the scene.

@@ -11,19 +11,20 @@ from hsi_cd.prepare.registration import shift_radius, undo_shift
 from hsi_cd.scene import Cube, Grid
 from hsi_cd.scene.cube import derived_cube
 
-_WHOLE = 0.05  # pixels from a whole number below which no value is interpolated
 _SMALLEST = 0.15  # pixels: below, interpolation blurs more than the shift costs
+_WHOLE = 0.05  # pixels: likewise along one axis alone
 
 
 def worth_undoing(down: float, right: float) -> tuple[float, float]:
     """What of a shift is undone, (down, right).
 
-    Nothing below 0.15 pixels in all; and whole pixels where a part lies within 0.05 of them, for values that are
-    moved and not interpolated stay what they are.
+    Whole pixels alone, where less than 0.15 pixels would be left: values that are moved and not interpolated stay
+    what they are. Else the shift as it is, but for a part within 0.05 of a whole pixel.
     """
-    if np.hypot(down, right) < _SMALLEST:
-        return 0.0, 0.0
-    parts = [float(round(part)) if abs(part - round(part)) < _WHOLE else part for part in (down, right)]
+    whole = float(round(down)), float(round(right))
+    if np.hypot(down - whole[0], right - whole[1]) < _SMALLEST:
+        return whole
+    parts = [near if abs(part - near) < _WHOLE else part for part, near in zip((down, right), whole, strict=True)]
     return parts[0], parts[1]
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 _BLUR = 1.0  # pixels: below, noise and aliasing bend the directions
 _REACH = 2  # pixels around a gap whose edges the gap itself may have made
 _FEWEST = 0.25  # of a tile's pixels that must meet data: less says nothing
+_FILLED = 0.02  # of a window, from which a flat part at an end of its values is no ground
 _EDGED = 0.02  # of the most that meets, which the edges that meet must amount to
 _AROUND = 8  # pixels around a peak between which it is interpolated
 _NARROW = 4  # pixels around a peak that belong to it
@@ -50,7 +51,7 @@ def edges_of(looks: NDArray[np.float32], *, directed: bool = False) -> Edges:
         looks: ``(looks, rows, cols)``, NaN for no data: a pixel that lacks one look has no edge.
         directed: tell an edge from dark to bright from one the other way.
     """
-    known = np.asarray(np.isfinite(looks).all(axis=0), dtype=bool)
+    known = _told(looks)
     weight = np.maximum(scipy.ndimage.gaussian_filter(known.astype(np.float32), _BLUR), np.float32(1e-3))
     there = scipy.ndimage.binary_erosion(known, np.ones((3, 3), bool), iterations=_REACH)
     values = np.zeros(looks.shape, dtype=np.complex64)
@@ -66,6 +67,27 @@ def edges_of(looks: NDArray[np.float32], *, directed: bool = False) -> Edges:
             unit = slope if directed else np.square(slope) / np.maximum(size, np.finfo(np.float32).tiny)
             out[:] = _without_stripes(np.where(there, unit / (size + typical), 0), there)
     return Edges(values, there)
+
+
+def _told(looks: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where every look has a value that is none of a border that nobody declared, or clipped.
+
+    Such parts are flat and hold the window's least or largest value. Where both dates were cut to one shape, their
+    outline would lie still while the ground moves.
+    """
+    known = np.asarray(np.isfinite(looks).all(axis=0), dtype=bool)
+    if not known.any():
+        return known
+    flat = known.copy()
+    for look in looks:
+        filled = np.where(known, look, np.float32(np.inf))
+        flat &= scipy.ndimage.maximum_filter(filled, 3) == scipy.ndimage.minimum_filter(filled, 3)
+    level = looks[0]
+    for extreme in (level[known].min(), level[known].max()):
+        part = flat & (level == extreme)
+        if part.sum() >= _FILLED * known.size:
+            known &= ~scipy.ndimage.binary_dilation(part, np.ones((3, 3), bool))
+    return known
 
 
 def _without_stripes(values: NDArray[np.complexfloating], there: NDArray[np.bool_]) -> NDArray[np.complexfloating]:

@@ -74,6 +74,17 @@ def test_what_has_no_data_takes_no_part() -> None:
     assert math.dist((found.down, found.right), (6.4, -3.7)) < 0.1
 
 
+def test_a_border_that_nobody_declared_holds_nothing_back() -> None:
+    """One band has no empty pixels of its own: both dates were cut to one shape, and filled with 0."""
+    t1, t2 = GROUND[:1] + 5, warped(GROUND[:1] + 5, (5.3, -4.6))
+    row, col = np.mgrid[: GROUND.shape[1], : GROUND.shape[2]]
+    outside = np.hypot(row - 150, col - 160) > 80
+    for values in (t1, t2):
+        values[:, outside] = 0
+    found = measure_coregistration(pair_of(t1, t2, margin=55))
+    assert math.dist((found.down, found.right), (5.3, -4.6)) < 0.1
+
+
 def test_stripes_that_lie_still_hold_nothing_back() -> None:
     stripes = np.random.default_rng(2).normal(size=(3, 1, GROUND.shape[2])).astype(np.float32) * 2
     found = measure_coregistration(pair_of(GROUND + stripes, warped(GROUND, (4.4, -3.3)) + stripes))

@@ -253,6 +253,11 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     pretrain: PretrainConfig = PretrainConfig()
 
+    def as_asked(self) -> RunConfig:
+        """The same without what a run itself leaves in it: by what its scene was registered."""
+        asked = RegisterConfig(dates=self.coregister.dates)
+        return self if asked == self.coregister else self.model_copy(update={"coregister": asked})
+
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         if self.deterministic and self.benchmark:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hsi_cd.config import RegisterConfig
-from hsi_cd.errors import CheckpointError, PairError
+from hsi_cd.errors import CheckpointError, PairError, RegistrationError
 from hsi_cd.io import GEOTIFF, check_outputs
 from hsi_cd.io.cube_files import write_cube
 from hsi_cd.paths import as_path
@@ -93,7 +93,12 @@ def laid_like(pair: ScenePair, fitted: RegisterConfig, *, asked: bool | None = N
     if fitted.pixels is not None and fitted.shift is not None and fitted.pixels == pair.fingerprint():
         down, right = fitted.shift
         return laid_by(pair, Registered(down, right, fitted.pixels, f"{describe_shift(down, right)}, as fitted"))
-    laid = register(pair)
+    try:
+        laid = register(pair)
+    except RegistrationError as error:
+        if asked:
+            raise
+        raise RegistrationError(f"{error}; or map the dates as they lie, with register=False") from None
     if fitted.dates and laid.registered is not None:
         _log.warning(
             "what was fitted undid a shift of its own scene; that of %s is measured anew: %s",

@@ -35,6 +35,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])common_bands=True(?!\.?\w)", "--common-bands"),
     (r"(?<![\w./-])overwrite=True(?!\.?\w)", "--overwrite"),
     (r"(?<![\w./-])register=True(?!\.?\w)", "--register"),
+    (r"(?<![\w./-])register=False(?!\.?\w)", "--no-register"),
     (r"(?<![\w./-])resample=True(?!\.?\w)", "--resample"),
     (r"(?<![\w./-])train with resume=True(?!\.?\w)", "hsi-cd train --resume"),
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),

@@ -187,6 +187,16 @@ def test_rasters_without_a_place(cli: Any, files: None, capsys: Capture) -> None
         assert file.crs == "EPSG:32633" and file.transform == PLACE
 
 
+def test_another_grid_is_brought_over_first(cli: Any, files: None, capsys: Capture) -> None:
+    """Its own place of whole pixels further, and the shift of its ground beside."""
+    write("t2-elsewhere.tif", read("t2.tif")[:, 4:, 2:], transform=PLACE @ Affine.translation(2, 4))
+    assert cli("register", "t1.tif", "t2-elsewhere.tif", "--align", "--output", "laid.tif", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["undone"] == [3.0, -11.0]
+    laid, off = read("laid.tif"), read("t2.tif")
+    np.testing.assert_array_equal(laid[:, 1:-3, 13:], off[:, 4:, 2:-11])
+    assert np.isnan(laid[:, 0]).all() and laid.dtype == np.float32
+
+
 LEARN = ["--truth", "truth.tif", "--method", "logistic", "--set", "split.fraction=0.05"]
 
 
@@ -208,9 +218,14 @@ def test_a_run_predicts_with_its_own_shift_and_measures_another(
     caplog.clear()
     with rasterio.open("other.tif") as file:
         assert file.tags()["REGISTERED"] == "-6.0 4.0"
-    # Unless it is not to be.
+    # Unless it is not to be, or cannot.
+    write("elsewhere.tif", shown(scene()[0][:, ::-1, ::-1]))
     assert cli(*predict[:-1], "straight.tif", "--no-register", "--output", "straight-map.tif") == 0
     assert "registered" not in capsys.readouterr().out and not caplog.records
+    other = bad(cli, capsys, *predict[:-1], "elsewhere.tif", "--output", "o.tif")
+    found = re.search(r"as they lie, with (--no-register)$", other.split(" (see ")[0].strip())
+    assert found is not None
+    assert cli(*predict[:-1], "elsewhere.tif", found[1], "--output", "o.tif") == 0
     # A run is gone on with as it was begun.
     assert cli("train", *PAIR, *LEARN, "--register", "--run", "run", "--resume") == 0
     assert cli("train", *PAIR, *LEARN, "--run", "run", "--resume") == 2

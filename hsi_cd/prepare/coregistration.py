@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import RegistrationError
 from hsi_cd.prepare.geometry_vote import Distortion, distortion_of, robust_mean
 from hsi_cd.prepare.tile_correlation import Fit, between_pixels, edges_of, fit_tile, highest
+from hsi_cd.prepare.turned_search import AROUND, SIDE, turn_in_words
 from hsi_cd.scene import Cube, ScenePair
 
 LARGEST = 64
@@ -99,7 +100,7 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
             f"the shift between the dates cannot be measured: the scene is {pair.shape[0]} x {pair.shape[1]} "
             f"pixels, and {SMALLEST_SCENE} each way are needed"
         )
-    near, clear = _search(pair)
+    near, clear, where = _search(pair)
     found, places = _refine(pair, near)
     tiles = len(found)
     centre = robust_mean(found) if tiles else np.zeros(2)
@@ -111,7 +112,7 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
     if distortion is not None and _is_too_much(distortion):
         raise _distorted(distortion)
     if not clear and (tiles < _FEWEST or agree < _NEARLY_ALL * tiles):
-        raise _nothing_in_common()
+        raise _turned(pair, where) or _nothing_in_common()
     if not tiles or agree < max(2, _AGREEING * tiles):
         raise RegistrationError(
             f"the dates do not lie at one shift: {agree} of {tiles} tiles agree within a pixel; they are "
@@ -150,8 +151,11 @@ def _distorted(found: Distortion) -> RegistrationError:
 # --- The search ---
 
 
-def _search(pair: ScenePair) -> tuple[tuple[int, int], bool]:
-    """The whole shift at which all tiles together fit best, and whether it stands out by itself.
+def _search(pair: ScenePair) -> tuple[tuple[int, int], bool, tuple[float, float]]:
+    """The whole shift at which all tiles together fit best.
+
+    Returns:
+        The shift, whether it stands out by itself, and the middle of the tile where most data meets.
 
     Raises:
         RegistrationError: there is none.
@@ -177,11 +181,12 @@ def _search(pair: ScenePair) -> tuple[tuple[int, int], bool]:
                 f"the shift between the dates cannot be measured: {date} ({name}) is flat or without data, so "
                 "that it has no edge to go by"
             )
+    where = max(zip((float(fit.count.max()) for fit in fits), places, strict=True), default=(0.0, (0.0, 0.0)))[1]
     surfaces = [fit.standing_out() for fit in fits]
     together = sum(surfaces, np.zeros((2 * _REACH + 1, 2 * _REACH + 1))) / math.sqrt(max(1, len(surfaces)))
     peak, height, second = highest(together)
     if height >= _STANDS_OUT and height > 1.1 * second:
-        return peak, True
+        return peak, True, where
     single = [(found[0], z) for found, z in ((highest(each), highest(each)[1]) for each in surfaces)]
     clear = [i for i, (_, z) in enumerate(single) if z >= _STANDS_OUT]
     if len(clear) >= 4:
@@ -190,8 +195,30 @@ def _search(pair: ScenePair) -> tuple[tuple[int, int], bool]:
         if distortion is not None and _is_too_much(distortion):
             raise _distorted(distortion)
     if height >= _HARDLY and height > 1.1 * second:
-        return peak, False
-    raise _nothing_in_common()
+        return peak, False, where
+    raise _turned(pair, where) or _nothing_in_common()
+
+
+def _turned(pair: ScenePair, where: tuple[float, float]) -> RegistrationError | None:
+    """Where the dates are alike once one is turned or scaled: the refusal that says so."""
+    # About the scene's middle first: what is turned there stays in place.
+    for place in ((pair.shape[0] / 2, pair.shape[1] / 2), where):
+        spans = [
+            [_around(at, SIDE + 2 * margin, length) for at, length in zip(place, pair.shape, strict=True)]
+            for margin in (0, AROUND)
+        ]
+        words = turn_in_words(read_looks(pair.t1, *spans[0]), read_looks(pair.t2, *spans[1]))
+        if words is not None:
+            return RegistrationError(
+                f"t2 is {words} against t1: a shift alone does not undo it; orthorectify or warp t2 onto t1 first"
+            )
+    return None
+
+
+def _around(place: float, side: int, length: int) -> slice:
+    """Pixels around a place, as many on each side as the scene has there."""
+    half = int(min(side / 2, place, length - place))
+    return slice(int(place) - half, int(place) + half)
 
 
 def _nothing_in_common() -> RegistrationError:

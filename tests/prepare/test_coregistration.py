@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,28 @@ def test_a_turn_and_a_scale_are_refused_with_their_size(turn: float, scale: floa
     rows, cols = GROUND.shape[1] - 40, GROUND.shape[2] - 40
     corner = math.hypot(rows, cols) / 2 * (math.radians(abs(turn)) or abs(scale - 1))
     assert float(said.split("corners by ")[1].split()[0]) == pytest.approx(corner, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("lay", "words"),
+    [
+        (
+            lambda values: warped(values, (0, 0), turn=6),
+            r"turned by (?:about )?(5\.[4-9]\d*|6|6\.[0-6]\d*) degrees",
+        ),
+        (
+            lambda values: warped(values, (0, 0), scale=0.92),
+            r"smaller by (?:about )?(8|8\.[0-3]\d*|7\.[7-9]\d*) %",
+        ),
+        (lambda values: np.rot90(values, axes=(1, 2)), "turned by 90 degrees"),
+        (lambda values: values[:, ::-1], "upside down"),
+        (lambda values: values.swapaxes(1, 2), r"rows and columns are exchanged"),
+    ],
+)
+def test_what_is_turned_or_scaled_by_much_is_told(lay: Callable[[np.ndarray], np.ndarray], words: str) -> None:
+    square = GROUND[:, :, 10:310]
+    said = refused(pair_of(square, np.ascontiguousarray(lay(square)), margin=40))
+    assert re.search(f"t2 is .*{words}", said), said
 
 
 def test_a_shift_beyond_what_is_undone_is_told() -> None:

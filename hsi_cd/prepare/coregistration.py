@@ -224,7 +224,7 @@ def _around(place: float, side: int, length: int) -> slice:
 def _nothing_in_common() -> RegistrationError:
     return RegistrationError(
         f"the dates show too little in common within {_REACH} pixels to tell a shift: another place, cloud, too "
-        "few pixels with data in both, or a turn of more than a few degrees"
+        "few pixels with data in both, a turn of more than 12 degrees or a scale of more than 10 %"
     )
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
     )
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
+    from hsi_cd.api.registering import register
     from hsi_cd.api.suggesting import suggest
     from hsi_cd.api.suggestions import Suggestions
     from hsi_cd.api.verbs import (
@@ -106,6 +107,7 @@ _PLACES = {
     "open_pair": "hsi_cd.api.opening",
     "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
+    "register": "hsi_cd.api.registering",
     "split": "hsi_cd.api.verbs",
     "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
@@ -153,6 +155,7 @@ __all__ = [
     "open_pair",
     "open_split",
     "predict",
+    "register",
     "split",
     "suggest",
     "train",

@@ -47,6 +47,10 @@ class PairError(HsiCdError, ValueError):
     """Two cubes are no two dates: one file given twice, or the same values."""
 
 
+class RegistrationError(HsiCdError, ValueError):
+    """How two dates lie against each other cannot be measured, or is no shift that can be undone."""
+
+
 class BandError(HsiCdError, ValueError):
     """The bands of a cube are unusable, or differ from those of its partner or of the checkpoint."""
 

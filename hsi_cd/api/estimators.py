@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from hsi_cd.api.pairing import warn_of_checkpoint
+from hsi_cd.api.registering import fitted_settings, laid_like
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.api.truths import read_truth
 from hsi_cd.config import RunConfig, resolve
@@ -62,6 +63,9 @@ class Estimator:
     def predict(self, pair: ScenePair, options: MapOptions | None = None, *, refit: bool = False) -> ChangeMap:
         """The change map of a scene with the same bands. No labels are read.
 
+        What was fitted on dates that were registered (:func:`hsi_cd.register`) registers those of the scene, too:
+        its own by the same shift, others by one that is measured anew, which is told.
+
         Args:
             pair: the scene, the one it was fitted on or another.
             options: threshold, georeference, part of the scene, memory.
@@ -71,14 +75,16 @@ class Estimator:
             NotFittedError: it has not been fitted.
             BandError: the scene's bands are others.
             CheckpointError: what was fitted is no network, or its statistics were not kept (``refit``).
+            RegistrationError: the scene is to be registered, and no shift lays its dates on one another.
         """
-        detector = self._fitted()
+        detector, own = self._fitted(), options or MapOptions()
+        known = self._as_fitted.model_dump() if self._loaded is None else self._loaded["config"]
+        pair = laid_like(pair, fitted_settings(known), asked=own.register)
         if refit:
             from hsi_cd.detectors.refit import refit_statistics
 
             detector = refit_statistics(detector, pair)
         warn_of_checkpoint(detector.bands, pair)
-        own = options or MapOptions()
         told = "refitted on the scene" if refit else own.statistics
         how = replace(own, checkpoint=self.checkpoint_, statistics=told)
         return ChangeMap(detector, pair, how, method=find_method(self.method).row)
@@ -154,11 +160,12 @@ class LabelFree(Estimator):
         # What learns loads late: a checkpoint that only maps needs none of it.
         from hsi_cd.runtime.circumstances import Circumstances
         from hsi_cd.runtime.seeding import seeded
+        from hsi_cd.training.examples import registered_of
         from hsi_cd.training.fitting import learn
         from hsi_cd.training.training_set import NOBODY
 
-        measurement, config = measured(scene), self._config()
-        self._as_fitted = config
+        measurement = measured(scene)
+        self._as_fitted = config = registered_of(self._config(), measurement.pair)
         with seeded(config.seed, deterministic=config.deterministic) as generator:
             circumstances = Circumstances(generator, choose_device(config.device))
             self.detector_ = learn(measurement, NOBODY, config, circumstances).detector

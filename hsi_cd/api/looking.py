@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from hsi_cd.datasets import CATALOGUE
-from hsi_cd.errors import FormatError, HsiCdError
+from hsi_cd.errors import FormatError, HsiCdError, RegistrationError
 from hsi_cd.io import atomic_path, parse_axes
 from hsi_cd.io.inspect import FileInfo, Part, Summary, inspect_paths, summarise
 from hsi_cd.io.memory import gigabytes
-from hsi_cd.prepare.residual_shift import residual_shift
+from hsi_cd.prepare.coregistration import measure_coregistration
+from hsi_cd.prepare.residual_shift import WORTH_TELLING
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.scene import Cube, ScenePair, check_same_bands, check_same_grid
 from hsi_cd.scene.matching import match_bands
@@ -56,6 +58,7 @@ class Comparison:
         matched_by: what told which bands are the same.
         shift: of t2 against t1, pixels (down, right), or None where it was not measured.
         shift_text: the shift in words, or None.
+        unmeasured: why it was not measured, or what no shift undoes; else None.
     """
 
     names: tuple[str, str]
@@ -64,6 +67,15 @@ class Comparison:
     matched_by: str
     shift: tuple[float, float] | None
     shift_text: str | None
+    unmeasured: str | None
+
+    @property
+    def verdict(self) -> str:
+        """``fits``, ``fits after register=True``, or ``does not fit, because`` of what."""
+        if why := self.grid or self.bands or self.unmeasured:
+            return f"does not fit, because {why}"
+        shift = self.shift or (0.0, 0.0)
+        return "fits" if math.hypot(*shift) <= WORTH_TELLING else "fits after register=True"
 
 
 def look_at(
@@ -142,19 +154,25 @@ def _compare(first: Cube, second: Cube) -> Comparison:
     names = (first.name, second.name)
     faults: dict[str, str | None] = {"grid": None, "bands": None}
     try:
-        check_same_grid(first.grid, second.grid, names=names)
+        remedy = f"resample {names[1]} to the grid of {names[0]}, or use align=True"
+        check_same_grid(first.grid, second.grid, names=names, remedy=remedy)
     except HsiCdError as error:
         faults["grid"] = str(error)
     try:
         check_same_bands(first.bands, second.bands, names=names)
     except HsiCdError as error:
         faults["bands"] = str(error)
-    shift = None if any(faults.values()) else residual_shift(ScenePair(first, second))
+    found, why = None, None
+    try:
+        found = None if any(faults.values()) else measure_coregistration(ScenePair(first, second))
+    except RegistrationError as error:
+        why = str(error)
     return Comparison(
         names,
         faults["grid"],
         faults["bands"],
         match_bands(first.bands, second.bands).by,
-        None if shift is None else (shift.down, shift.right),
-        None if shift is None else shift.describe(),
+        None if found is None else (found.down, found.right),
+        None if found is None else found.describe(),
+        why,
     )

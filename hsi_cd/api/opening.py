@@ -39,6 +39,7 @@ def open_pair(
     t2: Any,
     *,
     align: bool = False,
+    register: bool = False,
     common_bands: bool = False,
     band_tolerance: float = 5.0,
     saturated: float | None = None,
@@ -55,12 +56,14 @@ def open_pair(
 
     A date is a path (GeoTIFF, ENVI, MATLAB, NumPy, HDF5, NetCDF, Zarr, JPEG 2000), a folder or a list of paths
     with one band each, an array ``(bands, rows, cols)``, an ``xarray.DataArray`` with its coordinates, an open
-    dataset of rasterio, or a :class:`Cube`; the two may be of different kinds. No pixel is read yet.
+    dataset of rasterio, or a :class:`Cube`; the two may be of different kinds. No pixel is read yet, but for
+    ``register``.
 
     Args:
         t1: the earlier date.
         t2: the later date.
         align: resample t2 onto the grid of t1, bilinearly.
+        register: measure the shift between the dates and undo it, see :func:`hsi_cd.register`.
         common_bands: keep the bands that both dates have, in one order.
         band_tolerance: largest difference of centre wavelengths, nm, of the same band.
         saturated: stored value from which a pixel is saturated; by default integers' largest, in half the bands.
@@ -83,6 +86,7 @@ def open_pair(
         AxesError: an array does not tell its axes.
         GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
         BandError: the dates have other bands.
+        RegistrationError: the dates are to be registered, and no shift lays them on one another.
         PairError: the dates are one file. (Those that hold the same values are refused when they are read.)
 
     Example:
@@ -92,7 +96,9 @@ def open_pair(
         (40, 30)
     """
     source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name, memory=memory)
-    contract = Contract(align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical)
+    contract = Contract(
+        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register
+    )
     return open_scene(source, contract, like=like)
 
 

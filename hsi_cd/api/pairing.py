@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from hsi_cd.api.registering import register
 from hsi_cd.api.sources import Contract
 from hsi_cd.errors import GridError
 from hsi_cd.io import open_cube
@@ -26,6 +27,7 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
     Raises:
         GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
         BandError: the dates have other bands.
+        RegistrationError: no shift lays them on one another.
     """
     if contract.saturated is not None:
         t1, t2 = (replace(cube, saturated=contract.saturated) for cube in (t1, t2))
@@ -44,7 +46,7 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         allow_identical=contract.allow_identical,
     )
     warn_of_doubts(pair)
-    return pair
+    return register(pair) if contract.register else pair
 
 
 def like_checkpoint(pair: ScenePair, bands: Bands, *, contract: Contract) -> ScenePair:

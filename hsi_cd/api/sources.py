@@ -26,6 +26,7 @@ class Contract:
         saturated: stored value from which a pixel is saturated; None for the rule for integers.
         nodata: stored values that mean no data in both dates, beside those that the files declare.
         allow_identical: take two dates that are one file, or hold the same values.
+        register: lay t2 on t1 by the shift between them; None where nobody said.
     """
 
     align: bool = False
@@ -34,6 +35,7 @@ class Contract:
     saturated: float | None = None
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
+    register: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.api.opening import open_labels
+from hsi_cd.api.registering import fitted_settings, laid_like
 from hsi_cd.api.run_folders import open_run
 from hsi_cd.api.suggestions import KINDS, PlaceKind, Suggestions, windows_of
+from hsi_cd.config import read_config_file
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import load_detector
 from hsi_cd.errors import ConfigError, GridError, LabelError, MissingInputError
@@ -167,7 +169,9 @@ def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
     else:
         names = (f"the run {folder}", f"the scene {pair.name}")
         check_same_grid(run.grid, pair.grid, names=names, remedy="give the two dates of this run")
-        features = _components(pair)
+        kept = folder / "config.yaml"
+        laid = laid_like(pair, fitted_settings(read_config_file(kept) if kept.is_file() else {}))
+        features = _components(laid)
     if run.gives_probabilities:
         probability, threshold = run.score, run.result.threshold
     else:

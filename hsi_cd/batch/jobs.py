@@ -131,7 +131,8 @@ class TrainJob:
             text = (self.folder / "result.json").read_text(encoding="utf-8")
             result = RunResult.from_dict(json.loads(text))
             # Not resolved: that would import what a file names.
-            if kept.is_file() and RunConfig.model_validate(read_config_file(kept)) != self.config():
+            then = RunConfig.model_validate(read_config_file(kept)) if kept.is_file() else None
+            if then is not None and then.as_asked() != self.config().as_asked():
                 return None
         except (OSError, ValueError, HsiCdError):
             return None

@@ -23,6 +23,7 @@ from hsi_cd.cli.telling import tell
 EPILOG = """\b
 Examples:
   hsi-cd detect --t1 before.tif --t2 after.tif --output change.tif
+  hsi-cd detect --t1 before.tif --t2 after.tif --register --output change.tif
   hsi-cd detect --method irmad --dataset taizhou --output change.tif --score score.tif
   hsi-cd detect --method cva --set threshold=otsu --t1 a.tif --t2 b.tif --output change.tif
   hsi-cd detect --t1 a.tif --t2 b.tif --save auto.pt      # then predict --checkpoint auto.pt --shard 1/8
@@ -83,6 +84,7 @@ def detect(
     from hsi_cd.api.method_names import find_method
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import choose_bands, grid_like
+    from hsi_cd.api.registering import told_of
 
     chosen = find_method(method)
     if chosen.needs_labels:
@@ -103,7 +105,8 @@ def detect(
         estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
-    lines = [f"{what}: {path}" for what, path in written.items()]
+    done = told_of(pair)
+    lines = [f"{what}: {path}" for what, path in (written | done).items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}
-    tell(text, {"files": written, **facts}, as_json=as_json)
+    tell(text, {"files": written, **facts, **done}, as_json=as_json)

@@ -51,7 +51,8 @@ def info(
     """Say what is in files: arrays, sizes, range, gaps, wavelengths, place, labels, drawn shapes and their fields.
 
     A folder of rasters of one band is one image; any other folder stands for its files. Where there are two cubes,
-    their grids and bands are compared and the shift between them is measured.
+    their grids and bands are compared and the shift between them is measured: the pair fits, fits after --register
+    (of detect, train and predict, or hsi-cd register), or does not fit, because of what is said.
     """
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
     from hsi_cd.io import PNG, check_outputs
@@ -250,16 +251,18 @@ def _pair_record(found: Comparison) -> dict[str, Any]:
         "matched_by": found.matched_by,
         "shift": None if found.shift is None else list(found.shift),
         "shift_text": found.shift_text,
+        "verdict": in_options(found.verdict),
     }
 
 
 def _pair_text(pair: dict[str, Any]) -> str:
-    why_not = "grid or bands differ" if pair["grid"] or pair["bands"] else "the dates show too little in common"
+    why_not = "grid or bands differ" if pair["grid"] or pair["bands"] else "see below"
     return "\n".join(
         [
             f"{pair['names'][0]} and {pair['names'][1]}:",
             f"  grid        {pair['grid'] or 'the same'}",
             f"  bands       {pair['bands'] or 'the same, by ' + pair['matched_by']}",
             f"  shift       {pair['shift_text'] or 'not measured: ' + why_not}",
+            f"  pair        {pair['verdict']}",
         ]
     )

@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "config": "Print the defaults, an example, or a scene's settings, to start a file from.",
     },
     "Map": {
+        "register": "Lay the later date on the earlier one: measure the shift, undo it, write it.",
         "detect": "Map a scene pair without any label or training.",
         "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
         "mosaic": "Join the parts that predict --shard wrote to one map.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -130,8 +130,9 @@ def predict(
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import grid_like, like_checkpoint
     from hsi_cd.api.precision import compute_in
+    from hsi_cd.api.registering import told_of
 
-    pair = open_scene(source, contract)
+    pair = open_scene(source, replace(contract, register=None))  # the checkpoint knows its own scene's shift
     files.check(inputs=pair.files, provenance=provenance)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
@@ -142,10 +143,13 @@ def predict(
     compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
+    how = replace(how, register=contract.register)
     with recorded(provenance, inputs=[*source.files, checkpoint]):
-        estimator.predict(pair, how, refit=scoring.refit_statistics).write_files(files.named())
+        change = estimator.predict(pair, how, refit=scoring.refit_statistics)
+        change.write_files(files.named())
     written = files.told(unit=detector.unit)
-    lines = [f"{what}: {path}" for what, path in written.items()]
+    done = told_of(change.pair)
+    lines = [f"{what}: {path}" for what, path in (written | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:
         lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
@@ -155,5 +159,6 @@ def predict(
         "threshold": detector.threshold if threshold is None else threshold,
         "unit": detector.unit,
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
+        **done,
     }
     tell("\n".join(lines), record, as_json=as_json)

@@ -62,11 +62,11 @@ def pretrain(
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())
-    layers = choice.layers(nodata=contract.nodata, dataset=source.dataset)
+    layers = choice.layers(contract, dataset=source.dataset)
     if task is not None:
         layers.insert(1, ("--task", {"pretrain": {"task": task}}))
     config = run_config(settings, layers, source)
-    contract = replace(contract, nodata=config.nodata)
+    contract = replace(contract, nodata=config.nodata, register=config.coregister.dates)
     choice.check()
 
     from hsi_cd.api.opening import input_files, open_scene

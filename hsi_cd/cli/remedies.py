@@ -34,6 +34,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])align=True(?!\.?\w)", "--align"),
     (r"(?<![\w./-])common_bands=True(?!\.?\w)", "--common-bands"),
     (r"(?<![\w./-])overwrite=True(?!\.?\w)", "--overwrite"),
+    (r"(?<![\w./-])register=True(?!\.?\w)", "--register"),
+    (r"(?<![\w./-])register=False(?!\.?\w)", "--no-register"),
     (r"(?<![\w./-])resample=True(?!\.?\w)", "--resample"),
     (r"(?<![\w./-])train with resume=True(?!\.?\w)", "hsi-cd train --resume"),
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),
@@ -73,6 +75,8 @@ ELSEWHERE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("predict", "mosaic"), r", or --set train\.batch_size=\d+", ""),
     # What is a setting of a run is an option where nothing else is drawn.
     (("split",), r"\bsplit\.(fraction|count|imbalance|block|radius)\b", r"--\1"),
+    # Commands that open no scene of their own: a registered file serves all of them, or the runs' setting.
+    (("benchmark", "curve", "batch"), r"by --register\b", "with the setting coregister.dates=true"),
     # Runs that others start are told settings, whichever command or file starts them.
     (("benchmark", "curve", "batch"), r"with --drop ([a-z]+)", r"with the setting bands.drop_\1=true"),
 )

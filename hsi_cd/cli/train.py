@@ -91,7 +91,7 @@ def train(
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
-    layers = choice.layers(nodata=contract.nodata, dataset=source.dataset, method=method)
+    layers = choice.layers(contract, dataset=source.dataset, method=method)
     if protocol is not None:
         layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
     if share is not None:
@@ -100,13 +100,14 @@ def train(
         layers.insert(1, ("--start-from", {"train": {"start_from": str(start_from)}}))
     check_split(split, protocol, settings.assignments)
     config = run_config(settings, layers, source)
-    contract = replace(contract, nodata=config.nodata)
+    contract = replace(contract, nodata=config.nodata, register=config.coregister.dates)
     if name is not None and config.dataset is not None:
         raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
     choice.check()
     check_truth(truth, config.dataset)
 
     from hsi_cd.api.opening import input_files
+    from hsi_cd.api.registering import told_of
     from hsi_cd.api.running import Attempt, open_labelled, train_run
     from hsi_cd.api.sources import as_paths
     from hsi_cd.io import refuse_folder_of_inputs
@@ -123,10 +124,12 @@ def train(
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return
-    record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict()}
+    done = told_of(scene.pair)
+    record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict(), **done}
     tell(score_table(result), record, as_json=as_json)
     hint(
-        f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"
+        "".join(f"\n{line}" for line in done.values())
+        + f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"
         f"map another scene of these bands: hsi-cd predict --checkpoint {folder / 'best.pt'} --t1 ... --t2 ...",
         as_json=as_json,
     )

@@ -45,6 +45,14 @@ Values = Annotated[tuple[float, ...], BeforeValidator(_several), Field(strict=Fa
 """Stored values; one may be given bare."""
 
 
+class RegisterConfig(Section):
+    """Whether date 2 is laid on date 1 first; a run leaves what it undid, and of which pixels, in the rest."""
+
+    dates: bool = False
+    shift: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    pixels: Annotated[str, Field(strict=True)] | None = None
+
+
 class BandsConfig(Section):
     """Which bands are used."""
 
@@ -232,6 +240,7 @@ class RunConfig(Section):
 
     dataset: str | None = None
     nodata: Values = ()
+    coregister: RegisterConfig = RegisterConfig()
     method: str = "siamese"
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -251,6 +260,11 @@ class RunConfig(Section):
         start = self.train.start_from
         earlier = None if start is None else f"{start}/best.pt"
         return [path for path in (self.model.backbone.weights, self.train.pretrained, earlier) if path is not None]
+
+    def as_asked(self) -> RunConfig:
+        """The same without what a run itself leaves in it: by what its scene was registered."""
+        asked = RegisterConfig(dates=self.coregister.dates)
+        return self if asked == self.coregister else self.model_copy(update={"coregister": asked})
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:

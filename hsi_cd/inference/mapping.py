@@ -40,6 +40,7 @@ class MapOptions:
             with gaps, and warn where that is much; measuring a scene has looked already.
         seen: is shown all rows that are read, once each, from top to bottom.
         any_units: map a scene whose values are far from all that the detector was fitted on.
+        register: lay date 2 on date 1 first; by default as what was fitted did. Of estimators alone, which know.
     """
 
     threshold: float | None = None
@@ -51,6 +52,7 @@ class MapOptions:
     look_at_shift: bool = True
     seen: Callable[[slice, Dates], None] | None = None
     any_units: bool = False
+    register: bool | None = None
 
 
 def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> None:
@@ -154,6 +156,12 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
         data.tell(unmapped=lost / (pair.shape[0] * pair.shape[1]))
 
 
+def _registered(pair: ScenePair) -> dict[str, str]:
+    """What was undone to lay date 2 on date 1, (down, right) in pixels."""
+    done = pair.registered
+    return {} if done is None else {"REGISTERED": f"{done.down!r} {done.right!r}"}
+
+
 def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str]:
     """What each raster says of how it was made."""
     limit = detector.threshold if how.threshold is None else how.threshold
@@ -166,6 +174,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         "SCENE": pair.name,
         "STATISTICS": how.statistics,
         **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),
+        **_registered(pair),
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
     if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:

@@ -255,7 +255,8 @@ def tell_shift(shift: ResidualShift | None) -> ResidualShift | None:
     """Warn of a shift that is worth telling, and hand it on."""
     if shift is not None and shift.size > WORTH_TELLING:
         log.warning(
-            "t2 lies %s off t1, by phase correlation: edges will look like change; register the dates first",
+            "t2 lies %s off t1, by phase correlation: edges will look like change; register the dates first, by "
+            "register=True",
             shift.describe(),
         )
     return shift

@@ -7,7 +7,7 @@ from hsi_cd.scene.division import DRAWN, GIVEN, Split
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
 from hsi_cd.scene.matching import check_same_bands
-from hsi_cd.scene.pair import ScenePair
+from hsi_cd.scene.pair import Registered, ScenePair
 from hsi_cd.scene.shard import Shard, parse_shard
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Grid",
     "LabelScheme",
     "Labels",
+    "Registered",
     "ScenePair",
     "Shard",
     "Split",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,28 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
+class Registered:
+    """What was done to lay date 2 on date 1.
+
+    Attributes:
+        down: pixels that date 2 showed everything too far down, which were undone; 0 where that was not worth it.
+        right: the same to the right.
+        pixels: fingerprint of the pair before, by which it is known again.
+        told: how it was found, and how sure, in words.
+    """
+
+    down: float
+    right: float
+    pixels: str
+    told: str = field(default="", compare=False)
+
+    @property
+    def moved(self) -> bool:
+        """Whether date 2 is resampled at all."""
+        return (self.down, self.right) != (0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class ScenePair:
     """Two co-registered cubes of the same bands.
 
@@ -35,6 +57,7 @@ class ScenePair:
         nodata: stored values that were declared to mean no data, beside what the files say, for the record.
         allow_identical: whether the dates may hold the same values everywhere, else refused when
             they are read.
+        registered: what was done to lay date 2 on date 1, or None where nobody asked.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -48,6 +71,7 @@ class ScenePair:
     used: tuple[int, ...] | None = None
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
+    registered: Registered | None = None
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")

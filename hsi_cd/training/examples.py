@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hsi_cd.config import RunConfig, resolve
+from hsi_cd.config import RegisterConfig, RunConfig, resolve
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
@@ -92,11 +92,12 @@ def config_of(config: RunConfig, split: Split | None, labels: Labels) -> RunConf
 
 
 def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
-    """The configuration with what a scene was declared to hold as no data, so that a run tells it.
+    """The configuration with what a scene was declared to hold as no data, and how it was registered.
 
     Raises:
         ConfigError: the configuration says otherwise, and the scene is open already.
     """
+    config = registered_of(config, pair)
     if config.nodata == pair.nodata:
         return config
     if config.nodata:
@@ -106,6 +107,24 @@ def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
             "same values of nodata="
         )
     return config.model_copy(update={"nodata": pair.nodata})
+
+
+def registered_of(config: RunConfig, pair: ScenePair) -> RunConfig:
+    """The configuration with what was undone to lay a scene's date 2 on date 1, for predictions to do the same.
+
+    Raises:
+        ConfigError: the dates are to be registered, and the scene is open already.
+    """
+    done = pair.registered
+    if done is None and config.coregister.dates:
+        raise ConfigError(
+            f"the setting coregister.dates is true, but the scene {pair.name} was opened without: open it with "
+            "register=True"
+        )
+    kept = RegisterConfig()
+    if done is not None:
+        kept = RegisterConfig(dates=True, shift=(done.down, done.right), pixels=done.pixels)
+    return config if kept == config.coregister else config.model_copy(update={"coregister": kept})
 
 
 def measured_for(config: RunConfig) -> Preparation | None:

@@ -12,7 +12,7 @@ import pytest
 
 from hsi_cd.batch.jobs import TrainJob, expand
 from hsi_cd.batch.map_jobs import PredictJob
-from hsi_cd.config import to_yaml
+from hsi_cd.config import RunConfig, to_yaml
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import ClassCounts, ConfusionCounts, RunResult
 from hsi_cd.runs import file_identity
@@ -103,6 +103,16 @@ def test_a_result_of_other_settings_does_not_count(job: TrainJob) -> None:
     assert replace(job, settings=("options.threshold=otsu",)).result() is not None
     (job.folder / "config.yaml").write_text("nonsense: [")
     assert job.result() is None
+
+
+def test_what_a_run_undid_of_its_scene_is_no_other_setting(job: TrainJob) -> None:
+    asked = replace(job, settings=("coregister.dates=true",))
+    leave(asked)
+    found = asked.config().model_dump()
+    found["coregister"] |= {"shift": (3.0, -11.0), "pixels": "0123456789abcdef"}
+    (job.folder / "config.yaml").write_text(to_yaml(RunConfig.model_validate(found)))
+    assert asked.result() is not None
+    assert job.result() is None  # of the dates as they lie
 
 
 def test_a_scene_of_ones_own_is_named_by_its_files(tmp_path: Path) -> None:

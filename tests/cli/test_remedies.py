@@ -66,7 +66,7 @@ def test_no_message_of_the_library_speaks_of_options(path: Path) -> None:
 def test_every_option_that_a_message_becomes_exists() -> None:
     """All remedies that library messages name, translated, are options of some command."""
     commands = [group.get_command(click.Context(group), name) for name in COMMANDS]
-    options = {word for c in commands if c is not None for p in c.params for word in p.opts}
+    options = {w for c in commands if c is not None for p in c.params for w in (*p.opts, *p.secondary_opts)}
     translated = set()
     for path in library():
         for text in said_by(path):

@@ -117,7 +117,7 @@ def test_a_shift_is_told_once_whatever_is_measured(caplog: pytest.LogCaptureFixt
     found = measurement.residual_shift
     assert [record.message for record in caplog.records if "lies" in record.message] == [
         f"t2 lies {found.describe() if found else ''} off t1, by phase correlation: edges will look like change; "
-        "register the dates first"
+        "register the dates first, by register=True"
     ]
     assert found == residual_shift(pair)
     caplog.clear()

@@ -28,14 +28,24 @@ def _contract(
     saturated: float | None,
     nodata: tuple[float, ...],
     allow_identical: bool,
+    register: bool | None = None,
 ) -> Contract:
     values = tuple(dict.fromkeys(nodata))
-    return Contract(align, common_bands, band_tolerance, saturated, values, allow_identical)
+    return Contract(align, common_bands, band_tolerance, saturated, values, allow_identical, register)
 
 
-pair_options = gathering(
-    "contract",
-    _contract,
+def _contract_as_it_lies(
+    align: bool,
+    common_bands: bool,
+    band_tolerance: float,
+    saturated: float | None,
+    nodata: tuple[float, ...],
+    allow_identical: bool,
+) -> Contract:
+    return _contract(align, common_bands, band_tolerance, saturated, nodata, allow_identical)
+
+
+_OPTIONS = (
     click.option("--align", is_flag=True, help="Resample t2 onto the grid of t1."),
     click.option("--common-bands", is_flag=True, help="Keep the bands that both dates have, in one order."),
     click.option(
@@ -57,7 +67,22 @@ pair_options = gathering(
         "--allow-identical", is_flag=True, help="Take two dates that are one file, or hold the same values."
     ),
 )
+
+pair_options = gathering(
+    "contract",
+    _contract,
+    *_OPTIONS,
+    click.option(
+        "--register/--no-register",
+        default=None,
+        help="Lay t2 on t1 first: measure the shift between the dates, of up to 64 pixels, and undo it "
+        "[default: no; predict: as the checkpoint's scene].",
+    ),
+)
 """Say what is asked of the two dates; the command is handed it as ``contract``."""
+
+grid_options = gathering("contract", _contract_as_it_lies, *_OPTIONS)
+"""The same, without ``--register``."""
 
 drop_option = click.option(
     "--drop",

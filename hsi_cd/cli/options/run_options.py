@@ -15,7 +15,7 @@ from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene
 
 if TYPE_CHECKING:
-    from hsi_cd.api.sources import SceneSource
+    from hsi_cd.api.sources import Contract, SceneSource
     from hsi_cd.config import RunConfig
 
 Layers = list[tuple[str, Mapping[str, Any]]]
@@ -98,14 +98,17 @@ class RunChoice:
     dropped: tuple[str, ...] = ()
     resume: bool = False
 
-    def layers(self, *, nodata: tuple[float, ...] = (), **further: str | None) -> Layers:
+    def layers(self, contract: Contract, **further: str | None) -> Layers:
         """What these options say as settings, with ``further`` top-level ones that are not None.
 
         Args:
-            nodata: what ``--nodata`` says, which the run keeps with its settings.
+            contract: what is asked of the dates: what no data is and whether they are registered, a run keeps
+                with its settings.
             further: what other options say.
         """
-        said = {"seed": self.seed, "device": self.device, "nodata": list(nodata) or None, **further}
+        asked = None if contract.register is None else {"dates": contract.register}
+        kept = {"nodata": list(contract.nodata) or None, "coregister": asked}
+        said = {"seed": self.seed, "device": self.device, **kept, **further}
         layers: Layers = [("options", {name: value for name, value in said.items() if value is not None})]
         return [*layers, ("--drop", {"bands": drop_settings(self.dropped)})] if self.dropped else layers
 

@@ -116,6 +116,10 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "bad_bands": [i + 1 for i, good in enumerate(bands.good) if not good],
         "band_names": list(bands.names),
         "acquired": cube.acquired or None,
+        "product": None if cube.product is None else cube.product.title,
+        "quantity": None if cube.product is None else cube.product.quantity,
+        "told": [] if cube.product is None else list(cube.product.told),
+        "masks": [] if cube.product is None else list(cube.product.mask_names),
         "crs": _crs_name(grid.crs or grid.gcp_crs),
         "transform": None if pixel is None else list(pixel)[:6],
         "pixel_area": None if area is None else {"value": area[0], "unit": area[1]},
@@ -187,6 +191,8 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
         lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))
     if not image["is_map"]:
         lines += _band_lines(image)
+    if image["masks"]:
+        lines.append(f"    masks     {', '.join(image['masks'])}")
     lines.append(f"    grid      {_grid_text(image)}")
     if image["acquired"]:
         lines.append(f"    acquired  {image['acquired']}")
@@ -210,6 +216,7 @@ def _band_lines(image: dict[str, Any]) -> list[str]:
     if image["band_names"]:
         names = image["band_names"]
         lines.append(f"    names     {', '.join(names[:3])}{f' ... {names[-1]}' if len(names) > 3 else ''}")
+    lines += [f"    left out  {what}" for what in image["told"]]
     for title, bands in (("bad", image["bad_bands"]), ("dead", image["dead_bands"])):
         if bands:
             why = "flagged by the sensor" if title == "bad" else "without data, or one value everywhere"

@@ -126,7 +126,7 @@ def open_array_cube(
         grid=told_grid(path, facts, rows, cols),
         bands=Bands(count, centres=centres),
         dtype=variable.dtype.newbyteorder("="),
-        reader=_reader(path, kind, variable, order, keep),
+        reader=array_reader(path, kind, variable, order, keep),
         nodata=nodata,
         scale=(scale,) * count if scale != 1 or offset != 0 else (),
         offset=(offset,) * count if offset != 0 else (),
@@ -251,7 +251,7 @@ def stored_positions(variable: Variable, order: tuple[int, int, int]) -> tuple[i
     return (2 - order[0], 2 - order[1], 2 - order[2]) if variable.reverse else order
 
 
-def _reader(
+def array_reader(
     path: Path, kind: FileKind, variable: Variable, order: tuple[int, int, int], keep: int | None
 ) -> ArrayReader | BlockReader:
     """A reader of windows; through its chunks where the array is stored in chunks."""

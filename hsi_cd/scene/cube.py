@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import BandError
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.grid import Grid
+from hsi_cd.scene.product import Product
 from hsi_cd.scene.validity import empty_pixels
 
 _IN_CACHE = 1 << 17  # values that are converted at a time
@@ -45,6 +46,7 @@ class Cube:
         marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
         origin: the cube that this one's windows are made of, or None where they come as stored.
         files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
+        product: what is known of it because it is a product of an archive, or None.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Cube:
     marks: str = ""
     origin: Cube | None = field(default=None, repr=False)
     files: tuple[Path, ...] = ()
+    product: Product | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):

@@ -26,6 +26,7 @@ class Contract:
         saturated: stored value from which a pixel is saturated; None for the rule for integers.
         nodata: stored values that mean no data in both dates, beside those that the files declare.
         allow_identical: take two dates that are one file, or hold the same values.
+        mask: what is left out of both dates, see :func:`hsi_cd.api.masking.parse_masks`.
     """
 
     align: bool = False
@@ -34,6 +35,7 @@ class Contract:
     saturated: float | None = None
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
+    mask: Any = "auto"
 
 
 @dataclass(frozen=True)

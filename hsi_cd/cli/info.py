@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.pair_options import nodata_option
+from hsi_cd.cli.options.pair_options import mask_of, mask_option, nodata_option
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
@@ -35,6 +35,7 @@ _VALUES = 6  # of a field that are listed
 @click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
 @nodata_option
+@mask_option
 @click.option("--png", type=PathType(), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
@@ -44,6 +45,7 @@ def info(
     axes: str | None,
     resample: bool,
     nodata: tuple[float, ...],
+    mask: tuple[str, ...],
     png: Path | None,
     as_json: bool,
     overwrite: bool,
@@ -57,7 +59,7 @@ def info(
     from hsi_cd.io import PNG, check_outputs
 
     check_outputs({"--png": png}, kind=PNG, inputs=paths, overwrite=overwrite)
-    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata)
+    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask))
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)
     pair = None if compared is None else _pair_record(compared)
@@ -86,7 +88,7 @@ def _record(file: SeenFile) -> dict[str, Any]:
 
 
 def _image(part: Part, summary: Summary) -> dict[str, Any]:
-    from hsi_cd.api.looking import scenes_of_shape
+    from hsi_cd.api.looking import mask_shares, scenes_of_shape
     from hsi_cd.scene.surface import middle_area
 
     cube, bands, grid = part.cube, part.cube.bands, part.cube.grid
@@ -119,7 +121,7 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "product": None if cube.product is None else cube.product.title,
         "quantity": None if cube.product is None else cube.product.quantity,
         "told": [] if cube.product is None else list(cube.product.told),
-        "masks": [] if cube.product is None else list(cube.product.mask_names),
+        "masks": mask_shares(cube),
         "crs": _crs_name(grid.crs or grid.gcp_crs),
         "transform": None if pixel is None else list(pixel)[:6],
         "pixel_area": None if area is None else {"value": area[0], "unit": area[1]},
@@ -192,7 +194,10 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
     if not image["is_map"]:
         lines += _band_lines(image)
     if image["masks"]:
-        lines.append(f"    masks     {', '.join(image['masks'])}")
+        told = {
+            kind: "missing" if share is None else f"{100 * share:.3g} %" for kind, share in image["masks"].items()
+        }
+        lines.append("    masks     " + ", ".join(f"{kind} {share}" for kind, share in told.items()))
     lines.append(f"    grid      {_grid_text(image)}")
     if image["acquired"]:
         lines.append(f"    acquired  {image['acquired']}")

@@ -151,6 +151,7 @@ def derived_cube(
         acquired=cube.acquired,
         written=cube.written,
         marks=cube.marks,
+        product=cube.product if grid is None else None,  # its masks lie on its own grid
         origin=cube.origin or cube,
         files=cube.files,
     )

@@ -35,6 +35,8 @@ class ScenePair:
         nodata: stored values that were declared to mean no data, beside what the files say, for the record.
         allow_identical: whether the dates may hold the same values everywhere, else refused when
             they are read.
+        mask: what masks leave out of the dates, in the words in which it was asked for, for the record; empty
+            where no date has a mask.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -48,6 +50,7 @@ class ScenePair:
     used: tuple[int, ...] | None = None
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
+    mask: str = ""
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.products import enmap, prisma, tanager
+from hsi_cd.io.products import aviris, desis, enmap, hyperion, landsat, prisma, sentinel2, tanager, wyvern
 from hsi_cd.io.products.delivery import Delivery, delivery_of
 from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube
@@ -39,6 +39,12 @@ PRODUCTS: dict[str, ProductReader] = {
     "enmap": ProductReader("EnMAP L2A", enmap.recognise, enmap.open_enmap),
     "prisma": ProductReader("PRISMA L2D", prisma.recognise, prisma.open_prisma),
     "tanager": ProductReader("Tanager ortho", tanager.recognise, tanager.open_tanager),
+    "desis": ProductReader("DESIS L2A", desis.recognise, desis.open_desis),
+    "aviris": ProductReader("AVIRIS orthorectified", aviris.recognise, aviris.open_aviris),
+    "hyperion": ProductReader("Hyperion L1T", hyperion.recognise, hyperion.open_hyperion),
+    "wyvern": ProductReader("Wyvern", wyvern.recognise, wyvern.open_wyvern),
+    "sentinel2": ProductReader("Sentinel-2 L2A", sentinel2.recognise, sentinel2.open_sentinel2),
+    "landsat": ProductReader("Landsat Collection 2 L2", landsat.recognise, landsat.open_landsat),
 }
 """By the name of their module; the first that recognises a delivery reads it."""
 

@@ -1,0 +1,106 @@
+"""Two products as two dates of one place: of one quantity, on one grid, with the bands that both have."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from hsi_cd.api.masking import Masks, mask_own
+from hsi_cd.errors import FormatError, GridError
+from hsi_cd.prepare import alignment
+from hsi_cd.scene import Cube, Grid, matching
+from hsi_cd.scene.contract import ground_distance, is_same_grid, overlap, to_pixels
+
+__all__ = ["as_dates"]
+
+_log = logging.getLogger(__name__)
+
+_WHOLE = 1e-3  # of a pixel: how far two grids may lie off whole pixels and still be one lattice
+
+
+def as_dates(t1: Cube, t2: Cube, masks: Masks, *, tolerance: float) -> tuple[Cube, Cube]:
+    """Two cubes without what their products mark and, where both are products, on one grid with one set of bands.
+
+    What an archive cuts out of an orbit differs from date to date, in its frame and in the bands that it holds. So
+    two products need no option for that: t2 is put on the grid of t1, by whole pixels where their grids are one
+    lattice, and the bands that one of them lacks are left out. All of it is told.
+
+    Args:
+        t1: the earlier date.
+        t2: the later date.
+        masks: what is left out.
+        tolerance: largest difference of centre wavelengths, nm, of the same band.
+
+    Raises:
+        FormatError: one holds radiance and the other reflectance; a mask is not there.
+        GridError: they are of other places.
+        BandError: they have no band in common.
+    """
+    if t1.product is None or t2.product is None:
+        return mask_own(t1, masks, date="t1"), mask_own(t2, masks, date="t2")
+    if t1.product.quantity != t2.product.quantity:
+        raise FormatError(
+            f"t1 ({t1.name}) is {t1.product.title} in {t1.product.quantity}, but t2 ({t2.name}) "
+            f"{t2.product.title} in {t2.product.quantity}: order both dates of one level, best as surface "
+            "reflectance"
+        )
+    _check_place(t1, t2)
+    first = mask_own(t1, masks, date="t1")
+    if t2.product.onto is not None and not is_same_grid(t1.grid, t2.grid):
+        t2 = replace(t2.product.onto(t1.grid), fill=t2.fill, saturated=t2.saturated)
+        _log.warning("t2 (%s) is put on the grid of t1: each pixel takes the nearest that was measured", t2.name)
+    second = mask_own(t2, masks, date="t2")
+    if not is_same_grid(first.grid, second.grid):
+        how = (
+            "by whole pixels" if _is_one_lattice(first.grid, second.grid) else "bilinearly, as their pixels differ"
+        )
+        _log.warning("t2 (%s) is put on the grid of t1 (%s), %s", second.name, first.name, how)
+        second = alignment.align(second, first.grid)
+    return _with_common_bands(first, second, tolerance)
+
+
+def _check_place(t1: Cube, t2: Cube) -> None:
+    if is_same_grid(t1.grid, t2.grid):
+        return
+    try:
+        if overlap(t1.grid, t2.grid):
+            return
+        apart = ground_distance(t1.grid, t2.grid)
+    except GridError as error:
+        raise GridError(f"t1 ({t1.name}) and t2 ({t2.name}) cannot be put on one grid: {error}") from error
+    told = "" if apart is None else f": their middles lie {apart:.4g} km apart"
+    raise GridError(
+        f"t1 ({t1.name}) and t2 ({t2.name}) are of other places and share no ground{told}; give two dates "
+        "of one place"
+    )
+
+
+def _is_one_lattice(first: Grid, second: Grid) -> bool:
+    """Whether the pixels of two grids are the same where both are."""
+    corners = np.array([(0, 0), (second.cols, 0), (0, second.rows), (second.cols, second.rows)], dtype=np.float64)
+    cols, rows = to_pixels(corners[:, 0], corners[:, 1], source=second, target=first)
+    size = np.array([cols[1] - cols[0] - second.cols, rows[2] - rows[0] - second.rows])
+    off = np.concatenate([cols - np.round(cols), rows - np.round(rows), size])
+    return bool(np.abs(off).max() <= _WHOLE)
+
+
+def _with_common_bands(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, Cube]:
+    match = matching.match_bands(t1.bands, t2.bands, tolerance=tolerance)
+    if match.is_same or match.by != "wavelength":
+        return t1, t2
+    first, second = matching.common_bands(t1, t2, tolerance=tolerance)
+    for date, cube, only in (("t1", t1, match.only_first), ("t2", t2, match.only_second)):
+        if only:
+            names = ", ".join(matching.band_name(cube.bands, i) for i in only[:4])
+            more = f" and {len(only) - 4} more" if len(only) > 4 else ""
+            _log.warning(
+                "%d bands of %s (%s) are not in the other date and are left out: %s%s",
+                len(only),
+                date,
+                cube.name,
+                names,
+                more,
+            )
+    return first, second

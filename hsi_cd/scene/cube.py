@@ -93,7 +93,7 @@ class Cube:
 
         Returns:
             float32 ``(bands, rows, cols)``; NaN where the file has no data (a value, a mask) or no finite number,
-            and in every band of a pixel that is all zero or saturated.
+            and in every band of a pixel that is saturated or, in a file that is no product, all zero.
         """
         row0, row1, _ = (rows or slice(None)).indices(self.grid.rows)
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
@@ -106,7 +106,8 @@ class Cube:
             _to_float(stored[first : first + step], values[first : first + step], missing)
         if hidden is not np.ma.nomask:
             np.copyto(values, np.float32(np.nan), where=hidden)
-        values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
+        zeros = self.product is None  # whose makers say what no data is: its zeros are dark
+        values[:, empty_pixels(values, stored, saturated=self.saturated, zeros=zeros)] = np.nan
         if self.offset and not np.can_cast(self.dtype, np.float32):
             self._in_double(stored, values)
             return values

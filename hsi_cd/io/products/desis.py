@@ -1,8 +1,8 @@
 """DESIS L2A: a GeoTIFF with a metadata file; surface reflectance of one detector on a map's grid.
 
 Gain, offset, wavelength and width of each band stand in the metadata or, where these are missing, in the ENVI
-header beside the image. The second quality file holds a plane for each kind of pixel. DESIS Products Specification, DLR,
-PAV-DES-TN-0006.
+header beside the image. The second quality file holds a plane for each kind of pixel. DESIS Products
+Specification, DLR, PAV-DES-TN-0006.
 """
 
 from __future__ import annotations

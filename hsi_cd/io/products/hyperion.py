@@ -14,7 +14,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.metadata_text import number_of, parse_metadata
-from hsi_cd.io.products.raster_layers import is_raster, open_layer, ranges
+from hsi_cd.io.products.raster_layers import is_raster, open_layer, ranges, share_of
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube
@@ -87,7 +87,7 @@ def open_hyperion(delivery: Delivery, main: str, name: str, keep: int | None) ->
     metadata, shown = parse_metadata(delivery.text(main)), delivery.shown(main)
     stem = re.sub(r"_MTL_L1T\.TXT$", "", main, flags=re.IGNORECASE)
     spectrum = one_spectrum([Detector(word, centres) for word, _, centres in _DETECTORS], where=shown)
-    wanted = sum(len(bands) for bands in spectrum.bands)
+    share = share_of(keep, sum(len(bands) for bands in spectrum.bands))
     there = {each.casefold(): each for each in delivery.names}
     parts, centres, numbers, grid = [], [], [], None
     for (word, first, waves), kept in zip(_DETECTORS, spectrum.bands, strict=True):
@@ -98,7 +98,7 @@ def open_hyperion(delivery: Delivery, main: str, name: str, keep: int | None) ->
                 raise FormatError(
                     f"{delivery.shown(stem)}_B{first + band:03d}_L1T.TIF is missing: copy the product"
                 )
-            layer = open_layer(delivery, file, keep=None if keep is None else keep // wanted)
+            layer = open_layer(delivery, file, keep=share)
             if layer.count != 1:
                 raise FormatError(f"{layer.shown} has {layer.count} bands: expected one; download it again")
             grid = layer.grid if grid is None else layer.on(grid).grid

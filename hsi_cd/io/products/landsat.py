@@ -1,7 +1,7 @@
 """Landsat Collection 2 Level 2: a GeoTIFF a band with a metadata file; surface reflectance on a map's grid.
 
-Scale and offset stand in the metadata. The words of bits of QA_PIXEL give the masks. Landsat 8-9 Collection 2 Level
-2 Science Product Guide, USGS, LSDS-1619.
+Scale and offset stand in the metadata. The words of bits of QA_PIXEL give the masks. Landsat 8-9 Collection 2
+Level 2 Science Product Guide, USGS, LSDS-1619.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.metadata_text import number_of, parse_metadata
-from hsi_cd.io.products.raster_layers import missing_mask, open_layer
+from hsi_cd.io.products.raster_layers import missing_mask, open_layer, share_of
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube, Grid
@@ -85,7 +85,7 @@ def open_landsat(delivery: Delivery, main: str, name: str, keep: int | None) -> 
     lacking = [band for band, file in files.items() if file is None]
     if lacking:
         raise FormatError(f"{delivery.shown(stem)}_SR_B{lacking[0]}.TIF is missing: copy the whole product")
-    share = None if keep is None else keep // len(files)
+    share = share_of(keep, len(files))
     layers = [open_layer(delivery, file, keep=share) for file in files.values() if file is not None]
     grid = layers[0].grid
     for layer in layers:

@@ -16,6 +16,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule
+from hsi_cd.io.products.raster_layers import share_of
 from hsi_cd.io.products.reflectance import EqualsReader, StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.product import Product
@@ -53,7 +54,7 @@ def open_prisma(delivery: Delivery, main: str, name: str, keep: int | None) -> C
         FormatError: it is damaged, or contradicts itself.
     """
     path = delivery.file(main)
-    share = None if keep is None else keep // 4  # two cubes, and a matrix of flaws for each
+    share = share_of(keep, 4)  # two cubes, and a matrix of flaws for each
     with open_granule(path) as granule:
         detectors = [_detector(granule, each) for each in _DETECTORS]
         spectrum = one_spectrum(detectors, where=str(path))
@@ -105,9 +106,7 @@ def _detector(granule: Granule, name: str) -> Detector:
     return Detector(name.upper(), centres, granule.numbers(f"List_Fwhm_{name}"), usable)
 
 
-def _part(
-    granule: Granule, name: str, bands: tuple[int, ...], shape: tuple[int, int], keep: int | None
-) -> StoredBands:
+def _part(granule: Granule, name: str, bands: tuple[int, ...], shape: tuple[int, int], keep: int) -> StoredBands:
     """A detector's cube, with its scale and its matrix of flaws."""
     low, high = granule.number(f"L2Scale{name}Min"), granule.number(f"L2Scale{name}Max")
     if not low < high:

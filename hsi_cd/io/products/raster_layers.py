@@ -112,6 +112,11 @@ def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Lay
         )
 
 
+def share_of(keep: int | None, count: int) -> int:
+    """What of the bytes for decoded blocks each of some files may take."""
+    return (kept_bytes() if keep is None else keep) // max(1, count)
+
+
 def missing_mask(kind: str, delivery: Delivery, name: str) -> QualityMask:
     """A quality mask whose file is not there: asking for it names the file."""
     return QualityMask(kind, _Absent(delivery.shown(name)), source=name, missing=delivery.shown(name))

@@ -1,8 +1,9 @@
 """Sentinel-2 L2A: a .SAFE folder or its zip, a JPEG 2000 file a band in three pixel sizes; surface reflectance.
 
-Bands of 20 and 60 m come on the grid of 10 m by repetition: each pixel holds what was measured, none is made up.
-Quantification and offset stand in the metadata; since baseline 04.00 stored values are 1000 higher. The scene
-classification gives the masks. Sentinel-2 Products Specification Document, ESA, S2-PDGS-TAS-DI-PSD.
+Bands of 20 m come on the grid of 10 m by repetition: each pixel holds what was measured, none is made up. B01 and
+B09 measure the atmosphere in pixels of 60 m, 36 of the finest, and are left out. Quantification and offset stand
+in the metadata; since baseline 04.00 stored values are 1000 higher. The scene classification gives the masks.
+Sentinel-2 Products Specification Document, ESA, S2-PDGS-TAS-DI-PSD.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.nested_grids import repeated
-from hsi_cd.io.products.raster_layers import Layer, missing_mask, open_layer
+from hsi_cd.io.products.raster_layers import Layer, missing_mask, open_layer, share_of
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube, Grid
@@ -38,6 +39,7 @@ _TABLES = {
     ),
 }
 _SPECTRAL = tuple(name for name in _NAMES if name != "B10")
+_ATMOSPHERE = ("B01", "B09")
 _MASKS = (("shadow", (3,)), ("cloud", (8, 9)), ("cirrus", (10,)), ("snow", (11,)), ("water", (6,)))
 _SHIFTED = 4.0  # the processing baseline from which an offset is in the stored values
 
@@ -73,10 +75,11 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
     files = _files(whole)
     if len(files) < 2:
         raise FormatError(
-            f"{shown} has {len(files)} bands below GRANULE/.../IMG_DATA: expected B01 to B12; copy the whole "
+            f"{shown} has {len(files)} bands below GRANULE/.../IMG_DATA: expected B02 to B12; copy the whole "
             "product"
         )
-    layers = {band: open_layer(whole, file, keep=_share(keep, len(files))) for band, file in files.items()}
+    share = share_of(keep, len(files))
+    layers = {band: open_layer(whole, file, keep=share) for band, file in files.items()}
     grid = min((layer.grid for layer in layers.values()), key=_pixel)
     readers = [repeated(layer.reader, layer.grid, grid, layer.shown) for layer in layers.values()]
     bands = list(layers)
@@ -123,7 +126,7 @@ def _files(delivery: Delivery) -> dict[str, str]:
             size = int(match[1])
             if match[2] not in found or size < found[match[2]][0]:
                 found[match[2]] = (size, name)
-    return {band: found[band][1] for band in _SPECTRAL if band in found}
+    return {band: found[band][1] for band in _SPECTRAL if band in found and band not in _ATMOSPHERE}
 
 
 def _masks(delivery: Delivery, grid: Grid) -> tuple[QualityMask, ...]:
@@ -137,9 +140,13 @@ def _masks(delivery: Delivery, grid: Grid) -> tuple[QualityMask, ...]:
 
 def _told(layers: dict[str, Layer], grid: Grid) -> tuple[str, ...]:
     coarse = [band for band, layer in layers.items() if layer.grid.shape != grid.shape]
-    lacking = [band for band in _SPECTRAL if band not in layers]
-    told = (f"no band: {', '.join(coarse)} are repeated onto pixels of {_pixel(grid):g} m",) if coarse else ()
-    return (*told, *((f"{', '.join(lacking)}, which are not there",) if lacking else ()))
+    lacking = [band for band in _SPECTRAL if band not in layers and band not in _ATMOSPHERE]
+    told = [f"{' and '.join(_ATMOSPHERE)}, which measure the atmosphere"]
+    told += [f"{', '.join(lacking)}, which are not there"] if lacking else []
+    return (
+        *told,
+        *((f"nothing of {', '.join(coarse)}, repeated onto pixels of {_pixel(grid):g} m",) if coarse else ()),
+    )
 
 
 def _offsets(root: Element, shown: str) -> dict[str, float]:
@@ -191,7 +198,3 @@ def _finite(text: str | None, word: str, shown: str) -> float:
 
 def _pixel(grid: Grid) -> float:
     return abs(grid.transform.a) if grid.transform is not None else math.inf
-
-
-def _share(keep: int | None, count: int) -> int | None:
-    return None if keep is None else keep // count

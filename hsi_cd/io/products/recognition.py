@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.products import aviris, desis, enmap, hyperion, landsat, prisma, sentinel2, tanager, wyvern
+from hsi_cd.io.products import aviris, desis, emit, enmap, hyperion, landsat, prisma, sentinel2, tanager, wyvern
 from hsi_cd.io.products.delivery import Delivery, delivery_of
 from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube
@@ -38,6 +38,7 @@ class ProductReader:
 PRODUCTS: dict[str, ProductReader] = {
     "enmap": ProductReader("EnMAP L2A", enmap.recognise, enmap.open_enmap),
     "prisma": ProductReader("PRISMA L2D", prisma.recognise, prisma.open_prisma),
+    "emit": ProductReader("EMIT L2A", emit.recognise, emit.open_emit),
     "tanager": ProductReader("Tanager ortho", tanager.recognise, tanager.open_tanager),
     "desis": ProductReader("DESIS L2A", desis.recognise, desis.open_desis),
     "aviris": ProductReader("AVIRIS orthorectified", aviris.recognise, aviris.open_aviris),

@@ -10,6 +10,7 @@ import numpy as np
 from hsi_cd.api.masking import Masks, mask_own
 from hsi_cd.errors import FormatError, GridError
 from hsi_cd.prepare import alignment
+from hsi_cd.prepare.two_sensors import one_spectrum_of
 from hsi_cd.scene import Cube, Grid, matching
 from hsi_cd.scene.contract import ground_distance, is_same_grid, overlap, to_pixels
 
@@ -57,7 +58,9 @@ def as_dates(t1: Cube, t2: Cube, masks: Masks, *, tolerance: float) -> tuple[Cub
             "by whole pixels" if _is_one_lattice(first.grid, second.grid) else "bilinearly, as their pixels differ"
         )
         _log.warning("t2 (%s) is put on the grid of t1 (%s), %s", second.name, first.name, how)
-        second = alignment.align(second, first.grid)
+        # What it is stays known; its masks, which lie on its own grid, are applied by now.
+        known = None if second.product is None else replace(second.product, masks=(), onto=None)
+        second = replace(alignment.align(second, first.grid), product=known)
     return _with_common_bands(first, second, tolerance)
 
 
@@ -87,6 +90,11 @@ def _is_one_lattice(first: Grid, second: Grid) -> bool:
 
 
 def _with_common_bands(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, Cube]:
+    if t1.product is not None and t2.product is not None and t1.product.title != t2.product.title:
+        shared = one_spectrum_of(t1, t2, tolerance=tolerance)
+        if shared is not None:
+            _log.warning("%s", shared.told)
+            return shared.t1, shared.t2
     t2 = _of_one_family(t1, t2, tolerance)
     match = matching.match_bands(t1.bands, t2.bands, tolerance=tolerance)
     if match.is_same or match.by != "wavelength":

@@ -23,6 +23,7 @@ from hsi_cd.io.memory import check_memory
 from hsi_cd.io.products import FoundProduct, find_product
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
+from hsi_cd.io.swath_coordinates import swath_reason
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
 from hsi_cd.io.vector_files import read_layers
 from hsi_cd.paths import as_path
@@ -268,6 +269,9 @@ def _inspect_arrays(
             wanted = expected or _maps_shape(chosen)
             cube = open_array_cube(path, kind, key=variable.name, axes=axes, expected=wanted, name=name)
             parts.append(Part(cube, is_map=False))
+            swath = "" if cube.grid.is_georeferenced else swath_reason(variables, cube.grid.shape)
+            if swath:
+                notes.append(f"{name}: {swath}; order the level that is orthorectified or geocoded")
         except AxesError as error:
             unresolved.append(variable.name)
             notes.append(str(error))

@@ -78,8 +78,8 @@ def parse_masks(mask: Any) -> Masks:
             path = as_path(each)
             if not path.exists():
                 raise ConfigError(
-                    f"mask is {str(each)!r}, no file that is there: give 'auto', 'none', kinds as 'cloud,shadow' "
-                    f"(of {', '.join(MASK_KINDS)}), or the file of a raster or of polygons"
+                    f"mask is {str(each)!r}, no file that is there: give auto, none, kinds as cloud,shadow (of "
+                    f"{', '.join(MASK_KINDS)}), or the file of a raster or of polygons"
                 )
             drawn.append(path)
     if none and (auto or kinds or drawn):

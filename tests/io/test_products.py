@@ -193,7 +193,7 @@ def test_a_mask_on_another_grid_follows_labels(made: Made, tmp_path: Path) -> No
     [
         ("prisma", "cloud", "has no mask of cloud: it has none"),
         ("tanager", "cloud,shadow", "has no mask of shadow: its masks are cloud, cirrus"),
-        ("wyvern", "clouds", "no file that is there: give 'auto', 'none', kinds"),
+        ("wyvern", "clouds", "no file that is there: give auto, none, kinds"),
         ("wyvern", ["none", "auto"], "mask='none' leaves nothing out"),
         ("wyvern", 3, "mask is a int"),
         ("wyvern", np.ones((36, 48)), "covers every pixel"),

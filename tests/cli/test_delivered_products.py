@@ -92,6 +92,8 @@ def test_a_file_is_a_mask_for_detect_and_predict(cli: Any, tmp_path: Path) -> No
         with rasterio.open(tmp_path / name) as file:
             change = file.read(1)
         assert (change[30:34, 5:9] == 255).all() and (change[34, 5:9] != 255).all()
+    size = mask.stat().st_size
+    assert cli("detect", "--method", "cva", *words, mask, "--overwrite") == 2 and mask.stat().st_size == size
 
 
 def test_info_tells_what_a_product_is(cli: Any, tmp_path: Path, capsys: Capture) -> None:

@@ -95,3 +95,52 @@ def test_two_sensors_with_no_option(
     truth = np.zeros(found.shape, dtype=bool)
     truth[deliveries.BLOCK] = True
     assert agreement(found, truth) >= 0.85
+
+
+def test_a_swath_without_a_grid_is_refused_and_its_remedy_works(
+    cli: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    paths = [tmp_path / "1.nc", tmp_path / "2.nc"]
+    for date, path in enumerate(paths, start=1):
+        values = deliveries.ground(granules.WAVES, date).astype(np.float32).transpose(1, 2, 0)
+        with h5py.File(path, "w") as file:
+            file.attrs["_NCProperties"] = b"version=2,netcdf=4.9.2,hdf5=1.14.0"
+            file["rdn"] = values
+            for axis, (name, size) in enumerate(
+                zip(("downtrack", "crosstrack", "bands"), values.shape, strict=True)
+            ):
+                scale = file.create_dataset(name, data=np.zeros(size, "f4"))
+                scale.make_scale(f"This is a netCDF dimension but not a netCDF variable{size:10d}")
+                file["rdn"].dims[axis].attach_scale(scale)
+            for name in ("latitude", "longitude"):
+                file[f"geolocation/{name}"] = np.full(values.shape[:2], 13.0)
+    dates = ["--t1", paths[0], "--t2", paths[1]]
+    out = tmp_path / "change.tif"
+    assert cli("detect", *dates, "--output", out) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0 and "lies in the geometry of the swath" in said and not out.exists()
+    assert "name the image (rdn) by --t1-key and --t2-key" in said
+    assert cli("detect", *dates, "--t1-key", "rdn", "--t2-key", "rdn", "--method", "cva", "--output", out) == 0
+    assert out.exists()
+    capsys.readouterr()
+    assert cli("info", paths[0]) == 0
+    assert "geolocation/latitude and geolocation/longitude tell a place for each pixel" in capsys.readouterr().out
+
+
+def test_sensors_that_share_too_little_are_refused_in_one_line(
+    cli: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    first, second = make(tmp_path, 1, granules.ASCENDING), tmp_path / "2.nc"
+    second.write_bytes(deliveries.MAKERS["aviris"](tmp_path, 2).read_bytes())
+    with h5py.File(second, "r+") as file:
+        file["reflectance/wavelength"][...] += 2110  # all but its first bands measure longer waves than EMIT
+        place = file["transverse_mercator"]
+        place.attrs["spatial_ref"] = granules.CRS
+        place.attrs["GeoTransform"] = f"13.0 {granules.PIXEL} 0 52.4 0 -{granules.PIXEL}"
+        for axis in ("easting", "northing"):
+            if axis in file:
+                del file[axis]
+    out = tmp_path / "change.tif"
+    assert cli("detect", "--t1", first, "--t2", second, "--output", out) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "can be made of those of" in said and "but at least 3 must" in said and not out.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hsi_cd as hc
-from hsi_cd.errors import FormatError
+from hsi_cd.errors import FormatError, HsiCdError
 from hsi_cd.io import open_cube
 from hsi_cd.io.products import find_product
 
@@ -235,3 +236,26 @@ def test_what_is_damaged_is_refused(made: Path, tmp_path: Path, fault: str) -> N
     with pytest.raises(FormatError, match=said) as caught:
         open_cube(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.4, 0.8, 0.99])
+def test_what_is_truncated_is_refused(made: Path, tmp_path: Path, share: float) -> None:
+    path = tmp_path / ONE
+    path.write_bytes(made.read_bytes()[: int(made.stat().st_size * share)])
+    with pytest.raises(HsiCdError) as caught:
+        open_cube(path).read()
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+# --- What the page on inputs says ---
+
+PAGE = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text(encoding="utf-8")
+
+
+def test_the_line_of_the_page_is_true(made: Path) -> None:
+    (line,) = re.findall(r"^\| EMIT L2A \| (.*) \|$", PAGE, flags=re.MULTILINE)
+    opens, read, masks, checked = line.split(" | ")
+    told, asked = re.fullmatch(r"of `EMIT_L2A_MASK` beside it: (.*) \((\w+)\)", masks).groups()
+    own = {mask.name: mask.hides for mask in open_cube(made).product.masks}
+    assert own == dict.fromkeys(told.split(", "), True) | {asked: False}
+    assert opens == "the `EMIT_L2A_RFL` file, folder" and checked == "miniature" and "`good_wavelengths`" in read

@@ -139,13 +139,38 @@ def test_a_mask_of_another_granule_is_not_taken(
 ) -> None:
     for path in made.parent.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    mask = tmp_path / ONE.replace("RFL", "MASK")
+    mask = tmp_path / "another_mask.nc"
+    (tmp_path / ONE.replace("RFL", "MASK")).rename(mask)
     with h5py.File(mask, "r+") as file:
         file.attrs["time_coverage_start"] = "2023-08-21T16:14:28+0000"
     cube = open_cube(tmp_path / ONE)
     assert not cube.product.masks and "the mask of its granule (EMIT_L2A_MASK, of 2023-08-20T16" in caplog.text
-    mask.write_bytes(b"\x89HDF\r\n\x1a\n")  # truncated
-    assert not open_cube(tmp_path / ONE).product.masks
+
+
+@pytest.mark.parametrize("spoilt", ["truncated", "of another time"])
+def test_a_damaged_mask_is_named(made: Path, tmp_path: Path, spoilt: str) -> None:
+    for path in made.parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    mask = tmp_path / ONE.replace("RFL", "MASK")
+    if spoilt == "truncated":
+        mask.write_bytes(mask.read_bytes()[:5000])
+    else:
+        with h5py.File(mask, "r+") as file:
+            file.attrs["time_coverage_start"] = "2023-08-21T16:14:28+0000"
+    second = make(tmp_path, 2)
+    with pytest.raises(
+        FormatError, match=rf"a whole {mask.name} is missing, the product's mask of cloud.*mask='none'"
+    ):
+        hc.open_pair(tmp_path / ONE, second)
+    assert np.isfinite(hc.open_pair(tmp_path / ONE, second, mask="none").t1.read()).any()
+
+
+def test_a_mask_without_a_time_is_found_by_its_name(made: Path, tmp_path: Path) -> None:
+    for path in made.parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with h5py.File(tmp_path / ONE.replace("RFL", "MASK"), "r+") as file:
+        del file.attrs["time_coverage_start"], file["location"]
+    assert open_cube(tmp_path / ONE).product.mask_names == ("cloud", "cirrus", "water", "spacecraft")
 
 
 def test_flags_are_found_by_their_names(made: Path, tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ beside the image by its time and shape. EMIT L2A Algorithm Theoretical Basis Doc
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,35 +17,20 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.conventions import text_of
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
+from hsi_cd.io.products.emit_masks import MASK, find_masks
 from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
-from hsi_cd.io.products.swath import FlagBits, Loaded, Swath
+from hsi_cd.io.products.swath import Loaded, Swath
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.product import Product
 
-_log = logging.getLogger(__name__)
-
-_IMAGE, _MASK = "reflectance", "mask"
+_IMAGE = "reflectance"
 _TABLE = ("location/glt_y", "location/glt_x")
 _PARAMETERS = "sensor_band_parameters"
 _MISSING = -9999.0
-_FLAGS = {
-    "cloud": ("cloud flag", "dilated cloud flag"),
-    "cirrus": ("cirrus flag",),
-    "water": ("water flag",),
-    "spacecraft": ("spacecraft flag",),
-}
-_ORDER = (
-    "cloud flag",
-    "cirrus flag",
-    "water flag",
-    "spacecraft flag",
-    "dilated cloud flag",
-)  # where none is named
-_OFF = 3.0  # pixels: how far the table may lie off the latitudes and longitudes, of half of the pixels
+_OFF = 2.0  # pixels: how far the table may lie off the latitudes and longitudes, of half of the pixels
 _CHECKED = 32  # rows of the table that are compared with them
 
 
@@ -72,7 +55,7 @@ def recognise(delivery: Delivery) -> str | None:
                 f"{shown} is EMIT L1B, at-sensor radiance, which differs from day to day with sun and air: order "
                 "the same granule as EMIT L2A (EMIT_L2A_RFL, surface reflectance)"
             )
-        if holds(delivery, name, _MASK) or holds(delivery, name, "reflectance_uncertainty"):
+        if holds(delivery, name, MASK) or holds(delivery, name, "reflectance_uncertainty"):
             raise FormatError(
                 f"{shown} is the mask or the uncertainty of an EMIT granule: name its image (EMIT_L2A_RFL), "
                 "beside which the mask is found"
@@ -103,7 +86,7 @@ def open_emit(delivery: Delivery, main: str, name: str, keep: int | None) -> Cub
         acquired = granule.words("time_coverage_start", default="")[:19]
         table = Loaded(partial(_table, path, (rows, cols)))
         _check_places(granule, (rows, cols), grid, table)
-        flags, masks, beside = _masks(delivery, main, (rows, cols), acquired)
+    found = find_masks(delivery, main, (rows, cols), acquired)
     bad = count - len(kept)
     told = (f"{bad} bands that good_wavelengths calls bad",) if bad else ()
     cube = Cube(
@@ -118,10 +101,10 @@ def open_emit(delivery: Delivery, main: str, name: str, keep: int | None) -> Cub
         reader=reader,
         acquired=acquired,
         marks=f"{missing:g} and 0 in the lookup table",
-        files=(path.absolute(), *beside),
-        product=Product("EMIT L2A", told=told),
+        files=(path.absolute(), *found.files),
+        product=Product("EMIT L2A", masks=found.missing, told=told),
     )
-    return Swath(cube, table, flags, masks).on_its_grid()
+    return Swath(cube, table, found.flags, found.masks).on_its_grid()
 
 
 def _bands(granule: Granule, count: int) -> Detector:
@@ -228,65 +211,3 @@ def _check_places(granule: Granule, shape: tuple[int, int], grid: Grid, table: L
             f"{granule.path}: its lookup table puts pixels {off:.3g} pixels off their latitudes and longitudes: "
             "it is damaged, download it again"
         )
-
-
-def _masks(
-    delivery: Delivery, main: str, shape: tuple[int, int], acquired: str
-) -> tuple[Loaded | None, tuple[FlagBits, ...], tuple[Path, ...]]:
-    """The flags of the mask file beside the image, and what they mean; a warning where there is no such file."""
-    for name in hdf5_files(replace(delivery, named=None)):
-        path = delivery.root / name
-        if name == main or "mask" not in name.lower() or not holds(delivery, name, _MASK, *_TABLE):
-            continue
-        with open_granule(path) as granule:
-            if granule.words("time_coverage_start", default="")[:19] != acquired:
-                continue
-            layers = granule.array(_MASK, ndim=3)
-            if tuple(layers.shape[:2]) != shape:
-                raise FormatError(
-                    f"{path} has {layers.shape[0]} x {layers.shape[1]} pixels, but {main} {shape[0]} x "
-                    f"{shape[1]}: they are not of one granule; download them again"
-                )
-            names = _names(granule, int(layers.shape[2]))
-        planes = tuple(
-            dict.fromkeys(names.index(flag) for flags in _FLAGS.values() for flag in flags if flag in names)
-        )
-        known = {kind: [flag for flag in flags if flag in names] for kind, flags in _FLAGS.items()}
-        masks = tuple(
-            FlagBits(
-                kind,
-                sum(1 << planes.index(names.index(flag)) for flag in flags),
-                f"{_MASK}: {' and '.join(flags)}",
-                kind != "water",
-            )
-            for kind, flags in known.items()
-            if flags
-        )
-        return Loaded(partial(_flags, path, planes)), masks, (path.absolute(),)
-    _log.warning(
-        "%s: the mask of its granule (EMIT_L2A_MASK, of %s) does not lie beside it: clouds are not left out",
-        main,
-        acquired or "the same time",
-    )
-    return None, (), ()
-
-
-def _names(granule: Granule, count: int) -> list[str]:
-    """What the planes of a mask file mean, as its list tells; without one, in the order of version 1."""
-    place = f"{_PARAMETERS}/mask_bands"
-    if not granule.has(place):
-        return [*_ORDER[:count], *[""] * (count - len(_ORDER))]
-    listed = np.asarray(granule.file[place][...]).reshape(-1)
-    if len(listed) != count:
-        raise FormatError(f"{granule.path}: {count} masks but {len(listed)} names of them: download it again")
-    return [" ".join(text_of(each).lower().split()) for each in listed]
-
-
-def _flags(path: Path, planes: tuple[int, ...]) -> tuple[NDArray[np.uint8]]:
-    """The planes of a mask file as bits, in their order."""
-    with open_granule(path) as granule:
-        layers = granule.array(_MASK, ndim=3)
-        words = np.zeros(layers.shape[:2], dtype=np.uint8)
-        for bit, plane in enumerate(planes):
-            words |= (layers[:, :, plane] == 1).astype(np.uint8) << np.uint8(bit)
-    return (words,)

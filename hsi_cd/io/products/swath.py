@@ -166,7 +166,8 @@ class Swath:
     """A product in the geometry of a swath, with its table.
 
     Attributes:
-        cube: the product, whose reader reads windows of the swath, but whose grid is the table's.
+        cube: the product, whose reader reads windows of the swath, but whose grid is the table's. Masks that its
+            product has are those that are missing.
         table: rows and columns in the swath of each pixel of that grid.
         flags: words of bits, ``(rows, cols)`` of the swath; None where it has no masks.
         masks: what the bits mean.
@@ -200,7 +201,7 @@ class Swath:
             self.cube,
             grid=grid,
             reader=GroundReader(self.cube.reader, self.cube.bands.count, lookup),
-            product=replace(own, masks=masks, onto=self.onto),
+            product=replace(own, masks=(*own.masks, *masks), onto=self.onto),
         )
 
 

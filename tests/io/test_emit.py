@@ -158,9 +158,8 @@ def test_a_damaged_mask_is_named(made: Path, tmp_path: Path, spoilt: str) -> Non
         with h5py.File(mask, "r+") as file:
             file.attrs["time_coverage_start"] = "2023-08-21T16:14:28+0000"
     second = make(tmp_path, 2)
-    with pytest.raises(
-        FormatError, match=rf"a whole {mask.name} is missing, the product's mask of cloud.*mask='none'"
-    ):
+    said = rf"{mask.name} \(whole, of the same time\) is missing, the product's mask of cloud.*mask='none'"
+    with pytest.raises(FormatError, match=said):
         hc.open_pair(tmp_path / ONE, second)
     assert np.isfinite(hc.open_pair(tmp_path / ONE, second, mask="none").t1.read()).any()
 

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from hsi_cd.api.masking import Masks, mask_own, mask_with, parse_masks
+from hsi_cd.api.product_pairs import as_dates
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import FormatError, HsiCdError, RegistrationError
 from hsi_cd.io import atomic_path, parse_axes
@@ -19,7 +22,8 @@ from hsi_cd.prepare.coregistration import measure_coregistration
 from hsi_cd.prepare.residual_shift import WORTH_TELLING
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.scene import Cube, ScenePair, check_same_bands, check_same_grid
-from hsi_cd.scene.matching import match_bands
+from hsi_cd.scene.matching import BAND_TOLERANCE, match_bands
+from hsi_cd.scene.quality import shares
 
 __all__ = [
     "Comparison",
@@ -29,6 +33,7 @@ __all__ = [
     "compare_cubes",
     "gigabytes",
     "look_at",
+    "mask_shares",
     "scenes_of_shape",
     "write_quick_look",
 ]
@@ -85,6 +90,7 @@ def look_at(
     axes: str | None = None,
     resample: bool = False,
     nodata: Sequence[float] = (),
+    mask: Any = "auto",
 ) -> list[SeenFile]:
     """What is in files, each read once in blocks.
 
@@ -94,6 +100,7 @@ def look_at(
         axes: axes of an array that does not tell them, as ``bands,rows,cols``.
         resample: bring single-band files of several pixel sizes to the finest.
         nodata: stored values that mean no data, beside those that the files declare.
+        mask: what is left out of images, see :func:`hsi_cd.open_pair`.
 
     Raises:
         MissingInputError: a file is not there.
@@ -103,7 +110,16 @@ def look_at(
     found = inspect_paths(paths, key=key, axes=chosen, resample=resample)
     if nodata:
         found = [replace(info, parts=tuple(_declaring(part, nodata) for part in info.parts)) for info in found]
+    masks = parse_masks(mask)
+    found = [replace(info, parts=tuple(_masked(part, masks) for part in info.parts)) for info in found]
     return [SeenFile(info, tuple(summarise(part) for part in info.parts)) for info in found]
+
+
+def mask_shares(cube: Cube) -> dict[str, float | None]:
+    """The share of a product's pixels that each of its masks covers; None of one whose file is missing."""
+    own = () if cube.product is None else cube.product.masks
+    missing: dict[str, float | None] = {mask.name: None for mask in own if mask.missing}
+    return missing | dict(shares([mask for mask in own if not mask.missing], cube.grid)[0])
 
 
 def compare_cubes(seen: Sequence[SeenFile]) -> Comparison | None:
@@ -146,6 +162,14 @@ def write_quick_look(path: Path, seen: Sequence[SeenFile], *, overwrite: bool) -
         Image.fromarray(page).save(draft, format="PNG")
 
 
+def _masked(part: Part, masks: Masks) -> Part:
+    """An image without what masks cover; a map is none."""
+    if part.is_map:
+        return part
+    (cube,) = mask_with([mask_own(part.cube, masks)], masks, align=False)
+    return replace(part, cube=cube)
+
+
 def _declaring(part: Part, nodata: Sequence[float]) -> Part:
     return replace(part, cube=replace(part.cube, fill=tuple(nodata)))
 
@@ -153,6 +177,13 @@ def _declaring(part: Part, nodata: Sequence[float]) -> Part:
 def _compare(first: Cube, second: Cube) -> Comparison:
     names = (first.name, second.name)
     faults: dict[str, str | None] = {"grid": None, "bands": None}
+    if first.product is not None and second.product is not None:  # what is told of them apart is left out by now
+        try:
+            first, second = as_dates(first, second, Masks(auto=False), tolerance=BAND_TOLERANCE)
+        except HsiCdError as error:
+            faults["grid"] = str(error)
+            by = match_bands(first.bands, second.bands).by
+            return Comparison(names, faults["grid"], None, by, None, None, None)
     try:
         remedy = f"resample {names[1]} to the grid of {names[0]}, or use align=True"
         check_same_grid(first.grid, second.grid, names=names, remedy=remedy)

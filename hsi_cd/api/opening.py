@@ -45,6 +45,7 @@ def open_pair(
     saturated: float | None = None,
     nodata: float | Sequence[float] | None = None,
     allow_identical: bool = False,
+    mask: Any = "auto",
     axes: str | Sequence[str] | None = None,
     keys: tuple[str | None, str | None] = (None, None),
     resample: bool = False,
@@ -69,6 +70,9 @@ def open_pair(
         saturated: stored value from which a pixel is saturated; by default integers' largest, in half the bands.
         nodata: stored values that mean no data in both dates, beside those that the files declare.
         allow_identical: take two dates that are one file, or hold the same values.
+        mask: what is left out, in either date: ``"auto"``, what a product marks as cloud, shadow, cirrus, haze or
+            snow; ``"none"``; kinds, as ``"cloud,shadow"``; the file of a raster (what is not 0) or of polygons
+            (what they cover); an array ``(rows, cols)``; or several of these in a list.
         axes: axes of bare arrays as stored, as ``"rows,cols,bands"``; by default found.
         keys: variables of t1 and t2, where they are files with several.
         resample: bring single-band files of several pixel sizes to the finest.
@@ -97,7 +101,7 @@ def open_pair(
     """
     source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name, memory=memory)
     contract = Contract(
-        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register
+        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register, mask
     )
     return open_scene(source, contract, like=like)
 

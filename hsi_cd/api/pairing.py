@@ -6,6 +6,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from hsi_cd.api.masking import mask_with, parse_masks
+from hsi_cd.api.product_pairs import as_dates
 from hsi_cd.api.registering import register
 from hsi_cd.api.sources import Contract
 from hsi_cd.errors import GridError
@@ -33,10 +35,15 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         t1, t2 = (replace(cube, saturated=contract.saturated) for cube in (t1, t2))
     if contract.nodata:
         t1, t2 = (replace(cube, fill=contract.nodata) for cube in (t1, t2))
+    masks = parse_masks(contract.mask)
+    has_masks = any(cube.product is not None and cube.product.masks for cube in (t1, t2))
+    t1, t2 = as_dates(t1, t2, masks, tolerance=contract.band_tolerance)
     if contract.align and not is_same_grid(t1.grid, t2.grid):
         t2 = alignment.align(t2, t1.grid)
     if contract.common_bands:
         t1, t2 = matching.common_bands(t1, t2, tolerance=contract.band_tolerance)
+    if masks.drawn and is_same_grid(t1.grid, t2.grid):  # else the pair says what differs
+        t1, t2 = mask_with([t1, t2], masks, align=contract.align)
     pair = ScenePair(
         t1,
         t2,
@@ -44,6 +51,7 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         band_tolerance=contract.band_tolerance,
         nodata=contract.nodata,
         allow_identical=contract.allow_identical,
+        mask=masks.describe() if has_masks or masks.drawn else "",
     )
     warn_of_doubts(pair)
     return register(pair) if contract.register else pair

@@ -27,6 +27,7 @@ class Contract:
         nodata: stored values that mean no data in both dates, beside those that the files declare.
         allow_identical: take two dates that are one file, or hold the same values.
         register: lay t2 on t1 by the shift between them; None where nobody said.
+        mask: what is left out of both dates, see :func:`hsi_cd.api.masking.parse_masks`.
     """
 
     align: bool = False
@@ -36,6 +37,7 @@ class Contract:
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
     register: bool | None = None
+    mask: Any = "auto"
 
 
 @dataclass(frozen=True)

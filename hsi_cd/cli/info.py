@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.pair_options import nodata_option
+from hsi_cd.cli.options.pair_options import mask_of, mask_option, nodata_option
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
@@ -35,6 +35,7 @@ _VALUES = 6  # of a field that are listed
 @click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols.")
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
 @nodata_option
+@mask_option
 @click.option("--png", type=PathType(), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
@@ -44,6 +45,7 @@ def info(
     axes: str | None,
     resample: bool,
     nodata: tuple[float, ...],
+    mask: tuple[str, ...],
     png: Path | None,
     as_json: bool,
     overwrite: bool,
@@ -58,7 +60,7 @@ def info(
     from hsi_cd.io import PNG, check_outputs
 
     check_outputs({"--png": png}, kind=PNG, inputs=paths, overwrite=overwrite)
-    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata)
+    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask))
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)
     pair = None if compared is None else _pair_record(compared)
@@ -87,7 +89,7 @@ def _record(file: SeenFile) -> dict[str, Any]:
 
 
 def _image(part: Part, summary: Summary) -> dict[str, Any]:
-    from hsi_cd.api.looking import scenes_of_shape
+    from hsi_cd.api.looking import mask_shares, scenes_of_shape
     from hsi_cd.scene.surface import middle_area
 
     cube, bands, grid = part.cube, part.cube.bands, part.cube.grid
@@ -117,6 +119,10 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "bad_bands": [i + 1 for i, good in enumerate(bands.good) if not good],
         "band_names": list(bands.names),
         "acquired": cube.acquired or None,
+        "product": None if cube.product is None else cube.product.title,
+        "quantity": None if cube.product is None else cube.product.quantity,
+        "told": [] if cube.product is None else list(cube.product.told),
+        "masks": mask_shares(cube),
         "crs": _crs_name(grid.crs or grid.gcp_crs),
         "transform": None if pixel is None else list(pixel)[:6],
         "pixel_area": None if area is None else {"value": area[0], "unit": area[1]},
@@ -188,6 +194,11 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
         lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))
     if not image["is_map"]:
         lines += _band_lines(image)
+    if image["masks"]:
+        told = {
+            kind: "missing" if share is None else f"{100 * share:.3g} %" for kind, share in image["masks"].items()
+        }
+        lines.append("    masks     " + ", ".join(f"{kind} {share}" for kind, share in told.items()))
     lines.append(f"    grid      {_grid_text(image)}")
     if image["acquired"]:
         lines.append(f"    acquired  {image['acquired']}")
@@ -211,6 +222,7 @@ def _band_lines(image: dict[str, Any]) -> list[str]:
     if image["band_names"]:
         names = image["band_names"]
         lines.append(f"    names     {', '.join(names[:3])}{f' ... {names[-1]}' if len(names) > 3 else ''}")
+    lines += [f"    left out  {what}" for what in image["told"]]
     for title, bands in (("bad", image["bad_bands"]), ("dead", image["dead_bands"])):
         if bands:
             why = "flagged by the sensor" if title == "bad" else "without data, or one value everywhere"

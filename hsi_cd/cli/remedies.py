@@ -44,6 +44,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
+    (rf"(?<![\w./-])mask=({_QUOTED})", r"--mask \1"),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])start_from=", "--start-from "),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
@@ -54,7 +55,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

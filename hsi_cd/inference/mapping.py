@@ -175,6 +175,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         "STATISTICS": how.statistics,
         **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),
         **_registered(pair),
+        **({"MASK": pair.mask} if pair.mask else {}),
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
     if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:

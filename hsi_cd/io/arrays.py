@@ -20,6 +20,7 @@ from hsi_cd.io.file_blocks import BlockLayout, BlockReader, kept_bytes
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_memory, check_plausible
 from hsi_cd.io.sparse import SPARSE
+from hsi_cd.io.swath_coordinates import swath_reason
 from hsi_cd.io.variables import Variable, candidates, choose, map_shape_of, wavelength_variable
 from hsi_cd.io.wavelengths import to_nanometres
 from hsi_cd.scene import Bands, Cube
@@ -86,7 +87,8 @@ def open_array_cube(
         keep: bytes that decoded chunks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
 
     Raises:
-        FormatError: no such variable, or no or several candidates; all variables are listed.
+        FormatError: no such variable, or no or several candidates; all variables are listed. The image lies in
+            the geometry of a swath, and no key says that it is wanted as it stands.
         AxesError: the axes could be several.
         GridError: no order of the axes gives the expected shape.
     """
@@ -120,13 +122,20 @@ def open_array_cube(
         values = np.asarray(_OPEN[kind](path, described)[...], dtype=np.float64)
         unit = _UNIT[kind](path, described) if kind in _UNIT else ""
         centres = to_nanometres(values.ravel().tolist(), unit, where=f"{path}: {described.name}")
+    grid = told_grid(path, facts, rows, cols)
+    swath = "" if grid.is_georeferenced or key is not None else swath_reason(variables, grid.shape)
+    if swath:
+        raise FormatError(
+            f"{path}: {swath}. Order the level that is orthorectified or geocoded; or name the image "
+            f"({variable.name}) by keys= to take it as it stands, without its place"
+        )
     scale, offset, nodata = told_scaling(path, variable.name, facts)
     return Cube(
         name=name,
-        grid=told_grid(path, facts, rows, cols),
+        grid=grid,
         bands=Bands(count, centres=centres),
         dtype=variable.dtype.newbyteorder("="),
-        reader=_reader(path, kind, variable, order, keep),
+        reader=array_reader(path, kind, variable, order, keep),
         nodata=nodata,
         scale=(scale,) * count if scale != 1 or offset != 0 else (),
         offset=(offset,) * count if offset != 0 else (),
@@ -251,7 +260,7 @@ def stored_positions(variable: Variable, order: tuple[int, int, int]) -> tuple[i
     return (2 - order[0], 2 - order[1], 2 - order[2]) if variable.reverse else order
 
 
-def _reader(
+def array_reader(
     path: Path, kind: FileKind, variable: Variable, order: tuple[int, int, int], keep: int | None
 ) -> ArrayReader | BlockReader:
     """A reader of windows; through its chunks where the array is stored in chunks."""

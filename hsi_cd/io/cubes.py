@@ -12,6 +12,7 @@ from hsi_cd.io.arrays import image_of_named_axes, matrix_shape, open_array_cube
 from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
+from hsi_cd.io.products import find_product
 from hsi_cd.io.raster import check_free_format, read_shape
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
@@ -55,7 +56,8 @@ def open_cube(
 
     Read are MATLAB v5 and v7.3, HDF5, ``.npy`` and ``.npz``, ENVI (data file or header), GeoTIFF and JPEG 2000,
     several of them with one band each (a folder or a list), georeferenced NetCDF and Zarr. All but compressed
-    arrays of MATLAB v5 and ``.npz`` are read by windows; those are loaded when the first window is read.
+    arrays of MATLAB v5 and ``.npz`` are read by windows; those are loaded when the first window is read. The
+    products of archives are recognised, see :mod:`hsi_cd.io.products`, unless a key or axes are given.
 
     Args:
         path: the file; for ENVI the data file or its header; a folder of rasters of one band; a list of rasters.
@@ -85,6 +87,10 @@ def open_cube(
         path = paths[0]
     found = as_path(path)
     check_exists(found)
+    # Whoever names a variable, or says axes, wants the array as it stands.
+    product = find_product(found) if key is None and axes is None else None
+    if product is not None:
+        return product.open(name=name, keep=keep)
     if found.is_dir() and not is_zarr(found):
         _refuse_array_options(found, key, axes)
         stack = open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)

@@ -81,7 +81,7 @@ def labels_of_shapes(
     found = classes_of(tables, names=declared(scheme), field=field)
     notes: list[str] = []
     drawn = _drawn([parts_of(table, notes) for table in tables], found, notes, name)
-    places = [_in_pixels(drawn.of(drawn.table == i), table, grid, place) for i, table in enumerate(tables)]
+    places = [in_pixels(drawn.geometry[drawn.table == i], table, grid, place) for i, table in enumerate(tables)]
     drawn = replace(drawn, geometry=np.concatenate(places))
     count, drawn = len(drawn.codes), _inside(drawn, grid, notes)
     if not len(drawn.codes):
@@ -140,8 +140,14 @@ def _drawn(pieces: Sequence[ShapeParts], found: ShapeClasses, notes: list[str], 
     return _Drawn(geometry, found.codes[owner], kinds, table[wanted])
 
 
-def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDArray[np.object_]:
-    """The shapes of a table in pixels of the grid; beside it where the grid's CRS has no such place.
+def in_pixels(shapes: NDArray[np.object_], table: ShapeTable, grid: Grid, place: str) -> NDArray[np.object_]:
+    """Shapes of a table in pixels of the grid; beside it where the grid's CRS has no such place.
+
+    Args:
+        shapes: shapely geometries ``(shapes,)``.
+        table: the table that they come from, with its CRS.
+        grid: the grid.
+        place: what messages call it.
 
     Raises:
         GridError: the grid has no place, or its CRS cannot be related to that of the shapes.
@@ -154,7 +160,7 @@ def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDAr
             "them on its pixels: georeference it first, or give labels as a raster of its pixels"
         )
     to_pixel, crs = ~placed[0], placed[1]
-    coordinates, of = shapely.get_coordinates(drawn.geometry, return_index=True)
+    coordinates, of = shapely.get_coordinates(shapes, return_index=True)
     x, y = coordinates.T
     if crs != table.crs and len(x):
         try:
@@ -167,7 +173,7 @@ def _in_pixels(drawn: _Drawn, table: ShapeTable, grid: Grid, place: str) -> NDAr
     moved = np.stack(
         (to_pixel.a * x + to_pixel.b * y + to_pixel.c, to_pixel.d * x + to_pixel.e * y + to_pixel.f), 1
     )
-    geometry, beyond = drawn.geometry.copy(), np.zeros(len(drawn.geometry), dtype=bool)
+    geometry, beyond = shapes.copy(), np.zeros(len(shapes), dtype=bool)
     beyond[of[~np.isfinite(moved).all(axis=1)]] = True
     geometry[beyond] = shapely.Point(-1, -1)
     geometry[~beyond] = shapely.set_coordinates(geometry[~beyond], moved[~beyond[of]])

@@ -20,8 +20,10 @@ from hsi_cd.io.envi import find_envi_pair
 from hsi_cd.io.hdf5 import is_matlab
 from hsi_cd.io.kinds import FileKind, check_exists, is_zarr, vector_title
 from hsi_cd.io.memory import check_memory
+from hsi_cd.io.products import FoundProduct, find_product
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
+from hsi_cd.io.swath_coordinates import swath_reason
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
 from hsi_cd.io.vector_files import read_layers
 from hsi_cd.paths import as_path
@@ -200,7 +202,16 @@ def _inspect(
     path: Path, key: str | None, axes: Axes | None, expected: Expected | None, resample: bool
 ) -> list[FileInfo]:
     check_exists(path)
-    if path.is_dir() and not is_zarr(path):
+    is_folder = path.is_dir() and not is_zarr(path)
+    try:
+        product = find_product(path) if key is None and axes is None else None
+    except FormatError:
+        if not is_folder:  # whose other files are looked at all the same
+            raise
+        product = None
+    if product is not None:
+        return [_inspect_product(path, product)]
+    if is_folder:
         return _inspect_folder(path, key, axes, expected, resample)
     size = path.stat().st_size
     title = vector_title(path) if path.is_file() else None
@@ -216,6 +227,14 @@ def _inspect(
     cube = spectral_cube(open_raster_cube(path, kind, name=path.name, key=key))
     is_map = cube.bands.count == 1 and cube.dtype.kind in "bui"
     return [FileInfo(path, kind.title, size, parts=(Part(cube, is_map),))]
+
+
+def _inspect_product(path: Path, product: FoundProduct) -> FileInfo:
+    cube = product.open()
+    held = path.rglob("*") if path.is_dir() else [path]
+    size = sum(each.stat().st_size for each in held if each.is_file())
+    title = cube.product.title if cube.product is not None else product.reader.title
+    return FileInfo(path, title, size, parts=(Part(cube, is_map=False),))
 
 
 def _inspect_shapes(path: Path, title: str, size: int) -> FileInfo:
@@ -250,6 +269,9 @@ def _inspect_arrays(
             wanted = expected or _maps_shape(chosen)
             cube = open_array_cube(path, kind, key=variable.name, axes=axes, expected=wanted, name=name)
             parts.append(Part(cube, is_map=False))
+            swath = "" if cube.grid.is_georeferenced else swath_reason(variables, cube.grid.shape)
+            if swath:
+                notes.append(f"{name}: {swath}; order the level that is orthorectified or geocoded")
         except AxesError as error:
             unresolved.append(variable.name)
             notes.append(str(error))
@@ -276,10 +298,16 @@ def _inspect_folder(
         fault = error
     found: list[FileInfo] = []
     refused: list[str] = []
+    seen: set[str] = set()
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     for path in files[:_MOST_FILES]:
         try:
-            if raster_or_array(path) is not FileKind.ENVI_HEADER:  # its data file says it
+            product = find_product(path)
+            if product is not None:
+                if product.place not in seen:  # any of its files is all of it
+                    seen.add(product.place)
+                    found.append(_inspect_product(path, product))
+            elif raster_or_array(path) is not FileKind.ENVI_HEADER:  # its data file says it
                 found += _inspect(path, key, axes, expected, resample)
         except HsiCdError as error:
             refused.append(str(error))

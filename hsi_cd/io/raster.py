@@ -82,10 +82,7 @@ def check_free_format(path: Path, kind: FileKind) -> None:
     with open_raster(path, kind.value) as dataset:
         if dataset.subdatasets:
             names, listed = _arrays_of(dataset)
-            raise FormatError(
-                f"{path} holds {len(names)} arrays ({listed}): name the image by keys=, "
-                "or save it alone, as with gdal_translate, as GeoTIFF"
-            )
+            raise FormatError(f"{path} holds {len(names)} arrays ({listed}): name the image by keys=")
         _check_placed(dataset, path, kind)
 
 

@@ -39,19 +39,20 @@ def align(cube: Cube, grid: Grid) -> Cube:
     return derived_cube(cube, _Aligned(cube, grid, points), grid=grid)
 
 
-def align_labels(labels: Labels, grid: Grid) -> Labels:
+def align_labels(labels: Labels, grid: Grid, *, what: str = "truth") -> Labels:
     """A truth map on another grid: each pixel gets the class of the pixel in which its centre lies, or none.
 
     Args:
         labels: the truth map, with its place.
         grid: the grid to put it on.
+        what: what messages call it.
 
     Raises:
         GridError: one of them has no georeference, their CRSs cannot be related, they do not overlap, or their
             pixels differ in size by more than eight times.
     """
-    names = f"the truth ({labels.name}) cannot be put on the scene's grid"
-    _pixel_size(labels.grid, grid, names, ("scene and truth", "the truth map of this scene"))
+    names = f"the {what} ({labels.name}) cannot be put on the scene's grid"
+    _pixel_size(labels.grid, grid, names, (f"scene and {what}", f"the {what} map of this scene"))
     values = np.full(grid.shape, UNLABELLED, dtype=np.uint8)
     kinds = None if labels.kinds is None else np.zeros(grid.shape, dtype=labels.kinds.dtype)
     shapes = None if labels.shapes is None else np.zeros(grid.shape, dtype=np.int32)

@@ -15,6 +15,7 @@ from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.surface import transformed
 
 _TOLERANCE = 1e-3  # pixels: below this, two transforms are one transform written with other digits
+_EARTH = 6371.0  # km, its mean radius: how far two scenes lie apart is told, not measured
 _GCP_TOLERANCE = 0.5  # pixels: an affine fit to control points tells no more
 
 
@@ -92,6 +93,40 @@ def corner_distance(first: Grid, second: Grid) -> float | None:
     except GridError:
         return None
     return float(np.hypot(col - own[:, 0], row - own[:, 1]).max())
+
+
+def ground_distance(first: Grid, second: Grid) -> float | None:
+    """How far the middles of two rasters lie apart on the ground, kilometres.
+
+    Returns:
+        None where one of them does not tell its place on the earth.
+    """
+    places = []
+    for grid in (first, second):
+        placed = placement(grid)
+        if placed is None or placed[1] is None:
+            return None
+        x, y = placed[0] @ (grid.cols / 2, grid.rows / 2)
+        try:
+            lon, lat = transformed(placed[1], CRS.from_epsg(4326), [x], [y])
+        except GridError:
+            return None
+        places.append((math.radians(float(lon[0])), math.radians(float(lat[0]))))
+    (lon1, lat1), (lon2, lat2) = places
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    distance = 2 * _EARTH * math.asin(min(1.0, math.sqrt(half))) if math.isfinite(half) else math.nan
+    return distance if math.isfinite(distance) else None
+
+
+def overlap(first: Grid, second: Grid) -> bool:
+    """Whether two rasters share ground, by the rectangle around the second in pixels of the first.
+
+    Raises:
+        GridError: a grid has no georeference, or its CRS cannot be related to the other's.
+    """
+    corners = np.array([(0, 0), (second.cols, 0), (0, second.rows), (second.cols, second.rows)], dtype=np.float64)
+    cols, rows = to_pixels(corners[:, 0], corners[:, 1], source=second, target=first)
+    return bool(cols.max() > 0 and rows.max() > 0 and cols.min() < first.cols and rows.min() < first.rows)
 
 
 def to_pixels(

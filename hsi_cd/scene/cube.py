@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import BandError
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.grid import Grid
+from hsi_cd.scene.product import Product
 from hsi_cd.scene.validity import empty_pixels
 
 _IN_CACHE = 1 << 17  # values that are converted at a time
@@ -45,6 +46,7 @@ class Cube:
         marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
         origin: the cube that this one's windows are made of, or None where they come as stored.
         files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
+        product: what is known of it because it is a product of an archive, or None.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Cube:
     marks: str = ""
     origin: Cube | None = field(default=None, repr=False)
     files: tuple[Path, ...] = ()
+    product: Product | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -90,7 +93,7 @@ class Cube:
 
         Returns:
             float32 ``(bands, rows, cols)``; NaN where the file has no data (a value, a mask) or no finite number,
-            and in every band of a pixel that is all zero or saturated.
+            and in every band of a pixel that is saturated or, in a file that is no product, all zero.
         """
         row0, row1, _ = (rows or slice(None)).indices(self.grid.rows)
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
@@ -103,7 +106,8 @@ class Cube:
             _to_float(stored[first : first + step], values[first : first + step], missing)
         if hidden is not np.ma.nomask:
             np.copyto(values, np.float32(np.nan), where=hidden)
-        values[:, empty_pixels(values, stored, saturated=self.saturated)] = np.nan
+        zeros = self.product is None  # whose makers say what no data is: its zeros are dark
+        values[:, empty_pixels(values, stored, saturated=self.saturated, zeros=zeros)] = np.nan
         if self.offset and not np.can_cast(self.dtype, np.float32):
             self._in_double(stored, values)
             return values
@@ -148,6 +152,7 @@ def derived_cube(
         acquired=cube.acquired,
         written=cube.written,
         marks=cube.marks,
+        product=cube.product if grid is None else None,  # its masks lie on its own grid
         origin=cube.origin or cube,
         files=cube.files,
     )

@@ -58,6 +58,8 @@ class ScenePair:
         allow_identical: whether the dates may hold the same values everywhere, else refused when
             they are read.
         registered: what was done to lay date 2 on date 1, or None where nobody asked.
+        mask: what masks leave out of the dates, in the words in which it was asked for, for the record; empty
+            where no date has a mask.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -72,6 +74,7 @@ class ScenePair:
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
     registered: Registered | None = None
+    mask: str = ""
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")

@@ -10,7 +10,11 @@ SATURATED_SHARE = 0.5
 
 
 def empty_pixels(
-    values: NDArray[np.float32], stored: NDArray[np.generic], *, saturated: float | None = None
+    values: NDArray[np.float32],
+    stored: NDArray[np.generic],
+    *,
+    saturated: float | None = None,
+    zeros: bool = True,
 ) -> NDArray[np.bool_]:
     """Where a window has no spectrum.
 
@@ -24,6 +28,7 @@ def empty_pixels(
         values: the window as read, ``(bands, rows, cols)``, NaN for no data.
         stored: the same window as stored, whose type tells the largest number.
         saturated: stored value from which a pixel is saturated; by default the rule for integers.
+        zeros: whether a pixel that is zero in every band is empty: not where the file says in full what is.
 
     Returns:
         Bool ``(rows, cols)``.
@@ -39,7 +44,7 @@ def empty_pixels(
             empty |= ((stored == largest) & ~np.isnan(values)).sum(axis=0) >= SATURATED_SHARE * len(values)
     if len(values) > 1:
         # One band rules out nearly every pixel of an ordinary window.
-        row, col = np.nonzero((values[0] == 0) | np.isnan(values[0]))
+        row, col = np.nonzero((zeros & (values[0] == 0)) | np.isnan(values[0]))
         there = values[:, row, col]
-        empty[row, col] |= ((there == 0) | np.isnan(there)).all(axis=0)
+        empty[row, col] |= ((zeros & (there == 0)) | np.isnan(there)).all(axis=0)
     return empty

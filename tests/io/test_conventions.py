@@ -94,12 +94,27 @@ def test_emit(tmp_path: Path) -> None:
     for cube in (open_cube(one), open_cube(one, key="reflectance"), open_cube(two, key="uncertainty")):
         np.testing.assert_array_equal(cube.read(), expected)
         assert cube.bands.centres == tuple(WAVES)
-    with pytest.raises(FormatError, match=r"holds 3 arrays .*: name the image by keys=, or save it alone"):
+    with pytest.raises(FormatError, match=r"holds 3 arrays .*: name the image by keys=$"):
         open_cube(two)
     with pytest.raises(FormatError, match=r"has no variable 'radiance': it holds .*reflectance \(5 x 6 x 4"):
         open_cube(one, key="radiance")
     pair = hc.open_pair(one, two, keys=("reflectance", "reflectance"))
     assert pair.shape == (5, 6)
+
+
+def test_a_swath_is_no_map(tmp_path: Path) -> None:
+    """Two dates of one shape that show one place in other pixels would be compared pixel by pixel."""
+    path = emit(tmp_path / "1.nc")
+    with h5py.File(path, "r+") as file:
+        file["location/lon"] = np.zeros((5, 6))
+    said = "location/lat and location/lon tell a place for each pixel, .* name the image .reflectance. by keys="
+    with pytest.raises(FormatError, match=said):
+        open_cube(path)
+    assert open_cube(path, key="reflectance").grid.shape == (5, 6)
+    with h5py.File(path, "r+") as file:
+        del file["location/lat"]
+        file["location/lat"] = np.zeros((2, 3))  # tie points, of which nobody says where they lie
+    assert open_cube(path).grid.shape == (5, 6)
 
 
 def of_xarray() -> Any:

@@ -21,6 +21,22 @@ nodata_option = click.option(
 """Declare values of no data; the command is handed them as ``nodata``."""
 
 
+mask_option = click.option(
+    "--mask",
+    multiple=True,
+    metavar="WHAT",
+    help="What is left out: auto, what a product marks as cloud, shadow, cirrus, haze, snow; none; kinds, as "
+    "cloud,shadow; or the FILE of a raster (what is not 0) or of polygons (what they cover); may be repeated "
+    "[default: auto].",
+)
+"""Say what is left out; the command is handed it as ``mask``."""
+
+
+def mask_of(given: tuple[str, ...]) -> tuple[str, ...] | str:
+    """What ``--mask`` says, or its default."""
+    return given or "auto"
+
+
 def _contract(
     align: bool,
     common_bands: bool,
@@ -28,10 +44,13 @@ def _contract(
     saturated: float | None,
     nodata: tuple[float, ...],
     allow_identical: bool,
+    mask: tuple[str, ...],
     register: bool | None = None,
 ) -> Contract:
     values = tuple(dict.fromkeys(nodata))
-    return Contract(align, common_bands, band_tolerance, saturated, values, allow_identical, register)
+    return Contract(
+        align, common_bands, band_tolerance, saturated, values, allow_identical, register, mask_of(mask)
+    )
 
 
 def _contract_as_it_lies(
@@ -41,8 +60,9 @@ def _contract_as_it_lies(
     saturated: float | None,
     nodata: tuple[float, ...],
     allow_identical: bool,
+    mask: tuple[str, ...],
 ) -> Contract:
-    return _contract(align, common_bands, band_tolerance, saturated, nodata, allow_identical)
+    return _contract(align, common_bands, band_tolerance, saturated, nodata, allow_identical, mask)
 
 
 _OPTIONS = (
@@ -66,6 +86,7 @@ _OPTIONS = (
     click.option(
         "--allow-identical", is_flag=True, help="Take two dates that are one file, or hold the same values."
     ),
+    mask_option,
 )
 
 pair_options = gathering(

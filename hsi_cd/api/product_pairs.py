@@ -1,0 +1,144 @@
+"""Two products as two dates of one place: of one quantity, on one grid, with the bands that both have."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from hsi_cd.api.masking import Masks, mask_own
+from hsi_cd.errors import FormatError, GridError
+from hsi_cd.prepare import alignment
+from hsi_cd.prepare.two_sensors import one_spectrum_of
+from hsi_cd.scene import Cube, Grid, matching
+from hsi_cd.scene.contract import ground_distance, is_same_grid, overlap, to_pixels
+
+__all__ = ["as_dates"]
+
+_log = logging.getLogger(__name__)
+
+_WHOLE = 1e-3  # of a pixel: how far two grids may lie off whole pixels and still be one lattice
+
+
+def as_dates(t1: Cube, t2: Cube, masks: Masks, *, tolerance: float) -> tuple[Cube, Cube]:
+    """Two cubes without what their products mark and, where both are products, on one grid with one set of bands.
+
+    What an archive cuts out of an orbit differs from date to date, in its frame and in the bands that it holds. So
+    two products need no option for that: t2 is put on the grid of t1, by whole pixels where their grids are one
+    lattice, and the bands that one of them lacks are left out. All of it is told.
+
+    Args:
+        t1: the earlier date.
+        t2: the later date.
+        masks: what is left out.
+        tolerance: largest difference of centre wavelengths, nm, of the same band.
+
+    Raises:
+        FormatError: one holds radiance and the other reflectance; a mask is not there.
+        GridError: they are of other places.
+        BandError: they have no band in common.
+    """
+    if t1.product is None or t2.product is None:
+        return mask_own(t1, masks, date="t1"), mask_own(t2, masks, date="t2")
+    if t1.product.quantity != t2.product.quantity:
+        raise FormatError(
+            f"t1 ({t1.name}) is {t1.product.title} in {t1.product.quantity}, but t2 ({t2.name}) "
+            f"{t2.product.title} in {t2.product.quantity}: order both dates of one level, best as surface "
+            "reflectance"
+        )
+    _check_place(t1, t2)
+    first = mask_own(t1, masks, date="t1")
+    if t2.product.onto is not None and not is_same_grid(t1.grid, t2.grid):
+        t2 = replace(t2.product.onto(t1.grid), fill=t2.fill, saturated=t2.saturated)
+        _log.warning("t2 (%s) is put on the grid of t1: each pixel takes the nearest that was measured", t2.name)
+    second = mask_own(t2, masks, date="t2")
+    if not is_same_grid(first.grid, second.grid):
+        how = (
+            "by whole pixels" if _is_one_lattice(first.grid, second.grid) else "bilinearly, as their pixels differ"
+        )
+        _log.warning("t2 (%s) is put on the grid of t1 (%s), %s", second.name, first.name, how)
+        # What it is stays known; its masks, which lie on its own grid, are applied by now.
+        known = None if second.product is None else replace(second.product, masks=(), onto=None)
+        second = replace(alignment.align(second, first.grid), product=known)
+    return _with_common_bands(first, second, tolerance)
+
+
+def _check_place(t1: Cube, t2: Cube) -> None:
+    if is_same_grid(t1.grid, t2.grid):
+        return
+    try:
+        if overlap(t1.grid, t2.grid):
+            return
+        apart = ground_distance(t1.grid, t2.grid)
+    except GridError as error:
+        raise GridError(f"t1 ({t1.name}) and t2 ({t2.name}) cannot be put on one grid: {error}") from error
+    told = "" if apart is None else f": their middles lie {apart:.4g} km apart"
+    raise GridError(
+        f"t1 ({t1.name}) and t2 ({t2.name}) are of other places and share no ground{told}; give two dates "
+        "of one place"
+    )
+
+
+def _is_one_lattice(first: Grid, second: Grid) -> bool:
+    """Whether the pixels of two grids are the same where both are."""
+    corners = np.array([(0, 0), (second.cols, 0), (0, second.rows), (second.cols, second.rows)], dtype=np.float64)
+    cols, rows = to_pixels(corners[:, 0], corners[:, 1], source=second, target=first)
+    size = np.array([cols[1] - cols[0] - second.cols, rows[2] - rows[0] - second.rows])
+    off = np.concatenate([cols - np.round(cols), rows - np.round(rows), size])
+    return bool(np.abs(off).max() <= _WHOLE)
+
+
+def _with_common_bands(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, Cube]:
+    if t1.product is not None and t2.product is not None and t1.product.title != t2.product.title:
+        shared = one_spectrum_of(t1, t2, tolerance=tolerance)
+        if shared is not None:
+            _log.warning("%s", shared.told)
+            return shared.t1, shared.t2
+    t2 = _of_one_family(t1, t2, tolerance)
+    match = matching.match_bands(t1.bands, t2.bands, tolerance=tolerance)
+    if match.is_same or match.by != "wavelength":
+        return t1, t2
+    first, second = matching.common_bands(t1, t2, tolerance=tolerance)
+    for date, cube, only in (("t1", t1, match.only_first), ("t2", t2, match.only_second)):
+        if only:
+            names = ", ".join(matching.band_name(cube.bands, i) for i in only[:4])
+            more = f" and {len(only) - 4} more" if len(only) > 4 else ""
+            _log.warning(
+                "%d bands of %s (%s) are not in the other date and are left out: %s%s",
+                len(only),
+                date,
+                cube.name,
+                names,
+                more,
+            )
+    return first, second
+
+
+def _of_one_family(t1: Cube, t2: Cube, tolerance: float) -> Cube:
+    """t2 with the wavelengths of t1 in the bands that two satellites of one family call the same, which is told.
+
+    The broad bands of Sentinel-2A and -2B lie up to 17 nm apart, a tenth of their width; they are made to be
+    compared.
+    """
+    first, second = t1.bands, t2.bands
+    same_title = t1.product is not None and t2.product is not None and t1.product.title == t2.product.title
+    if not same_title or not first.names or not second.names or not first.fwhm or not first.centres:
+        return t2
+    place = {name: i for i, name in enumerate(first.names)}
+    pairs = [(place[name], i) for i, name in enumerate(second.names) if name in place]
+    apart = [abs(first.centres[i] - second.centres[j]) for i, j in pairs]
+    if not pairs or max(apart) <= tolerance or any(
+        off > first.fwhm[i] / 2 for off, (i, _) in zip(apart, pairs, strict=True)
+    ):  # fmt: skip
+        return t2
+    centres = list(second.centres)
+    for i, j in pairs:
+        centres[j] = first.centres[i]
+    _log.warning(
+        "the bands of t1 (%s) and t2 (%s) are paired by their names: their centres lie up to %.3g nm apart",
+        t1.name,
+        t2.name,
+        max(apart),
+    )
+    return replace(t2, bands=replace(second, centres=tuple(centres)))

@@ -1,0 +1,210 @@
+"""What was delivered: a file and what lies beside it, a folder, or a zip archive as an archive sends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from xml.etree import ElementTree
+
+from hsi_cd.errors import FormatError
+
+_MOST_FILES = 20_000
+_DEEPEST = 6  # folders below the one that is named: GRANULE/L2A_.../IMG_DATA/R10m of a .SAFE is four
+_MOST_TEXT = 64 << 20  # bytes of a metadata file; EnMAP's take 5 MB
+_ZIP_MARK = b"PK\3\4"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files that came together.
+
+    Attributes:
+        path: what the user named.
+        root: the folder of the files, or the archive that holds them.
+        named: the one of them that the user named, or None for a folder or an archive.
+        zipped: whether ``root`` is a zip archive, which is read where it lies and never unpacked.
+    """
+
+    path: Path
+    root: Path
+    named: str | None = None
+    zipped: bool = False
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names below ``root`` with ``/`` between folders, sorted; of a named file, those in its own folder.
+
+        Raises:
+            FormatError: the folder or archive cannot be read, or holds more files than any product.
+        """
+        found = _members(self.root) if self.zipped else _files(self.root, 0 if self.named else _DEEPEST)
+        names = []
+        for name in found:
+            names.append(name)
+            if len(names) > _MOST_FILES:
+                raise FormatError(
+                    f"{self.root} holds more than {_MOST_FILES} files: name the product's own file or folder"
+                )
+        return tuple(sorted(names))
+
+    @cached_property
+    def top(self) -> str:
+        """What all names begin with: the folders, with a ``/``, in which an archive holds everything."""
+        parents = {name.rpartition("/")[0] for name in self.names}
+        return f"{common}/" if parents and (common := _common_folder(parents)) else ""
+
+    def matching(self, pattern: str, *, deep: bool = False) -> list[str]:
+        """The names whose last part matches a regular expression, case left out.
+
+        Args:
+            pattern: the expression, of the whole last part.
+            deep: look into the folders below, too; else only where the product itself would lie.
+        """
+        found = re.compile(pattern, re.IGNORECASE)
+        names = self.names if deep else [n for n in self.names if "/" not in n[len(self.top) :]]
+        return [name for name in names if found.fullmatch(name.rsplit("/", 1)[-1])]
+
+    def place(self, name: str) -> str:
+        """What GDAL calls a file: its absolute path, or its place in the archive."""
+        if self.zipped:
+            # In braces, because the archive's own name may end in anything.
+            return f"/vsizip/{{{self.root.absolute()}}}/{name}"
+        return str((self.root / name).absolute())
+
+    def file(self, name: str) -> Path:
+        """The path of a file that must lie on disk.
+
+        Raises:
+            FormatError: it lies in an archive.
+        """
+        if self.zipped:
+            raise FormatError(
+                f"{self.root} holds {name}, an HDF5 file, which is not read inside of an archive: unpack it first"
+            )
+        return self.root / name
+
+    def shown(self, name: str) -> str:
+        """What messages call a file."""
+        return f"{self.root}:{name}" if self.zipped else str(self.root / name)
+
+    def head(self, name: str, count: int = 4096) -> bytes:
+        """The first bytes of a file; none where it cannot be read."""
+        try:
+            if self.zipped:
+                with zipfile.ZipFile(self.root) as archive, archive.open(name) as handle:
+                    return handle.read(count)
+            with (self.root / name).open("rb") as handle:
+                return handle.read(count)
+        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError):
+            return b""
+
+    def text(self, name: str) -> bytes:
+        """A metadata file, whole.
+
+        Raises:
+            FormatError: it cannot be read, or is too large for one.
+        """
+        with self._reading(name):
+            if self.zipped:
+                with zipfile.ZipFile(self.root) as archive, archive.open(name) as handle:
+                    read = handle.read(_MOST_TEXT + 1)
+            else:
+                with (self.root / name).open("rb") as handle:
+                    read = handle.read(_MOST_TEXT + 1)
+        if len(read) > _MOST_TEXT:
+            raise FormatError(f"{self.shown(name)} has more than {_MOST_TEXT} bytes: expected a metadata file")
+        return read
+
+    def xml(self, name: str) -> ElementTree.Element:
+        """The root of a metadata file in XML. Documents that declare a type or entities are refused.
+
+        Raises:
+            FormatError: it cannot be read, or is no whole XML.
+        """
+        text = self.text(name)
+        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+            raise FormatError(f"{self.shown(name)} declares a document type: no product's metadata does")
+        try:
+            return ElementTree.fromstring(text)
+        except (ElementTree.ParseError, ValueError, LookupError) as error:
+            raise FormatError(
+                f"{self.shown(name)} cannot be read as XML ({error}): it is truncated or damaged; copy it again"
+            ) from error
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise FormatError(f"{self.shown(name)} cannot be read ({reason}): copy it again") from error
+
+
+def delivery_of(path: Path) -> Delivery | None:
+    """What lies at a path that exists, of which nothing but the first bytes is read."""
+    if path.is_dir():
+        return Delivery(path, _unwrapped(path))
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as handle:
+            zipped = handle.read(4) == _ZIP_MARK
+    except OSError:
+        return None
+    if zipped:
+        return Delivery(path, path, zipped=True)
+    # A path without a folder lies where the program runs.
+    return Delivery(path, path.parent, named=path.name)
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder inside of folders that hold nothing else, as unpacking an archive leaves them."""
+    for _ in range(_DEEPEST):
+        try:
+            inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        except OSError:
+            break
+        if len(inside) != 1 or not inside[0].is_dir():
+            break
+        folder = inside[0]
+    return folder
+
+
+def _common_folder(parents: set[str]) -> str:
+    """The folder that all of these are, or lie in; empty where they have none in common."""
+    split = [parent.split("/") for parent in parents]
+    common = []
+    for parts in zip(*split, strict=False):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    return "/".join(common)
+
+
+def _files(folder: Path, depth: int, prefix: str = "") -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            listed = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        if prefix:  # a folder in it that may not be looked at holds nothing of the product
+            return
+        raise FormatError(f"{folder} cannot be read: {error.strerror or error}") from error
+    for entry in listed:
+        if entry.is_file():
+            yield prefix + entry.name
+        elif depth and entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path), depth - 1, f"{prefix}{entry.name}/")
+
+
+def _members(archive: Path) -> Iterator[str]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            yield from (name for name in opened.namelist() if not name.endswith("/"))
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise FormatError(f"{archive} cannot be read as a zip archive ({error}): copy it again") from error

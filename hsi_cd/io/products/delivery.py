@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,20 @@ from hsi_cd.errors import FormatError
 
 _MOST_FILES = 20_000
 _DEEPEST = 6  # folders below the one that is named: GRANULE/L2A_.../IMG_DATA/R10m of a .SAFE is four
+_UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+)
+"""What a damaged archive makes zipfile raise."""
+
 _MOST_TEXT = 64 << 20  # bytes of a metadata file; EnMAP's take 5 MB
 _ZIP_MARK = b"PK\3\4"
 
@@ -101,7 +118,7 @@ class Delivery:
                     return handle.read(count)
             with (self.root / name).open("rb") as handle:
                 return handle.read(count)
-        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError):
+        except _UNREADABLE:
             return b""
 
     def text(self, name: str) -> bytes:
@@ -141,7 +158,7 @@ class Delivery:
     def _reading(self, name: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
+        except _UNREADABLE as error:
             reason = getattr(error, "strerror", None) or error
             raise FormatError(f"{self.shown(name)} cannot be read ({reason}): copy it again") from error
 

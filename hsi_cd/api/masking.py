@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,8 @@ def parse_masks(mask: Any) -> Masks:
             path = as_path(each)
             if not path.exists():
                 raise ConfigError(
-                    f"mask is {str(each)!r}, no file that is there: give 'auto', 'none', kinds as 'cloud,shadow' "
-                    f"(of {', '.join(MASK_KINDS)}), or the file of a raster or of polygons"
+                    f"mask is {str(each)!r}, no file that is there: give auto, none, kinds as cloud,shadow (of "
+                    f"{', '.join(MASK_KINDS)}), or the file of a raster or of polygons"
                 )
             drawn.append(path)
     if none and (auto or kinds or drawn):
@@ -139,7 +139,8 @@ def mask_with(cubes: Sequence[Cube], masks: Masks, *, align: bool) -> list[Cube]
     if covered.all():
         raise FormatError(f"the mask ({names}) covers every pixel: what it covers, or is not 0, is left out")
     _log.warning("%s of the scene is left out by the mask (%s): 255 in the map", percent(covered.mean()), names)
-    return [without(cube, [ArrayMask(covered)]) for cube in cubes]
+    files = tuple(each.absolute() for each in masks.drawn if isinstance(each, Path))  # which no output may replace
+    return [replace(without(cube, [ArrayMask(covered)]), files=(*cube.files, *files)) for cube in cubes]
 
 
 def _on(grid: Grid, mask: Any, *, align: bool) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -193,7 +194,7 @@ def test_a_mask_on_another_grid_follows_labels(made: Made, tmp_path: Path) -> No
     [
         ("prisma", "cloud", "has no mask of cloud: it has none"),
         ("tanager", "cloud,shadow", "has no mask of shadow: its masks are cloud, cirrus"),
-        ("wyvern", "clouds", "no file that is there: give 'auto', 'none', kinds"),
+        ("wyvern", "clouds", "no file that is there: give auto, none, kinds"),
         ("wyvern", ["none", "auto"], "mask='none' leaves nothing out"),
         ("wyvern", 3, "mask is a int"),
         ("wyvern", np.ones((36, 48)), "covers every pixel"),
@@ -310,3 +311,40 @@ def test_two_products_in_a_folder_are_told_apart(made: Made, tmp_path: Path) -> 
     first, second = sorted(tmp_path.glob("*SPECTRAL_IMAGE.TIF"))
     np.testing.assert_array_equal(open_cube(second).read(), open_cube(made("enmap", 2)).read())
     assert first.absolute() in open_cube(first).files and second.absolute() not in open_cube(first).files
+
+
+# --- What the page on inputs says ---
+
+PAGE = Path(__file__).parents[2] / "docs" / "inputs.md"
+
+
+def rows_of_products() -> dict[str, list[str]]:
+    """The lines of the page's table of products, by their first cell."""
+    table = PAGE.read_text(encoding="utf-8").split("## Products as archives deliver them")[1].split("\n\n")[2]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    return {row[0]: row[1:] for row in cells}
+
+
+ROWS = {
+    "EnMAP L2A": ("enmap", 203), "PRISMA L2D": ("prisma", 230), "Tanager ortho": ("tanager", 403),
+    "DESIS L2A": ("desis", 235), "AVIRIS-3, -5, -NG orthorectified": ("aviris", 284),
+    "Hyperion L1T": ("hyperion", 196), "Wyvern": ("wyvern", 31),
+    "Sentinel-2 L2A": ("sentinel2", 10), "Landsat Collection 2 L2": ("landsat", 7),
+}  # fmt: skip
+
+
+def test_the_page_has_a_line_for_each_product() -> None:
+    assert set(rows_of_products()) - {"EMIT L2A"} == set(ROWS)
+
+
+@pytest.mark.parametrize("row", list(ROWS))
+def test_each_line_of_the_page_is_true(made: Made, row: str) -> None:
+    opens, _, masks, checked = rows_of_products()[row]
+    name, bands = ROWS[row]
+    cube = open_cube(made(name))
+    assert cube.bands.count == bands and checked == "miniature"
+    told = [] if masks == "none" else re.findall(r"[a-z]+", masks.split("(")[0])
+    asked = re.findall(r"\((\w+)\)", masks)
+    own = {mask.name: mask.hides for mask in cube.product.masks}
+    assert own == dict.fromkeys(told, True) | dict.fromkeys(asked, False)
+    assert ("zip" in opens) == made(name).is_dir()

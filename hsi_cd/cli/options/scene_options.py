@@ -81,8 +81,8 @@ scene_options = gathering(
         type=FilePath,
         metavar="PATH",
         multiple=True,
-        help="Cube of the earlier date (MATLAB, NumPy, ENVI, GeoTIFF); or a folder with one file a band; or "
-        "such files, each with --t1.",
+        help="Cube of the earlier date (MATLAB, NumPy, ENVI, GeoTIFF), or a product as its archive delivers it "
+        "(file, folder, zip); or a folder with one file a band; or such files, each with --t1.",
     ),
     click.option("--t2", type=FilePath, metavar="PATH", multiple=True, help="Cube of the later date, as --t1."),
     click.option("--axes", metavar="AXES", help="Axes of an array that does not tell them, as bands,rows,cols."),

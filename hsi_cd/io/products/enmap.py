@@ -92,7 +92,7 @@ def open_enmap(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
         kept,
         tuple(lists["GainOfBand"][i] for i in kept),
         tuple(lists["OffsetOfBand"][i] for i in kept),
-        nodata=(missing,),
+        nodata=tuple({missing} | ({image.nodata} if image.nodata is not None else set())),
     )
     centres = [lists["wavelengthCenterOfBand"][i] for i in kept]
     reader, order = reflectance_reader([part], centres)

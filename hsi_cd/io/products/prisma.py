@@ -25,6 +25,7 @@ _SWATH = "HDFEOS/SWATHS/PRS_L2D_HCO"
 _SWATHS = "HDFEOS/SWATHS"
 _LARGEST = 65535  # the stored number that stands for L2Scale...Max
 _DETECTORS = ("Vnir", "Swir")
+_LEAST, _MOST = -0.5, 10.0  # reflectance that the ends of a scale may be
 _EVEN = 1e-3  # how far a pixel's sides may differ, as a share
 
 
@@ -109,10 +110,10 @@ def _detector(granule: Granule, name: str) -> Detector:
 def _part(granule: Granule, name: str, bands: tuple[int, ...], shape: tuple[int, int], keep: int) -> StoredBands:
     """A detector's cube, with its scale and its matrix of flaws."""
     low, high = granule.number(f"L2Scale{name}Min"), granule.number(f"L2Scale{name}Max")
-    if not low < high:
+    if not _LEAST <= low < high <= _MOST:
         raise FormatError(
-            f"{granule.path}: L2Scale{name}Min is {low:g} and Max {high:g}: expected Min below Max; "
-            "download it again"
+            f"{granule.path}: L2Scale{name}Min is {low:g} and Max {high:g}: expected Min below Max, "
+            f"{_LEAST:g} to {_MOST:g}; download it again"
         )
     readers = []
     for what in ("Cube", "PIXEL_L2_ERR_MATRIX"):

@@ -12,6 +12,7 @@ from rasterio.errors import RasterioError
 from hsi_cd.errors import FormatError
 from hsi_cd.io.file_blocks import BlockReader, kept_bytes
 from hsi_cd.io.file_masks import FileMasks
+from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.raster import RasterReader, damaged, grid_of, layout_of, open_raster
 from hsi_cd.scene import Grid
@@ -92,6 +93,9 @@ def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Lay
         if any(str(each).startswith("complex") for each in dataset.dtypes):
             raise FormatError(f"{shown} holds complex numbers: it is no layer of this product")
         masks = FileMasks(bands=tuple(range(1, dataset.count + 1)))
+        if not delivery.zipped:
+            shape = (dataset.height, dataset.width, dataset.count)
+            check_plausible(delivery.root / name, shape, masks.dtype_of(dataset).itemsize)
         nodata = dataset.nodatavals[0]
         source = RasterReader(place, driver, masks=masks)
         reader = BlockReader(

@@ -16,6 +16,9 @@ from hsi_cd.errors import FormatError
 from hsi_cd.scene.cube import WindowReader
 from hsi_cd.scene.product import MaskReader
 
+_SCALES = (1e-7, 0.1)  # of all products that store integers: what is beyond is no factor
+_OFFSET = 10.0
+
 
 @dataclass(frozen=True)
 class StoredBands:
@@ -38,15 +41,16 @@ class StoredBands:
     flaws: WindowReader | None = None
 
     def __post_init__(self) -> None:
-        for word in ("scale", "offset"):
+        for word, low, high in (("scale", *_SCALES), ("offset", -_OFFSET, _OFFSET)):
             values = getattr(self, word)
-            wrong = [i for i, value in enumerate(values) if not np.isfinite(value)]
-            wrong += [i for i, value in enumerate(values) if value == 0 and word == "scale"]
-            if len(values) not in (0, len(self.bands)) or wrong:
-                told = (
-                    f"{values[wrong[0]]} for band {self.bands[wrong[0]] + 1}" if wrong else f"{len(values)} values"
+            if len(values) not in (0, len(self.bands)):
+                raise FormatError(f"{len(values)} values of {word} for {len(self.bands)} bands: download it again")
+            wrong = next((i for i, value in enumerate(values) if not low <= value <= high), None)
+            if wrong is not None:
+                raise FormatError(
+                    f"the {word} of band {self.bands[wrong] + 1} is {values[wrong]:g}: expected {low:g} to "
+                    f"{high:g}, by which stored numbers become reflectance; it is damaged, download it again"
                 )
-                raise FormatError(f"the {word} is {told}: expected a finite number for each of the bands")
 
 
 @dataclass(frozen=True)

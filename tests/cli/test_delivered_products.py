@@ -123,3 +123,21 @@ def test_no_output_replaces_a_file_of_a_product(cli: Any, tmp_path: Path, capsys
     code = cli("detect", "--t1", next(first.glob("*.XML")), "--t2", second, "--output", image, "--overwrite")
     assert code == 2 and image.stat().st_size == size
     assert str(image) in capsys.readouterr().err
+
+
+def test_what_messages_of_masks_suggest_is_typed(cli: Any, tmp_path: Path, capsys: Capture) -> None:
+    first, second = (deliveries.landsat(tmp_path, date) for date in (1, 2))
+    next(first.glob("*QA_PIXEL*")).unlink()
+    words = ["detect", "--method", "cva", "--t1", first, "--t2", second, "--output", tmp_path / "c.tif"]
+    assert cli(*words) == 2
+    said = capsys.readouterr().err
+    assert "QA_PIXEL.TIF is missing" in said and "say --mask none to map" in said
+    assert cli(*words, "--mask", "none") == 0
+    coarse = np.zeros((1, 18, 24), dtype=np.uint8)
+    coarse[0, 2:4, 10:15] = 1
+    mask = deliveries.raster(tmp_path / "m.tif", coarse, place=deliveries.PLACE @ rasterio.Affine.scale(2))
+    assert cli(*words, "--mask", mask, "--overwrite") == 2
+    assert "or resample it with --align" in capsys.readouterr().err
+    assert cli(*words, "--mask", mask, "--align", "--overwrite") == 0
+    with rasterio.open(tmp_path / "c.tif") as file:
+        assert (file.read(1)[4:8, 20:30] == 255).all()

@@ -54,7 +54,7 @@ def recognise(delivery: Delivery) -> str | None:
         found = delivery.matching(re.escape(name))
         if delivery.named is not None:
             found = [each for each in found if each == delivery.named]
-        if len(found) == 1 and b"User_Product" in delivery.head(found[0]):
+        if len(found) == 1 and delivery.head(found[0]).lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<"):
             if level != "L2A":
                 raise FormatError(
                     f"{delivery.shown(found[0])} is Sentinel-2 {level}, reflectance at the top of the atmosphere: "

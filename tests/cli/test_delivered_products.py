@@ -43,7 +43,7 @@ def agreement(path: Path, block: Any) -> float:
     return float((changed & truth).sum() / (changed | truth).sum())
 
 
-@pytest.mark.quick("enmap", "prisma", "landsat")
+@pytest.mark.quick("enmap", "landsat")
 @pytest.mark.parametrize("name", list(deliveries.MAKERS))
 def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
     first, second = (deliveries.MAKERS[name](tmp_path, date) for date in (1, 2))
@@ -57,6 +57,7 @@ def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
         assert (change[deliveries.CLOUD] == 255).all() and tags["MASK"] == "auto"
 
 
+@pytest.mark.quick("PRS*")
 @pytest.mark.parametrize("pattern", ["enmap_*", "PRS_L2D*.he5", "*_ortho_sr_hdf5.h5"])
 def test_the_shared_miniatures(cli: Any, shared: Path, tmp_path: Path, pattern: str) -> None:
     found = sorted((shared / "products").glob(pattern))

@@ -114,6 +114,9 @@ def test_info_tells_what_a_product_is(cli: Any, tmp_path: Path, capsys: Capture)
     assert cli("info", next(first.glob("*SNOW*")), "--json", "--mask", "none") == 0
     (image,) = json.loads(capsys.readouterr().out)["files"][0]["images"]
     assert (image["product"], image["quantity"], image["bands"]) == ("EnMAP L2A", "reflectance", 203)
+    next(second.glob("*SNOW*")).unlink()
+    assert cli("info", second) == 0
+    assert "snow missing, cloud 1.39 %" in capsys.readouterr().out
     assert image["masks"]["cloud"] == pytest.approx(24 / (36 * 48)) and image["empty"] == pytest.approx(72 / 1728)
 
 

@@ -54,7 +54,7 @@ def recognise(delivery: Delivery) -> str | None:
         found = delivery.matching(re.escape(name))
         if delivery.named is not None:
             found = [each for each in found if each == delivery.named]
-        if len(found) == 1 and b"User_Product" in delivery.head(found[0]):
+        if len(found) == 1 and (b"User_Product" in delivery.head(found[0]) or _files(_with_folders(delivery))):
             if level != "L2A":
                 raise FormatError(
                     f"{delivery.shown(found[0])} is Sentinel-2 {level}, reflectance at the top of the atmosphere: "
@@ -70,7 +70,7 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
     Raises:
         FormatError: it is damaged, lacks bands, or contradicts itself.
     """
-    whole = delivery if delivery.named is None else Delivery(delivery.path, delivery.root)  # with its folders
+    whole = _with_folders(delivery)
     root, shown = delivery.xml(main), delivery.shown(main)
     files = _files(whole)
     if len(files) < 2:
@@ -115,6 +115,11 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
         files=() if delivery.zipped else (delivery.root.absolute(),),
         product=Product("Sentinel-2 L2A", masks=_masks(whole, grid), told=_told(layers, grid)),
     )
+
+
+def _with_folders(delivery: Delivery) -> Delivery:
+    """A product of which one file was named, with all that lies below it."""
+    return delivery if delivery.named is None else Delivery(delivery.path, delivery.root)
 
 
 def _files(delivery: Delivery) -> dict[str, str]:

@@ -55,13 +55,13 @@ class Rounds:
             return None
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            then = kept["stands_on"]
+            then = dict(kept["stands_on"])
             pixels, classes, shapes = (np.array(kept["labels"][name]) for name in ("pixels", "classes", "shapes"))
             values = np.full(self.truth.shape, UNLABELLED, dtype=np.uint8)
             numbers = np.zeros(self.truth.shape, dtype=np.int32)
             values.ravel()[pixels], numbers.ravel()[pixels] = classes, shapes
             result = None if kept["result"] is None else RunResult.from_dict(kept["result"])
-        except (OSError, ValueError, KeyError, TypeError, IndexError, HsiCdError):
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, HsiCdError):
             _log.warning("%s is damaged: this round is done anew", path)
             return None
         now = self._stands_on(turn)

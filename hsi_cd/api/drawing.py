@@ -11,6 +11,7 @@ from typing import Any
 from hsi_cd.api.opening import open_dataset, open_labels, truth_of
 from hsi_cd.api.pairing import grid_like
 from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.api.truths import grid_of
 from hsi_cd.datasets.simulated.draughtsman import KINDS, ShapeKind, draw_labels
 from hsi_cd.io import check_outputs, check_vector, shape_files
 from hsi_cd.paths import as_path
@@ -79,14 +80,19 @@ def write_labels(labels: Labels, path: FilePath, *, like: FilePath | None = None
     return shape_files.write_labels(path, labels, like=place, overwrite=overwrite)
 
 
-def open_truth(source: SceneSource, truth: TruthSource) -> Labels:
+def open_truth(source: SceneSource, truth: TruthSource, *, like: Path | None = None) -> Labels:
     """A truth map with its place: that of the scene, where a benchmark scene's truth has none of its own.
+
+    Args:
+        source: where the scene lies.
+        truth: its truth map, or labels drawn on it.
+        like: an image of the same pixels, on which drawn labels lie; None where the truth is a map.
 
     Raises:
         HsiCdError: as :func:`hsi_cd.open_dataset` and :func:`hsi_cd.open_labels` say.
     """
     if source.dataset is None:
-        return truth_of(source, truth)
+        return truth_of(source, truth, None if like is None else grid_of(like))
     pair, labels = open_dataset(source.dataset, source.root)
     return replace(labels, place=labels.place or (pair.grid if pair.grid.is_georeferenced else None))
 

@@ -19,7 +19,14 @@ from hsi_cd.io.kinds import find_input
 from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
 from hsi_cd.io.variables import map_shape_of
-from hsi_cd.io.vector_files import ShapeTable, is_shapes, is_vector_file, read_shapes, shapes_in_memory
+from hsi_cd.io.vector_files import (
+    ShapeTable,
+    has_layer,
+    is_shapes,
+    is_vector_file,
+    read_shapes,
+    shapes_in_memory,
+)
 from hsi_cd.prepare.alignment import align_labels
 from hsi_cd.scene import Grid, Labels, LabelScheme
 from hsi_cd.scene.contract import check_truth_grid, is_same_grid
@@ -123,9 +130,13 @@ def _draw_labels(several: Sequence[Any], truth: TruthSource, grid: Grid | None, 
             f"{_named(several[0])} holds shapes, which become labels only on the pixels of a scene: name the "
             "scene, or a raster of it, by like="
         )
+    layer, paths = truth.layer, [as_paths(each) for each in several]
+    # A layer is named for the file that has several; what lies beside it, as a suggestion, has its own.
+    having = [layer is not None and any(has_layer(path, layer) for path in own) for own in paths]
     tables: list[ShapeTable] = []
-    for each in several:
-        tables += read_shapes(each, layer=truth.layer) if as_paths(each) else [shapes_in_memory(each)]
+    for each, own, has in zip(several, paths, having, strict=True):
+        named = layer if has or not any(having) else None
+        tables += read_shapes(each, layer=named) if own else [shapes_in_memory(each)]
     return labels_of_shapes(tables, grid, scheme=truth.scheme, field=truth.field, place=place)
 
 

@@ -113,7 +113,7 @@ def draw(
     truth = replace(truth, source=maps or truth.source)
     check_truth(truth, dataset)
     files = numbered(output, choice.shapes)
-    labels = open_truth(SceneSource(dataset, data_root), truth)
+    labels = open_truth(SceneSource(dataset, data_root), truth, like=like)
     inputs = [*truth_inputs(truth, dataset, data_root), *([] if like is None else [like])]
     check_drawing(files.values(), labels, like=like, inputs=inputs, overwrite=overwrite)
     drawn = {

@@ -16,6 +16,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"^setting (?=\S+)", "--set "),
     (r"^vary (?=\S+)", "--vary "),
     (r"^like=(?=\S)", "--like "),
+    (rf"^(field|layer)=({_QUOTED})", r"--\1 \2"),
     # What Python has in two places, and the command line in one.
     (
         r"(?<![\w./-])hsi_cd\.choose_bands\(pair, drop_constant=True\), or the setting bands\.drop_constant\b",

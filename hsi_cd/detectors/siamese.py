@@ -167,10 +167,11 @@ class SiameseDetector:
     def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities and how far the members differ on them.
 
-        The uncertainty of a pixel is the standard deviation (ddof 1) over the members of ``sigmoid(slope logit +
-        offset)``, each member's logit through the ensemble's own calibration: 0 where all agree, at most .55 for
-        five members. It tells where the labels leave the answer open; it knows nothing of what all members get
-        wrong alike (Lakshminarayanan, Pritzel and Blundell 2017, arXiv 1612.01474).
+        The uncertainty of a pixel is the standard deviation (ddof 1) over the members of their probabilities, each
+        member's logit through the ensemble's own :class:`Calibration`, beside the one prior where there is one: 0
+        where all agree, at most .55 for five members. It tells where the labels leave the answer open; it knows
+        nothing of what all members get wrong alike (Lakshminarayanan, Pritzel and Blundell 2017, arXiv
+        1612.01474).
 
         See :meth:`hsi_cd.detectors.base.UncertainDetector.score_and_uncertainty`.
         """

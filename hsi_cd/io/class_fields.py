@@ -59,12 +59,14 @@ def classes_of(
     Args:
         tables: shapes with their fields.
         names: what the values mean; by default told from them.
-        field: the field that tells the class, in every table.
+        field: the field that tells the class; tables without it beside one that has it find their own.
 
     Raises:
         LabelError: there is no such field, there are several, or a value is not understood; they are listed.
     """
-    keys = [key for table in tables for key in _keys_of(table, names, field)]
+    having = [field is None or bool(_called(field, table)) for table in tables]
+    wanted = [field if has or not any(having) else None for has in having]
+    keys = [key for table, own in zip(tables, wanted, strict=True) for key in _keys_of(table, names, own)]
     name = " + ".join(table.name for table in tables)
     said = Counter(key for key in keys if key is not None)
     codes = _understood(said, name) if names is None else names.codes
@@ -171,9 +173,14 @@ def _refuse_reversed(table: str, field: str, keys: Sequence[str | None], names: 
         )
 
 
-def _named(field: str, table: ShapeTable) -> str:
+def _called(field: str, table: ShapeTable) -> list[str]:
+    """The fields of this name; where there is none, those that differ from it in small and large letters."""
     same = [name for name in table.fields if name == field]
-    same = same or [name for name in table.fields if name.casefold() == field.casefold()]
+    return same or [name for name in table.fields if name.casefold() == field.casefold()]
+
+
+def _named(field: str, table: ShapeTable) -> str:
+    same = _called(field, table)
     if len(same) != 1:
         listed = ", ".join(repr(name[:40]) for name in list(table.fields)[:_SHOWN]) or "none"
         raise LabelError(f"{table.name} has no field {field!r}: its fields are {listed}; name one by field=")

@@ -93,13 +93,17 @@ def labels_of_shapes(
             f"{name}: all {len(drawn.codes)} shapes in {place} are {_WORDS[int(codes[0])]}{left}: draw places "
             f"that are {other}, too, or name a second file of labels beside it"
         )
-    values, shapes = _burnt(drawn, grid, notes)
+    values, shapes, contradicted = _burnt(drawn, grid, notes)
     if notes:
         _log.warning("%s: %s", name, "; ".join(notes))
     for code, word in _WORDS.items():
         if not (values == code).any():
+            if contradicted:
+                raise LabelError(
+                    f"{name}: shapes of both classes lie on every pixel that is drawn {word}: draw them apart"
+                )
             raise LabelError(
-                f"{name}: shapes of both classes lie on every pixel that is drawn {word}: draw them apart"
+                f"{name}: no shape that is {word} covers the middle of a pixel of {place}: draw further inside"
             )
     kinds = None
     if found.scheme is not None:
@@ -183,7 +187,10 @@ def in_pixels(shapes: NDArray[np.object_], table: ShapeTable, grid: Grid, place:
 def _inside(drawn: _Drawn, grid: Grid, notes: list[str]) -> _Drawn:
     """The shapes that reach into the scene; those beyond it, and those that are mostly, are noted."""
     left, top, right, bottom = shapely.bounds(drawn.geometry).T
+    scene = shapely.box(0, 0, grid.cols, grid.rows)
+    shapely.prepare(scene)
     inside = (right >= 0) & (bottom >= 0) & (left < grid.cols) & (top < grid.rows)
+    inside &= shapely.intersects(scene, drawn.geometry)  # which the rectangle around a shape may, and itself not
     if outside := int((~inside).sum()):
         notes.append(f"{outside} of {len(drawn.codes)} shapes lie outside of the scene and are left out")
     across, down = (
@@ -195,10 +202,19 @@ def _inside(drawn: _Drawn, grid: Grid, notes: list[str]) -> _Drawn:
     return drawn.of(inside)
 
 
-def _burnt(drawn: _Drawn, grid: Grid, notes: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Class and shape of each pixel; what shapes of both classes claim is unlabelled, and noted."""
+def _burnt(drawn: _Drawn, grid: Grid, notes: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int32], bool]:
+    """Class and shape of each pixel; what shapes of both classes claim is unlabelled, and noted.
+
+    Returns:
+        The classes, the shapes, and whether shapes of both classes claim any pixel.
+    """
     every = PixelShapes(drawn.geometry, np.arange(1, len(drawn.codes) + 1, dtype=np.int32))
     unchanged, changed = (burn(every.of(drawn.codes == code), grid.shape) for code in (UNCHANGED, CHANGED))
+    if idle := int((~are_there(every.numbers, unchanged) & ~are_there(every.numbers, changed)).sum()):
+        notes.append(
+            f"{idle} of {len(drawn.codes)} shapes label no pixel: they cover no pixel's middle in the scene, or "
+            "lie under others of their class"
+        )
     both = (unchanged != NOBODY) & (changed != NOBODY)
     values = np.full(grid.shape, UNLABELLED, dtype=np.uint8)
     values[unchanged != NOBODY], values[changed != NOBODY] = UNCHANGED, CHANGED
@@ -211,7 +227,7 @@ def _burnt(drawn: _Drawn, grid: Grid, notes: list[str]) -> tuple[NDArray[np.uint
         if lost := int((are_there(every.numbers, claimed) & ~are_there(every.numbers, shapes)).sum()):
             notes.append(f"{lost} of {len(drawn.codes)} shapes have no other pixel")
     shapes[shapes == NOBODY] = 0
-    return values, shapes
+    return values, shapes, pixels > 0
 
 
 def _where(tables: Sequence[ShapeTable], grid: Grid) -> str:

@@ -66,6 +66,16 @@ def is_shapes(source: Any) -> bool:
     return (isinstance(source, Mapping) and "type" in source) or hasattr(source, "__geo_interface__")
 
 
+def has_layer(path: str | os.PathLike[str], layer: str) -> bool:
+    """Whether a file has a layer of this name, whatever its letters' case.
+
+    Raises:
+        MissingInputError: the file does not exist.
+        FormatError: it is damaged, or of another kind.
+    """
+    return any(name.casefold() == layer.casefold() for name in _layers_of(path)[2])
+
+
 def read_shapes(path: str | os.PathLike[str], *, layer: str | None = None) -> list[ShapeTable]:
     """Read shapes from a GeoPackage, GeoJSON, Shapefile, FlatGeobuf or KML file.
 
@@ -173,6 +183,8 @@ def shapes_in_memory(source: Any) -> ShapeTable:
             raise KeyError("type")
         geometry = np.array([None, *(_shape(each.get("geometry")) for each in features)], dtype=object)[1:]
         properties = [each.get("properties") or {} for each in features]
+        if not all(isinstance(each, Mapping) for each in properties):
+            raise KeyError("properties")
     except (KeyError, TypeError, AttributeError, ValueError, shapely.errors.ShapelyError) as error:
         raise FormatError(
             f"{name} holds no shapes that are understood ({' '.join(str(error).split())[:80]}): give a "

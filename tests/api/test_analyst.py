@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import hsi_cd as hc
 from hsi_cd.api import analyst
 from hsi_cd.api.analyst import STRATEGIES, Analyst, ask_analyst
+from hsi_cd.api.analyst_rounds import Rounds
 from hsi_cd.errors import ConfigError, LabelError, UnknownNameError
 
 ROWS, COLS = 50, 60
@@ -136,3 +138,22 @@ def test_who_was_stopped_goes_on(
     fits[0] = 0
     list(ask_analyst(pair, truth, replace(who, settings={"train.folds": 3}), folder))
     assert "shapes-2.json was made with another setting of settings" in caplog.text and fits == [3]
+
+
+@pytest.mark.parametrize("harm", ["stands_on", "labels", "pixels", "result", "all"])
+def test_a_round_that_is_damaged_is_told_and_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    values = np.array([[0, 1, 255]], dtype=np.uint8)
+    labels = hc.Labels(values, shapes=np.array([[1, 2, 0]], dtype=np.int32))
+    rounds = Rounds(tmp_path, labels, (1,), {"seed": 0})
+    rounds.write(0, labels)
+    kept = rounds.read(0)
+    assert kept is not None and kept.result is None and not caplog.text
+    np.testing.assert_array_equal(kept.labels.shapes, labels.shapes)
+    path = tmp_path / "shapes-1.json"
+    content = json.loads(path.read_text())
+    wrong = {"labels": content["labels"] | {"pixels": [0, 3]}} if harm == "pixels" else {harm: "x"}
+    path.write_text(json.dumps([] if harm == "all" else content | wrong))
+    assert rounds.read(0) is None
+    assert "shapes-1.json is damaged: this round is done anew" in caplog.text

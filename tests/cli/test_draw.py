@@ -118,6 +118,22 @@ def test_a_truth_without_a_place_takes_that_of_an_image(
     assert "has 59 x 50 pixels but the scene has 60 x 50" in capsys.readouterr().err
 
 
+def test_labels_that_were_drawn_are_drawn_over_on_an_image(
+    cli: Any, truth: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """As the refusal says: shapes have no pixels of their own."""
+    blobs, out = tmp_path / "blobs.gpkg", tmp_path / "points.gpkg"
+    assert cli("draw", truth, *MEANS, "--kind", "blobs", "--shapes", 6, "--output", blobs) == 0
+    words = ["draw", blobs, "--kind", "points", "--shapes", 3, "--output", out]
+    capsys.readouterr()
+    assert cli(*words) == 2
+    assert "name the scene, or a raster of it, by --like" in capsys.readouterr().err and not out.exists()
+    assert cli(*words, "--like", truth) == 0
+    before, now = (hc.open_labels(path, like=truth) for path in (blobs, out))
+    assert now.counts()[:2] == (3, 3)
+    np.testing.assert_array_equal(now.values[now.values != 255], before.values[now.values != 255])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -139,6 +139,22 @@ def test_several_files_count_together(tmp_path: Path, caplog: Warned) -> None:
         hc.open_labels(empty, like=GRID)
 
 
+def test_a_layer_and_a_field_are_of_the_files_that_have_them(tmp_path: Path) -> None:
+    """As where labels of one's own lie beside a suggestion, whose layer and field have other names."""
+    mine = write(tmp_path / "mine.gpkg", [PATCH], {"a": [1], "b": [0]}, layer="drawn")
+    write(mine, [CLEAR], {"a": [1], "b": [1]}, layer="old", append=True)
+    beside = write(tmp_path / "next.gpkg", [CLEAR], {"class": ["unchanged"]}, layer="labels")
+    both = [mine, beside]
+    with pytest.raises(LabelError, match=r"mine.gpkg has 2 layers of shapes .'drawn', 'old'.: name one by layer="):
+        hc.open_labels(both, like=GRID)
+    for layer, field in (("drawn", "a"), ("DRAWN", "A")):
+        np.testing.assert_array_equal(hc.open_labels(both, like=GRID, layer=layer, field=field).values, BOTH)
+    with pytest.raises(LabelError, match=r"mine.gpkg has no layer 'other': its layers are 'drawn', 'old'"):
+        hc.open_labels(both, like=GRID, layer="other")
+    with pytest.raises(LabelError, match=r"mine.gpkg, layer 'drawn' has no field 'c': its fields are 'a', 'b'"):
+        hc.open_labels(both, like=GRID, layer="drawn", field="c")
+
+
 # --- pixels ---
 
 
@@ -228,8 +244,9 @@ def test_overlaps(caplog: Warned) -> None:
     np.testing.assert_array_equal(labels.shapes, expected)
     assert labels.values[5, 5] == labels.values[0, 0] == 255
     assert (
-        "2 pixels are claimed by shapes of both classes and are left unlabelled; 1 of 5 shapes have no other"
-        in caplog.text
+        "1 of 5 shapes label no pixel: they cover no pixel's middle in the scene, or lie under others of their "
+        "class; 2 pixels are claimed by shapes of both classes and are left unlabelled; 1 of 5 shapes have no "
+        "other" in caplog.text
     )
 
 
@@ -254,12 +271,22 @@ def test_shapes_are_counted_by_their_parts_and_mended(caplog: Warned) -> None:
 
 
 def test_what_lies_beyond_is_cut_and_told(caplog: Warned) -> None:
-    shapes = [(PATCH, "changed"), (box(-30, 3, 1, 4), "unchanged"), (box(40, 0, 50, 9), "unchanged")]
+    corner = moved(
+        shapely.Polygon([(-7, 9), (-7, 17), (5, 17)])
+    )  # it alone, not the rectangle around it, is beyond
+    shapes = [
+        (box(40, 0, 50, 9), "unchanged"),
+        (corner, "changed"),
+        (PATCH, "changed"),
+        (box(-30, 3, 1, 4), "unchanged"),
+    ]
     labels = hc.open_labels(collection(*shapes), like=GRID)
     assert labels.counts() == (1, 20, 171) and labels.values[3, 0] == 0
+    assert labels.shapes is not None and np.unique(labels.shapes).tolist() == [0, 1, 2]
     assert (
-        "1 of 3 shapes lie outside of the scene and are left out; 1 of 3 shapes lie mostly outside" in caplog.text
+        "2 of 4 shapes lie outside of the scene and are left out; 1 of 4 shapes lie mostly outside" in caplog.text
     )
+    assert "label no pixel" not in caplog.text
 
 
 def test_a_rotated_grid_and_one_of_control_points() -> None:
@@ -457,6 +484,10 @@ REFUSED: dict[str, tuple[Any, type[HsiCdError], str]] = {
                            r"'\\x1b\[31mred line'"),
     "no shape": (collection(), LabelError, "holds no shape: draw some"),
     "nothing drawn": (collection((None, "yes"), (None, "no")), LabelError, "none of its 2 features has points"),
+    "a sliver": (collection((box(-9, 3, 0.3, 6), "yes"), (CLEAR, "no")), LabelError,
+                 "no shape that is changed covers the middle of a pixel of the scene: draw further inside"),
+    "properties": ({"type": "Feature", "geometry": None, "properties": ["yes"]}, FormatError,
+                   r"holds no shapes that are understood \('properties'\): give a"),
     "contradiction": (collection((PATCH, "yes"), (PATCH, "no")), LabelError, "both classes lie on every pixel"),
     "damaged": (lambda folder: damaged(folder / "a.gpkg"), FormatError, "cannot be read .*: it is damaged"),
     "damaged text": (lambda folder: damaged(folder / "a.geojson"), FormatError, "GeoJSON. cannot be read"),

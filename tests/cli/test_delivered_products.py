@@ -43,11 +43,7 @@ def agreement(path: Path, block: Any) -> float:
     return float((changed & truth).sum() / (changed | truth).sum())
 
 
-<<<<<<< HEAD
-@pytest.mark.quick("enmap", "prisma", "landsat")
-=======
 @pytest.mark.quick("enmap", "landsat")
->>>>>>> products
 @pytest.mark.parametrize("name", list(deliveries.MAKERS))
 def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
     first, second = (deliveries.MAKERS[name](tmp_path, date) for date in (1, 2))
@@ -61,10 +57,7 @@ def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
         assert (change[deliveries.CLOUD] == 255).all() and tags["MASK"] == "auto"
 
 
-<<<<<<< HEAD
-=======
 @pytest.mark.quick("PRS*")
->>>>>>> products
 @pytest.mark.parametrize("pattern", ["enmap_*", "PRS_L2D*.he5", "*_ortho_sr_hdf5.h5"])
 def test_the_shared_miniatures(cli: Any, shared: Path, tmp_path: Path, pattern: str) -> None:
     found = sorted((shared / "products").glob(pattern))
@@ -121,12 +114,9 @@ def test_info_tells_what_a_product_is(cli: Any, tmp_path: Path, capsys: Capture)
     assert cli("info", next(first.glob("*SNOW*")), "--json", "--mask", "none") == 0
     (image,) = json.loads(capsys.readouterr().out)["files"][0]["images"]
     assert (image["product"], image["quantity"], image["bands"]) == ("EnMAP L2A", "reflectance", 203)
-<<<<<<< HEAD
-=======
     next(second.glob("*SNOW*")).unlink()
     assert cli("info", second) == 0
     assert "snow missing, cloud 1.39 %" in capsys.readouterr().out
->>>>>>> products
     assert image["masks"]["cloud"] == pytest.approx(24 / (36 * 48)) and image["empty"] == pytest.approx(72 / 1728)
 
 
@@ -137,8 +127,6 @@ def test_no_output_replaces_a_file_of_a_product(cli: Any, tmp_path: Path, capsys
     code = cli("detect", "--t1", next(first.glob("*.XML")), "--t2", second, "--output", image, "--overwrite")
     assert code == 2 and image.stat().st_size == size
     assert str(image) in capsys.readouterr().err
-<<<<<<< HEAD
-=======
 
 
 def test_what_messages_of_masks_suggest_is_typed(cli: Any, tmp_path: Path, capsys: Capture) -> None:
@@ -157,4 +145,3 @@ def test_what_messages_of_masks_suggest_is_typed(cli: Any, tmp_path: Path, capsy
     assert cli(*words, "--mask", mask, "--align", "--overwrite") == 0
     with rasterio.open(tmp_path / "c.tif") as file:
         assert (file.read(1)[4:8, 20:30] == 255).all()
->>>>>>> products

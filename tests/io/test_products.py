@@ -306,6 +306,13 @@ def test_a_missing_file_is_named(made: Made, tmp_path: Path, name: str, missing:
         open_cube(folder)
 
 
+def test_a_missing_band_of_sentinel_2_is_named(made: Made, tmp_path: Path) -> None:
+    folder = deliveries.copied(made("sentinel2"), tmp_path)
+    next(folder.rglob("*_B02_10m.jp2")).unlink()  # which lies in R20m, too
+    with pytest.raises(FormatError, match=r"_B02_10m\.jp2 is missing"):
+        open_cube(folder)
+
+
 def test_two_products_in_a_folder_are_told_apart(made: Made, tmp_path: Path) -> None:
     for date in (1, 2):
         for path in made("enmap", date).iterdir():

@@ -40,6 +40,7 @@ _TABLES = {
 }
 _SPECTRAL = tuple(name for name in _NAMES if name != "B10")
 _ATMOSPHERE = ("B01", "B09")
+_FINE = ("B02", "B03", "B04", "B08")  # of 10 m
 _MASKS = (("shadow", (3,)), ("cloud", (8, 9)), ("cirrus", (10,)), ("snow", (11,)), ("water", (6,)))
 _SHIFTED = 4.0  # the processing baseline from which an offset is in the stored values
 
@@ -77,6 +78,12 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
         raise FormatError(
             f"{shown} has {len(files)} bands below GRANULE/.../IMG_DATA: expected B02 to B12; copy the whole "
             "product"
+        )
+    fine = [band for band in _FINE if "/R10m/" in files.get(band, "")]
+    lacking = [band for band in _FINE if fine and band not in fine]
+    if lacking:
+        raise FormatError(
+            f"{shown}: its IMG_DATA/R10m/..._{lacking[0]}_10m.jp2 is missing: copy the whole product"
         )
     share = share_of(keep, len(files))
     layers = {band: open_layer(whole, file, keep=share) for band, file in files.items()}

@@ -24,8 +24,8 @@ from hsi_cd.io.regions import check_vector_name
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.suggestion import suggest_places, uncertainty_of
 from hsi_cd.reporting.images import false_colour, stretch_limits
-from hsi_cd.runs import find_runs
-from hsi_cd.runs.folder import files_shown, read_provenance
+from hsi_cd.runs import find_runs, read_provenance
+from hsi_cd.runs.folder import files_shown
 from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, check_same_grid
 from hsi_cd.training.starting import goes_on
 

@@ -19,14 +19,14 @@ from hsi_cd.api.suggestions import KINDS, PlaceKind, Suggestions, windows_of
 from hsi_cd.config import read_config_file
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import load_detector
-from hsi_cd.errors import ConfigError, GridError, LabelError, MissingInputError
+from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, MissingInputError
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.io import HTML, check_outputs
 from hsi_cd.io.regions import check_vector_name
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.suggestion import suggest_places, uncertainty_of
 from hsi_cd.reporting.images import false_colour, stretch_limits
-from hsi_cd.runs import find_runs
+from hsi_cd.runs import find_runs, read_provenance
 from hsi_cd.runs.folder import files_shown
 from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, check_same_grid
 from hsi_cd.training.starting import goes_on
@@ -171,6 +171,7 @@ def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
         check_same_grid(run.grid, pair.grid, names=names, remedy="give the two dates of this run")
         kept = folder / "config.yaml"
         laid = laid_like(pair, fitted_settings(read_config_file(kept) if kept.is_file() else {}))
+        _warn_of_other_pixels(folder, laid)
         features = _components(laid)
     if run.gives_probabilities:
         probability, threshold = run.score, run.result.threshold
@@ -188,6 +189,22 @@ def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
         pictures,
         run.grid,
     )
+
+
+def _warn_of_other_pixels(folder: Path, pair: ScenePair) -> None:
+    """Tell where two dates are not those of a run; what an earlier version kept does not say."""
+    try:
+        sessions = read_provenance(folder).sessions
+    except HsiCdError:  # none, or a damaged one
+        return
+    known = {session.pixels for session in sessions if session.pixels}
+    if known and pair.fingerprint() not in known:
+        _log.warning(
+            "%s holds other pixels than the dates of %s (other files, or other options for them): places are "
+            "compared by them all the same",
+            pair.name,
+            folder,
+        )
 
 
 def _of_map(change: ChangeMap, labels: Labels) -> _Known:

@@ -26,6 +26,7 @@ from hsi_cd.training.pseudo_labels import PseudoLabels
 log = logging.getLogger(__name__)
 
 _SHARE_COUNTS = 10  # shapes of each class, which weigh as much as the scene's share: see docs/methods.md
+_FEWEST = 3  # shapes of a class that can tell two maps apart
 _CHUNK = 1024  # patches at once
 
 
@@ -88,7 +89,7 @@ def label_free_is_better(
     """Whether the label-free map tells shapes better than networks that did not learn from them; logged if so.
 
     Both are compared shape by shape, and both classes count alike. Better means by more than twice the standard
-    error of the difference: one shape, or two, may be chance.
+    error of the difference, of at least three shapes of each class: one shape, or two, may be chance.
 
     Args:
         logits: of labelled pixels, by networks that did not learn from their shapes, ``(N,)``; NaN for none.
@@ -103,10 +104,10 @@ def label_free_is_better(
     )
     gains, variance = [], 0.0
     for ours, free in ((with_labels.unchanged, without.unchanged), (with_labels.changed, without.changed)):
-        if not len(ours):
+        if len(ours) < _FEWEST:
             return False
         gains.append(float(np.mean(free - ours)))
-        variance += float(np.var(free - ours, ddof=1)) / len(ours) if len(ours) > 1 else math.inf
+        variance += float(np.var(free - ours, ddof=1)) / len(ours)
     if not sum(gains) > 2 * math.sqrt(variance):
         return False
     log.warning(

@@ -16,7 +16,7 @@ from hsi_cd.prepare.band_choice import choose_bands
 from hsi_cd.prepare.drawn_shapes import default_protocol
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.scene import CHANGED, GIVEN, UNCHANGED, UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.scene import CHANGED, DRAWN, GIVEN, UNCHANGED, UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
@@ -189,6 +189,11 @@ def check_taught(method: str, split: Split, labels: Labels) -> None:
     taught = set(np.unique(labels.values.ravel()[split.train]).tolist())
     for code, word in ((UNCHANGED, "unchanged"), (CHANGED, "changed")):
         if code not in taught:
+            if split.protocol == DRAWN:
+                raise LabelError(
+                    f"none of the {len(split.train)} pixels of {labels.name} with data in both dates is {word}: "
+                    f"{method} learns from both classes; draw {word} places that have data"
+                )
             raise LabelError(
                 f"none of the {len(split.train)} pixels of the split is {word} in {labels.name}: {method} learns "
                 "from both classes; let pixels of each teach"

@@ -155,6 +155,24 @@ def test_dates_compare_places_by_all_bands(run: Path) -> None:
         hc.suggest(run, 1, pair=hc.open_pair(t1[:, 1:], t2[:, 1:]))
 
 
+def test_dates_of_another_scene_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of the same grid, as those of another year; a run keeps a digest of what it was trained on."""
+    folder = make_run(tmp_path / "run")
+    t1 = np.random.default_rng(1).normal(100, 1, (5, ROWS, COLS)).astype(np.float32)
+    pair, other = hc.open_pair(t1, t1 + 1), hc.open_pair(t1, t1 + 2, name="later")
+    record = folder / "provenance.json"
+    content = json.loads(record.read_text())
+    content["sessions"][-1]["pixels"] = pair.fingerprint()
+    record.write_text(json.dumps(content))
+    hc.suggest(folder, 1, pair=pair)
+    assert "other pixels" not in caplog.text
+    hc.suggest(folder, 1, pair=other)
+    assert "later holds other pixels than the dates of" in caplog.text
+    record.unlink()
+    hc.suggest(folder, 1, pair=other)  # nothing says which they were
+    assert caplog.text.count("other pixels") == 1
+
+
 def test_where_all_of_the_scene_has_labels_pixels_that_taught_are_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,10 +100,28 @@ def test_one_seed_gives_one_interval() -> None:
     assert score_drawn(GOOD, called=0.1, seed=3) == score_drawn(GOOD, called=0.1, seed=3)
 
 
-@pytest.mark.parametrize("wrong", [{"called": 1.2}, {"called": 0.1, "share": 0.0}, {"called": 0.1, "level": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"called": 1.2},
+        {"called": -0.1},
+        {"share": 0.0},
+        {"share": 1.0},
+        {"level": 0.0},
+        {"level": 1.0},
+        {"draws": 0},
+    ],
+)
 def test_a_number_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected shares and a level"):
-        score_drawn(GOOD, **wrong)  # type: ignore[arg-type]
+        score_drawn(GOOD, **{"called": 0.1, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lacks", ["unchanged", "changed"])
+def test_a_class_without_a_shape_is_refused(lacks: str) -> None:
+    shapes = {"unchanged": np.ones(12), "changed": np.ones(12)} | {lacks: np.empty(0)}
+    with pytest.raises(ConfigError, match="a class has no shape that judges: draw shapes of both"):
+        score_drawn(ShapeRates(**shapes), called=0.1)
 
 
 @pytest.mark.parametrize(("share", "found", "false"), [(0.02, 0.8, 0.02), (0.2, 0.95, 0.01), (0.1, 0.6, 0.1)])

@@ -18,14 +18,15 @@ from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.detectors.detector_contract import fit_method
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.errors import CheckpointError, Preempted
+from hsi_cd.errors import CheckpointError, LabelError, Preempted
 from hsi_cd.inference.scoring import score_scene
 from hsi_cd.io import open_cube, read_labels
 from hsi_cd.prepare.drawn_shapes import folds_by_shape
+from hsi_cd.prepare.splits import make_split
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair
 from hsi_cd.training.cross_validation import cross_validate, scores_at
-from hsi_cd.training.examples import Examples, LabelledScene, prepare_examples
+from hsi_cd.training.examples import Examples, LabelledScene, check_taught, prepare_examples
 from hsi_cd.training.folds import deal_folds
 from hsi_cd.training.run import run_training
 from hsi_cd.training.training_set import TrainingSet
@@ -177,3 +178,14 @@ def test_other_shapes_are_another_run(
     others = replace(labels, shapes=np.where(labels.shapes > 0, 23 - labels.shapes, 0).astype(np.int32))
     with pytest.raises(CheckpointError, match=r"another truth|other training pixels"):
         run_training(LabelledScene(pair, others), network, whole, resume=True)
+
+
+def test_a_drawing_whose_labels_of_a_class_lie_under_no_data_says_so() -> None:
+    """No split was named: what is to be mended is the drawing."""
+    values, shapes = np.array([[0, 0, 255, 255]], dtype=np.uint8), np.array([[1, 1, 2, 2]], dtype=np.int32)
+    left = Labels(values, name="labels.gpkg", shapes=shapes)
+    said = (
+        "none of the 2 pixels of labels.gpkg with data in both dates is changed: .* draw changed places that have"
+    )
+    with pytest.raises(LabelError, match=said):
+        check_taught("siamese", make_split(left, seed=0, protocol="drawn"), left)

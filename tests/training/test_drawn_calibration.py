@@ -105,6 +105,16 @@ def test_better_means_by_more_than_two_standard_errors(wrong: tuple[int, ...], b
     assert not label_free_is_better(unknown, right, target, shapes)
 
 
+def test_a_class_with_one_shape_does_not_choose_the_label_free_map() -> None:
+    """However wrong the networks are of it, and of the other class: one shape may be chance."""
+    target = np.array([0, 1, 1, 1, 1])
+    right = 2.0 * target - 1
+    assert not label_free_is_better(-right, right, target, np.arange(5))
+    assert label_free_is_better(
+        -right[[0, 0, 0, 1, 2, 3]], right[[0, 0, 0, 1, 2, 3]], np.repeat([0, 1], 3), np.arange(6)
+    )
+
+
 def test_networks_that_learned_nothing_give_the_map_without_labels(caplog: pytest.LogCaptureFixture) -> None:
     """Through the door: four steps at no rate worth the name."""
     made = simulate_pair(SimulationOptions(rows=90, cols=80, bands=16, seed=5))

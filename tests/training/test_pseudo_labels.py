@@ -18,7 +18,7 @@ from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training import pseudo_labels
 from hsi_cd.training.batches import make_batches
 from hsi_cd.training.fitting import learn
-from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
+from hsi_cd.training.pseudo_labels import PseudoLabels, SceneDraw, scene_pseudo_labels
 from hsi_cd.training.training_set import TrainingSet
 
 
@@ -41,8 +41,9 @@ def test_the_scene_teaches_what_the_label_free_detector_says_of_it(scene: SceneP
     """All pixels with data of which it is in no doubt, fewer than are asked for, its log-odds doubled."""
     detector = fit_auto(scene, seed=0)
     scores = score_scene(detector, scene)
-    labelled = np.array([700, 5, 4000, 1999])  # the second has no data
-    found = scene_pseudo_labels(Measurement(scene), labelled, np.arange(4), part=0.5, seed=0)
+    # The second has no data; the last two end and begin a part that is scored at once.
+    labelled = np.array([700, 5, 4000, 1999, 64 * 64 - 1, 64 * 64])
+    found = scene_pseudo_labels(Measurement(scene), labelled, np.arange(6), part=0.5, seed=0)
     probability = detector.probability(scores).ravel().astype(np.float64)
     odds = np.log(probability / (1 - probability))
     certain = np.flatnonzero(np.abs(odds) >= 1)  # NaN is not
@@ -53,8 +54,22 @@ def test_the_scene_teaches_what_the_label_free_detector_says_of_it(scene: SceneP
     np.testing.assert_allclose(found.everywhere.odds, clipped[found.everywhere.pixels], atol=1e-4)
     np.testing.assert_allclose(found.target, 1 / (1 + np.exp(-2 * clipped[found.pixels])), atol=1e-6)
     np.testing.assert_allclose(found.known, clipped[labelled], atol=1e-4)
-    assert np.isnan(found.known).tolist() == [False, True, False, False]
+    assert np.isnan(found.known).tolist() == [False, True, False, False, False, False]
     assert found.share == pytest.approx((scores[8:] >= detector.threshold).mean())
+
+
+def test_of_a_large_scene_the_pixels_with_the_smallest_lots_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the scene comes in parts: a uniform draw of its pixels, each with its own log-odds."""
+    monkeypatch.setattr(pseudo_labels, "_PIXELS", 50)
+    random = np.random.default_rng(0)
+    lots, odds = random.random(400), random.normal(size=400).astype(np.float32)
+    expected = np.argsort(lots)[:50]
+    for cuts in ((), (1, 7, 60, 350), tuple(range(3, 400, 3))):
+        drawn = SceneDraw.of_nothing()
+        for part in np.split(np.arange(400), cuts):
+            drawn = drawn.join(part, odds[part], lots[part])
+        np.testing.assert_array_equal(drawn.pixels, expected)
+        np.testing.assert_array_equal(drawn.odds, odds[expected])
 
 
 def test_a_detector_that_is_in_doubt_of_all_teaches_its_doubt(

@@ -77,6 +77,16 @@ def test_no_member_judges_what_it_ever_learned_from(data: st.DataObject) -> None
         dealt = dealt_of(taught, part)
 
 
+@pytest.mark.parametrize(("members", "parts"), [(1, 5), (2, 5), (3, 3), (4, 4), (5, 5), (7, 5)])
+def test_three_members_or_more_hold_every_shape_out(members: int, parts: int) -> None:
+    """Of fewer, each would learn from half of the shapes, or from none."""
+    target, shapes = np.repeat([0, 1], 20), np.repeat(np.arange(1, 21), 2).astype(np.int32)
+    part = deal_folds(TrainingSet(np.arange(40), target, shapes=shapes), 5, seed=0, members=members)
+    assert part is not None and sorted(set(part.tolist())) == list(range(parts))
+    held = {number for member in range(members) for number in shapes[part == member % parts].tolist()}
+    assert (len(held) == 20) == (members >= 3)
+
+
 def test_new_shapes_go_where_fewest_are() -> None:
     target, shapes = np.repeat([0, 1], 10), np.arange(1, 21, dtype=np.int32)
     first = TrainingSet(np.arange(20), target, shapes=shapes)
@@ -243,7 +253,8 @@ def test_one_that_was_interrupted_ends_the_same_though_the_earlier_run_is_gone(
 ) -> None:
     start = tmp_path / "start"
     shutil.copytree(earlier, start)
-    scene, config = LabelledScene(pair, drawn(truth, 13)), settings(f"train.start_from={start}", "seed=4")
+    words = [f"train.start_from={start}", "seed=4", "model.threshold=0.4"]  # no weight depends on the threshold
+    scene, config = LabelledScene(pair, drawn(truth, 13)), settings(*words)
     with pytest.raises(Preempted):
         run_training(scene, config, tmp_path / "run", stop=stopping)
     stopping.asked = None
@@ -284,9 +295,19 @@ def older(folder: Path) -> None:
     write_saved(folder / "best.pt", content)
 
 
-def damaged(folder: Path) -> None:
+def damaged(folder: Path, part: torch.Tensor | None = None) -> None:
     content = load_checkpoint(folder / "best.pt")
-    content["training"]["progress"]["dealt"][1] = torch.zeros(3)
+    content["training"]["progress"]["dealt"][1] = torch.zeros(3) if part is None else part
+    write_saved(folder / "best.pt", content)
+
+
+def shorter(folder: Path) -> None:
+    damaged(folder, torch.zeros(3, dtype=torch.int64))
+
+
+def square(folder: Path) -> None:
+    content = load_checkpoint(folder / "best.pt")
+    content["training"]["progress"]["dealt"] = [torch.zeros((3, 3), dtype=torch.int64)] * 2
     write_saved(folder / "best.pt", content)
 
 
@@ -294,9 +315,11 @@ REFUSED: dict[str, tuple[Any, list[str], type[HsiCdError], str]] = {
     "not ended": (fewer, [], MissingInputError, "there is no run that has ended: name the folder of one"),
     "older": (older, [], CheckpointError, "does not tell which labels each member .* held out"),
     "damaged": (damaged, [], CheckpointError, "does not tell which labels"),
+    "shorter": (shorter, [], CheckpointError, "does not tell which labels"),
+    "square": (square, [], CheckpointError, "does not tell which labels"),
     "members": (None, ["model.members=2"], ConfigError, "with model.members 3, but here it is 2: use one setting"),
     "folds": (None, ["train.folds=3"], ConfigError, "with train.folds 2, but here it is 3"),
-    "components": (None, ["prepare.components=5"], ConfigError, "with prepare.components . but here|, but here"),
+    "components": (None, ["prepare.components=5"], ConfigError, r"with prepare\.components \d+, but here it is 5"),
     "protocol": (None, ["split.protocol=P2", "split.count=4"], ConfigError, "the protocol is P2, which holds out"),
     "method": (None, ["method=logistic"], ConfigError, "logistic is fitted at once"),
 }

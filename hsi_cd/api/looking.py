@@ -151,11 +151,15 @@ def write_quick_look(path: Path, seen: Sequence[SeenFile], *, overwrite: bool) -
 
 
 def _masked(part: Part, masks: Masks) -> Part:
-    """An image without what masks cover; a map is none."""
+    """An image without what masks cover, those whose files are missing left out; a map is none."""
     if part.is_map:
         return part
-    (cube,) = mask_with([mask_own(part.cube, masks)], masks, align=False)
-    return replace(part, cube=cube)
+    cube, product = part.cube, part.cube.product
+    if product is not None:
+        there = tuple(mask for mask in product.masks if not mask.missing)
+        cube = replace(cube, product=replace(product, masks=there))
+    (cube,) = mask_with([mask_own(cube, masks)], masks, align=False)
+    return replace(part, cube=replace(cube, product=product))
 
 
 def _declaring(part: Part, nodata: Sequence[float]) -> Part:

@@ -43,7 +43,7 @@ def agreement(path: Path, block: Any) -> float:
     return float((changed & truth).sum() / (changed | truth).sum())
 
 
-@pytest.mark.quick("enmap", "prisma", "landsat")
+@pytest.mark.quick("enmap", "landsat")
 @pytest.mark.parametrize("name", list(deliveries.MAKERS))
 def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
     first, second = (deliveries.MAKERS[name](tmp_path, date) for date in (1, 2))
@@ -57,6 +57,7 @@ def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
         assert (change[deliveries.CLOUD] == 255).all() and tags["MASK"] == "auto"
 
 
+@pytest.mark.quick("PRS*")
 @pytest.mark.parametrize("pattern", ["enmap_*", "PRS_L2D*.he5", "*_ortho_sr_hdf5.h5"])
 def test_the_shared_miniatures(cli: Any, shared: Path, tmp_path: Path, pattern: str) -> None:
     found = sorted((shared / "products").glob(pattern))
@@ -113,6 +114,9 @@ def test_info_tells_what_a_product_is(cli: Any, tmp_path: Path, capsys: Capture)
     assert cli("info", next(first.glob("*SNOW*")), "--json", "--mask", "none") == 0
     (image,) = json.loads(capsys.readouterr().out)["files"][0]["images"]
     assert (image["product"], image["quantity"], image["bands"]) == ("EnMAP L2A", "reflectance", 203)
+    next(second.glob("*SNOW*")).unlink()
+    assert cli("info", second) == 0
+    assert "snow missing, cloud 1.39 %" in capsys.readouterr().out
     assert image["masks"]["cloud"] == pytest.approx(24 / (36 * 48)) and image["empty"] == pytest.approx(72 / 1728)
 
 
@@ -123,3 +127,21 @@ def test_no_output_replaces_a_file_of_a_product(cli: Any, tmp_path: Path, capsys
     code = cli("detect", "--t1", next(first.glob("*.XML")), "--t2", second, "--output", image, "--overwrite")
     assert code == 2 and image.stat().st_size == size
     assert str(image) in capsys.readouterr().err
+
+
+def test_what_messages_of_masks_suggest_is_typed(cli: Any, tmp_path: Path, capsys: Capture) -> None:
+    first, second = (deliveries.landsat(tmp_path, date) for date in (1, 2))
+    next(first.glob("*QA_PIXEL*")).unlink()
+    words = ["detect", "--method", "cva", "--t1", first, "--t2", second, "--output", tmp_path / "c.tif"]
+    assert cli(*words) == 2
+    said = capsys.readouterr().err
+    assert "QA_PIXEL.TIF is missing" in said and "say --mask none to map" in said
+    assert cli(*words, "--mask", "none") == 0
+    coarse = np.zeros((1, 18, 24), dtype=np.uint8)
+    coarse[0, 2:4, 10:15] = 1
+    mask = deliveries.raster(tmp_path / "m.tif", coarse, place=deliveries.PLACE @ rasterio.Affine.scale(2))
+    assert cli(*words, "--mask", mask, "--overwrite") == 2
+    assert "or resample it with --align" in capsys.readouterr().err
+    assert cli(*words, "--mask", mask, "--align", "--overwrite") == 0
+    with rasterio.open(tmp_path / "c.tif") as file:
+        assert (file.read(1)[4:8, 20:30] == 255).all()

@@ -72,13 +72,14 @@ def as_read(path: Path, name: str) -> None:
     assert cube.product is not None and cube.acquired[:4] in ("2020", "2021", "2022", "2023", "2024", "2025")
 
 
-@pytest.mark.quick("1-*", "2-enmap", "2-prisma", "2-sentinel2")
+@pytest.mark.quick("1-[!h]*", "2-prisma", "2-sentinel2")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("date", [1, 2])
 def test_a_product_is_read_as_its_makers_say(made: Made, name: str, date: int) -> None:
     as_read(made(name, date), name)
 
 
+@pytest.mark.quick("prisma-*")
 @pytest.mark.parametrize(
     ("name", "pattern"), [("enmap", "enmap_*"), ("prisma", "PRS_L2D*.he5"), ("tanager", "*ortho_sr_hdf5.h5")]
 )
@@ -94,7 +95,7 @@ def test_every_product_has_a_miniature() -> None:
     assert set(PRODUCTS) - {"emit"} == {name.removesuffix("_envi") for name in NAMES}
 
 
-@pytest.mark.quick("enmap", "sentinel2")
+@pytest.mark.quick("landsat", "sentinel2")
 @pytest.mark.parametrize("name", FOLDERS)
 def test_folder_archive_and_metadata_are_one_product(made: Made, tmp_path: Path, name: str) -> None:
     folder = deliveries.copied(made(name), tmp_path)
@@ -125,6 +126,7 @@ def test_a_name_alone_is_no_product(made: Made, tmp_path: Path) -> None:
     assert find_product(renamed).reader.title == "PRISMA L2D"
 
 
+@pytest.mark.quick("prisma")
 @settings(max_examples=8)
 @given(row=st.integers(0, 30), col=st.integers(0, 40), high=st.integers(1, 6), wide=st.integers(1, 8))
 @pytest.mark.parametrize("name", ["enmap", "prisma", "sentinel2"])
@@ -141,7 +143,7 @@ def hidden(cube: Any) -> np.ndarray:
     return np.isnan(cube.read()).all(axis=0)
 
 
-@pytest.mark.quick("enmap", "landsat")
+@pytest.mark.quick("landsat")
 @pytest.mark.parametrize("name", ["enmap", "tanager", "desis", "sentinel2", "landsat"])
 def test_what_a_product_marks_is_left_out(made: Made, name: str, caplog: pytest.LogCaptureFixture) -> None:
     cloud = deliveries.plane(deliveries.CLOUD)[0] != 0
@@ -258,6 +260,7 @@ def test_bands_that_one_date_lacks_are_left_out(
     assert "1 bands of t1 (enmap1) are not in the other date" in caplog.text
 
 
+@pytest.mark.slow  # Hyperion is hundreds of files
 def test_radiance_and_reflectance_are_no_pair(made: Made) -> None:
     with pytest.raises(FormatError, match=r"Hyperion L1T in radiance.*order both dates of one level"):
         hc.open_pair(made("hyperion"), made("landsat", 2))
@@ -290,6 +293,7 @@ def test_levels_that_cannot_be_mapped(made: Made, tmp_path: Path) -> None:
         open_cube(tmp_path / "MTD_MSIL1C.xml")
 
 
+@pytest.mark.quick("enmap-*", "landsat-*")
 @pytest.mark.parametrize(
     ("name", "missing"),
     [("enmap", "METADATA.XML"), ("desis", "METADATA.xml"), ("hyperion", "_MTL_L1T.TXT"),
@@ -299,6 +303,13 @@ def test_a_missing_file_is_named(made: Made, tmp_path: Path, name: str, missing:
     folder = deliveries.copied(made(name), tmp_path)
     next(folder.glob(f"*{missing}")).unlink()
     with pytest.raises(FormatError, match=f"{missing} is missing"):
+        open_cube(folder)
+
+
+def test_a_missing_band_of_sentinel_2_is_named(made: Made, tmp_path: Path) -> None:
+    folder = deliveries.copied(made("sentinel2"), tmp_path)
+    next(folder.rglob("*_B02_10m.jp2")).unlink()  # which lies in R20m, too
+    with pytest.raises(FormatError, match=r"_B02_10m\.jp2 is missing"):
         open_cube(folder)
 
 
@@ -337,6 +348,7 @@ def test_the_page_has_a_line_for_each_product() -> None:
     assert set(rows_of_products()) - {"EMIT L2A"} == set(ROWS)
 
 
+@pytest.mark.quick("[!H]*")
 @pytest.mark.parametrize("row", list(ROWS))
 def test_each_line_of_the_page_is_true(made: Made, row: str) -> None:
     opens, _, masks, checked = rows_of_products()[row]

@@ -140,7 +140,8 @@ def _open_envi(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
 
 def _grid(granule: Granule, rows: int, cols: int) -> Grid:
     """The grid, from the attributes of the projection; coordinates beside it must agree."""
-    text = granule.words("GeoTransform", _PROJECTION)
+    stored = granule.attribute("GeoTransform", _PROJECTION)
+    text = " ".join(map(str, stored)) if np.size(stored) == 6 else granule.words("GeoTransform", _PROJECTION)
     try:
         numbers = [float(part) for part in text.replace(",", " ").split()]
     except ValueError:

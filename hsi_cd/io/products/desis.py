@@ -61,11 +61,12 @@ def open_desis(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
     acquired, level = "", ""
     if metadata is not None:
         root = delivery.xml(metadata)
-        level = (root.findtext(".//processingLevel") or root.findtext(".//level") or "").strip()
+        said = (root.findtext(".//processingLevel") or root.findtext(".//level") or "").strip().upper()
+        level = f"L{said.removeprefix('L')}" if re.fullmatch(r"L?[12][ABC]", said) else ""
         acquired = (root.findtext(".//startTime") or "").strip()[:19]
     told = re.search(r"DESIS-HSI-(L\w\w)-", main)
     level = level or (told[1] if told else "")
-    if not level.endswith("L2A"):
+    if level.upper() != "L2A":
         raise FormatError(
             f"{delivery.shown(main)} is DESIS {level or 'without a level'}: order the same image as L2A (surface "
             "reflectance)"

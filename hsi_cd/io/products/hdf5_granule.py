@@ -24,6 +24,7 @@ from hsi_cd.io.variables import Variable
 from hsi_cd.scene.cube import WindowReader
 
 _MOST_NUMBERS = 100_000
+_MOST_IN_FOLDER = 32  # files with such a name, of which the first bytes are looked at
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -185,8 +186,13 @@ def open_granule(path: Path) -> Iterator[Granule]:
 
 
 def hdf5_files(delivery: Delivery) -> list[str]:
-    """The HDF5 files of a delivery: the one that is named, or those of the folder itself, or of the archive."""
-    names = [delivery.named] if delivery.named else delivery.matching(r".*")
+    """The HDF5 files of a delivery: the one that is named, or those of the folder itself, or of the archive.
+
+    None of a folder of many: no product is that.
+    """
+    names = [delivery.named] if delivery.named else delivery.matching(r".*\.(he5|h5|hdf5?|nc)")
+    if len(names) > _MOST_IN_FOLDER:
+        return []
     return [name for name in names if delivery.head(name, 8) == _SIGNATURE]
 
 

@@ -53,7 +53,7 @@ def recognise(delivery: Delivery) -> str | None:
     Raises:
         FormatError: it lacks its metadata, several products lie in the folder, or it is not on a map's grid.
     """
-    found = [name for name in delivery.matching(_METADATA) if b"GROUP" in delivery.head(name)]
+    found = [name for name in delivery.matching(_METADATA) if b"=" in delivery.head(name)]
     if delivery.named is not None:
         found = [name for name in found if name == delivery.named]
     elif (

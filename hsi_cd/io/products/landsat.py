@@ -58,7 +58,7 @@ def recognise(delivery: Delivery) -> str | None:
     Raises:
         FormatError: several products lie in the folder.
     """
-    found = [name for name in delivery.matching(_METADATA) if b"GROUP" in delivery.head(name)]
+    found = [name for name in delivery.matching(_METADATA) if b"=" in delivery.head(name)]
     if delivery.named is not None:
         found = [name for name in found if name == delivery.named]
     found = [name for name in found if delivery.matching(rf"{re.escape(_stem(name))}_SR_B\d\.TIF")]

@@ -97,7 +97,8 @@ def _level(delivery: Delivery, name: str) -> str | None:
 
 def _detector(granule: Granule, name: str) -> Detector:
     centres = granule.numbers(f"List_Cw_{name}")
-    flags = granule.numbers(f"List_Cw_{name}_Flags")
+    told = f"List_Cw_{name}_Flags"
+    flags = granule.numbers(told) if told in granule.file.attrs else (1.0,) * len(centres)
     if len(flags) != len(centres):
         raise FormatError(
             f"{granule.path}: {len(flags)} flags for {len(centres)} wavelengths of {name.upper()}: download it "

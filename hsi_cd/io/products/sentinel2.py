@@ -40,6 +40,7 @@ _TABLES = {
 }
 _SPECTRAL = tuple(name for name in _NAMES if name != "B10")
 _ATMOSPHERE = ("B01", "B09")
+_FINE = ("B02", "B03", "B04", "B08")  # of 10 m
 _MASKS = (("shadow", (3,)), ("cloud", (8, 9)), ("cirrus", (10,)), ("snow", (11,)), ("water", (6,)))
 _SHIFTED = 4.0  # the processing baseline from which an offset is in the stored values
 
@@ -54,7 +55,7 @@ def recognise(delivery: Delivery) -> str | None:
         found = delivery.matching(re.escape(name))
         if delivery.named is not None:
             found = [each for each in found if each == delivery.named]
-        if len(found) == 1 and b"User_Product" in delivery.head(found[0]):
+        if len(found) == 1 and (b"User_Product" in delivery.head(found[0]) or _files(_with_folders(delivery))):
             if level != "L2A":
                 raise FormatError(
                     f"{delivery.shown(found[0])} is Sentinel-2 {level}, reflectance at the top of the atmosphere: "
@@ -70,13 +71,19 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
     Raises:
         FormatError: it is damaged, lacks bands, or contradicts itself.
     """
-    whole = delivery if delivery.named is None else Delivery(delivery.path, delivery.root)  # with its folders
+    whole = _with_folders(delivery)
     root, shown = delivery.xml(main), delivery.shown(main)
     files = _files(whole)
     if len(files) < 2:
         raise FormatError(
             f"{shown} has {len(files)} bands below GRANULE/.../IMG_DATA: expected B02 to B12; copy the whole "
             "product"
+        )
+    fine = [band for band in _FINE if "/R10m/" in files.get(band, "")]
+    lacking = [band for band in _FINE if fine and band not in fine]
+    if lacking:
+        raise FormatError(
+            f"{shown}: its IMG_DATA/R10m/..._{lacking[0]}_10m.jp2 is missing: copy the whole product"
         )
     share = share_of(keep, len(files))
     layers = {band: open_layer(whole, file, keep=share) for band, file in files.items()}
@@ -115,6 +122,11 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
         files=() if delivery.zipped else (delivery.root.absolute(),),
         product=Product("Sentinel-2 L2A", masks=_masks(whole, grid), told=_told(layers, grid)),
     )
+
+
+def _with_folders(delivery: Delivery) -> Delivery:
+    """A product of which one file was named, with all that lies below it."""
+    return delivery if delivery.named is None else Delivery(delivery.path, delivery.root)
 
 
 def _files(delivery: Delivery) -> dict[str, str]:

@@ -65,9 +65,10 @@ def open_tanager(delivery: Delivery, main: str, name: str, keep: int | None) -> 
         missing = (
             granule.number("_FillValue", field) if "_FillValue" in granule.array(field, ndim=3).attrs else -9999.0
         )
-        nothing = FlagReader(granule.layer(f"{_FIELDS}/nodata_pixels", (rows, cols)))
+        gaps = f"{_FIELDS}/nodata_pixels"
+        nothing = [FlagReader(granule.layer(gaps, (rows, cols)))] if granule.has(gaps) else []
         part = StoredBands(stored, kept, nodata=(missing,))
-        reader, order = reflectance_reader([part], [detector.centres[i] for i in kept], hidden=(nothing,))
+        reader, order = reflectance_reader([part], [detector.centres[i] for i in kept], hidden=nothing)
         bad = count - len(kept)
         masks = tuple(
             QualityMask(kind, FlagReader(granule.layer(f"{_FIELDS}/{layer}", (rows, cols))), source=layer)
@@ -123,13 +124,15 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
             f"{granule.path}: its edges give pixels of {width:g} x {height:g} m: expected square ones; it is "
             "damaged, download it again"
         )
-    code = granule.number("epsg_code", _GRID)
+    code = granule.words("epsg_code", _GRID).upper().removeprefix("EPSG:")
     try:
-        crs = CRS.from_epsg(int(code))
-    except CRSError as error:
-        raise FormatError(f"{granule.path}: epsg_code {code:g} is no CRS ({error}): download it again") from None
+        crs = CRS.from_epsg(int(float(code)))
+    except (CRSError, ValueError, OverflowError) as error:
+        raise FormatError(
+            f"{granule.path}: epsg_code {code[:20]!r} is no CRS ({error}): download it again"
+        ) from None
     if not crs.is_projected:
-        raise FormatError(f"{granule.path}: epsg_code {code:g} is no map projection: download it again")
+        raise FormatError(f"{granule.path}: epsg_code {code[:20]!r} is no map projection: download it again")
     return Grid(rows, cols, crs, Affine(width, 0, left, 0, -height, top))
 
 

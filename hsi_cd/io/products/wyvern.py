@@ -15,7 +15,7 @@ from hsi_cd.scene import Bands, Cube
 from hsi_cd.scene.product import Product
 
 _COUNTS = (23, 31)
-_NAME = re.compile(r"\w+_(\d{3,4})")
+_NAME = re.compile(r".*_(\d{3,4})")
 
 
 def recognise(delivery: Delivery) -> str | None:

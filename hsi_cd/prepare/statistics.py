@@ -25,6 +25,7 @@ Rows = tuple[slice, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 _PIXELS_PER_BLOCK = 1 << 16
 PIXELS_IN_CACHE = 1 << 11  # spectra that the processor's cache holds: what is done to them there costs little
+_LARGE = 60_000_000  # bytes of a date's block, beyond which dates are not measured side by side
 _QUIET_SHARE = 0.6  # neighbour differences kept for the noise: the larger ones are edges of the scene itself
 _HISTOGRAM_BINS = 4096
 
@@ -249,7 +250,9 @@ def scene_statistics(
             inside = usable[: block.stop - block.start]
             valid[block] = inside
             limits = (None, None) if clip is None else tuple(clip)
-            measured = pool.map(_measure, dates, (usable, usable), (len(inside), len(inside)), limits)
+            # Dates of large blocks one after the other: what is made of one takes several times its memory.
+            each = map if dates[0].nbytes > _LARGE else pool.map
+            measured = each(_measure, dates, (usable, usable), (len(inside), len(inside)), limits)
             found = [total + part for total, part in zip(found, measured, strict=True)]
     moments = [part.moments for part in found]
     _check_overlap(moments[0].count, count)
@@ -300,12 +303,16 @@ def _quiet_differences(values: NDArray[np.float32], usable: NDArray[np.bool_]) -
     right = (values[:, :, 1:] - values[:, :, :-1])[:, usable[:, 1:] & usable[:, :-1]]
     below = (values[:, 1:] - values[:, :-1])[:, usable[1:] & usable[:-1]]
     differences = np.concatenate([right, below], axis=1)
+    del right, below  # of a wide scene of many bands each is a hundred megabytes
     if differences.shape[1] == 0:
         return Moments.of(differences)
     square = np.square(differences)
     variance = square.mean(axis=1, dtype=np.float64) - np.square(differences.mean(axis=1, dtype=np.float64))
     size = (1 / np.maximum(variance, 1e-24)).astype(np.float32) @ square
-    return Moments.of(differences[:, size <= np.quantile(size, _QUIET_SHARE)])
+    del square
+    quiet = differences[:, size <= np.quantile(size, _QUIET_SHARE)]
+    del differences
+    return Moments.of(quiet)
 
 
 def _second_moment(moments: Moments) -> NDArray[np.float64]:

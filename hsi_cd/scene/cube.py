@@ -99,7 +99,10 @@ class Cube:
         col0, col1, _ = (cols or slice(None)).indices(self.grid.cols)
         read = self.reader(slice(row0, row1), slice(col0, col1))
         stored, hidden = np.ma.getdata(read), np.ma.getmask(read)
-        values, missing = np.empty(stored.shape, dtype=np.float32), self.no_values
+        # What a reader made for this window alone is converted where it lies: half the memory.
+        own = getattr(self.reader, "fresh", False) and stored.dtype == np.float32 and stored.flags.writeable
+        values = np.asarray(stored, dtype=np.float32) if own else np.empty(stored.shape, dtype=np.float32)
+        missing = self.no_values
         # Some bands at a time, which the processor's cache holds through all that is done to them.
         step = max(1, _IN_CACHE // max(1, stored.shape[1] * stored.shape[2]))
         for first in range(0, len(stored), step):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,7 @@ class GroundReader:
     reader: WindowReader
     bands: int
     lookup: Lookup
+    fresh: ClassVar[bool] = True  # its windows are made anew, and nobody else holds them
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.float32]:
         """Values ``(bands, rows, cols)`` of a window, NaN where the table has none."""

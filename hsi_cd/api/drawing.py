@@ -14,7 +14,6 @@ from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.api.truths import grid_of
 from hsi_cd.datasets.simulated.draughtsman import KINDS, ShapeKind, draw_labels
 from hsi_cd.io import check_outputs, check_vector, shape_files
-from hsi_cd.paths import as_path
 from hsi_cd.scene import Grid, Labels
 
 __all__ = ["KINDS", "check_drawing", "draw", "numbered", "open_truth", "write_labels"]
@@ -54,7 +53,7 @@ def draw(labels: Any, shapes: int = 15, *, kind: ShapeKind = "squares", seed: in
     return draw_labels(open_labels(labels), shapes, kind=kind, seed=seed)
 
 
-def write_labels(labels: Labels, path: FilePath, *, like: FilePath | None = None, overwrite: bool = False) -> int:
+def write_labels(labels: Labels, path: FilePath, *, like: Any = None, overwrite: bool = False) -> int:
     """Write drawn labels as a vector file, which any GIS opens and ``open_labels`` and ``train`` take.
 
     A shape of one pixel is a point in the pixel's middle, any other the outline of its pixels. Fields: ``class``,
@@ -64,7 +63,8 @@ def write_labels(labels: Labels, path: FilePath, *, like: FilePath | None = None
         labels: drawn labels, as :func:`draw` returns them.
         path: the file: a GeoPackage (.gpkg), in the CRS of the labels, or GeoJSON (.geojson), in WGS 84 longitude
             and latitude.
-        like: an image of the same pixels that says where they lie; needed where the truth map does not.
+        like: the file of an image of the same pixels, or the pair, which says where they lie; needed where the
+            truth map does not.
         overwrite: whether a file of this name may be replaced.
 
     Returns:
@@ -76,7 +76,7 @@ def write_labels(labels: Labels, path: FilePath, *, like: FilePath | None = None
         GridError: nothing says where the labels lie, or ``like`` is of other pixels.
         OutputError: the file exists or cannot be written.
     """
-    place = labels.grid if like is None else grid_like(as_path(like), labels.shape)
+    place = labels.grid if like is None else grid_like(like, labels.shape)
     return shape_files.write_labels(path, labels, like=place, overwrite=overwrite)
 
 

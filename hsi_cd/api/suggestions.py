@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from hsi_cd.api.pairing import grid_like
 from hsi_cd.errors import GridError
 from hsi_cd.io import shape_files, write_text
-from hsi_cd.paths import as_path
 from hsi_cd.prepare.suggestion import Places
 from hsi_cd.reporting.html.place_page import PlaceView, place_page
 from hsi_cd.scene import UNLABELLED, Grid, Labels
@@ -114,7 +113,7 @@ class Suggestions:
             shape_files.SHAPE: np.arange(1, len(self) + 1, dtype=np.int32),
             "probability": self.probability.astype(np.float64).round(4),
         }
-        grid = self.grid if like is None else grid_like(as_path(like), self.grid.shape)
+        grid = self.grid if like is None else grid_like(like, self.grid.shape)
         shape_files.write_shapes(path, self.shapes, fields, grid=grid, overwrite=overwrite)
 
     def write_page(self, path: FilePath, *, overwrite: bool = False) -> None:

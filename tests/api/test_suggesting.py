@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 import hsi_cd as hc
-from hsi_cd.errors import ConfigError, GridError, LabelError
+from hsi_cd.errors import ConfigError, FormatError, GridError, LabelError
+from hsi_cd.scene import cube_from_array
 
 ROWS, COLS = 60, 50
 
@@ -120,3 +122,17 @@ def test_what_is_labelled_may_be_a_drawing(truth: NDArray[np.uint8], tmp_path: P
     change = hc.detect(hc.open_pair(*dates), "cva")
     by_file, by_value = (hc.suggest(change, 4, labels=each) for each in (tmp_path / "labels.gpkg", labels))
     np.testing.assert_array_equal(by_file.shapes, by_value.shapes)
+
+
+def test_a_pair_says_where_labels_of_its_pixels_lie(truth: NDArray[np.uint8], tmp_path: Path) -> None:
+    place = hc.Grid(ROWS, COLS, CRS.from_epsg(32633), Affine(10, 0, 500000, 0, -10, 4000000))
+    cubes = [cube_from_array(np.random.default_rng(date).normal(size=(3, ROWS, COLS))) for date in (0, 1)]
+    pair = hc.ScenePair(*(replace(cube, grid=place) for cube in cubes), name="fields")
+    drawn = hc.draw(hc.Labels(truth), 4)
+    for number, like in enumerate((pair, place)):
+        assert hc.write_labels(drawn, tmp_path / f"{number}.geojson", like=like) == 8
+        np.testing.assert_array_equal(
+            hc.open_labels(tmp_path / f"{number}.geojson", like=pair).values, drawn.values
+        )
+    with pytest.raises(FormatError, match="give the scene's pair, or the file of a raster"):
+        hc.write_labels(drawn, tmp_path / "no.geojson", like=3)

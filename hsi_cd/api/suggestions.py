@@ -81,7 +81,7 @@ class Suggestions:
             values[there] = labels.values[there]
             shapes[there] = 1 if labels.shapes is None else labels.shapes[there]
             name = f"{labels.name}, {name}"
-        last = int(shapes.max())
+        first = last = int(shapes.max())
         windows = windows_of(self.places, self.kind)
         for window, row, col in zip(windows, self.places.rows, self.places.cols, strict=True):
             own = truth.values[row, col]
@@ -90,7 +90,9 @@ class Suggestions:
                 fits = truth.values[window] == own
                 values[window][fits] = own
                 shapes[window][fits] = last
-        return Labels(values, name=name, place=truth.place, shapes=shapes)
+        before = () if labels is None else labels.suggested
+        suggested = (*before, *range(first + 1, last + 1))
+        return Labels(values, name=name, place=truth.place, shapes=shapes, suggested=suggested)
 
     def write(self, path: FilePath, *, like: FilePath | None = None, overwrite: bool = False) -> None:
         """Write them as a vector file, to be filled in.

@@ -110,7 +110,9 @@ def labels_of_shapes(
         by_number = np.concatenate(([0], np.where(drawn.codes == CHANGED, drawn.kinds, 0))).astype(np.int32)
         kinds = by_number[shapes]
     own = found.scheme or Labels(values).scheme
-    return Labels(values=values, scheme=own, name=name, kinds=kinds, place=grid, shapes=shapes)
+    asked = np.array([table.is_suggested for table in tables])[drawn.table]
+    suggested = tuple((np.flatnonzero(asked) + 1).tolist())
+    return Labels(values, scheme=own, name=name, kinds=kinds, place=grid, shapes=shapes, suggested=suggested)
 
 
 def _drawn(pieces: Sequence[ShapeParts], found: ShapeClasses, notes: list[str], name: str) -> _Drawn:

@@ -55,6 +55,12 @@ class ShapeTable:
         """Number of features."""
         return len(self.geometry)
 
+    @property
+    def is_suggested(self) -> bool:
+        """Whether these are places that ``suggest`` named, by their fields, whose names a Shapefile cuts."""
+        names = {name.lower()[:10] for name in self.fields}
+        return {"class", "shape", "probability"[:10]} <= names
+
 
 def is_vector_file(path: str | os.PathLike[str]) -> bool:
     """Whether this is a file of shapes that can be read; False where there is no file."""

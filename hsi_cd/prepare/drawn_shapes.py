@@ -37,8 +37,25 @@ def shapes_of(labels: Labels) -> NDArray[np.int32]:
     return areas
 
 
+def judging_shapes_of(labels: Labels, shapes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Shapes without those at suggested places, where others of both classes are left.
+
+    A place that was chosen because a map was in doubt of it tells what is hard, not how good a map is.
+
+    Args:
+        labels: labels that were drawn.
+        shapes: numbers of the shapes that may judge, int32 ``(rows, cols)``; 0 where none does.
+
+    Returns:
+        The numbers, 0 where a shape does not judge.
+    """
+    others = np.where(np.isin(shapes, labels.suggested), 0, shapes).astype(np.int32)
+    left = labels.values[others > 0]
+    return others if (left == UNCHANGED).any() and (left == CHANGED).any() else shapes
+
+
 def untaught_shapes(labels: Labels, split: Split | None) -> NDArray[np.int32]:
-    """The shapes of labels of which no pixel has taught, or may not judge for another reason.
+    """The shapes of labels that may judge: of which no pixel has taught, and that were not suggested.
 
     Args:
         labels: labels that were drawn.
@@ -51,11 +68,11 @@ def untaught_shapes(labels: Labels, split: Split | None) -> NDArray[np.int32]:
         GridError: the split is of another scene's shape.
     """
     shapes = shapes_of(labels)
-    if split is None:
-        return shapes
-    judging = split.test_mask(labels)
-    known = np.unique(shapes[(shapes > 0) & ~judging])
-    return np.where(np.isin(shapes, known), 0, shapes).astype(np.int32)
+    if split is not None:
+        judging = split.test_mask(labels)
+        known = np.unique(shapes[(shapes > 0) & ~judging])
+        shapes = np.where(np.isin(shapes, known), 0, shapes).astype(np.int32)
+    return judging_shapes_of(labels, shapes)
 
 
 def count_shapes(target: NDArray[np.integer], shapes: NDArray[np.integer]) -> tuple[int, int]:

@@ -84,6 +84,8 @@ class Labels:
         shapes: where labels were drawn as points, lines and polygons, the number of the shape that each labelled
             pixel belongs to, from 1, int32 ``(rows, cols)``, 0 elsewhere; else None. It means something only where
             ``values`` is not unlabelled.
+        suggested: numbers of the shapes that lie where :func:`hsi_cd.suggest` named a place: they are harder than
+            the scene, so that they teach and, where there are others, do not judge.
     """
 
     values: NDArray[np.uint8]
@@ -92,6 +94,7 @@ class Labels:
     kinds: NDArray[np.integer] | None = None
     place: Grid | None = None
     shapes: NDArray[np.int32] | None = None
+    suggested: tuple[int, ...] = ()
 
     @property
     def grid(self) -> Grid:

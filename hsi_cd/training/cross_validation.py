@@ -15,6 +15,7 @@ from hsi_cd.detectors.detector_contract import fit_method
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import BY_SHAPE, NO_DATA, JudgingShapes, known_share
+from hsi_cd.prepare.drawn_shapes import judging_shapes_of
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.windows import read_window
@@ -75,6 +76,10 @@ def judging_shapes(examples: Examples, learned: Learned, config: RunConfig) -> J
     taught, shape = examples.taught, examples.labels.shape
     shapes = np.zeros(shape, dtype=np.int32)
     shapes.ravel()[taught.pixels] = 0 if taught.shapes is None else taught.shapes
+    judging = judging_shapes_of(examples.labels, shapes)
+    if left := len(np.unique(shapes)) - len(np.unique(judging)):
+        log.info("%d shapes at places that suggest named teach, and do not judge: they are hard ones", left)
+    shapes = judging
     method = find_method(config.method)
     known = learned.share if learned.share is not None and 0 < learned.share < 1 else None
     ends = None if config.train.share is None else known_share(config.train.share)

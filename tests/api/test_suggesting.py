@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -136,3 +138,39 @@ def test_a_pair_says_where_labels_of_its_pixels_lie(truth: NDArray[np.uint8], tm
         )
     with pytest.raises(FormatError, match="give the scene's pair, or the file of a raster"):
         hc.write_labels(drawn, tmp_path / "no.geojson", like=3)
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".geojson", ".shp"])
+def test_suggested_places_teach_and_do_not_judge(
+    truth: NDArray[np.uint8], change: hc.ChangeMap, tmp_path: Path, ending: str
+) -> None:
+    """They are hard ones: with them the score is that of the shapes that somebody drew; alone, they judge."""
+    place = hc.Grid(ROWS, COLS, CRS.from_epsg(32633), Affine(10, 0, 500000, 0, -10, 4000000))
+    whole = hc.Labels(truth, place=place)
+    drawn = hc.draw(whole, 12)
+    hc.write_labels(drawn, tmp_path / "drawn.gpkg", like=place)
+    places = hc.suggest(change, 20, labels=drawn, within=truth != 255)
+    both = places.answer(whole, drawn)
+    assert both.suggested == tuple(range(25, int(both.shapes.max()) + 1)) and drawn.suggested == ()
+    filled = tmp_path / f"next{ending}"
+    told = np.array(["unchanged", "changed"], dtype=object)[truth[places.places.rows, places.places.cols]]
+    fields = {"class": told, "shape": np.arange(20, dtype=np.int32), "probability": np.full(20, 0.5)}
+    if ending == ".shp":
+        fields = {name[:10]: values for name, values in fields.items()}
+    outlines = shapely.box(
+        *((500000 + 10 * (places.places.cols - 1)), (4000000 - 10 * (places.places.rows + 2))),
+        *((500000 + 10 * (places.places.cols + 2)), (4000000 - 10 * (places.places.rows - 1))),
+    )
+    crs = "EPSG:32633"
+    pyogrio.raw.write(
+        filled, shapely.to_wkb(outlines), list(fields.values()), list(fields), geometry_type="Polygon", crs=crs
+    )
+    labels = hc.open_labels([tmp_path / "drawn.gpkg", filled], like=place)
+    assert labels.suggested == tuple(range(25, 45))
+    right = np.where(truth == 1, 1, 0).astype(np.uint8)
+    right[::3] = 1 - right[::3]
+    alone, with_them = (hc.evaluate(right, each) for each in (drawn, labels))
+    assert with_them.scores["kappa"] == alone.scores["kappa"]
+    assert (with_them.details["shapes_unchanged"], with_them.details["shapes_changed"]) == (12, 12)
+    only = hc.evaluate(right, hc.open_labels(filled, like=place))
+    assert only.details["shapes_unchanged"] + only.details["shapes_changed"] == 20

@@ -12,6 +12,7 @@ from pathlib import Path
 from hsi_cd.errors import FormatError, MissingInputError
 from hsi_cd.io.mat4 import is_mat4
 from hsi_cd.paths import as_path
+from hsi_cd.places import is_place, place_name
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -137,8 +138,13 @@ def check_exists(path: Path) -> None:
 
     Raises:
         MissingInputError: names like it in its folder are given.
-        FormatError: it cannot be looked at.
+        FormatError: it cannot be looked at, or lies at an address or in an archive.
     """
+    if is_place(path):
+        raise FormatError(
+            f"{place_name(path)} is read only where it is a GeoTIFF of one of the dates (t1, t2): copy this "
+            "file here, and name the copy"
+        )
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -51,6 +51,7 @@ _ELSEWHERE = (b"<OGRVRTDataSource", b"gdal_streamed_alg")
 """What makes a text one that sends GDAL to other files and programs, whatever else stands in it."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LOOKED_AT = 4096  # bytes of a text that tell what it is
+_TAR_MARK_AT = 257  # bytes before the mark of a tar archive
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
@@ -204,7 +205,13 @@ def refuse_foreign(path: Path) -> None:
         FormatError: with what it is and what to do.
     """
     with path.open("rb") as handle:
-        head = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+        start = handle.read(_TAR_MARK_AT + 5)
+    if start[_TAR_MARK_AT:] == b"ustar":
+        raise FormatError(
+            f"{path} is a tar archive of no product that is known: unpack it first, or name a GeoTIFF in it, as "
+            f"/vsitar/{path}/NAME"
+        )
+    head = start[:64].lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")

@@ -184,7 +184,6 @@ def test_what_a_server_does_not_give_is_told_in_one_line(
     write("whole.tif", np.random.default_rng(1).integers(0, 60_000, (2, 1024, 1024)).astype(np.uint16))
     with serving(tmp_path, ranges=ranges) as server:
         assert run([*DETECT, "--t1", f"{server.url}/{name}?token=secret", "--t2", "t2.tif"]) == 2
-        assert server.served < Path("whole.tif").stat().st_size / 2  # though all of it was offered
     said = capsys.readouterr().err.strip()
     assert words in said and f"/{name} cannot be read over the network" in said
     assert len(said.splitlines()) == 1 and "secret" not in said and not Path("change.tif").exists()

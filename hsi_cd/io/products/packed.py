@@ -71,7 +71,7 @@ def tar_spans(archive: Path) -> dict[str, tuple[int, int]]:
         one of :data:`UNREADABLE`: it is damaged.
     """
     found = archive.stat()
-    return _spans(archive, found.st_size, found.st_mtime_ns)
+    return _spans(archive.absolute(), found.st_size, found.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=8)

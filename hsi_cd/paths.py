@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from hsi_cd.errors import ConfigError
+from hsi_cd.places import as_place
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes that the usual file systems and Linux take
 
@@ -15,11 +16,12 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     """A path in which ``~`` at the beginning is the home folder, as it is in a shell.
 
     A shell expands it only at the beginning of a word: not in ``--run=~/runs``, and nobody does in YAML or Python.
-    A name that begins with ``~`` and is nobody's home stays as it is.
+    A name that begins with ``~`` and is nobody's home stays as it is. An address, and a file in an archive, become
+    paths that stand for them, see :mod:`hsi_cd.places`.
 
     Raises:
         ConfigError: no file can have this name: it is empty, as where a shell's variable is not set, holds a zero
-            byte, or is longer than file systems take.
+            byte, is longer than file systems take, or is an address or an archive's name that can be none.
 
     Example:
         >>> as_path("~/runs") == Path.home() / "runs", as_path("a~/b").as_posix()
@@ -30,6 +32,9 @@ def as_path(path: str | os.PathLike[str]) -> Path:
         raise ConfigError("the name of a file or folder is empty: give one ('.' is the current folder)")
     if "\0" in text:
         raise ConfigError(f"{text!r} names no file, as it holds a zero byte: give another name")
+    place = as_place(text)
+    if place is not None:
+        return place
     named = Path(path)
     with contextlib.suppress(RuntimeError):  # nobody's home
         named = named.expanduser()

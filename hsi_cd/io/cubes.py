@@ -14,10 +14,11 @@ from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.products import find_product
 from hsi_cd.io.raster import check_free_format, read_shape
-from hsi_cd.io.raster_cubes import open_raster_cube
+from hsi_cd.io.raster_cubes import open_place_cube, open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.paths import as_path
+from hsi_cd.places import archive_of, file_name, is_place, place_name
 from hsi_cd.scene import Cube
 
 FilePath = str | os.PathLike[str]
@@ -57,7 +58,8 @@ def open_cube(
     Read are MATLAB v5 and v7.3, HDF5, ``.npy`` and ``.npz``, ENVI (data file or header), GeoTIFF and JPEG 2000,
     several of them with one band each (a folder or a list), georeferenced NetCDF and Zarr. All but compressed
     arrays of MATLAB v5 and ``.npz`` are read by windows; those are loaded when the first window is read. The
-    products of archives are recognised, see :mod:`hsi_cd.io.products`, unless a key or axes are given.
+    products of archives are recognised, see :mod:`hsi_cd.io.products`, unless a key or axes are given. A GeoTIFF
+    is also read at an address or in an archive, see :mod:`hsi_cd.places`.
 
     Args:
         path: the file; for ENVI the data file or its header; a folder of rasters of one band; a list of rasters.
@@ -83,9 +85,13 @@ def open_cube(
         if len(paths) != 1:
             _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
             stack = open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
-            return replace(stack, files=tuple(each.absolute() for each in paths))
+            return replace(stack, files=tuple(archive_of(each) or each.absolute() for each in paths))
         path = paths[0]
     found = as_path(path)
+    if is_place(found):
+        _refuse_array_options(place_name(found), key, axes)
+        cube = spectral_cube(open_place_cube(found, name=name or file_name(found), keep=keep))
+        return replace(cube, files=(archive_of(found) or found,))
     check_exists(found)
     # Whoever names a variable, or says axes, wants the array as it stands.
     product = find_product(found) if key is None and axes is None else None

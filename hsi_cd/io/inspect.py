@@ -27,6 +27,7 @@ from hsi_cd.io.swath_coordinates import swath_reason
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
 from hsi_cd.io.vector_files import read_layers
 from hsi_cd.paths import as_path
+from hsi_cd.places import archive_of, is_place
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 from hsi_cd.scene.contract import crs_name
@@ -201,6 +202,11 @@ def blocks_of(rows: int, cols: int, bands: int) -> Iterator[tuple[slice, slice]]
 def _inspect(
     path: Path, key: str | None, axes: Axes | None, expected: Expected | None, resample: bool
 ) -> list[FileInfo]:
+    if is_place(path):
+        cube = open_cube(path, key=key, axes=axes)
+        kept = archive_of(path)  # of what is read over the network, nothing lies on disk
+        size = 0 if kept is None else kept.stat().st_size
+        return [FileInfo(path, FileKind.TIFF.title, size, parts=(Part(cube, _is_map(cube)),))]
     check_exists(path)
     is_folder = path.is_dir() and not is_zarr(path)
     try:
@@ -225,8 +231,11 @@ def _inspect(
     if kind in (FileKind.ENVI_HEADER, FileKind.RAW):
         size = find_envi_pair(path)[0].stat().st_size
     cube = spectral_cube(open_raster_cube(path, kind, name=path.name, key=key))
-    is_map = cube.bands.count == 1 and cube.dtype.kind in "bui"
-    return [FileInfo(path, kind.title, size, parts=(Part(cube, is_map),))]
+    return [FileInfo(path, kind.title, size, parts=(Part(cube, _is_map(cube)),))]
+
+
+def _is_map(cube: Cube) -> bool:
+    return cube.bands.count == 1 and cube.dtype.kind in "bui"
 
 
 def _inspect_product(path: Path, product: FoundProduct) -> FileInfo:

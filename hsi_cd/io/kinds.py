@@ -12,6 +12,7 @@ from pathlib import Path
 from hsi_cd.errors import FormatError, MissingInputError
 from hsi_cd.io.mat4 import is_mat4
 from hsi_cd.paths import as_path
+from hsi_cd.places import is_place, place_name
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -50,6 +51,7 @@ _ELSEWHERE = (b"<OGRVRTDataSource", b"gdal_streamed_alg")
 """What makes a text one that sends GDAL to other files and programs, whatever else stands in it."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LOOKED_AT = 4096  # bytes of a text that tell what it is
+_TAR_MARK_AT = 257  # bytes before the mark of a tar archive
 _ZIP_HEADER = 30  # bytes before the name of an archive's first member
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 
@@ -137,8 +139,13 @@ def check_exists(path: Path) -> None:
 
     Raises:
         MissingInputError: names like it in its folder are given.
-        FormatError: it cannot be looked at.
+        FormatError: it cannot be looked at, or lies at an address or in an archive.
     """
+    if is_place(path):
+        raise FormatError(
+            f"{place_name(path)} is read only where it is a GeoTIFF of one of the dates (t1, t2): copy this "
+            "file here, and name the copy"
+        )
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -198,7 +205,13 @@ def refuse_foreign(path: Path) -> None:
         FormatError: with what it is and what to do.
     """
     with path.open("rb") as handle:
-        head = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+        start = handle.read(_TAR_MARK_AT + 5)
+    if start[_TAR_MARK_AT:] == b"ustar":
+        raise FormatError(
+            f"{path} is a tar archive of no product that is known: unpack it first, or name a GeoTIFF in it, as "
+            f"/vsitar/{path}/NAME"
+        )
+    head = start[:64].lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")

@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from hsi_cd.io.file_masks import FileMasks, find_masks
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import limit_gdal_cache
 from hsi_cd.io.pictures import check_jpeg2000, check_png
+from hsi_cd.io.remote import gdal_settings, unreachable
+from hsi_cd.places import archive_of, is_remote, place_name
 from hsi_cd.scene import Grid
 
 _FILTERS = threading.RLock()
@@ -156,7 +158,7 @@ def open_raster(path: Path | str, driver: str) -> Iterator[Any]:
         FormatError: the file is damaged or no such file.
     """
     try:
-        with rasterio.Env(), _open(path, driver) as dataset:
+        with rasterio.Env(**gdal_settings(path)), _open(path, driver) as dataset:
             yield dataset
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} holds text that is not UTF-8 ({error.reason}): write its tags again") from error
@@ -250,7 +252,9 @@ class RasterReader:
         height, width = max(0, rows.stop - rows.start), max(0, cols.stop - cols.start)
         if height and width:
             try:
-                with rasterio.Env():  # in which GDAL's warnings go to the log, not to the terminal
+                with rasterio.Env(
+                    **gdal_settings(self._path)
+                ):  # in which GDAL's warnings go to the log, not to the terminal
                     window = Window(cols.start, rows.start, width, height)
                     values = self._masks.read_planes(dataset, window, bands, resampled=self._onto is not None)
             except RasterioError as error:
@@ -270,7 +274,8 @@ class RasterReader:
         return partial(RasterReader, masks=self._masks), (self._path, self._driver, self._onto)
 
     def _open(self) -> Any:
-        dataset = _open(self._path, self._driver)
+        with rasterio.Env(**settings) if (settings := gdal_settings(self._path)) else nullcontext():
+            dataset = _open(self._path, self._driver)
         if self._onto is None:
             return dataset
         grid = self._onto
@@ -307,7 +312,7 @@ def nodata_of(dataset: Any, masks: FileMasks) -> float | None:
     return None if declared is None else float(declared)
 
 
-def masks_of(dataset: Any, path: Path, *, image: bool = False) -> FileMasks:
+def masks_of(dataset: Any, path: Path | str, *, image: bool = False) -> FileMasks:
     """How an open raster marks pixels without data, see :func:`hsi_cd.io.file_masks.find_masks`.
 
     Raises:
@@ -338,7 +343,7 @@ def _rpcs(dataset: Any) -> RPC | None:
         ) from error
 
 
-def check_real(dataset: Any, path: Path) -> None:
+def check_real(dataset: Any, path: Path | str) -> None:
     """Refuse a raster of complex numbers.
 
     Raises:
@@ -354,4 +359,8 @@ def damaged(path: Path | str, error: Exception) -> FormatError:
     """The error of a raster that cannot be read, in one line."""
     # The first line: GDAL's messages can be long.
     reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
+    if is_remote(path):
+        return unreachable(path, reason)
+    if archive_of(path) is not None and "not exist" in reason:
+        return FormatError(f"{place_name(path)} does not exist: the archive holds no such file; check the name")
     return FormatError(f"{path} cannot be read as a raster ({reason}): it is damaged or truncated; copy it again")

@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hsi_cd.errors import FormatError
+from hsi_cd.io.place_identity import place_digest
+from hsi_cd.places import is_place
 from hsi_cd.runs.provenance import Identity, Provenance
 
 _WHOLE = 1 << 26  # bytes up to which all is digested
@@ -38,17 +41,22 @@ def file_identity(path: str | Path) -> Identity:
     Returns:
         Size in bytes, times of change of its content and of its entry in ns, and a digest of its content with that
         of the files beside it that say how it is read (ENVI's header, a mask); nothing if it is absent. Of more
-        than 64 MB, 64 blocks of 1 MB are digested, spread over all of it.
+        than 64 MB, 64 blocks of 1 MB are digested, spread over all of it. Of a raster at an address or in an
+        archive, a digest alone, see :func:`hsi_cd.io.place_identity.place_digest`.
     """
     try:
+        if is_place(path):
+            return (place_digest(Path(path)),)
         parts = _parts(Path(path))
         return (*_numbers(parts), _digest(parts))
-    except OSError:
+    except (OSError, FormatError):
         return ()
 
 
 def is_same_file(path: str | Path, then: Identity) -> bool:
     """Whether a file is the one of this identity: of the same size and times, or of the same content."""
+    if is_place(path):
+        return file_identity(path) == then
     try:
         parts = _parts(Path(path))
     except OSError:
@@ -93,8 +101,12 @@ def changed_inputs(then: Mapping[str, Identity], now: Iterable[str | Path]) -> l
     return [
         f"{path} has another content" if path == known else f"{path} has another content than {known}"
         for (known, identity), path in zip(then.items(), paths, strict=True)
-        if Path(path).exists() and not is_same_file(path, identity)
+        if _can_be_read(path) and not is_same_file(path, identity)
     ]
+
+
+def _can_be_read(path: str) -> bool:
+    return bool(file_identity(path)) if is_place(path) else Path(path).exists()
 
 
 def _listed(paths: Sequence[str]) -> str:

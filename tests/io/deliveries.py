@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -370,6 +371,15 @@ def zipped(folder: Path) -> Path:
         for each in sorted(folder.rglob("*")):
             if each.is_file():
                 archive.write(each, each.relative_to(folder.parent))
+    return path
+
+
+def tarred(folder: Path, prefix: str = "") -> Path:
+    """The files of a folder as a tar archive without the folder, as Landsat's are sent."""
+    path = folder.with_name(f"{folder.stem}_{len(prefix)}.tar")  # GDAL remembers what an archive held
+    with tarfile.open(path, "w") as archive:
+        for each in sorted(folder.rglob("*")):
+            archive.add(each, prefix + each.relative_to(folder).as_posix(), recursive=False)
     return path
 
 

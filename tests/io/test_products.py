@@ -102,10 +102,37 @@ def test_folder_archive_and_metadata_are_one_product(made: Made, tmp_path: Path,
     whole = open_cube(folder).read(slice(10, 14))
     archive = deliveries.zipped(folder)
     np.testing.assert_array_equal(open_cube(archive).read(slice(10, 14)), whole)
+    for prefix in ("", "./", f"{folder.name}/"):
+        packed = open_cube(deliveries.tarred(folder, prefix))
+        np.testing.assert_array_equal(packed.read(slice(10, 14)), whole)
     metadata = next(f for f in folder.iterdir() if "METADATA" in f.name or "MTD_" in f.name or "_MTL" in f.name)
     cube = open_cube(metadata)
     np.testing.assert_array_equal(cube.read(slice(10, 14)), whole)
     assert find_product(metadata).place == find_product(folder).place
+
+
+def test_a_truncated_tar_is_refused(made: Made, tmp_path: Path) -> None:
+    archive = deliveries.tarred(deliveries.copied(made("landsat"), tmp_path))
+    whole = archive.read_bytes().rstrip(b"\0")
+    for share in (0.05, 0.3, 0.6, 0.9, 0.98):
+        archive = tmp_path / f"{share}.tar"
+        archive.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(FormatError) as refused:
+            open_cube(archive).read()
+        assert str(archive) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_tar_of_no_product_is_refused_and_its_remedy_works(made: Made, tmp_path: Path) -> None:
+    values = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    folder = tmp_path / "some"
+    folder.mkdir()
+    with rasterio.open(folder / "a.tif", "w", driver="GTiff", count=3, height=4, width=5, dtype="float32",
+                       crs="EPSG:32633", transform=rasterio.Affine(30, 0, 4e5, 0, -30, 58e5)) as file:  # fmt: skip
+        file.write(values)
+    with pytest.raises(FormatError, match="a tar archive of no product that is known") as refused:
+        open_cube(deliveries.tarred(folder))
+    named = str(refused.value).rpartition(", as ")[2].replace("NAME", "a.tif")
+    np.testing.assert_array_equal(open_cube(named).read(), values)
 
 
 @pytest.mark.parametrize("name", ["enmap", "desis"])
@@ -359,4 +386,4 @@ def test_each_line_of_the_page_is_true(made: Made, row: str) -> None:
     asked = re.findall(r"\((\w+)\)", masks)
     own = {mask.name: mask.hides for mask in cube.product.masks}
     assert own == dict.fromkeys(told, True) | dict.fromkeys(asked, False)
-    assert ("zip" in opens) == made(name).is_dir()
+    assert ("zip" in opens) == ("tar" in opens) == made(name).is_dir()

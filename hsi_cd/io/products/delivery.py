@@ -1,13 +1,9 @@
-"""What was delivered: a file and what lies beside it, a folder, or a zip archive as an archive sends it."""
+"""What was delivered: a file and what lies beside it, a folder, or a zip or tar archive as it was sent."""
 
 from __future__ import annotations
 
-import lzma
 import os
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,25 +12,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.products.packed import UNREADABLE, Packing, gdal_member, members_of, packing_of, read_member
 
 _MOST_FILES = 20_000
 _DEEPEST = 6  # folders below the one that is named: GRANULE/L2A_.../IMG_DATA/R10m of a .SAFE is four
-_UNREADABLE = (
-    OSError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-)
-"""What a damaged archive makes zipfile raise."""
-
 _MOST_TEXT = 64 << 20  # bytes of a metadata file; EnMAP's take 5 MB
-_ZIP_MARK = b"PK\3\4"
 
 
 @dataclass(frozen=True)
@@ -45,13 +27,18 @@ class Delivery:
         path: what the user named.
         root: the folder of the files, or the archive that holds them.
         named: the one of them that the user named, or None for a folder or an archive.
-        zipped: whether ``root`` is a zip archive, which is read where it lies and never unpacked.
+        packing: which kind of archive ``root`` is, read where it lies and never unpacked; None for files.
     """
 
     path: Path
     root: Path
     named: str | None = None
-    zipped: bool = False
+    packing: Packing | None = None
+
+    @property
+    def zipped(self) -> bool:
+        """Whether the files lie in an archive, zip or tar."""
+        return self.packing is not None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -60,7 +47,7 @@ class Delivery:
         Raises:
             FormatError: the folder or archive cannot be read, or holds more files than any product.
         """
-        found = _members(self.root) if self.zipped else _files(self.root, 0 if self.named else _DEEPEST)
+        found = self._members(self.packing) if self.packing else _files(self.root, 0 if self.named else _DEEPEST)
         names = []
         for name in found:
             names.append(name)
@@ -89,9 +76,9 @@ class Delivery:
 
     def place(self, name: str) -> str:
         """What GDAL calls a file: its absolute path, or its place in the archive."""
-        if self.zipped:
-            # In braces, because the archive's own name may end in anything.
-            return f"/vsizip/{{{self.root.absolute()}}}/{name}"
+        if self.packing:
+            with self._reading(name):
+                return gdal_member(self.root, self.packing, name)
         return str((self.root / name).absolute())
 
     def file(self, name: str) -> Path:
@@ -113,12 +100,8 @@ class Delivery:
     def head(self, name: str, count: int = 4096) -> bytes:
         """The first bytes of a file; none where it cannot be read."""
         try:
-            if self.zipped:
-                with zipfile.ZipFile(self.root) as archive, archive.open(name) as handle:
-                    return handle.read(count)
-            with (self.root / name).open("rb") as handle:
-                return handle.read(count)
-        except _UNREADABLE:
+            return self._read(name, count)
+        except UNREADABLE:
             return b""
 
     def text(self, name: str) -> bytes:
@@ -128,12 +111,7 @@ class Delivery:
             FormatError: it cannot be read, or is too large for one.
         """
         with self._reading(name):
-            if self.zipped:
-                with zipfile.ZipFile(self.root) as archive, archive.open(name) as handle:
-                    read = handle.read(_MOST_TEXT + 1)
-            else:
-                with (self.root / name).open("rb") as handle:
-                    read = handle.read(_MOST_TEXT + 1)
+            read = self._read(name, _MOST_TEXT + 1)
         if len(read) > _MOST_TEXT:
             raise FormatError(f"{self.shown(name)} has more than {_MOST_TEXT} bytes: expected a metadata file")
         return read
@@ -154,11 +132,25 @@ class Delivery:
                 f"{self.shown(name)} cannot be read as XML ({error}): it is truncated or damaged; copy it again"
             ) from error
 
+    def _read(self, name: str, count: int) -> bytes:
+        if self.packing:
+            return read_member(self.root, self.packing, name, count)
+        with (self.root / name).open("rb") as handle:
+            return handle.read(count)
+
+    def _members(self, packing: Packing) -> Iterator[str]:
+        try:
+            yield from members_of(self.root, packing)
+        except UNREADABLE as error:
+            raise FormatError(
+                f"{self.root} cannot be read as a {packing.value} archive ({error}): copy it again"
+            ) from error
+
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
         try:
             yield
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             reason = getattr(error, "strerror", None) or error
             raise FormatError(f"{self.shown(name)} cannot be read ({reason}): copy it again") from error
 
@@ -170,12 +162,11 @@ def delivery_of(path: Path) -> Delivery | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as handle:
-            zipped = handle.read(4) == _ZIP_MARK
+        packing = packing_of(path)
     except OSError:
         return None
-    if zipped:
-        return Delivery(path, path, zipped=True)
+    if packing is not None:
+        return Delivery(path, path, packing=packing)
     # A path without a folder lies where the program runs.
     return Delivery(path, path.parent, named=path.name)
 
@@ -217,11 +208,3 @@ def _files(folder: Path, depth: int, prefix: str = "") -> Iterator[str]:
             yield prefix + entry.name
         elif depth and entry.is_dir(follow_symlinks=False):
             yield from _files(Path(entry.path), depth - 1, f"{prefix}{entry.name}/")
-
-
-def _members(archive: Path) -> Iterator[str]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            yield from (name for name in opened.namelist() if not name.endswith("/"))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise FormatError(f"{archive} cannot be read as a zip archive ({error}): copy it again") from error

@@ -18,6 +18,7 @@ from hsi_cd.errors import FormatError, HsiCdError, RegistrationError
 from hsi_cd.io import atomic_path, parse_axes
 from hsi_cd.io.inspect import FileInfo, Part, Summary, inspect_paths, summarise
 from hsi_cd.io.memory import gigabytes
+from hsi_cd.io.products.raster_layers import ranges
 from hsi_cd.prepare.coregistration import measure_coregistration
 from hsi_cd.prepare.residual_shift import WORTH_TELLING
 from hsi_cd.reporting.images import false_colour, stretch_limits
@@ -34,6 +35,7 @@ __all__ = [
     "gigabytes",
     "look_at",
     "mask_shares",
+    "ranges",
     "scenes_of_shape",
     "write_quick_look",
 ]

@@ -211,6 +211,8 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
 
 
 def _band_lines(image: dict[str, Any]) -> list[str]:
+    from hsi_cd.api.looking import ranges
+
     waves, widths = image["wavelengths"], image["fwhm"]
     if waves:
         text = f"{min(waves):g} to {max(waves):g} nm"
@@ -226,7 +228,7 @@ def _band_lines(image: dict[str, Any]) -> list[str]:
     for title, bands in (("bad", image["bad_bands"]), ("dead", image["dead_bands"])):
         if bands:
             why = "flagged by the sensor" if title == "bad" else "without data, or one value everywhere"
-            lines.append(f"    {title:<10}{len(bands)} bands {why}: {_ranges(bands)}")
+            lines.append(f"    {title:<10}{len(bands)} bands {why}: {ranges(bands)}")
     return lines
 
 
@@ -242,17 +244,6 @@ def _grid_text(image: dict[str, Any]) -> str:
     else:
         text = "no georeference"
     return text + (", RPCs" if image["rpcs"] else "")
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Whole numbers in words, as ``1-7, 58``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _pair_record(found: Comparison) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hsi_cd.config import RunConfig, parse_assignment, resolve
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -133,21 +131,6 @@ def whole(
     folder = tmp_path_factory.mktemp("whole") / "run"
     run_training(LabelledScene(pair, points(truth, 11)), network, folder)
     return folder
-
-
-@pytest.fixture
-def stopping() -> Iterator[Stop]:
-    """Asks to leave after four steps."""
-    stop, steps = Stop(), []
-
-    def count(*told: object) -> None:
-        steps.append(1)
-        if len(steps) == 4:
-            stop.asked = "the test"
-
-    hook = register_optimizer_step_post_hook(count)
-    yield stop
-    hook.remove()
 
 
 def test_an_interrupted_run_ends_the_same(

@@ -16,7 +16,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hsi_cd.config import RunConfig, TrainConfig, parse_assignment, resolve
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
@@ -231,21 +230,6 @@ def test_it_begins_with_the_earlier_weights(
     assert len(learned) > 10
     for name in learned:
         torch.testing.assert_close(ours[name], theirs[name], atol=1e-7, rtol=1e-6)
-
-
-@pytest.fixture
-def stopping() -> Iterator[Stop]:
-    """Asks to leave after four steps."""
-    stop, steps = Stop(), []
-
-    def count(*told: object) -> None:
-        steps.append(1)
-        if len(steps) == 4:
-            stop.asked = "the test"
-
-    hook = register_optimizer_step_post_hook(count)
-    yield stop
-    hook.remove()
 
 
 def test_one_that_was_interrupted_ends_the_same_though_the_earlier_run_is_gone(

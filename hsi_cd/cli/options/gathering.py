@@ -16,7 +16,8 @@ def gathering(into: str, make: Callable[..., Any], *options: Callable[[Any], Any
 
     Args:
         into: name of the command's parameter.
-        make: makes the value; its parameters are named as the options' own.
+        make: makes the value; its parameters are named as the options' own. One that no option gives keeps its
+            default.
         options: click's options, in the order in which the help lists them.
     """
     names = list(inspect.signature(make).parameters)
@@ -24,7 +25,7 @@ def gathering(into: str, make: Callable[..., Any], *options: Callable[[Any], Any
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def called(*arguments: Any, **given: Any) -> Any:
-            own = {name: given.pop(name) for name in names}
+            own = {name: given.pop(name) for name in names if name in given}
             return command(*arguments, **{into: make(**own)}, **given)
 
         decorated: Any = called

@@ -53,18 +53,6 @@ def _contract(
     )
 
 
-def _contract_as_it_lies(
-    align: bool,
-    common_bands: bool,
-    band_tolerance: float,
-    saturated: float | None,
-    nodata: tuple[float, ...],
-    allow_identical: bool,
-    mask: tuple[str, ...],
-) -> Contract:
-    return _contract(align, common_bands, band_tolerance, saturated, nodata, allow_identical, mask)
-
-
 _OPTIONS = (
     click.option("--align", is_flag=True, help="Resample t2 onto the grid of t1."),
     click.option("--common-bands", is_flag=True, help="Keep the bands that both dates have, in one order."),
@@ -102,7 +90,7 @@ pair_options = gathering(
 )
 """Say what is asked of the two dates; the command is handed it as ``contract``."""
 
-grid_options = gathering("contract", _contract_as_it_lies, *_OPTIONS)
+grid_options = gathering("contract", _contract, *_OPTIONS)
 """The same, without ``--register``."""
 
 drop_option = click.option(

@@ -24,6 +24,7 @@ from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_gra
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product
 
 _IMAGE = "reflectance/reflectance"
@@ -83,11 +84,7 @@ def open_aviris(delivery: Delivery, main: str, name: str, keep: int | None) -> C
         return Cube(
             name=name,
             grid=_grid(granule, rows, cols),
-            bands=Bands(
-                len(order),
-                tuple(centres[kept[i]] for i in order),
-                tuple(widths[kept[i]] for i in order) if widths else (),
-            ),
+            bands=take_bands(Bands(count, centres, widths), [kept[i] for i in order]),
             dtype=np.dtype(np.float32),
             reader=reader,
             acquired=granule.words("time_coverage_start", default="")[:19] or _flown(main),
@@ -119,11 +116,7 @@ def _open_envi(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
     bad = cube.bands.count - len(kept)
     return replace(
         cube,
-        bands=Bands(
-            len(order),
-            tuple(cube.bands.centres[kept[i]] for i in order),
-            tuple(cube.bands.fwhm[kept[i]] for i in order) if cube.bands.fwhm else (),
-        ),
+        bands=take_bands(replace(cube.bands, good=(), names=()), [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         nodata=None,

@@ -18,6 +18,7 @@ from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.raster_layers import empty_bands, is_raster, missing_mask, open_layer, ranges
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product, QualityMask
 
 _IMAGE = r"DESIS-.*-SPECTRAL_IMAGE\.tif"
@@ -84,15 +85,12 @@ def open_desis(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
         nodata=(missing,),
     )
     reader, order = reflectance_reader([part], [table[0][band] for band in kept])
+    names = tuple(f"band {band + 1}" for band in range(image.count))
+    bands = Bands(image.count, table[0], table[1], names=names)
     return Cube(
         name=name,
         grid=image.grid,
-        bands=Bands(
-            len(order),
-            tuple(table[0][kept[i]] for i in order),
-            tuple(table[1][kept[i]] for i in order),
-            names=tuple(f"band {kept[i] + 1}" for i in order),
-        ),
+        bands=take_bands(bands, [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=acquired,

@@ -24,6 +24,7 @@ from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_gra
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
 from hsi_cd.io.products.swath import Loaded, Swath
 from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product
 
 _IMAGE = "reflectance"
@@ -92,11 +93,7 @@ def open_emit(delivery: Delivery, main: str, name: str, keep: int | None) -> Cub
     cube = Cube(
         name=name,
         grid=grid,
-        bands=Bands(
-            len(order),
-            tuple(detector.centres[kept[i]] for i in order),
-            tuple(detector.fwhm[kept[i]] for i in order),
-        ),
+        bands=take_bands(Bands(count, detector.centres, detector.fwhm), [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=acquired,

@@ -18,6 +18,7 @@ from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.raster_layers import Layer, empty_bands, is_raster, missing_mask, open_layer, ranges
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product, QualityMask
 
 _ROOT = b"<level_X"  # of every EnMAP metadata file
@@ -94,19 +95,15 @@ def open_enmap(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
         tuple(lists["OffsetOfBand"][i] for i in kept),
         nodata=tuple({missing} | ({image.nodata} if image.nodata is not None else set())),
     )
-    centres = [lists["wavelengthCenterOfBand"][i] for i in kept]
-    reader, order = reflectance_reader([part], centres)
+    names = tuple(f"band {band + 1}" for band in range(image.count))
+    bands = Bands(image.count, lists["wavelengthCenterOfBand"], lists["FWHMOfBand"], names=names)
+    reader, order = reflectance_reader([part], [bands.centres[i] for i in kept])
     told = [f"bands {ranges([i + 1 for i in empty])}, which are empty"] if empty else []
     told += [f"bands {ranges(unexpected)}, which the metadata do not expect"] if unexpected else []
     return Cube(
         name=name,
         grid=image.grid,
-        bands=Bands(
-            len(order),
-            tuple(centres[i] for i in order),
-            tuple(lists["FWHMOfBand"][kept[i]] for i in order),
-            names=tuple(f"band {kept[i] + 1}" for i in order),
-        ),
+        bands=take_bands(bands, [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=(root.findtext("base/temporalCoverage/startTime") or "").strip()[:19],

@@ -19,6 +19,7 @@ from hsi_cd.io.products.raster_layers import missing_mask, open_layer, share_of
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product, QualityMask
 
 _METADATA = r"L[CETO]0\d_.*_MTL\.txt"
@@ -104,16 +105,12 @@ def open_landsat(delivery: Delivery, main: str, name: str, keep: int | None) -> 
         nodata=(0.0,),
     )
     reader, order = reflectance_reader([part], [centres[i] for i in kept])
+    names = tuple(f"SR_B{band}" for band in bands)
     day, time = metadata.get("DATE_ACQUIRED", ""), metadata.get("SCENE_CENTER_TIME", "")[:8]
     return Cube(
         name=name,
         grid=grid,
-        bands=Bands(
-            len(order),
-            tuple(centres[kept[i]] for i in order),
-            tuple(widths[kept[i]] for i in order),
-            names=tuple(f"SR_B{bands[kept[i]]}" for i in order),
-        ),
+        bands=take_bands(Bands(len(bands), centres, widths, names=names), [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=f"{day}T{time}" if day and time else day,

@@ -22,6 +22,7 @@ from hsi_cd.io.products.raster_layers import Layer, missing_mask, open_layer, sh
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product, QualityMask
 
 _LEVELS = {"MTD_MSIL2A.xml": "L2A", "MTD_MSIL1C.xml": "L1C"}
@@ -94,10 +95,10 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
     offsets = _offsets(root, shown)
     craft = (_text(root, "SPACECRAFT_NAME") or "Sentinel-2A").strip()
     centres, widths = _waves(root, craft, shown)
-    spectrum = one_spectrum(
-        [Detector("", tuple(centres[b] for b in bands), tuple(widths[b] for b in bands))], where=shown
+    every = Bands(
+        len(bands), tuple(centres[b] for b in bands), tuple(widths[b] for b in bands), names=tuple(bands)
     )
-    kept = spectrum.bands[0]
+    kept = one_spectrum([Detector("", every.centres, every.fwhm)], where=shown).bands[0]
     part = StoredBands(
         StackReader(readers),
         kept,
@@ -105,16 +106,11 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
         tuple(offsets[bands[i]] / divisor for i in kept),
         nodata=(0.0,),
     )
-    reader, order = reflectance_reader([part], [centres[bands[i]] for i in kept])
+    reader, order = reflectance_reader([part], [every.centres[i] for i in kept])
     return Cube(
         name=name,
         grid=grid,
-        bands=Bands(
-            len(order),
-            tuple(centres[bands[kept[i]]] for i in order),
-            tuple(widths[bands[kept[i]]] for i in order),
-            names=tuple(bands[kept[i]] for i in order),
-        ),
+        bands=take_bands(every, [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired=(_text(root, "PRODUCT_START_TIME") or "").strip()[:19],

@@ -20,6 +20,7 @@ from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product, QualityMask
 
 _GRID = "HDFEOS/GRIDS/HYP"
@@ -78,11 +79,7 @@ def open_tanager(delivery: Delivery, main: str, name: str, keep: int | None) -> 
         return Cube(
             name=name,
             grid=_grid(granule, rows, cols),
-            bands=Bands(
-                len(order),
-                tuple(detector.centres[kept[i]] for i in order),
-                tuple(detector.fwhm[kept[i]] for i in order),
-            ),
+            bands=take_bands(Bands(count, detector.centres, detector.fwhm), [kept[i] for i in order]),
             dtype=np.dtype(np.float32),
             reader=reader,
             acquired=_acquired(main),

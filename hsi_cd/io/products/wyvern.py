@@ -12,6 +12,7 @@ from hsi_cd.io.products.raster_layers import is_raster, open_layer
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
 from hsi_cd.io.raster import open_raster
 from hsi_cd.scene import Bands, Cube
+from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product
 
 _COUNTS = (23, 31)
@@ -43,11 +44,7 @@ def open_wyvern(delivery: Delivery, main: str, name: str, keep: int | None) -> C
     return Cube(
         name=name,
         grid=image.grid,
-        bands=Bands(
-            len(order),
-            tuple(centres[kept[i]] for i in order),
-            names=tuple(image.descriptions[kept[i]] for i in order),
-        ),
+        bands=take_bands(Bands(image.count, centres, names=tuple(image.descriptions)), [kept[i] for i in order]),
         dtype=np.dtype(np.float32),
         reader=reader,
         acquired="{}-{}-{}T{}:{}:{}".format(*found.groups()) if found else "",

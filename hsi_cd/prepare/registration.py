@@ -50,22 +50,22 @@ def measure_shift(
     both = _known(t1) & _known(t2)
 
     def weighted(date: NDArray[np.float32], component: int) -> NDArray[np.float32]:
-        plane = np.where(both, date[component], np.float32(0)) * weight[component]
+        plane: NDArray[np.float32] = np.where(both, date[component], np.float32(0)) * weight[component]
         let_go(date)
         return plane
 
     first = np.empty((len(weight), *both.shape), dtype=np.float32)
     moved = np.empty_like(first)
-    for component, plane in enumerate(first):
-        plane[:] = _smooth(weighted(t1, component))
+    for component, blurred in enumerate(first):
+        blurred[:] = _smooth(weighted(t1, component))
     inner = (slice(4, -4), slice(4, -4))
     known = both[inner]
     shift = np.zeros(2)
     for _ in range(_ITERATIONS):
         error = np.zeros(known.shape, dtype=np.float32)
-        for component, plane in enumerate(moved):
-            plane[:] = _smooth(_resample_whole(weighted(t2, component), shift))
-            error += np.square((first[component] - plane)[inner])
+        for component, blurred in enumerate(moved):
+            blurred[:] = _smooth(_resample_whole(weighted(t2, component), shift))
+            error += np.square((first[component] - blurred)[inner])
         agree = known & (error <= np.quantile(error[known], _KEPT)) if known.any() else known
         del error
         products = _normal_products(first, moved, inner, agree)
@@ -170,7 +170,8 @@ def _resample_whole(plane: NDArray[np.float32], shift: NDArray[np.float64]) -> N
     """The shift undone on one component of a whole scene, ``(rows, cols)``, with its edge pixels repeated."""
     pair = (float(shift[0]), float(shift[1]))
     radius = shift_radius(pair)
-    return undo_shift(np.pad(plane, radius, mode="edge")[None], pair, radius=radius)[0]
+    moved: NDArray[np.float32] = undo_shift(np.pad(plane, radius, mode="edge")[None], pair, radius=radius)[0]
+    return moved
 
 
 def _smooth(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -60,9 +60,13 @@ class SceneWatch:
         self._sameness.see(*dates)
         if self._transform is None:
             return
-        thinned = [values[self._transform.bands, :: self._step, :: self._step] for values in dates]
-        z = np.stack([values.reshape(len(values), -1) for values in thinned]).astype(np.float64)
-        z = z[:, :, np.isfinite(z).all(axis=(0, 1))]
+        # Row by row: in double precision, a window would take several times its memory.
+        for row in range(0, dates[0].shape[1], self._step):
+            self._add(np.stack([values[self._transform.bands, row, :: self._step] for values in dates]))
+
+    def _add(self, spectra: NDArray[np.float32]) -> None:
+        """Count some pixels of both dates, ``(2, bands, pixels)``, those without data left out."""
+        z = spectra[:, :, np.isfinite(spectra).all(axis=(0, 1))].astype(np.float64)
         z = (z - self._transform.centre[:, :, None]) / self._transform.scale[:, :, None]
         before = self._sums
         self._sums = _Sums(

@@ -40,8 +40,8 @@ def rows_per_band(pair: ScenePair, radius: int, *, memory: int | None = None) ->
 
 
 def _bands_at_once() -> int:
-    """One a thread is scored, one waits for a thread, one is ready, one is read, which takes twice its size."""
-    return torch.get_num_threads() + 4
+    """One a thread is scored, one waits for a thread, one is read, which takes twice its size."""
+    return torch.get_num_threads() + 3
 
 
 def score_rows(

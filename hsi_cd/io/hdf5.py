@@ -22,7 +22,6 @@ from hsi_cd.io.variables import Variable
 
 _MOST_OBJECTS = 20_000
 _DEEPEST = 16
-_CACHE_BYTES = 64 << 20  # chunks kept: as whole rows of a scene are read, its chunks are asked for again and again
 _HIDDEN = ("#refs#", "#subsystem#")  # where MATLAB keeps the contents of cells and objects
 _OWN = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "_Netcdf4Coordinates", "_Netcdf4Dimid")  # of HDF5's own use
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
@@ -47,7 +46,7 @@ def open_hdf5_array(path: Path, variable: Variable) -> Any:
         FormatError: the file is damaged.
     """
     with hdf5_errors(path):
-        found = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)[variable.name]
+        found = h5py.File(path, "r")[variable.name]
         if variable.kind != SPARSE:
             return found
         # Of a matrix without values, MATLAB leaves the lists out.

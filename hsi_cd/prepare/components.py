@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import OutputError
 from hsi_cd.prepare.padding import mirror_index
-from hsi_cd.prepare.registration import measure_shift
+from hsi_cd.prepare.registration import LEADING, measure_shift
 from hsi_cd.prepare.scratch import let_go, scratch_array
 from hsi_cd.prepare.single_threaded import single_threaded
-from hsi_cd.prepare.statistics import Rows
+from hsi_cd.prepare.statistics import Rows, row_blocks
 from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import ScenePair
@@ -79,7 +79,23 @@ class SceneComponents:
             slice(start := max(0, (length - _SHIFT_SIDE) // 2), start + min(length, _SHIFT_SIDE))
             for length in self.pair.shape
         )
-        return measure_shift(*self.window(rows, cols), self.transform.noise)
+        first, second = self._leading(rows, cols)
+        return measure_shift(first, second, self.transform.noise)
+
+    def _leading(self, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The components of both dates on which the shift is measured, in a window inside the scene; not copied.
+
+        Where none are kept, they are made some rows at a time: the spectra of so many pixels take gigabytes.
+        """
+        if self.kept is not None:
+            return self.kept[0, :LEADING, rows, cols], self.kept[1, :LEADING, rows, cols]
+        count, height = min(LEADING, self.transform.components), rows.stop - rows.start
+        found = np.empty((2, count, height, cols.stop - cols.start), dtype=np.float32)
+        for block in row_blocks(*found.shape[2:]):
+            window = self.window(slice(rows.start + block.start, rows.start + block.stop), cols)
+            for date, values in enumerate(window):
+                found[date, :, block] = values[:count]
+        return found[0], found[1]
 
 
 def make_components(

@@ -12,9 +12,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from hsi_cd.prepare.scratch import let_go
+
 LARGEST_SHIFT = 2.0  # pixels: beyond, the dates want a proper registration, not an interpolation
+LEADING = 6
+"""Components on which the shift is measured, the clearest ones; the others are mostly noise."""
 _SMALLEST = 0.15  # pixels: below, the interpolation blurs more than the shift costs
-_COMPONENTS = 6  # the clearest ones; the others are mostly noise
 _KEPT = 0.5  # share of pixels that agree best: the others may have changed
 _ITERATIONS = 6
 _BLUR = 1.0  # pixels: makes a linear step towards the shift valid over a whole pixel
@@ -26,10 +29,13 @@ def measure_shift(
     """Shift of date 2 against date 1: what t1 shows at ``(r, c)``, t2 shows at ``(r + down, c + right)``.
 
     Gauss-Newton steps on the squared difference of the blurred leading components (Lucas and Kanade 1981), each
-    weighted by its signal-to-noise ratio, over the half of the pixels that agree best.
+    weighted by its signal-to-noise ratio, over the half of the pixels that agree best. What is made of a scene on
+    the way takes several times its memory, so it is made component by component.
 
     Args:
-        t1: components of the earlier date, ``(components, rows, cols)``, NaN for no data.
+        t1: components of the earlier date, ``(components, rows, cols)``, NaN for no data; the first
+            :data:`LEADING` count. May lie in a file (:mod:`hsi_cd.prepare.scratch`), of which little is then in
+            memory at once.
         t2: components of the later date, the same shape.
         noise: noise deviation of each component, ``(components,)``.
 
@@ -39,34 +45,74 @@ def measure_shift(
     """
     if min(t1.shape[1:]) < 16:
         return 0.0, 0.0
-    weight = (1 / np.maximum(noise[:_COMPONENTS], 1e-3)).astype(np.float32)[:, None, None]
+    weight = (1 / np.maximum(noise[:LEADING], 1e-3)).astype(np.float32)
     # What one date lacks says nothing in the other: it would smooth into its neighbours in one date alone.
-    both = np.asarray(np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0))
-    first = _smooth(np.where(both, t1[:_COMPONENTS], np.float32(0)) * weight)
-    second = np.where(both, t2[:_COMPONENTS], np.float32(0)) * weight
-    inner = (slice(None), slice(4, -4), slice(4, -4))
-    known = both[inner[1:]]
-    slope1 = np.gradient(first, axis=(1, 2))
+    both = _known(t1) & _known(t2)
+
+    def weighted(date: NDArray[np.float32], component: int) -> NDArray[np.float32]:
+        plane: NDArray[np.float32] = np.where(both, date[component], np.float32(0)) * weight[component]
+        let_go(date)
+        return plane
+
+    first = np.empty((len(weight), *both.shape), dtype=np.float32)
+    moved = np.empty_like(first)
+    for component, blurred in enumerate(first):
+        blurred[:] = _smooth(weighted(t1, component))
+    inner = (slice(4, -4), slice(4, -4))
+    known = both[inner]
     shift = np.zeros(2)
     for _ in range(_ITERATIONS):
-        moved = _smooth(_resample_whole(second, shift))
-        slope2 = np.gradient(moved, axis=(1, 2))
-        difference = (first - moved)[inner]
-        error = np.square(difference).sum(axis=0)
+        error = np.zeros(known.shape, dtype=np.float32)
+        for component, blurred in enumerate(moved):
+            blurred[:] = _smooth(_resample_whole(weighted(t2, component), shift))
+            error += np.square((first[component] - blurred)[inner])
         agree = known & (error <= np.quantile(error[known], _KEPT)) if known.any() else known
-        down, right = (
-            ((a + b) / 2)[inner][:, agree].ravel().astype(np.float64) for a, b in zip(slope1, slope2, strict=True)
-        )
-        rest = difference[:, agree]
-        rest = (
-            (rest - rest.mean(axis=1, keepdims=True)).ravel().astype(np.float64) if agree.any() else rest.ravel()
-        )
-        normal = np.array([[down @ down, down @ right], [down @ right, right @ right]])
+        del error
+        products = _normal_products(first, moved, inner, agree)
+        normal = np.array([[products[0], products[1]], [products[1], products[2]]])
         if not np.linalg.cond(normal) < 1e6:
             return 0.0, 0.0
-        step = np.linalg.solve(normal, [down @ rest, right @ rest])
-        shift = np.clip(shift + step, -LARGEST_SHIFT, LARGEST_SHIFT)
+        shift = np.clip(shift + np.linalg.solve(normal, products[3:]), -LARGEST_SHIFT, LARGEST_SHIFT)
     return (float(shift[0]), float(shift[1])) if math.hypot(*shift) >= _SMALLEST else (0.0, 0.0)
+
+
+def _known(components: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a date has data in all components, bool ``(rows, cols)``."""
+    known = np.ones(components.shape[1:], dtype=bool)
+    for plane in components:
+        known &= np.isfinite(plane)
+        let_go(components)
+    return known
+
+
+def _normal_products(
+    first: NDArray[np.float32], moved: NDArray[np.float32], inner: tuple[slice, slice], agree: NDArray[np.bool_]
+) -> tuple[float, float, float, float, float]:
+    """Sums of a step's equations over the pixels that agree, of all components.
+
+    Args:
+        first: blurred components of date 1, ``(components, rows, cols)``.
+        moved: those of date 2, moved onto it.
+        inner: the part of a plane that ``agree`` lies in.
+        agree: bool, the pixels that count.
+
+    Returns:
+        Slope down times itself, down times right, right times itself; down and right times the difference, of
+        which each component's mean is taken out.
+    """
+    count = int(np.count_nonzero(agree))
+    down, right = np.empty((2, len(first), count))
+    # Pixel after pixel, which is how the mean over them rounds.
+    rest = np.empty((count, len(first)), dtype=np.float32).T
+    for component, (one, other) in enumerate(zip(first, moved, strict=True)):
+        for axis, slope in enumerate((down, right)):
+            mean = (np.gradient(one, axis=axis) + np.gradient(other, axis=axis)) / 2
+            slope[component] = mean[inner][agree]
+        rest[component] = (one - other)[inner][agree]
+    if count:
+        rest -= rest.mean(axis=1, keepdims=True)
+    d, r, difference = down.ravel(), right.ravel(), rest.astype(np.float64, order="C").ravel()
+    return float(d @ d), float(d @ r), float(r @ r), float(d @ difference), float(r @ difference)
 
 
 def shift_radius(shift: tuple[float, float]) -> int:
@@ -120,14 +166,14 @@ def _taps(shift: float) -> list[tuple[int, float]]:
     return [(whole + i - 1, weight) for i, weight in enumerate(weights)]
 
 
-def _resample_whole(values: NDArray[np.float32], shift: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The shift undone on a whole scene, with its edge pixels repeated."""
+def _resample_whole(plane: NDArray[np.float32], shift: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The shift undone on one component of a whole scene, ``(rows, cols)``, with its edge pixels repeated."""
     pair = (float(shift[0]), float(shift[1]))
     radius = shift_radius(pair)
-    padded = np.pad(values, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
-    return undo_shift(padded, pair, radius=radius)
+    moved: NDArray[np.float32] = undo_shift(np.pad(plane, radius, mode="edge")[None], pair, radius=radius)[0]
+    return moved
 
 
-def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    smoothed: NDArray[np.float32] = scipy.ndimage.gaussian_filter(values, (0, _BLUR, _BLUR))
+def _smooth(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    smoothed: NDArray[np.float32] = scipy.ndimage.gaussian_filter(plane, _BLUR)
     return smoothed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.prepare.moments import Moments
 from hsi_cd.prepare.projection import minimum_noise_fraction, principal_components
-from hsi_cd.prepare.statistics import DateStatistics, SceneStatistics
+from hsi_cd.prepare.statistics import DateStatistics, SceneStatistics, cache_blocks
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,11 @@ class SceneTransform:
             components = flat + scaling[0][:, None]
             components *= scaling[1][:, None]
         else:
-            sums = self.weight[date].astype(np.float64) @ flat
-            components = (sums + self.offset[date][:, None]).astype(np.float32)
+            # Some spectra at a time, in double precision: a whole window of them would take twice its memory.
+            weight = self.weight[date].astype(np.float64)
+            components = np.empty((len(weight), flat.shape[1]), dtype=np.float32)
+            for part in cache_blocks(flat.shape[1]):
+                components[:, part] = weight @ flat[:, part] + self.offset[date][:, None]
         return components.reshape(-1, *values.shape[1:])
 
     @property

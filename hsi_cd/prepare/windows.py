@@ -80,13 +80,20 @@ def sliding_windows(
         if seen is not None and fresh.stop > fresh.start:
             seen(fresh, dates)
         if kept is not None and again:
-            first, second = (
-                np.concatenate([old[:, top - known.start :], late], axis=1)
-                for old, late in zip(kept, dates, strict=True)
-            )
-            dates = first, second
-        kept, known = dates, slice(top, fresh.stop)
-        yield band, _cut(dates, row - top, col)
+            dates = _joined(kept, dates, skip=top - known.start)
+        # Of a window its last rows are kept, not all: the caller and the next window hold two already.
+        known = slice(max(top, band.stop - radius), fresh.stop)
+        kept = dates[0][:, known.start - top :].copy(), dates[1][:, known.start - top :].copy()
+        window = _cut(dates, row - top, col)
+        del dates
+        yield band, window
+        del window
+
+
+def _joined(above: Dates, below: Dates, *, skip: int) -> Dates:
+    """Both dates' rows, one upon the other, without the first ``skip`` of those above."""
+    first, second = (np.concatenate([old[:, skip:], late], axis=1) for old, late in zip(above, below, strict=True))
+    return first, second
 
 
 def _cut(dates: Dates, row: NDArray[np.intp], col: NDArray[np.intp]) -> Dates:

@@ -134,8 +134,8 @@ def test_memory_is_what_the_user_gives(bands: int, cols: int, radius: int, memor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "get_num_threads", lambda: threads)
         height = rows_per_band(ScenePair(cube, cube), radius, memory=memory)
-    # Each thread scores one; one waits, one is ready, and the one that is read takes twice its size.
-    in_use = (threads + 4) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
+    # Each thread scores one; one waits, and the one that is read takes twice its size.
+    in_use = (threads + 3) * (height + 2 * radius) * 2 * 4 * bands * (cols + 2 * radius)
     assert height == 8 or in_use <= memory
     assert 8 <= height <= 64
     # One more row would be too much.

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -38,6 +39,19 @@ def test_a_shift_is_measured_around_holes(shift: tuple[float, float]) -> None:
     t1[:, 60:75, 20:50] = np.nan
     t2[0, 5:9] = np.nan
     assert math.dist(measure_shift(t1, t2, np.full(6, 0.05, np.float32)), shift) < 0.08
+
+
+def test_what_a_shift_is_measured_by_takes_little_memory() -> None:
+    """Counted in components of the scene: twelve are kept blurred, eighteen are those of half of the pixels."""
+    t1, t2 = two_looks((0.35, -0.6), rows=300, cols=310)
+    tracemalloc.start()
+    try:
+        measured = measure_shift(t1, t2, np.full(6, 0.05, np.float32))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert math.dist(measured, (0.35, -0.6)) < 0.08
+    assert 12 * t1[0].nbytes < most < 38 * t1[0].nbytes
 
 
 def test_what_is_aligned_stays_where_it_is() -> None:

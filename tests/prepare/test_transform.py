@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -217,3 +218,24 @@ def test_a_refit_on_the_same_scene_changes_nothing(dates) -> None:
 def test_a_transform_without_its_scaling_cannot_be_refitted(dates) -> None:
     with pytest.raises(ValueError, match="centre and scale"):
         refit(replace(fit(dates), centre=None, scale=None), dates, scaling="zscore", joint=False)
+
+
+def test_exact_components_are_the_same_bits_in_every_window_and_take_little_memory() -> None:
+    """Double precision is for some spectra at a time: a window in it would take twice what the window does."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(40, 60, 210)).astype(np.float32)
+    weight, offset = rng.normal(size=(2, 4, 40)).astype(np.float32), rng.normal(size=(2, 4)).astype(np.float32)
+    clip = np.full((2, 2, 40), np.inf, np.float32) * np.array([-1, 1], np.float32)[:, None]
+    transform = SceneTransform(np.arange(40), weight, offset, clip, np.ones(4, np.float32))
+    tracemalloc.start()
+    try:
+        found = transform.apply(values, date=1, exact=True)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 0.6 * values.nbytes
+    whole = np.tensordot(weight[1].astype(np.float64), values.astype(np.float64), 1) + offset[1][:, None, None]
+    np.testing.assert_array_equal(found, whole.astype(np.float32))
+    for rows, cols in ((slice(0, 1), slice(0, 210)), (slice(7, 31), slice(3, 99)), (slice(2, 60), slice(1, 8))):
+        part = transform.apply(values[:, rows, cols], date=1, exact=True)
+        np.testing.assert_array_equal(part, found[:, rows, cols])

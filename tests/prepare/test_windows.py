@@ -1,4 +1,5 @@
 import threading
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,22 @@ class CountedRows:
             return values[:, rows, cols]
 
         return replace(cube_from_array(values), reader=read)
+
+
+def test_sliding_windows_keep_no_more_than_the_next_needs() -> None:
+    """While a window is read, at most the rows just read or the window before it is cut are there beside it."""
+    dates = np.random.default_rng(0).random((2, 30, 96, 80), dtype=np.float32)
+    pair = ScenePair(*map(cube_from_array, dates))
+    window = 2 * 30 * (16 + 4) * 84 * 4
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _, found in sliding_windows(pair, [slice(top, top + 16) for top in range(0, 96, 16)], radius=2):
+            assert tracemalloc.get_traced_memory()[0] - before < 1.4 * window
+            del found
+        assert tracemalloc.get_traced_memory()[1] - before < 2.6 * window
+    finally:
+        tracemalloc.stop()
 
 
 @settings(max_examples=2 * settings.default.max_examples)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class ReflectanceReader:
     order: tuple[int, ...]
     hidden: tuple[MaskReader, ...] = ()
     fill: float | None = None
+    fresh: ClassVar[bool] = True  # its windows are made anew, and nobody else holds them
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.float32]:
         """Values ``(bands, rows, cols)`` of a window."""

@@ -13,8 +13,8 @@ from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.products import find_product
-from hsi_cd.io.raster import check_free_format, read_shape
 from hsi_cd.io.raster_cubes import open_place_cube, open_raster_cube
+from hsi_cd.io.raster_formats import check_free_format, read_shape
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.paths import as_path

@@ -37,11 +37,6 @@ _FOREIGN = (
     (b"\x80\x03", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x04", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x05", "a Python pickle, which could run anything: save it with numpy.save"),
-    (
-        b"<VRTDataset",
-        "a GDAL virtual raster (VRT), which may point to any file or address and so is not read: write "
-        "what it shows, as with rio convert {path} {stem}.tif",
-    ),
     (b"<!DOCTYPE", "a web page: the download failed; open its address in a browser"),
     (b"<!doctype", "a web page: the download failed; open its address in a browser"),
     (b"<html", "a web page: the download failed; open its address in a browser"),
@@ -71,6 +66,7 @@ class FileKind(Enum):
     NETCDF = "netCDF"
     NETCDF_CLASSIC = "NetCDF classic"
     ZARR = "Zarr"
+    VRT = "VRT"
     NPY = "NPY"
     NPZ = "NPZ"
     ENVI_HEADER = "ENVI header"
@@ -103,6 +99,7 @@ _TITLES = {
     FileKind.IMAGINE: "ERDAS Imagine",
     FileKind.NETCDF: "NetCDF",
     FileKind.NETCDF_CLASSIC: "NetCDF",
+    FileKind.VRT: "virtual raster (VRT)",
     FileKind.NPY: "NumPy .npy",
     FileKind.NPZ: "NumPy .npz",
     FileKind.ENVI_HEADER: "ENVI",
@@ -214,7 +211,7 @@ def refuse_foreign(path: Path) -> None:
     head = start[:64].lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
-            raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")
+            raise FormatError(f"{path} is {what}")
 
 
 def file_kind(path: Path) -> FileKind:
@@ -257,6 +254,8 @@ def file_kind(path: Path) -> FileKind:
     head = head.removeprefix(BYTE_ORDER_MARK)
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
+    if head.lstrip()[:1] == b"<" and b"<VRTDataset" in head:
+        return FileKind.VRT
     return FileKind.MATLAB4 if is_mat4(path) else FileKind.RAW
 
 

@@ -13,17 +13,17 @@ from hsi_cd.io.file_masks import FileMasks, MaskedReader
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.raster import (
+    Opened,
     RasterReader,
     check_real,
     grid_of,
     header_fields,
     layout_of,
-    locate_raster,
     masks_of,
     nodata_of,
     open_raster,
-    zarr_array,
 )
+from hsi_cd.io.raster_formats import locate_raster, zarr_array
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, read_written
 from hsi_cd.places import gdal_name, place_name
 from hsi_cd.scene import Cube
@@ -48,10 +48,10 @@ def open_raster_cube(
         MissingInputError: an ENVI header without its data file.
     """
     data, driver = locate_raster(path, kind)
-    opened: Path | str = zarr_array(data, key) if kind is FileKind.ZARR else data
+    opened: Opened = zarr_array(path, key) if kind is FileKind.ZARR else data
     with open_raster(opened, driver) as dataset:
         check_real(dataset, data)
-        if data.is_file():
+        if isinstance(data, Path) and data.is_file():
             dtype = np.result_type(*dataset.dtypes)
             check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
         masks = masks_of(dataset, data, image=True)
@@ -83,7 +83,7 @@ def locate_place(path: Path) -> tuple[str, str]:
     return gdal_name(path), FileKind.TIFF.value
 
 
-def _reader(dataset: Any, opened: Path | str, masks: FileMasks, keep: int | None, *, shown: str) -> MaskedReader:
+def _reader(dataset: Any, opened: Opened, masks: FileMasks, keep: int | None, *, shown: str) -> MaskedReader:
     blocks = BlockReader(
         RasterReader(opened, dataset.driver, masks=masks),
         layout_of(dataset, masks),

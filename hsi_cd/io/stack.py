@@ -18,8 +18,9 @@ from hsi_cd.errors import FormatError, GridError
 from hsi_cd.io.file_blocks import kept_bytes
 from hsi_cd.io.file_masks import MaskedReader
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.raster import RasterReader, locate_raster, open_raster
+from hsi_cd.io.raster import Opened, RasterReader, open_raster
 from hsi_cd.io.raster_cubes import locate_place, open_place_cube, open_raster_cube
+from hsi_cd.io.raster_formats import locate_raster
 from hsi_cd.io.spectral_bands import spectral_files, tell_left_out
 from hsi_cd.places import file_name, is_place
 from hsi_cd.scene import Bands, Cube, Grid
@@ -169,7 +170,7 @@ def _with_nan(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.g
 def _onto(cube: Cube, path: Path, grid: Grid) -> Cube:
     if _same_grid(cube.grid, grid):
         return cube
-    data: Path | str
+    data: Opened
     data, driver = locate_place(path) if is_place(path) else locate_raster(path, file_kind(path))
     if not isinstance(cube.reader, MaskedReader):  # pragma: no cover - a raster's is one; for the type checker
         return cube

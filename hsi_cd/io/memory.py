@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.byte_sources import size_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def check_plausible(path: Path, shape: Sequence[int], itemsize: int, *, stored: 
         FormatError: with both sizes.
     """
     described = math.prod(shape) * itemsize
-    stored = path.stat().st_size if stored is None else stored
+    stored = size_of(path) if stored is None else stored
     if described > max(_SMALL, _LARGEST_RATIO * stored):
         sizes = " x ".join(map(str, shape))
         raise FormatError(

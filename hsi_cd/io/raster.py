@@ -218,7 +218,7 @@ def masks_of(dataset: Any, path: Opened, *, image: bool = False) -> FileMasks:
     return masks
 
 
-def header_fields(data: Path | VirtualRaster, driver: str) -> dict[str, str]:
+def header_fields(data: Opened, driver: str) -> dict[str, str]:
     """The fields of an ENVI image's header; nothing for other files."""
     if driver != "ENVI" or not isinstance(data, Path):
         return {}

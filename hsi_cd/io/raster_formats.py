@@ -10,8 +10,9 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.kinds import FileKind, file_kind
 from hsi_cd.io.pictures import check_jpeg2000, check_png
-from hsi_cd.io.raster import open_raster
-from hsi_cd.io.virtual_raster import VirtualRaster, read_virtual
+from hsi_cd.io.raster import Opened, open_raster
+from hsi_cd.io.virtual_raster import read_virtual
+from hsi_cd.places import gdal_name, is_place, is_remote, place_name
 
 _BESIDE = (".msk", ".MSK", ".ovr", ".OVR")  # behind a file's name: what GDAL opens unasked, as whatever it is
 
@@ -27,10 +28,10 @@ def read_shape(path: Path, kind: FileKind) -> tuple[int, int]:
         return int(dataset.height), int(dataset.width)
 
 
-def locate_raster(path: Path, kind: FileKind) -> tuple[Path | VirtualRaster, str]:
+def locate_raster(path: Path, kind: FileKind) -> tuple[Opened, str]:
     """The file to open and the rasterio driver that reads it; ENVI's two files are checked against each other.
 
-    A VRT is checked, see :mod:`hsi_cd.io.virtual_raster`.
+    A VRT is checked, see :mod:`hsi_cd.io.virtual_raster`. A place has a name of GDAL's own, and nothing beside it.
 
     Raises:
         FormatError: an ENVI image whose header is absent, wrong, or of a spectral library.
@@ -39,12 +40,12 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path | VirtualRaster, str
     if kind is FileKind.VRT:
         return read_virtual(path, locate_raster), kind.value
     if kind.is_image:
-        _check_beside(path)
         if kind is FileKind.PNG:
             check_png(path)
         if kind is FileKind.JPEG2000:
             check_jpeg2000(path)
-        return path, kind.value
+        check_beside(path)
+        return (gdal_name(path) if is_place(path) else path), kind.value
     if kind is FileKind.NETCDF:
         check_free_format(path, kind)
     if kind in (FileKind.NETCDF, FileKind.ZARR):
@@ -57,7 +58,7 @@ def locate_raster(path: Path, kind: FileKind) -> tuple[Path | VirtualRaster, str
         data, header_path = find_envi_pair(path)
         header = read_envi_header(header_path, given=path)
     check_envi_size(data, header)
-    _check_beside(data)
+    check_beside(data)
     return data, "ENVI"
 
 
@@ -69,13 +70,27 @@ def shown_files(path: Path) -> tuple[Path, ...]:
         return ()
 
 
-def _check_beside(path: Path) -> None:
-    """Refuse a mask or overviews beside an image that are no GeoTIFF: as a VRT they could show any file."""
+def check_beside(path: Path) -> None:
+    """Refuse a mask or overviews beside an image that are no GeoTIFF: as a VRT they could show any file.
+
+    Args:
+        path: the image, on disk or in an archive; at an address, nothing beside it is read.
+
+    Raises:
+        FormatError: with the file's name.
+    """
     for ending in _BESIDE:
         beside = path.with_name(path.name + ending)
-        if os.path.isfile(beside) and file_kind(beside) is not FileKind.TIFF:  # noqa: PTH113
+        if not is_place(path) and not os.path.isfile(beside):  # noqa: PTH113 - which is quiet about any name
+            continue
+        try:
+            harmless = is_remote(path) or file_kind(beside) is FileKind.TIFF  # or not there, in an archive
+        except FormatError:  # of a kind that is not read in an archive
+            harmless = False
+        if not harmless:
             raise FormatError(
-                f"{beside} is no GeoTIFF, as which it is read beside {path.name}: remove it, or write it again"
+                f"{place_name(beside)} is no GeoTIFF, as which it is read beside {path.name}: remove it, or write "
+                "it again"
             )
 
 

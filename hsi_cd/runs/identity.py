@@ -17,6 +17,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.kinds import FileKind, file_kind
 from hsi_cd.io.place_identity import place_digest
 from hsi_cd.io.raster_formats import shown_files
+from hsi_cd.io.stac import item_assets, read_item
 from hsi_cd.places import is_place
 from hsi_cd.runs.provenance import Identity, Provenance
 
@@ -136,6 +137,8 @@ def _parts(path: Path) -> tuple[Part, ...]:
         beside += [journal]
     if file_kind(path) is FileKind.VRT:
         beside += shown_files(path)
+    if (item := read_item(path)) is not None:
+        beside += [asset for asset in item_assets(path, item) if not is_place(asset)]
     found = {file.resolve(): file for file in beside if _is_there(file) and not file.samefile(path)}
     return (first, *((file, _role(file), _stat(file)) for file in found.values()))
 

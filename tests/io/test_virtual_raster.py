@@ -7,6 +7,7 @@ import pickle
 import socket
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -379,5 +380,9 @@ def test_a_source_exchanged_again_and_again_never_runs(hostile_ground: Path, val
 @pytest.mark.parametrize("ending", [".msk", ".ovr"])
 def test_a_virtual_raster_as_a_mask_beside_an_image_is_refused(ending: str, values: np.ndarray) -> None:
     vrt(Path(f"a.tif{ending}"), band(source("../secret.tif"), attributes='dataType="Byte"'))
-    with pytest.raises(FormatError, match=rf"a\.tif\{ending} is no GeoTIFF"):
-        open_cube("a.tif")
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.write("a.tif")
+        archive.write(f"a.tif{ending}")
+    for name in ("a.tif", "/vsizip/a.zip/a.tif"):
+        with pytest.raises(FormatError, match=rf"a\.tif\{ending} is no GeoTIFF"):
+            open_cube(name)

@@ -225,6 +225,7 @@ class _Ranges:
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._version: str | None = None
+        self._next, self._ahead = 1, 1  # the block behind those that were fetched last, and how many come at once
         self.size = 0
         self._keep(0, self._fetch(0, 1))
 
@@ -233,11 +234,15 @@ class _Ranges:
         with self._lock:
             block = start // _BLOCK
             if block not in self._blocks:
+                # Who reads on where the last blocks ended gets twice as many: a request costs a way to and fro.
+                self._ahead = min(2 * self._ahead, _AT_ONCE) if block == self._next else 1
+                wanted = max(-(-stop // _BLOCK), block + self._ahead)
+                last = min(wanted, block + _AT_ONCE, -(-self.size // _BLOCK))
                 end = block + 1
-                last = min(-(-stop // _BLOCK), block + _AT_ONCE)
                 while end < last and end not in self._blocks:
                     end += 1
                 self._keep(block, self._fetch(block, end))
+                self._next = end
             self._blocks.move_to_end(block)
             parts = []
             at = start

@@ -180,10 +180,10 @@ class Asset:
 def _rasters(path: Path, item: Mapping[str, Any]) -> list[Asset]:
     """The rasters of an item that hold data."""
     shown = place_name(path)
-    if len(item["assets"]) > _MOST_ASSETS:
+    if len(item.get("assets", ())) > _MOST_ASSETS:
         raise FormatError(f"{shown} names more than {_MOST_ASSETS} assets: it is no item of one date")
     found = []
-    for key, asset in item["assets"].items():
+    for key, asset in item.get("assets", {}).items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             raise FormatError(f"{shown}: its asset {key[:40]!r} has no href: download the item again")
         href, kind, roles = asset["href"], asset.get("type"), asset.get("roles")

@@ -137,8 +137,8 @@ def _parts(path: Path) -> tuple[Part, ...]:
         beside += [journal]
     if file_kind(path) is FileKind.VRT:
         beside += shown_files(path)
-    if (item := read_item(path)) is not None:
-        beside += [asset for asset in item_assets(path, item) if not is_place(asset)]
+    with contextlib.suppress(FormatError):  # an item that is not read
+        beside += [asset for asset in item_assets(path, read_item(path) or {}) if not is_place(asset)]
     found = {file.resolve(): file for file in beside if _is_there(file) and not file.samefile(path)}
     return (first, *((file, _role(file), _stat(file)) for file in found.values()))
 

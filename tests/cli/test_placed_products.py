@@ -143,6 +143,7 @@ def test_of_an_array_at_an_address_only_what_is_needed_is_read(tmp_path: Path) -
         assert server.served < whole / 5
         np.testing.assert_array_equal(cube.read(), values)
         assert server.served < 1.3 * whole  # and of all of it, little twice
+        assert len(server.asked) < whole / 2**16  # in few requests: each costs a way there and back
         assert set(server.asked) == {"a.nc"}
 
 
@@ -331,3 +332,16 @@ def test_arrays_elsewhere_are_known_again_by_their_content(tmp_path: Path) -> No
             then = file_identity(first)
             assert then and is_same_file(first, then) and not is_same_file(second, then)
             assert changed_inputs({str(first): then}, [first]) == []
+
+
+@pytest.mark.quick("enmap-zip", "landsat-tar")
+@pytest.mark.parametrize("packing", ["zip", "tar"])
+@pytest.mark.parametrize("name", ["enmap", "desis", "landsat", "sentinel2", "hyperion"])
+def test_any_file_of_a_product_in_an_archive_stands_for_it(tmp_path: Path, name: str, packing: str) -> None:
+    folder = made(name, tmp_path, 1)
+    archive = deliveries.zipped(folder) if packing == "zip" else deliveries.tarred(folder, f"{folder.name}/")
+    main = {"landsat": "*_MTL.txt", "sentinel2": "MTD_MSIL2A.xml", "hyperion": "*_MTL_L1T.TXT"}
+    (file,) = folder.glob(main.get(name, "*SPECTRAL_IMAGE.*[!rL]"))
+    cube = open_cube(f"/vsi{packing}/{archive}/{folder.name}/{file.name}")
+    np.testing.assert_array_equal(cube.read(), open_cube(folder).read())
+    assert cube.product is not None and archive in cube.files

@@ -299,6 +299,9 @@ def test_an_item_is_known_again(tmp_path: Path) -> None:
     assert is_same_file(path, then)
     write(tmp_path / "1" / "red.tif", reflectance(2)[:1])
     assert not is_same_file(path, then)
+    edited(path, "red", href="http://elsewhere.invalid/a.tif")
+    assert not is_same_file(path, then)
+    item(tmp_path / "1", 1)
     with serving(tmp_path) as server:
         there = as_path(f"{server.url}/1/item.json")
         then = file_identity(there)

@@ -121,7 +121,7 @@ def _packed(path: Path, archive: Path) -> BinaryIO:
         found = opened.getinfo(name)
         if found.compress_type != zipfile.ZIP_STORED or found.flag_bits & 1:
             stat = archive.stat()
-            kept = _unpacked(archive.absolute(), name, stat.st_size, stat.st_mtime_ns, os.getpid())
+            kept = _unpacked(archive.absolute(), name, stat.st_size, stat.st_mtime_ns)
             return cast(BinaryIO, _Window(kept.read, kept.size))
         opened.open(name).close()  # which checks the head that stands before it
     with archive.open("rb") as whole:
@@ -160,8 +160,8 @@ class _Unpacked(_Part):
 
 
 @functools.lru_cache(maxsize=4)
-def _unpacked(archive: Path, name: str, _size: int, _changed: int, _process: int) -> _Unpacked:
-    """Unpacked once, however often it is opened."""
+def _unpacked(archive: Path, name: str, _size: int, _changed: int) -> _Unpacked:
+    """Unpacked once, however often it is opened, and by whatever process that is forked from this one."""
     with zipfile.ZipFile(archive) as opened, opened.open(name) as packed:
         size = opened.getinfo(name).file_size
         folder = tempfile.gettempdir()
@@ -310,8 +310,7 @@ def _remote(path: Path) -> _Ranges:
     name = path.as_posix()
     if name.startswith("/vsis3/"):
         raise FormatError(
-            f"{place_name(path)} lies in a bucket, of which GeoTIFF alone is read: give its https:// address, "
-            "signed where it is closed, or download it"
+            f"{place_name(path)} lies in a bucket, of which GeoTIFF alone is read: give its https:// address"
         )
     if not name.startswith("/vsicurl/"):
         raise FormatError(

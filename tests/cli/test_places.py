@@ -19,7 +19,7 @@ from affine import Affine
 
 import hsi_cd as hc
 from hsi_cd.cli.main import run
-from hsi_cd.errors import ConfigError, OutputError, PairError
+from hsi_cd.errors import ConfigError, FormatError, OutputError, PairError
 from hsi_cd.io import open_cube
 from hsi_cd.paths import as_path
 from hsi_cd.places import gdal_name
@@ -154,6 +154,9 @@ def test_a_bucket_is_read_by_gdals_own_driver(
             monkeypatch.setenv(name, value)
         np.testing.assert_array_equal(open_cube("s3://bucket/t1.tif").read(), dates[0])
         assert set(server.asked) == {"bucket/t1.tif"}
+        Path("bucket/a.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(5000))
+        with pytest.raises(FormatError, match=r"is no GeoTIFF, .* or give its https:// address"):
+            open_cube("s3://bucket/a.nc")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

@@ -10,6 +10,7 @@ A message says what was found, what was expected, and what to do.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 EXIT_REQUEUE = 75
@@ -23,8 +24,15 @@ class Preempted(BaseException):
     """
 
 
+_PLACE = re.compile(r"/vsicurl/(https?):/+([^\s'\"?]+)(\?[^\s'\"]*?)?(?=[:;,.)}]*(?:['\"\s]|$))")
+
+
 class HsiCdError(Exception):
     """Root of all errors of this package."""
+
+    def __str__(self) -> str:
+        # Addresses as people write them, and without what may be a signature.
+        return _PLACE.sub(r"\1://\2", super().__str__())
 
 
 class MissingInputError(HsiCdError, FileNotFoundError):

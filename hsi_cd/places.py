@@ -13,6 +13,7 @@ from pathlib import Path
 from hsi_cd.errors import ConfigError
 
 _SCHEMES = {"https://": "/vsicurl/https://", "http://": "/vsicurl/http://", "s3://": "/vsis3/"}
+_NOTHING = "%"  # stands for the nothing between two slashes, which a path cannot hold and no address has elsewhere
 _REMOTE = ("/vsicurl/", "/vsis3/")
 _ARCHIVES = ("/vsizip/", "/vsitar/")
 _REMOTE_ARCHIVE = re.compile(r"(.+?\.(?:zip|tar|tgz|tar\.gz))/(.+)", re.IGNORECASE)
@@ -63,13 +64,21 @@ def archive_of(path: str | Path) -> Path | None:
     return Path(name.split("{", 1)[1].split("}/", 1)[0])
 
 
+def member_of(path: Path) -> str:
+    """The name, in its archive, of a file that lies in one."""
+    return path.as_posix().partition("}/")[2]
+
+
 def gdal_name(path: Path) -> str:
     """What GDAL calls a place."""
-    return re.sub(r"/vsicurl/(https?):/(?!/)", r"/vsicurl/\1://", path.as_posix())
+    name = re.sub(r"/vsicurl/(https?):/(?!/)", r"/vsicurl/\1://", path.as_posix())
+    return re.sub(f"(?<=/){_NOTHING}(?=/)", "", name) if is_remote(path) else name
 
 
 def place_name(path: str | Path) -> str:
     """What messages call a place: its address without the query, which may hold a signature."""
+    if not is_place(path):
+        return str(path)
     name = gdal_name(Path(path)).split("?")[0]
     for scheme, prefix in _SCHEMES.items():
         if name.startswith(prefix):
@@ -96,12 +105,12 @@ def _address(text: str) -> Path:
         scheme, rest = found[1] + ":/", found[2]
     else:
         scheme = ""
-    if "//" in rest or "/" not in rest.strip("/"):
+    if "/" not in rest.strip("/"):
         raise ConfigError(
-            f"{text.split('?')[0]} is no address that can be read: expected a host (or bucket) and a name, "
-            "without two slashes side by side (in a query, write a slash as %2F)"
+            f"{text.split('?')[0]} is no address that can be read: expected a host (or bucket) and a name"
         )
-    return Path(f"/{system}/{scheme}{rest}")
+    kept = re.sub("/(?=/)", f"/{_NOTHING}", rest)
+    return Path(f"/{system}/{scheme}{kept}")
 
 
 def _divide(rest: str, text: str) -> tuple[str, str]:

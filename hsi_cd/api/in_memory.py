@@ -80,7 +80,7 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
     if isinstance(dataset, DatasetReader) and path.is_file():
         return open_cube(path, name=name)
     _check_numbers(np.result_type(*dataset.dtypes), str(dataset.name))
-    masks = find_masks(dataset, image=True)
+    masks = find_masks(dataset, name=str(dataset.name), image=True)
     return spectral_cube(cube_of(dataset, masks, name=name or path.name, reader=_DatasetWindows(dataset, masks)))
 
 

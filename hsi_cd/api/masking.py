@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import ConfigError, FormatError
 from hsi_cd.io.mask_files import read_mask
 from hsi_cd.paths import as_path
+from hsi_cd.places import archive_of, file_name, is_place, place_name
 from hsi_cd.prepare import alignment
 from hsi_cd.scene import CHANGED, UNCHANGED, Cube, Grid, Labels, check_same_grid
 from hsi_cd.scene.contract import corner_distance, is_same_grid
@@ -42,7 +43,7 @@ class Masks:
 
     def describe(self) -> str:
         """In the words in which they are asked for."""
-        named = [str(each) if isinstance(each, Path) else "an array" for each in self.drawn]
+        named = [place_name(each) if isinstance(each, Path) else "an array" for each in self.drawn]
         said = [*(["auto"] if self.auto else []), *([",".join(self.kinds)] if self.kinds else []), *named]
         return " and ".join(said) or "none"
 
@@ -76,7 +77,7 @@ def parse_masks(mask: Any) -> Masks:
             kinds += named
         else:
             path = as_path(each)
-            if not path.exists():
+            if not is_place(path) and not path.exists():
                 raise ConfigError(
                     f"mask is {str(each)!r}, no file that is there: give auto, none, kinds as cloud,shadow (of "
                     f"{', '.join(MASK_KINDS)}), or the file of a raster or of polygons"
@@ -139,7 +140,8 @@ def mask_with(cubes: Sequence[Cube], masks: Masks, *, align: bool) -> list[Cube]
     if covered.all():
         raise FormatError(f"the mask ({names}) covers every pixel: what it covers, or is not 0, is left out")
     _log.warning("%s of the scene is left out by the mask (%s): 255 in the map", percent(covered.mean()), names)
-    files = tuple(each.absolute() for each in masks.drawn if isinstance(each, Path))  # which no output may replace
+    # Which no output may replace.
+    files = tuple(archive_of(each) or each.absolute() for each in masks.drawn if isinstance(each, Path))
     return [replace(without(cube, [ArrayMask(covered)]), files=(*cube.files, *files)) for cube in cubes]
 
 
@@ -151,10 +153,10 @@ def _on(grid: Grid, mask: Any, *, align: bool) -> NDArray[np.bool_]:
             raise FormatError(f"the mask has the shape {mask.shape}: expected one value a pixel, (rows, cols)")
     else:
         values, own = read_mask(mask, grid)
-        name = f"the mask ({mask.name})"
+        name = f"the mask ({file_name(mask)})"
     if align and own.is_georeferenced and not is_same_grid(own, grid):
         covered = np.where(values, np.uint8(CHANGED), np.uint8(UNCHANGED))
-        labels = Labels(covered, name="mask" if isinstance(mask, np.ndarray) else mask.name, place=own)
+        labels = Labels(covered, name="mask" if isinstance(mask, np.ndarray) else file_name(mask), place=own)
         return np.asarray(alignment.align_labels(labels, grid, what="mask").values == CHANGED)
     remedy = "give a mask on the grid of the scene"
     if corner_distance(own, grid) is not None:

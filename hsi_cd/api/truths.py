@@ -93,7 +93,7 @@ def has_shapes(truth: TruthSource) -> bool:
     if any(drawn) and not all(drawn):
         shapes, pixels = several[drawn.index(True)], several[drawn.index(False)]
         if isinstance(pixels, str | os.PathLike):
-            find_input(pixels)  # which may not be there at all
+            find_input(pixels, places=True)  # which may not be there at all
         raise LabelError(
             f"{_named(shapes)} holds shapes, but {_named(pixels)} does not: give shapes alone, all of which "
             "count, or one truth map, or two masks"

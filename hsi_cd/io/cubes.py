@@ -13,9 +13,10 @@ from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.hdf5 import is_matlab, is_netcdf4
 from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_zarr
 from hsi_cd.io.products import find_product
-from hsi_cd.io.raster import check_free_format, read_shape
-from hsi_cd.io.raster_cubes import open_place_cube, open_raster_cube
+from hsi_cd.io.raster_cubes import open_raster_cube
+from hsi_cd.io.raster_formats import check_free_format, read_shape
 from hsi_cd.io.spectral_bands import spectral_cube
+from hsi_cd.io.stac import open_item, read_item
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.paths import as_path
 from hsi_cd.places import archive_of, file_name, is_place, place_name
@@ -58,8 +59,9 @@ def open_cube(
     Read are MATLAB v5 and v7.3, HDF5, ``.npy`` and ``.npz``, ENVI (data file or header), GeoTIFF and JPEG 2000,
     several of them with one band each (a folder or a list), georeferenced NetCDF and Zarr. All but compressed
     arrays of MATLAB v5 and ``.npz`` are read by windows; those are loaded when the first window is read. The
-    products of archives are recognised, see :mod:`hsi_cd.io.products`, unless a key or axes are given. A GeoTIFF
-    is also read at an address or in an archive, see :mod:`hsi_cd.places`.
+    products of archives are recognised, see :mod:`hsi_cd.io.products`, unless a key or axes are given. An image or
+    an HDF5 file is also read at an address or in an archive, see :mod:`hsi_cd.places`, and so are the assets of a
+    STAC item, see :mod:`hsi_cd.io.stac`.
 
     Args:
         path: the file; for ENVI the data file or its header; a folder of rasters of one band; a list of rasters.
@@ -88,11 +90,13 @@ def open_cube(
             return replace(stack, files=tuple(archive_of(each) or each.absolute() for each in paths))
         path = paths[0]
     found = as_path(path)
-    if is_place(found):
+    if not is_place(found):
+        check_exists(found)
+    item = read_item(found)
+    if item is not None:
         _refuse_array_options(place_name(found), key, axes)
-        cube = spectral_cube(open_place_cube(found, name=name or file_name(found), keep=keep))
-        return replace(cube, files=(archive_of(found) or found,))
-    check_exists(found)
+        stack = open_item(found, item, name=name or file_name(found), resample=resample, keep=keep)
+        return spectral_cube(stack)
     # Whoever names a variable, or says axes, wants the array as it stands.
     product = find_product(found) if key is None and axes is None else None
     if product is not None:
@@ -102,13 +106,13 @@ def open_cube(
         stack = open_stack(band_files(found), name=name or found.name, resample=resample, keep=keep)
         return replace(stack, files=(found.absolute(),))
     kind = raster_or_array(found, key=key)
-    label = name or (f"{found.name}:{key}" if key else found.name)
+    label = name or (f"{file_name(found)}:{key}" if key else file_name(found))
     if kind.holds_arrays:
         cube = open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
     else:
-        _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
+        _refuse_array_options(place_name(found), None if kind is FileKind.ZARR else key, axes)
         cube = spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
-    return replace(cube, files=(found.absolute(),))
+    return replace(cube, files=(archive_of(found) or found.absolute(),))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:
@@ -159,7 +163,7 @@ def map_shape(path: FilePath, *, key: str | None = None) -> Expected:
         MissingInputError: the file does not exist.
         FormatError: it is damaged, or of another kind.
     """
-    found = find_input(path)
+    found = find_input(path, places=True)
     kind = file_kind(found)
     if kind.holds_arrays:
         rows, cols = matrix_shape(found, kind, key=key)
@@ -176,7 +180,9 @@ def raster_or_array(path: Path, *, key: str | None = None) -> FileKind:
     Raises:
         FormatError: the file is empty, or cannot be read.
     """
-    kind = file_kind(path if path.is_dir() else find_input(path))
+    kind = file_kind(path if path.is_dir() else find_input(path, places=True))
+    if is_place(path):  # where GDAL reads images alone
+        return kind
     if kind is FileKind.HDF5 and not is_matlab(path) and is_netcdf4(path):
         arrays = FileKind.HDF5
     elif kind is FileKind.NETCDF:
@@ -209,7 +215,8 @@ def is_array_file(source: CubeSource) -> bool:
     path = source.path
     return (
         isinstance(path, str | os.PathLike)
-        and as_path(path).is_file()
+        and (is_place(as_path(path)) or as_path(path).is_file())
+        and read_item(as_path(path)) is None
         and raster_or_array(as_path(path), key=source.key).holds_arrays
     )
 

@@ -158,7 +158,7 @@ class MaskedReader:
         return self.masks.apply(self.reader(rows, cols))
 
 
-def find_masks(dataset: Any, *, image: bool = False) -> FileMasks:
+def find_masks(dataset: Any, *, name: str, image: bool = False) -> FileMasks:
     """What an open raster says of where it holds nothing; pixels are looked at only where it has an alpha band.
 
     GDAL takes only the last of two or four bands for an alpha band; here any band that is marked so is one,
@@ -169,6 +169,7 @@ def find_masks(dataset: Any, *, image: bool = False) -> FileMasks:
 
     Args:
         dataset: the open rasterio dataset.
+        name: what messages call it.
         image: the file is an image, whose bands are measured: one that is not marked is looked for.
     """
     alpha = []
@@ -179,7 +180,7 @@ def find_masks(dataset: Any, *, image: bool = False) -> FileMasks:
                 _log.warning(
                     "%s: band %d is marked as alpha (transparency), but holds measured values: it is taken as a "
                     "band of the image",
-                    dataset.name,
+                    name,
                     band,
                 )
             else:
@@ -187,7 +188,7 @@ def find_masks(dataset: Any, *, image: bool = False) -> FileMasks:
     if image and not alpha and (found := _unmarked_alpha(dataset)) is not None:
         _log.warning(
             "%s: band %d holds nothing but 0 and %g: it is taken as an alpha band (transparency) and left out",
-            dataset.name,
+            name,
             *found,
         )
         alpha.append(found)

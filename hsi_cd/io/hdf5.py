@@ -16,9 +16,11 @@ import h5py
 import numpy as np
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.byte_sources import head_of, open_bytes
 from hsi_cd.io.conventions import Facts, text_of
 from hsi_cd.io.sparse import SPARSE, dense
 from hsi_cd.io.variables import Variable
+from hsi_cd.places import is_place, place_name
 
 _MOST_OBJECTS = 20_000
 _DEEPEST = 16
@@ -35,7 +37,7 @@ def list_hdf5(path: Path) -> tuple[Variable, ...]:
     Raises:
         FormatError: the file is truncated, damaged, or a maze of groups.
     """
-    with hdf5_errors(path), h5py.File(path, "r") as file:
+    with hdf5_errors(path), open_hdf5(path) as file:
         return tuple(_walk(path, file, matlab=is_matlab(path)))
 
 
@@ -46,7 +48,7 @@ def open_hdf5_array(path: Path, variable: Variable) -> Any:
         FormatError: the file is damaged.
     """
     with hdf5_errors(path):
-        found = h5py.File(path, "r")[variable.name]
+        found = open_hdf5(path)[variable.name]
         if variable.kind != SPARSE:
             return found
         # Of a matrix without values, MATLAB leaves the lists out.
@@ -60,7 +62,7 @@ def chunks_of(path: Path, variable: Variable) -> tuple[int, ...] | None:
     Raises:
         FormatError: the file is damaged.
     """
-    with hdf5_errors(path), h5py.File(path, "r") as file:
+    with hdf5_errors(path), open_hdf5(path) as file:
         chunks = file[variable.name].chunks
         return None if chunks is None else tuple(int(n) for n in chunks)
 
@@ -71,7 +73,7 @@ def hdf5_facts(path: Path, variable: Variable) -> Facts:
     Raises:
         FormatError: the file is damaged.
     """
-    with hdf5_errors(path), h5py.File(path, "r") as file:
+    with hdf5_errors(path), open_hdf5(path) as file:
         found = file[variable.name]
         attributes = {name: _attribute(found.attrs, name) for name in found.attrs if name not in _OWN}
         scales = [_scale(found, i) for i in range(found.ndim)]
@@ -90,7 +92,7 @@ def hdf5_facts(path: Path, variable: Variable) -> Facts:
 
 def hdf5_unit(path: Path, variable: Variable) -> str:
     """The unit that an array declares, or an empty text."""
-    with hdf5_errors(path), h5py.File(path, "r") as file:
+    with hdf5_errors(path), open_hdf5(path) as file:
         attributes = {name.lower(): name for name in file[variable.name].attrs}
         unit = attributes.get("units", attributes.get("unit"))
         return "" if unit is None else text_of(file[variable.name].attrs[unit])
@@ -98,14 +100,23 @@ def hdf5_unit(path: Path, variable: Variable) -> str:
 
 def is_matlab(path: Path) -> bool:
     """Whether an HDF5 file says that MATLAB wrote it."""
-    with path.open("rb") as handle:
-        return handle.read(6) == b"MATLAB"
+    return head_of(path, 6) == b"MATLAB"
 
 
 def is_netcdf4(path: Path) -> bool:
     """Whether an HDF5 file says that it is NetCDF-4."""
-    with hdf5_errors(path), h5py.File(path, "r") as file:
+    with hdf5_errors(path), open_hdf5(path) as file:
         return "_NCProperties" in file.attrs
+
+
+def open_hdf5(path: Path, **options: Any) -> Any:
+    """An HDF5 file, open to be read; at an address or in an archive by the bytes that are asked for.
+
+    Args:
+        path: the file.
+        options: of ``h5py.File``.
+    """
+    return h5py.File(open_bytes(path) if is_place(path) else path, "r", **options)
 
 
 @contextmanager
@@ -122,7 +133,8 @@ def hdf5_errors(path: Path) -> Iterator[None]:
     except Exception as error:  # a damaged file makes h5py raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise FormatError(
-            f"{path} cannot be read as HDF5 or MATLAB v7.3 ({reason}): it is truncated or damaged; copy it again"
+            f"{place_name(path)} cannot be read as HDF5 or MATLAB v7.3 ({reason}): it is truncated or damaged; "
+            "copy it again"
         ) from error
 
 

@@ -23,11 +23,12 @@ from hsi_cd.io.memory import check_memory
 from hsi_cd.io.products import FoundProduct, find_product
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.spectral_bands import spectral_cube
+from hsi_cd.io.stac import read_item
 from hsi_cd.io.swath_coordinates import swath_reason
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
 from hsi_cd.io.vector_files import read_layers
 from hsi_cd.paths import as_path
-from hsi_cd.places import archive_of, is_place
+from hsi_cd.places import archive_of, file_name, is_place
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 from hsi_cd.scene.contract import crs_name
@@ -202,12 +203,11 @@ def blocks_of(rows: int, cols: int, bands: int) -> Iterator[tuple[slice, slice]]
 def _inspect(
     path: Path, key: str | None, axes: Axes | None, expected: Expected | None, resample: bool
 ) -> list[FileInfo]:
-    if is_place(path):
-        cube = open_cube(path, key=key, axes=axes)
-        kept = archive_of(path)  # of what is read over the network, nothing lies on disk
-        size = 0 if kept is None else kept.stat().st_size
-        return [FileInfo(path, FileKind.TIFF.title, size, parts=(Part(cube, _is_map(cube)),))]
-    check_exists(path)
+    if not is_place(path):
+        check_exists(path)
+    if read_item(path) is not None:
+        cube = open_cube(path, key=key, axes=axes, resample=resample)
+        return [FileInfo(path, "STAC item", _size(path), parts=(Part(cube, is_map=False),))]
     is_folder = path.is_dir() and not is_zarr(path)
     try:
         product = find_product(path) if key is None and axes is None else None
@@ -219,7 +219,7 @@ def _inspect(
         return [_inspect_product(path, product)]
     if is_folder:
         return _inspect_folder(path, key, axes, expected, resample)
-    size = path.stat().st_size
+    size = _size(path)
     title = vector_title(path) if path.is_file() else None
     if title is not None:
         return [_inspect_shapes(path, title, size)]
@@ -230,8 +230,14 @@ def _inspect(
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     if kind in (FileKind.ENVI_HEADER, FileKind.RAW):
         size = find_envi_pair(path)[0].stat().st_size
-    cube = spectral_cube(open_raster_cube(path, kind, name=path.name, key=key))
+    cube = spectral_cube(open_raster_cube(path, kind, name=file_name(path), key=key))
     return [FileInfo(path, kind.title, size, parts=(Part(cube, _is_map(cube)),))]
+
+
+def _size(path: Path) -> int:
+    """Bytes on disk: none of what is read over the network, those of its archive of what lies in one."""
+    kept = archive_of(path) or path
+    return 0 if is_place(kept) else kept.stat().st_size
 
 
 def _is_map(cube: Cube) -> bool:
@@ -240,8 +246,7 @@ def _is_map(cube: Cube) -> bool:
 
 def _inspect_product(path: Path, product: FoundProduct) -> FileInfo:
     cube = product.open()
-    held = path.rglob("*") if path.is_dir() else [path]
-    size = sum(each.stat().st_size for each in held if each.is_file())
+    size = sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) if path.is_dir() else _size(path)
     title = cube.product.title if cube.product is not None else product.reader.title
     return FileInfo(path, title, size, parts=(Part(cube, is_map=False),))
 
@@ -268,7 +273,7 @@ def _inspect_arrays(
             choose(path, variables, None, ndim=3)
     parts, unresolved, notes = [], [], []
     for variable in chosen[:_MOST_PARTS]:
-        name = f"{path.name}:{variable.name}" if variable.name else path.name
+        name = f"{file_name(path)}:{variable.name}" if variable.name else file_name(path)
         if len(variable.shape) == 2:
             check_memory(path, variable.nbytes)
             values = read_matrix(path, kind, key=variable.name)
@@ -287,7 +292,7 @@ def _inspect_arrays(
     if len(chosen) > _MOST_PARTS:
         notes.append(f"{len(chosen) - _MOST_PARTS} more arrays are not looked at: name one by key=")
     title = "MATLAB v7.3 (HDF5)" if kind is FileKind.HDF5 and is_matlab(path) else kind.title
-    return FileInfo(path, title, path.stat().st_size, variables, tuple(parts), tuple(notes), tuple(unresolved))
+    return FileInfo(path, title, _size(path), variables, tuple(parts), tuple(notes), tuple(unresolved))
 
 
 def _maps_shape(chosen: Sequence[Variable]) -> Expected | None:

@@ -10,9 +10,10 @@ from enum import Enum
 from pathlib import Path
 
 from hsi_cd.errors import FormatError, MissingInputError
+from hsi_cd.io.byte_sources import head_of
 from hsi_cd.io.mat4 import is_mat4
 from hsi_cd.paths import as_path
-from hsi_cd.places import is_place, place_name
+from hsi_cd.places import archive_of, is_place, place_name
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # MATLAB puts 512 bytes of its own before the signature
@@ -37,11 +38,6 @@ _FOREIGN = (
     (b"\x80\x03", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x04", "a Python pickle, which could run anything: save it with numpy.save"),
     (b"\x80\x05", "a Python pickle, which could run anything: save it with numpy.save"),
-    (
-        b"<VRTDataset",
-        "a GDAL virtual raster (VRT), which may point to any file or address and so is not read: write "
-        "what it shows, as with rio convert {path} {stem}.tif",
-    ),
     (b"<!DOCTYPE", "a web page: the download failed; open its address in a browser"),
     (b"<!doctype", "a web page: the download failed; open its address in a browser"),
     (b"<html", "a web page: the download failed; open its address in a browser"),
@@ -71,6 +67,7 @@ class FileKind(Enum):
     NETCDF = "netCDF"
     NETCDF_CLASSIC = "NetCDF classic"
     ZARR = "Zarr"
+    VRT = "VRT"
     NPY = "NPY"
     NPZ = "NPZ"
     ENVI_HEADER = "ENVI header"
@@ -103,6 +100,7 @@ _TITLES = {
     FileKind.IMAGINE: "ERDAS Imagine",
     FileKind.NETCDF: "NetCDF",
     FileKind.NETCDF_CLASSIC: "NetCDF",
+    FileKind.VRT: "virtual raster (VRT)",
     FileKind.NPY: "NumPy .npy",
     FileKind.NPZ: "NumPy .npz",
     FileKind.ENVI_HEADER: "ENVI",
@@ -110,14 +108,20 @@ _TITLES = {
 }
 
 
-def find_input(path: str | os.PathLike[str]) -> Path:
+def find_input(path: str | os.PathLike[str], *, places: bool = False) -> Path:
     """Check that an input is a file that can be read and holds something.
+
+    Args:
+        path: the file.
+        places: it may lie at an address or in an archive, where it is not looked for yet.
 
     Raises:
         MissingInputError: it does not exist; names like it in its folder are given.
         FormatError: it is a folder, is empty, or may not be read.
     """
     found = as_path(path)
+    if places and is_place(found):
+        return found
     check_exists(found)
     if found.is_dir():
         raise FormatError(f"{found} is a folder, not a file: name the file itself")
@@ -143,7 +147,7 @@ def check_exists(path: Path) -> None:
     """
     if is_place(path):
         raise FormatError(
-            f"{place_name(path)} is read only where it is a GeoTIFF of one of the dates (t1, t2): copy this "
+            f"{place_name(path)} is read only where it is a date, a truth map or a mask, and no folder: copy this "
             "file here, and name the copy"
         )
     try:
@@ -214,23 +218,52 @@ def refuse_foreign(path: Path) -> None:
     head = start[:64].lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, what in _FOREIGN:
         if head.startswith(mark):
-            raise FormatError(f"{path} is {what.format(path=path, stem=path.with_suffix(''))}")
+            raise FormatError(f"{path} is {what}")
 
 
 def file_kind(path: Path) -> FileKind:
     """The kind of a file, from its content. Whatever has no mark of its own is RAW, as ENVI's data files are.
 
-    A folder is a Zarr store where it says so.
+    A folder is a Zarr store where it says so. A place whose first bytes GDAL alone can reach counts as GeoTIFF.
 
     Raises:
-        FormatError: another folder.
+        FormatError: another folder, or a place that holds what is read on disk alone.
     """
+    if is_place(path):
+        return _kind_at(path)
     if path.is_dir():
         if is_zarr(path):
             return FileKind.ZARR
         raise FormatError(f"{path} is a folder, not a file: name the file itself")
-    with path.open("rb") as handle:
-        head = handle.read(_HDF5_OFFSETS[-1] + len(_HDF5_SIGNATURE))
+    head = head_of(path, _LOOKED_AT)
+    marked = _kind_of(head)
+    if marked is not None:
+        return marked
+    if head[:2] == b"BM" and int.from_bytes(head[2:6], "little") in (0, path.stat().st_size):
+        return FileKind.BMP
+    if head[:4] in (b"PK\3\4", b"PK\5\6") and is_npz(path):
+        return FileKind.NPZ
+    return FileKind.MATLAB4 if is_mat4(path) else FileKind.RAW
+
+
+def _kind_at(path: Path) -> FileKind:
+    try:
+        head = head_of(path, _LOOKED_AT)
+    except FormatError:  # GDAL knows more ways to reach it, or says why there is none
+        return FileKind.TIFF
+    kind = _kind_of(head) or FileKind.RAW
+    if kind.is_image or kind is FileKind.HDF5:
+        return kind
+    what = "of no kind that is read there" if kind is FileKind.RAW else f"a {kind.title} file"
+    remedy = "download it, and name the file" if archive_of(path) is None else "unpack it, and name the file"
+    raise FormatError(
+        f"{place_name(path)} is {what}: at an address or in an archive, images (GeoTIFF, JPEG 2000, PNG) and HDF5 "
+        f"or NetCDF-4 are read; {remedy}"
+    )
+
+
+def _kind_of(head: bytes) -> FileKind | None:
+    """The kind that the first bytes of a file alone tell."""
     # HDF5 first: a MATLAB v7.3 file begins with a text much like that of v5.
     if any(head[at : at + len(_HDF5_SIGNATURE)] == _HDF5_SIGNATURE for at in _HDF5_OFFSETS):
         return FileKind.HDF5
@@ -242,22 +275,18 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.PNG
     if head[:3] == b"\xff\xd8\xff":
         return FileKind.JPEG
-    if head[:2] == b"BM" and int.from_bytes(head[2:6], "little") in (0, path.stat().st_size):
-        return FileKind.BMP
     if head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n" or head[:4] == b"\xff\x4f\xff\x51":
         return FileKind.JPEG2000
     if head[:6] == b"\x93NUMPY":
         return FileKind.NPY
     if head[:3] == b"CDF" and head[3:4] in (b"\1", b"\2", b"\5"):
         return FileKind.NETCDF
-    if head[:4] in (b"PK\3\4", b"PK\5\6") and is_npz(path):
-        return FileKind.NPZ
     if head[:15] == b"EHFA_HEADER_TAG":
         return FileKind.IMAGINE
     head = head.removeprefix(BYTE_ORDER_MARK)
     if head[:4] == b"ENVI" and head[4:5] in (b"\n", b"\r", b" ", b"\t"):
         return FileKind.ENVI_HEADER
-    return FileKind.MATLAB4 if is_mat4(path) else FileKind.RAW
+    return FileKind.VRT if head.lstrip()[:1] == b"<" and b"<VRTDataset" in head else None
 
 
 def is_npz(path: Path) -> bool:

@@ -272,7 +272,7 @@ def read_map(
         MissingInputError: the file does not exist.
         FormatError: it is no raster, has several bands, or holds other values.
     """
-    found = find_input(path)
+    found = find_input(path, places=True)
     band = read_single_band(found, file_kind(found), key=key)
     stored = _as_codes(found, band.without(nodata))
     if not set((values := np.unique(stored)).tolist()) <= set(COLOURS):
@@ -296,7 +296,7 @@ def read_scores(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -
         MissingInputError: the file does not exist.
         FormatError: it is no raster, has several bands, or holds indices of a palette.
     """
-    found = find_input(path)
+    found = find_input(path, places=True)
     band = read_single_band(found, file_kind(found))
     if band.legend.colours:
         what = "white stored as 0 (WhiteIsZero)" if band.legend.white_is_zero else "indices of a palette"

@@ -32,7 +32,7 @@ def read_mask(path: Path, grid: Grid) -> tuple[NDArray[np.bool_], Grid]:
         FormatError: it is damaged, has several bands that differ, or holds no shape.
         GridError: shapes cannot be placed on the scene.
     """
-    found = find_input(path)
+    found = find_input(path, places=True)
     if is_vector_file(found):
         return _burnt(found, grid), grid
     band = read_single_band(found, file_kind(found))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.byte_sources import size_of
 
 _log = logging.getLogger(__name__)
 
@@ -84,18 +85,20 @@ def check_memory(path: Path, size: int) -> None:
     _log.warning("%s", taken)
 
 
-def check_plausible(path: Path, shape: Sequence[int], itemsize: int) -> None:
+def check_plausible(path: Path, shape: Sequence[int], itemsize: int, *, stored: int | None = None) -> None:
     """Refuse a file that describes far more values than it can hold: a wrong size, or nothing but a header.
 
     Args:
         path: the file.
         shape: sizes it describes.
         itemsize: bytes of a value.
+        stored: bytes that hold them; by default the file's.
 
     Raises:
         FormatError: with both sizes.
     """
-    described, stored = math.prod(shape) * itemsize, path.stat().st_size
+    described = math.prod(shape) * itemsize
+    stored = size_of(path) if stored is None else stored
     if described > max(_SMALL, _LARGEST_RATIO * stored):
         sizes = " x ".join(map(str, shape))
         raise FormatError(

@@ -18,7 +18,9 @@ from rasterio.drivers import raster_driver_extensions
 from hsi_cd.errors import FormatError, HsiCdError, OutputError
 from hsi_cd.io.atomic import check_output
 from hsi_cd.io.envi import find_envi_pair
+from hsi_cd.io.kinds import FileKind, file_kind
 from hsi_cd.io.raster import quiet_georeference
+from hsi_cd.io.raster_formats import shown_files
 from hsi_cd.paths import as_path
 
 FilePath = str | os.PathLike[str]
@@ -164,10 +166,15 @@ def _files_of(given: Path) -> Iterator[Path]:
     with contextlib.suppress(HsiCdError, OSError):  # which it is not
         yield from find_envi_pair(given)
     try:
+        kind = file_kind(given)
+        if kind is FileKind.VRT:
+            yield from shown_files(given)
+        if not kind.is_image:  # which GDAL could take for a list of addresses
+            return
         with (
             rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"),
             quiet_georeference(),
-            rasterio.open(given) as dataset,
+            rasterio.open(given, driver=kind.value) as dataset,
         ):
             yield from (Path(name) for name in dataset.files)
     except Exception:  # whatever GDAL makes of a file that is none of its own

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.byte_sources import head_of, open_bytes
 from hsi_cd.io.memory import check_plausible
 
 _JPEG2000_HEAD = 1 << 16  # bytes within which the codestream begins, behind the georeference
@@ -18,8 +19,8 @@ def check_png(path: Path) -> None:
     Raises:
         FormatError: it is truncated.
     """
-    with path.open("rb") as handle:
-        handle.seek(max(0, path.stat().st_size - _PNG_END_WITHIN))
+    with open_bytes(path) as handle:
+        handle.seek(max(0, handle.seek(0, 2) - _PNG_END_WITHIN))
         if b"IEND" not in handle.read():
             raise FormatError(f"{path} is a truncated PNG image (its end is missing): copy it again")
 
@@ -30,8 +31,7 @@ def check_jpeg2000(path: Path) -> None:
     Raises:
         FormatError: it describes far more than it holds, or no sizes.
     """
-    with path.open("rb") as handle:
-        head = handle.read(_JPEG2000_HEAD)
+    head = head_of(path, _JPEG2000_HEAD)
     at = head.find(b"\xff\x4f\xff\x51")  # start of the codestream, and its sizes
     if at < 0 or len(head) < at + 42:
         raise FormatError(f"{path} is a truncated or damaged JPEG 2000 image (it has no sizes): copy it again")

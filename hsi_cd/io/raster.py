@@ -21,144 +21,30 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
+from hsi_cd.io.envi import find_envi_pair, read_envi_header
 from hsi_cd.io.file_blocks import BlockLayout
 from hsi_cd.io.file_masks import FileMasks, find_masks
-from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import limit_gdal_cache
-from hsi_cd.io.pictures import check_jpeg2000, check_png
 from hsi_cd.io.remote import gdal_settings, unreachable
+from hsi_cd.io.virtual_raster import VirtualRaster
 from hsi_cd.places import archive_of, is_remote, place_name
 from hsi_cd.scene import Grid
 
 _FILTERS = threading.RLock()
 
-
-def read_shape(path: Path, kind: FileKind) -> tuple[int, int]:
-    """Rows and columns of an image, from its header.
-
-    Raises:
-        FormatError: the file is damaged, or no image.
-    """
-    data, driver = locate_raster(path, kind)
-    with open_raster(data, driver) as dataset:
-        return int(dataset.height), int(dataset.width)
-
-
-def locate_raster(path: Path, kind: FileKind) -> tuple[Path, str]:
-    """The file to open and the rasterio driver that reads it; ENVI's two files are checked against each other.
-
-    Raises:
-        FormatError: an ENVI image whose header is absent, wrong, or of a spectral library.
-        MissingInputError: an ENVI header without its data file.
-    """
-    if kind.is_image:
-        if kind is FileKind.PNG:
-            check_png(path)
-        if kind is FileKind.JPEG2000:
-            check_jpeg2000(path)
-        return path, kind.value
-    if kind is FileKind.NETCDF:
-        check_free_format(path, kind)
-    if kind in (FileKind.NETCDF, FileKind.ZARR):
-        return path, kind.value
-    if kind is FileKind.ENVI_HEADER:
-        # Before the data file is looked for: a library is to be refused by name wherever its numbers lie.
-        header = read_envi_header(path, given=path)
-        data, _ = find_envi_pair(path)
-    else:
-        data, header_path = find_envi_pair(path)
-        header = read_envi_header(header_path, given=path)
-    check_envi_size(data, header)
-    return data, "ENVI"
-
-
-def check_free_format(path: Path, kind: FileKind) -> None:
-    """Refuse a NetCDF file or Zarr store unless GDAL gives one image whose axes its georeference proves.
-
-    Without one, GDAL takes the last two axes for rows and columns whatever they are, and turns NetCDF upside down.
-
-    Raises:
-        FormatError: there are several arrays, none, or no georeference.
-    """
-    with open_raster(path, kind.value) as dataset:
-        if dataset.subdatasets:
-            names, listed = _arrays_of(dataset)
-            raise FormatError(f"{path} holds {len(names)} arrays ({listed}): name the image by keys=")
-        _check_placed(dataset, path, kind)
-
-
-def zarr_array(path: Path, key: str | None) -> Path | str:
-    """What GDAL calls the image of a Zarr store, whose axes its georeference must prove.
-
-    Args:
-        path: the store.
-        key: the array's name; by default the only image of several bands, or the only one of all.
-
-    Raises:
-        FormatError: no such array, no or several images, or one without a georeference.
-    """
-    with open_raster(path, FileKind.ZARR.value) as dataset:
-        names, listed = _arrays_of(dataset)
-        if not names:
-            if key is not None:
-                raise FormatError(f"{path} holds one array: leave the key ({key!r}) out")
-            _check_placed(dataset, path, FileKind.ZARR)
-            return path
-    if key is not None and key not in names:
-        raise FormatError(f"{path} has no array {key!r}: it holds {listed}")
-    images = {name: count for name in (names if key is None else [key]) if (count := _image_bands(path, name))}
-    if key is not None and not images:
-        raise FormatError(
-            f"{path}: array {key!r} is no image with a georeference, which proves its axes: save the image as "
-            "GeoTIFF, ENVI or .npy"
-        )
-    cubes = [name for name, count in images.items() if count > 1] or list(images)
-    if key is None and len(cubes) != 1:
-        raise FormatError(
-            f"{path} holds {len(names)} arrays ({listed}), of which {len(cubes)} are images with a georeference: "
-            "name one with keys="
-        )
-    return _zarr_name(path, key or cubes[0])
-
-
-def _arrays_of(dataset: Any) -> tuple[list[str], str]:
-    """Names of the arrays of an open container, and the first of them in words."""
-    names = [str(name).rsplit(":", 1)[-1].strip("/") for name in dataset.subdatasets]
-    return names, ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _image_bands(path: Path, array: str) -> int:
-    """Bands of an array of a Zarr store; 0 where it is no image with a georeference."""
-    try:
-        with open_raster(_zarr_name(path, array), FileKind.ZARR.value) as dataset:
-            placed = not dataset.transform.is_identity and min(dataset.shape) > 1
-            return int(dataset.count) if placed else 0
-    except FormatError:  # as of a single number, which describes the CRS
-        return 0
-
-
-def _zarr_name(path: Path, array: str) -> str:
-    return f'ZARR:"{path.absolute()}":/{array}'
-
-
-def _check_placed(dataset: Any, path: Path, kind: FileKind) -> None:
-    if not dataset.count or dataset.transform.is_identity:
-        raise FormatError(
-            f"{path} is a {kind.title} file without a georeference, which does not tell its axes: save the "
-            "image as GeoTIFF, ENVI or .npy"
-        )
+Opened = Path | str | VirtualRaster
+"""What a driver opens: a file, GDAL's own name of a part of one or of a place, or a VRT that was checked."""
 
 
 @contextmanager
-def open_raster(path: Path | str, driver: str) -> Iterator[Any]:
+def open_raster(path: Opened, driver: str) -> Iterator[Any]:
     """An open rasterio dataset.
 
     Raises:
         FormatError: the file is damaged or no such file.
     """
     try:
-        with rasterio.Env(**gdal_settings(path)), _open(path, driver) as dataset:
+        with rasterio.Env(**_settings(path)), _open(path, driver) as dataset:
             yield dataset
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} holds text that is not UTF-8 ({error.reason}): write its tags again") from error
@@ -220,16 +106,16 @@ class RasterReader:
     time, nor after a fork. Pickling keeps the path alone.
     """
 
-    def __init__(self, path: Path | str, driver: str, onto: Grid | None = None, *, masks: FileMasks) -> None:
+    def __init__(self, path: Opened, driver: str, onto: Grid | None = None, *, masks: FileMasks) -> None:
         """Nothing is opened yet.
 
         Args:
-            path: the file, or GDAL's own name of one of its arrays.
+            path: the file, or another name that its driver opens.
             driver: the rasterio driver that reads it.
             onto: the grid to resample to, of the file's own CRS; by default the values come as stored.
             masks: which of its bands hold values, and how it marks pixels without data.
         """
-        self._path = path if isinstance(path, str) else path.absolute()
+        self._path = path.absolute() if isinstance(path, Path) else path
         self._driver = driver
         self._onto = onto
         self._masks = masks
@@ -252,9 +138,8 @@ class RasterReader:
         height, width = max(0, rows.stop - rows.start), max(0, cols.stop - cols.start)
         if height and width:
             try:
-                with rasterio.Env(
-                    **gdal_settings(self._path)
-                ):  # in which GDAL's warnings go to the log, not to the terminal
+                # In which GDAL's warnings go to the log, not to the terminal.
+                with rasterio.Env(**_settings(self._path)):
                     window = Window(cols.start, rows.start, width, height)
                     values = self._masks.read_planes(dataset, window, bands, resampled=self._onto is not None)
             except RasterioError as error:
@@ -270,11 +155,11 @@ class RasterReader:
         for dataset in self._idle.pop(os.getpid(), []):
             dataset.close()
 
-    def __reduce__(self) -> tuple[Any, tuple[Path | str, str, Grid | None]]:
+    def __reduce__(self) -> tuple[Any, tuple[Opened, str, Grid | None]]:
         return partial(RasterReader, masks=self._masks), (self._path, self._driver, self._onto)
 
     def _open(self) -> Any:
-        with rasterio.Env(**settings) if (settings := gdal_settings(self._path)) else nullcontext():
+        with rasterio.Env(**settings) if (settings := _settings(self._path)) else nullcontext():
             dataset = _open(self._path, self._driver)
         if self._onto is None:
             return dataset
@@ -292,12 +177,18 @@ class RasterReader:
         )
 
 
-def _open(path: Path | str, driver: str) -> Any:
+def _settings(path: Opened) -> dict[str, str | int]:
+    """GDAL's settings for reading a file."""
+    return {"GDAL_VRT_ENABLE_PYTHON": "NO"} if isinstance(path, VirtualRaster) else gdal_settings(path)
+
+
+def _open(path: Opened, driver: str) -> Any:
     limit_gdal_cache()
     try:
         with quiet_georeference():
             # The driver is named, so that a file is read as what its content says and as nothing else.
-            return rasterio.open(path if isinstance(path, str) else path.absolute(), driver=driver)
+            name = path.text if isinstance(path, VirtualRaster) else path
+            return rasterio.open(name.absolute() if isinstance(name, Path) else name, driver=driver)
     except RasterioError as error:
         raise damaged(path, error) from error
     except UnicodeEncodeError:  # bytes that are no UTF-8; or Python in another locale than the files' names
@@ -312,14 +203,14 @@ def nodata_of(dataset: Any, masks: FileMasks) -> float | None:
     return None if declared is None else float(declared)
 
 
-def masks_of(dataset: Any, path: Path | str, *, image: bool = False) -> FileMasks:
+def masks_of(dataset: Any, path: Opened, *, image: bool = False) -> FileMasks:
     """How an open raster marks pixels without data, see :func:`hsi_cd.io.file_masks.find_masks`.
 
     Raises:
         FormatError: it is damaged, or has alpha bands alone.
     """
     try:
-        masks = find_masks(dataset, image=image)
+        masks = find_masks(dataset, name=place_name(str(path)), image=image)
     except RasterioError as error:
         raise damaged(path, error) from error
     if not masks.bands:
@@ -327,9 +218,9 @@ def masks_of(dataset: Any, path: Path | str, *, image: bool = False) -> FileMask
     return masks
 
 
-def header_fields(data: Path, driver: str) -> dict[str, str]:
+def header_fields(data: Opened, driver: str) -> dict[str, str]:
     """The fields of an ENVI image's header; nothing for other files."""
-    if driver != "ENVI":
+    if driver != "ENVI" or not isinstance(data, Path):
         return {}
     return read_envi_header(find_envi_pair(data)[1], given=data).fields
 
@@ -339,11 +230,11 @@ def _rpcs(dataset: Any) -> RPC | None:
         return dataset.rpcs
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FormatError(
-            f"{dataset.name}: its rational polynomial coefficients are not understood ({error}): remove them"
+            f"its rational polynomial coefficients are not understood ({error}): remove them"
         ) from error
 
 
-def check_real(dataset: Any, path: Path | str) -> None:
+def check_real(dataset: Any, path: Opened) -> None:
     """Refuse a raster of complex numbers.
 
     Raises:
@@ -355,10 +246,14 @@ def check_real(dataset: Any, path: Path | str) -> None:
         )
 
 
-def damaged(path: Path | str, error: Exception) -> FormatError:
+def damaged(path: Opened, error: Exception) -> FormatError:
     """The error of a raster that cannot be read, in one line."""
     # The first line: GDAL's messages can be long.
     reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
+    if isinstance(path, VirtualRaster):
+        return FormatError(
+            f"{path}, or a file that it shows, cannot be read ({reason}): it is damaged; copy it again"
+        )
     if is_remote(path):
         return unreachable(path, reason)
     if archive_of(path) is not None and "not exist" in reason:

@@ -13,19 +13,19 @@ from hsi_cd.io.file_masks import FileMasks, MaskedReader
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.raster import (
+    Opened,
     RasterReader,
     check_real,
     grid_of,
     header_fields,
     layout_of,
-    locate_raster,
     masks_of,
     nodata_of,
     open_raster,
-    zarr_array,
 )
+from hsi_cd.io.raster_formats import locate_raster, zarr_array
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, read_written
-from hsi_cd.places import gdal_name, place_name
+from hsi_cd.places import place_name
 from hsi_cd.scene import Cube
 from hsi_cd.scene.cube import WindowReader
 from hsi_cd.scene.matching import take_bands
@@ -37,53 +37,30 @@ def open_raster_cube(
     """A raster as a cube that reads its windows when asked.
 
     Args:
-        path: an image, or one of the two files of an ENVI image.
+        path: an image, also at a place, see :mod:`hsi_cd.places`; or one of the two files of an ENVI image.
         kind: what its content is.
         name: what messages call it.
         keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
         key: the array of a Zarr store; by default its only image.
 
     Raises:
-        FormatError: the file is damaged, no image, or of complex numbers.
+        FormatError: the file is damaged, no image, or of complex numbers; a place cannot be reached.
         MissingInputError: an ENVI header without its data file.
     """
     data, driver = locate_raster(path, kind)
-    opened: Path | str = zarr_array(data, key) if kind is FileKind.ZARR else data
+    shown = place_name(path)
+    opened: Opened = zarr_array(path, key) if kind is FileKind.ZARR else data
     with open_raster(opened, driver) as dataset:
-        check_real(dataset, data)
-        if data.is_file():
+        check_real(dataset, shown)
+        if isinstance(data, Path) and data.is_file():
             dtype = np.result_type(*dataset.dtypes)
             check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
         masks = masks_of(dataset, data, image=True)
-        reader = _reader(dataset, opened, masks, keep, shown=str(data))
+        reader = _reader(dataset, opened, masks, keep, shown=shown)
         return cube_of(dataset, masks, name=name, reader=reader, header=header_fields(data, driver))
 
 
-def open_place_cube(path: Path, *, name: str, keep: int | None = None) -> Cube:
-    """A GeoTIFF at an address or in an archive, of which the windows that are asked for are read, and no more.
-
-    Args:
-        path: its place, see :mod:`hsi_cd.places`.
-        name: what messages call it.
-        keep: bytes that its decoded blocks may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
-
-    Raises:
-        FormatError: it cannot be reached, is no GeoTIFF, damaged, or of complex numbers; the server has no ranges.
-    """
-    shown = place_name(path)
-    opened, driver = locate_place(path)
-    with open_raster(opened, driver) as dataset:
-        check_real(dataset, shown)
-        masks = masks_of(dataset, opened, image=True)
-        return cube_of(dataset, masks, name=name, reader=_reader(dataset, opened, masks, keep, shown=shown))
-
-
-def locate_place(path: Path) -> tuple[str, str]:
-    """What GDAL calls a place, and the driver that reads it; no other, as it alone needs no file beside."""
-    return gdal_name(path), FileKind.TIFF.value
-
-
-def _reader(dataset: Any, opened: Path | str, masks: FileMasks, keep: int | None, *, shown: str) -> MaskedReader:
+def _reader(dataset: Any, opened: Opened, masks: FileMasks, keep: int | None, *, shown: str) -> MaskedReader:
     blocks = BlockReader(
         RasterReader(opened, dataset.driver, masks=masks),
         layout_of(dataset, masks),

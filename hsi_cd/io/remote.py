@@ -46,7 +46,10 @@ def unreachable(path: Path | str, reason: str) -> FormatError:
     for pattern, remedy in _REMEDIES:
         if re.search(pattern, said.replace(shown, "")):
             return FormatError(f"{shown} cannot be read over the network ({said}): {remedy}")
+    remedy = "download it and name the file"
+    if shown.startswith("s3://"):  # of which GDAL's driver is all that is used
+        remedy += ", or give its https:// address, signed where it is closed"
     return FormatError(
         f"{shown} cannot be read over the network: it is no GeoTIFF, is damaged, or its server hands out no "
-        "ranges of bytes; download it and name the file"
+        f"ranges of bytes; {remedy}"
     )

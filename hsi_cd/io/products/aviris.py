@@ -50,7 +50,7 @@ def recognise(delivery: Delivery) -> str | None:
             )
         return found[0]
     named = delivery.named
-    if named is None or not _ENVI.fullmatch(named) or file_kind(delivery.root / named) not in (
+    if named is None or not _ENVI.fullmatch(named) or file_kind(delivery.file(named)) not in (
         FileKind.RAW,
         FileKind.ENVI_HEADER,
     ):  # fmt: skip

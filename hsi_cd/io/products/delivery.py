@@ -12,7 +12,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.products.packed import UNREADABLE, Packing, gdal_member, members_of, packing_of, read_member
+from hsi_cd.io.byte_sources import head_of
+from hsi_cd.io.packed import UNREADABLE, Packing, gdal_member, members_of, packing_of, read_member
+from hsi_cd.places import archive_of, gdal_name, is_place, member_of, place_name
 
 _MOST_FILES = 20_000
 _DEEPEST = 6  # folders below the one that is named: GRANULE/L2A_.../IMG_DATA/R10m of a .SAFE is four
@@ -47,7 +49,12 @@ class Delivery:
         Raises:
             FormatError: the folder or archive cannot be read, or holds more files than any product.
         """
+        if is_place(self.root):  # where nothing is looked for
+            return (self.named,) if self.named else ()
         found = self._members(self.packing) if self.packing else _files(self.root, 0 if self.named else _DEEPEST)
+        if self.packing and self.named:
+            folder = self.named.rpartition("/")[0]
+            found = (name for name in found if name.rpartition("/")[0] == folder)
         names = []
         for name in found:
             names.append(name)
@@ -79,23 +86,17 @@ class Delivery:
         if self.packing:
             with self._reading(name):
                 return gdal_member(self.root, self.packing, name)
-        return str((self.root / name).absolute())
+        return gdal_name((self.root / name).absolute())
 
     def file(self, name: str) -> Path:
-        """The path of a file that must lie on disk.
-
-        Raises:
-            FormatError: it lies in an archive.
-        """
-        if self.zipped:
-            raise FormatError(
-                f"{self.root} holds {name}, an HDF5 file, which is not read inside of an archive: unpack it first"
-            )
+        """The path of a file: on disk, or its place in the archive or at the address."""
+        if self.packing:
+            return Path(f"/vsi{self.packing.value}/{{{self.root.absolute()}}}/{name}")
         return self.root / name
 
     def shown(self, name: str) -> str:
         """What messages call a file."""
-        return f"{self.root}:{name}" if self.zipped else str(self.root / name)
+        return f"{self.root}:{name}" if self.zipped else place_name(self.root / name)
 
     def head(self, name: str, count: int = 4096) -> bytes:
         """The first bytes of a file; none where it cannot be read."""
@@ -135,8 +136,7 @@ class Delivery:
     def _read(self, name: str, count: int) -> bytes:
         if self.packing:
             return read_member(self.root, self.packing, name, count)
-        with (self.root / name).open("rb") as handle:
-            return handle.read(count)
+        return head_of(self.root / name, count)
 
     def _members(self, packing: Packing) -> Iterator[str]:
         try:
@@ -156,7 +156,9 @@ class Delivery:
 
 
 def delivery_of(path: Path) -> Delivery | None:
-    """What lies at a path that exists, of which nothing but the first bytes is read."""
+    """What lies at a path, of which nothing but the first bytes is read; None of what cannot be read."""
+    if is_place(path):
+        return _placed(path)
     if path.is_dir():
         return Delivery(path, _unwrapped(path))
     if not path.is_file():
@@ -169,6 +171,17 @@ def delivery_of(path: Path) -> Delivery | None:
         return Delivery(path, path, packing=packing)
     # A path without a folder lies where the program runs.
     return Delivery(path, path.parent, named=path.name)
+
+
+def _placed(path: Path) -> Delivery | None:
+    archive = archive_of(path)
+    try:
+        head_of(path, 1)
+        if archive is None:
+            return Delivery(path, path.parent, named=path.name)
+        return Delivery(path, archive, named=member_of(path), packing=packing_of(archive))
+    except (OSError, FormatError):
+        return None
 
 
 def _unwrapped(folder: Path) -> Path:

@@ -74,7 +74,7 @@ def find_masks(delivery: Delivery, main: str, shape: tuple[int, int], acquired: 
     for name in names:
         if not holds(delivery, name, MASK):
             continue
-        with open_granule(delivery.root / name) as granule:
+        with open_granule(delivery.file(name)) as granule:
             taken = granule.words("time_coverage_start", default="")[:19]
             if (taken != acquired) if taken and acquired else (name != expected):
                 continue
@@ -86,7 +86,7 @@ def find_masks(delivery: Delivery, main: str, shape: tuple[int, int], acquired: 
         )
     _log.warning(
         "%s: the mask of its granule (EMIT_L2A_MASK, of %s) does not lie beside it: clouds are not left out",
-        main,
+        main.split("?")[0],
         acquired or "the same time",
     )
     return FoundMasks()

@@ -16,7 +16,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import array_reader
 from hsi_cd.io.axes import Axes, band_first
 from hsi_cd.io.conventions import text_of
-from hsi_cd.io.hdf5 import hdf5_errors
+from hsi_cd.io.hdf5 import hdf5_errors, open_hdf5
 from hsi_cd.io.kinds import FileKind
 from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.products.delivery import Delivery
@@ -169,7 +169,7 @@ class LayerReader:
 
     def __call__(self, rows: slice, cols: slice) -> NDArray[np.generic]:
         """Stored values ``(1, rows, cols)`` of a window."""
-        with hdf5_errors(self.path), h5py.File(self.path, "r") as file:
+        with hdf5_errors(self.path), open_hdf5(self.path) as file:
             values: NDArray[np.generic] = file[self.name][rows, cols]
         return values[None]
 
@@ -181,7 +181,7 @@ def open_granule(path: Path) -> Iterator[Granule]:
     Raises:
         FormatError: it is damaged.
     """
-    with hdf5_errors(path), h5py.File(path, "r") as file:
+    with hdf5_errors(path), open_hdf5(path) as file:
         yield Granule(path, file)
 
 
@@ -198,10 +198,8 @@ def hdf5_files(delivery: Delivery) -> list[str]:
 
 def holds(delivery: Delivery, name: str, *paths: str) -> bool:
     """Whether an HDF5 file of a delivery holds all of these arrays or groups; False where it cannot be read."""
-    if delivery.zipped:
-        return False
     try:
-        with open_granule(delivery.root / name) as granule:
+        with open_granule(delivery.file(name)) as granule:
             return all(granule.has(path) for path in paths)
     except FormatError:
         return False

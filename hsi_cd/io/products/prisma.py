@@ -37,7 +37,7 @@ def recognise(delivery: Delivery) -> str | None:
     """
     found = []
     for name in hdf5_files(delivery):
-        level = None if delivery.zipped else _level(delivery, name)
+        level = _level(delivery, name)
         if level == "2D":
             found.append(name)
         elif level is not None:
@@ -86,7 +86,7 @@ def open_prisma(delivery: Delivery, main: str, name: str, keep: int | None) -> C
 def _level(delivery: Delivery, name: str) -> str | None:
     """The level of a PRISMA file, as ``2D``; None of another file."""
     try:
-        with open_granule(delivery.root / name) as granule:
+        with open_granule(delivery.file(name)) as granule:
             for level in ("2D", "2C", "2B", "1"):
                 if granule.has(f"{_SWATHS}/PRS_L{level}_HCO") or granule.has(f"{_SWATHS}/PRS_L{level}_HRC"):
                     return level

@@ -15,6 +15,7 @@ from hsi_cd.io.file_masks import FileMasks
 from hsi_cd.io.memory import check_plausible
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.raster import RasterReader, damaged, grid_of, layout_of, open_raster
+from hsi_cd.io.raster_formats import check_beside
 from hsi_cd.scene import Grid
 from hsi_cd.scene.cube import WindowReader
 from hsi_cd.scene.product import QualityMask
@@ -83,6 +84,7 @@ def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Lay
     if driver is None:
         raise FormatError(f"{shown} is neither GeoTIFF nor JPEG 2000: it is damaged; download it again")
     place = delivery.place(name)
+    check_beside(delivery.file(name))
     with open_raster(place, driver) as dataset:
         try:
             grid, descriptions = grid_of(dataset), tuple(text or "" for text in dataset.descriptions)
@@ -93,9 +95,8 @@ def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Lay
         if any(str(each).startswith("complex") for each in dataset.dtypes):
             raise FormatError(f"{shown} holds complex numbers: it is no layer of this product")
         masks = FileMasks(bands=tuple(range(1, dataset.count + 1)))
-        if not delivery.zipped:
-            shape = (dataset.height, dataset.width, dataset.count)
-            check_plausible(delivery.root / name, shape, masks.dtype_of(dataset).itemsize)
+        shape = (dataset.height, dataset.width, dataset.count)
+        check_plausible(delivery.file(name), shape, masks.dtype_of(dataset).itemsize)
         nodata = dataset.nodatavals[0]
         source = RasterReader(place, driver, masks=masks)
         reader = BlockReader(

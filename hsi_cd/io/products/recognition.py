@@ -15,6 +15,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.products import aviris, desis, emit, enmap, hyperion, landsat, prisma, sentinel2, tanager, wyvern
 from hsi_cd.io.products.delivery import Delivery, delivery_of
 from hsi_cd.paths import as_path
+from hsi_cd.places import archive_of, file_name, is_remote
 from hsi_cd.scene import Cube
 
 
@@ -28,22 +29,24 @@ class ProductReader:
             the delivery is something else. Refuses what is the product, but cannot be read, by the level to order.
         open: makes the cube. Takes the delivery, that file, what messages call the cube, and the bytes that
             decoded blocks may take (None for as much as serves).
+        in_one_file: whether it is also recognised at an address, where nothing beside the file is looked for.
     """
 
     title: str
     recognise: Callable[[Delivery], str | None]
     open: Callable[[Delivery, str, str, int | None], Cube]
+    in_one_file: bool = False
 
 
 PRODUCTS: dict[str, ProductReader] = {
     "enmap": ProductReader("EnMAP L2A", enmap.recognise, enmap.open_enmap),
-    "prisma": ProductReader("PRISMA L2D", prisma.recognise, prisma.open_prisma),
-    "emit": ProductReader("EMIT L2A", emit.recognise, emit.open_emit),
-    "tanager": ProductReader("Tanager ortho", tanager.recognise, tanager.open_tanager),
+    "prisma": ProductReader("PRISMA L2D", prisma.recognise, prisma.open_prisma, in_one_file=True),
+    "emit": ProductReader("EMIT L2A", emit.recognise, emit.open_emit, in_one_file=True),
+    "tanager": ProductReader("Tanager ortho", tanager.recognise, tanager.open_tanager, in_one_file=True),
     "desis": ProductReader("DESIS L2A", desis.recognise, desis.open_desis),
-    "aviris": ProductReader("AVIRIS orthorectified", aviris.recognise, aviris.open_aviris),
+    "aviris": ProductReader("AVIRIS orthorectified", aviris.recognise, aviris.open_aviris, in_one_file=True),
     "hyperion": ProductReader("Hyperion L1T", hyperion.recognise, hyperion.open_hyperion),
-    "wyvern": ProductReader("Wyvern", wyvern.recognise, wyvern.open_wyvern),
+    "wyvern": ProductReader("Wyvern", wyvern.recognise, wyvern.open_wyvern, in_one_file=True),
     "sentinel2": ProductReader("Sentinel-2 L2A", sentinel2.recognise, sentinel2.open_sentinel2),
     "landsat": ProductReader("Landsat Collection 2 L2", landsat.recognise, landsat.open_landsat),
 }
@@ -80,8 +83,9 @@ class FoundProduct:
             FormatError: it is damaged, or lacks a file.
         """
         path = self.delivery.path
-        cube = self.reader.open(self.delivery, self.main, name or path.name or str(path), keep)
-        return replace(cube, files=tuple(dict.fromkeys((path.absolute(), *cube.files))))
+        cube = self.reader.open(self.delivery, self.main, name or file_name(path) or str(path), keep)
+        files = (archive_of(each) or each.absolute() for each in (path, *cube.files))
+        return replace(cube, files=tuple(dict.fromkeys(files)))
 
 
 def find_product(path: str | os.PathLike[str]) -> FoundProduct | None:
@@ -98,6 +102,8 @@ def find_product(path: str | os.PathLike[str]) -> FoundProduct | None:
     except FormatError:  # whatever cannot be listed is no product, and its reader says why
         return None
     for reader in PRODUCTS.values():
+        if is_remote(delivery.path) and not reader.in_one_file:
+            continue
         main = reader.recognise(delivery)
         if main is not None:
             return FoundProduct(reader, delivery, main)

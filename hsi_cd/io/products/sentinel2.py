@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -122,7 +123,7 @@ def open_sentinel2(delivery: Delivery, main: str, name: str, keep: int | None) -
 
 def _with_folders(delivery: Delivery) -> Delivery:
     """A product of which one file was named, with all that lies below it."""
-    return delivery if delivery.named is None else Delivery(delivery.path, delivery.root)
+    return delivery if delivery.named is None else replace(delivery, named=None)
 
 
 def _files(delivery: Delivery) -> dict[str, str]:

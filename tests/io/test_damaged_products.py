@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
+import deliveries
 import h5py
 import numpy as np
 import pytest
@@ -20,17 +18,6 @@ from hypothesis import strategies as st
 import hsi_cd as hc
 from hsi_cd.errors import HsiCdError
 from hsi_cd.io import open_cube
-
-
-def _deliveries() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("deliveries", Path(__file__).with_name("deliveries.py"))
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["deliveries"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries = _deliveries()
 
 Thing = TypeVar("Thing")
 Spoil = Callable[[Path, np.random.Generator], None]

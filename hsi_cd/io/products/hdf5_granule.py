@@ -105,6 +105,19 @@ class Granule:
             raise FormatError(f"{self.path}: {name} holds {found.size} numbers: expected one a band")
         return self._numbers(found[...], name)
 
+    def said(self, name: str, default: str | None = None) -> str:
+        """A text that is stored as an array of one; ``default`` where there is none.
+
+        Raises:
+            FormatError: there is none, or more than one.
+        """
+        found = self._find(name)
+        if found is None and default is not None:
+            return default
+        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.size != 1:
+            raise FormatError(f"{self.path} has no text {name}: it is damaged or incomplete; download it again")
+        return text_of(np.asarray(found[()])).strip()
+
     def reader(self, name: str, axes: Axes, *, keep: int | None) -> tuple[WindowReader, tuple[int, int, int]]:
         """A reader of windows of a 3-D array, or of a 2-D one as an image of one band, and its shape.
 

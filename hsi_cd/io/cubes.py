@@ -15,6 +15,7 @@ from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_za
 from hsi_cd.io.products import find_product
 from hsi_cd.io.raster import check_free_format, read_shape
 from hsi_cd.io.raster_cubes import open_place_cube, open_raster_cube
+from hsi_cd.io.sensor_bands import with_known_waves
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.paths import as_path
@@ -90,7 +91,7 @@ def open_cube(
     found = as_path(path)
     if is_place(found):
         _refuse_array_options(place_name(found), key, axes)
-        cube = spectral_cube(open_place_cube(found, name=name or file_name(found), keep=keep))
+        cube = _described(open_place_cube(found, name=name or file_name(found), keep=keep))
         return replace(cube, files=(archive_of(found) or found,))
     check_exists(found)
     # Whoever names a variable, or says axes, wants the array as it stands.
@@ -107,8 +108,13 @@ def open_cube(
         cube = open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
     else:
         _refuse_array_options(found, None if kind is FileKind.ZARR else key, axes)
-        cube = spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
+        cube = _described(open_raster_cube(found, kind, name=label, keep=keep, key=key))
     return replace(cube, files=(found.absolute(),))
+
+
+def _described(cube: Cube) -> Cube:
+    """A raster without what is no spectral band, and with the wavelengths that the names of its bands tell."""
+    return with_known_waves(spectral_cube(cube))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:

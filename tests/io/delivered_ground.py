@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio import warp
 
 from hsi_cd.io.raster import quiet_georeference
 
@@ -37,6 +38,14 @@ def ground(waves: np.ndarray, date: int) -> np.ndarray:
         values[:, *BLOCK] = spectra[3][:, None, None] * (0.9 + 0.2 * shares[0][BLOCK])
         values *= 1.02
     return values + np.random.default_rng(date).normal(0, 0.003, values.shape)
+
+
+def pixel_places() -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude of the pixels' centres, degrees ``(rows, cols)``."""
+    row, col = np.mgrid[:ROWS, :COLS] + 0.5
+    x, y = PLACE @ (col.ravel(), row.ravel())
+    found = warp.transform(f"EPSG:{EPSG}", "EPSG:4326", x.tolist(), y.tolist())
+    return np.reshape(found[0], (ROWS, COLS)), np.reshape(found[1], (ROWS, COLS))
 
 
 def stamp(date: int) -> str:

@@ -15,7 +15,7 @@ from airborne_deliveries import aviris, aviris_classic, aviris_envi, neon
 from delivered_ground import (  # some for those who import them from here
     BLOCK as BLOCK,
 )
-from delivered_ground import CLOUD, COLS, EPSG, PLACE, ROWS, ground, padding, plane, raster, stamp
+from delivered_ground import CLOUD, COLS, EPSG, PLACE, ROWS, ground, padding, pixel_places, plane, raster, stamp
 
 Make = Callable[[Path, int], Path]
 
@@ -86,6 +86,9 @@ def prisma(folder: Path, date: int) -> Path:
             file.attrs[f"List_Cw_{name}_Flags"] = (centres != 0).astype(np.int32)
             file.attrs[f"L2Scale{name}Min"], file.attrs[f"L2Scale{name}Max"] = np.float32(low), np.float32(high)
         swath["Geometric Fields/Solar_Zenith_Angle"] = np.where(padding(), 0, 35).astype(np.float32)
+        lon, lat = pixel_places()
+        swath["Geolocation Fields/Latitude"] = lat.astype(np.float32)
+        swath["Geolocation Fields/Longitude"] = lon.astype(np.float32)
         left, top = PLACE.c + 15, PLACE.f - 15
         right, bottom = left + 30 * (COLS - 1), top - 30 * (ROWS - 1)
         for corner, x, y in (("UL", left, top), ("UR", right, top), ("LL", left, bottom), ("LR", right, bottom)):

@@ -181,18 +181,17 @@ def neon(path: Path) -> Read:
 
 
 def hyperion(folder: Path) -> Read:
-    # Of a table of the sensor's 242 bands, the ends that are sure; what lies between is told within a hundredth.
-    vnir = [*range(8, 56)]
-    swir = [*range(77, 225)]
+    text = Path(__file__).with_name("hyperion_bands.txt").read_text().split("\n", 1)[1]
+    listed = dict(zip([*range(8, 58), *range(77, 225)], map(float, text.split()), strict=True))
+    # The first bands of SWIR lie below the last of VNIR, which then are left out.
+    bands = [band for band in listed if band >= 77 or listed[band] < listed[77]]
     parts, place, epsg = [], None, None
-    for band in [*vnir, *swir]:
+    for band in bands:
         stored, place, epsg = _image(next(folder.glob(f"*_B{band:03d}_L1T.TIF")))
         parts.append((stored[0] * (1 / (40 if band < 71 else 80))).astype(np.float32))
     values = np.stack(parts)
     values[:, (values == 0).all(axis=0)] = np.nan
-    waves = np.array([355.5932 + 10.17527 * (band - 1) for band in vnir] + [np.nan] * len(swir))
-    waves[len(vnir)], waves[-1] = 912.45, 2395.50
-    return Read(values, waves, place, epsg)
+    return Read(values, np.array([listed[band] for band in bands]), place, epsg)
 
 
 def wyvern(path: Path) -> Read:

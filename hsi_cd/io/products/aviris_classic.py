@@ -85,7 +85,7 @@ def _gain_file(delivery: Delivery, image: str) -> str | None:
 
 def _gains(delivery: Delivery, name: str) -> list[float]:
     """The factors of all bands: a column, and the number of the band behind it."""
-    gains = []
+    gains: list[float] = []
     for number, line in enumerate(delivery.text(name).decode("latin-1").splitlines(), start=1):
         parts = line.replace(",", " ").split()
         if not parts:

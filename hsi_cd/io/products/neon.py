@@ -40,7 +40,7 @@ _MASKS = (
 )
 _SHOWN = ("water",)
 _UTM = {"north": 32600, "south": 32700}  # EPSG codes of WGS 84 / UTM, before the zone
-_OFF = 1.0  # pixels that the extent in words may differ from the grid
+_OFF = 0.5  # pixels that the extent in words may differ from the grid
 
 
 def recognise(delivery: Delivery) -> str | None:

@@ -80,7 +80,8 @@ def open_prisma(delivery: Delivery, main: str, name: str, keep: int | None) -> C
         if all(granule.has(place) for place in places):
             for place in places:
                 granule.layer(place, (rows, cols))  # refuses another shape
-            check_places(*(granule.array(place, ndim=2) for place in places), grid, str(path))
+            latitude, longitude = (granule.array(place, ndim=2) for place in places)
+            check_places(latitude, longitude, grid, str(path))
         never = sum(not each.takes(i) for each in detectors for i in range(len(each.centres)))
         told = (f"{never} bands that were never acquired (wavelength 0)",) if never else ()
         return Cube(

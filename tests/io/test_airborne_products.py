@@ -225,6 +225,25 @@ def test_a_key_reads_the_array_as_it_stands(tmp_path: Path) -> None:
         np.testing.assert_array_equal(cube.read(), file[IMAGE][...].transpose(2, 0, 1))
 
 
+# --- AVIRIS ---
+
+
+def test_floats_that_no_sensor_measures_hold_nothing(tmp_path: Path) -> None:
+    """As one flipped bit of the exponent makes them: they would decide every statistic of the scene."""
+    path = airborne.aviris_classic_reflectance(tmp_path, 1, whole=False)
+    whole = open_cube(path).read()
+    content = np.fromfile(path, ">f4")
+    shape = (whole.shape[1], whole.shape[2], 224)
+    wrong = {(20, 9): 3e38, (20, 10): -2e4, (20, 11): np.inf}
+    for place, value in wrong.items():
+        content.reshape(shape)[(*place, 0)] = value
+    content.tofile(path)
+    found = open_cube(path).read()
+    assert np.isnan(found[0, 20, 9:12]).all()
+    whole[0, 20, 9:12] = np.nan
+    np.testing.assert_array_equal(found, whole)
+
+
 # --- AVIRIS Classic ---
 
 

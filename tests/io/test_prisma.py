@@ -113,6 +113,15 @@ def test_an_image_that_is_not_as_its_corners_say_is_refused(tmp_path: Path, name
     assert "\n" not in str(refused.value)
 
 
+def test_a_code_that_is_none_says_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = deliveries.prisma(tmp_path, 1)
+    with h5py.File(path, "r+") as file:
+        file.attrs["Epsg_Code"] = np.int32(99999999)
+    with pytest.raises(FormatError, match="Epsg_Code 1e\\+08 is no CRS") as refused:
+        open_cube(path)
+    assert "\n" not in str(refused.value) and capfd.readouterr() == ("", "")  # nothing of PROJ's own
+
+
 def unknown_in_padding(file: h5py.File) -> None:
     for name in PLACES:
         rewritten(file, name, lambda values: np.where(deliveries.padding(), 0, values))

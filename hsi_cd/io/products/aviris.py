@@ -10,7 +10,6 @@ import re
 
 import numpy as np
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
@@ -19,7 +18,7 @@ from hsi_cd.io.kinds import FileKind, file_kind
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.flight_lines import RADIANCE, envi_images, open_flight_line
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule, told_crs
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.matching import take_bands
@@ -111,7 +110,7 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
         raise FormatError(f"{granule.path}: GeoTransform {text[:60]!r} gives pixels of no size: download it again")
     words = granule.words("spatial_ref", _PROJECTION, default="") or granule.words("crs_wkt", _PROJECTION)
     try:
-        crs = CRS.from_user_input(words)
+        crs = told_crs(words)
     except (CRSError, ValueError) as error:
         raise FormatError(f"{granule.path}: its CRS {words[:60]!r} is not understood ({error})") from None
     for axis, size, step, start in (

@@ -10,7 +10,9 @@ from typing import Any
 
 import h5py
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import array_reader
@@ -196,6 +198,16 @@ def open_granule(path: Path) -> Iterator[Granule]:
     """
     with hdf5_errors(path), h5py.File(path, "r") as file:
         yield Granule(path, file)
+
+
+def told_crs(told: str) -> CRS:
+    """The CRS that a product tells by a code or a text; what GDAL says of a wrong one stays off the terminal.
+
+    Raises:
+        CRSError or ValueError: it is none.
+    """
+    with rasterio.Env():
+        return CRS.from_user_input(told)
 
 
 def hdf5_files(delivery: Delivery) -> list[str]:

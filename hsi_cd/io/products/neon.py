@@ -19,7 +19,7 @@ from rasterio.errors import CRSError
 from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule, told_crs
 from hsi_cd.io.products.raster_layers import ranges
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.io.wavelengths import to_nanometres
@@ -247,7 +247,7 @@ def _crs(granule: Granule, about: str, map_info: list[str]) -> CRS:
         zone = f"EPSG:{_UTM[plain[8]] + int(plain[7])}" if plain[8] in _UTM else ""
     for text in (*texts, zone):
         try:
-            crs = CRS.from_user_input(text) if text else None
+            crs = told_crs(text) if text else None
         except (CRSError, ValueError):
             crs = None
         if crs is not None and crs.is_projected:

@@ -9,13 +9,12 @@ only a pixel that is 0 in all of them holds nothing. PRISMA Products Specificati
 from __future__ import annotations
 
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule, told_crs
 from hsi_cd.io.products.pixel_places import check_places
 from hsi_cd.io.products.raster_layers import share_of
 from hsi_cd.io.products.reflectance import EqualsReader, StoredBands, reflectance_reader
@@ -166,7 +165,7 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
         )
     code = granule.number("Epsg_Code")
     try:
-        crs = CRS.from_epsg(int(code))
+        crs = told_crs(f"EPSG:{int(code)}")
     except CRSError as error:
         raise FormatError(f"{granule.path}: Epsg_Code {code:g} is no CRS ({error}): download it again") from None
     if not crs.is_projected:

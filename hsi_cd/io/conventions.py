@@ -1,7 +1,6 @@
 """What files of named arrays say of their arrays: axes, scale, no data, place and bands.
 
-Understood are the CF conventions, as xarray and EMIT's products keep them in NetCDF, and the layout of NEON's HDF5
-files (``Scale_Factor``, ``Data_Ignore_Value``, ``Map_Info``, ``EPSG Code``).
+Understood are the CF conventions, as xarray and EMIT's products keep them in NetCDF.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ _ACROSS = (
     "cross_track", "xc",
 )  # fmt: skip
 _EVEN = 1e-3  # of a pixel: how far coordinates may lie off an even spacing
-_UTM = {"north": 32600, "south": 32700}  # EPSG codes of WGS 84 / UTM, before the zone
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,12 @@ class Facts:
         attributes: by their names, as stored.
         coordinates: the values along the axes, by the axes' names.
         reference: attributes of the variable that describes the CRS (``grid_mapping``).
-        map_info: an ENVI map info, as NEON keeps it, or empty.
-        epsg: code of the CRS beside it, or empty.
     """
 
     dims: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     coordinates: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     reference: Mapping[str, Any] = field(default_factory=dict)
-    map_info: str = ""
-    epsg: str = ""
 
 
 def told_axes(facts: Facts) -> Axes | None:
@@ -72,24 +66,19 @@ def are_turned(facts: Facts, shape: Sequence[int]) -> bool:
 def told_scaling(path: Path, name: str, facts: Facts) -> tuple[float, float, float | None]:
     """Scale factor, offset and no-data value that an array's attributes declare.
 
-    CF: stored x ``scale_factor`` + ``add_offset``, ``_FillValue``. NEON: stored / ``Scale_Factor``,
-    ``Data_Ignore_Value``.
+    CF: stored x ``scale_factor`` + ``add_offset``, ``_FillValue``.
 
     Raises:
         FormatError: one of them is no finite number, or the factor is zero.
     """
     scale = _number(path, facts.attributes, "scale_factor")
-    divisor = _number(path, facts.attributes, "Scale_Factor")
     offset = _number(path, facts.attributes, "add_offset")
     nodata = _number(path, facts.attributes, "_FillValue", finite=False)
-    for key in ("Data_Ignore_Value", "missing_value"):
-        nodata = _number(path, facts.attributes, key, finite=False) if nodata is None else nodata
-    for key, value in (("scale_factor", scale), ("Scale_Factor", divisor)):
-        if value == 0:
-            raise FormatError(f"{path}: {key} of {name} is 0: correct or remove this attribute")
-    if scale is None:
-        scale = 1.0 if divisor is None else 1 / divisor
-    return scale, (0.0 if offset is None else offset), nodata
+    if nodata is None:
+        nodata = _number(path, facts.attributes, "missing_value", finite=False)
+    if scale == 0:
+        raise FormatError(f"{path}: scale_factor of {name} is 0: correct or remove this attribute")
+    return (1.0 if scale is None else scale), (0.0 if offset is None else offset), nodata
 
 
 def told_grid(path: Path, facts: Facts, rows: int, cols: int) -> Grid:
@@ -105,8 +94,8 @@ def told_grid(path: Path, facts: Facts, rows: int, cols: int) -> Grid:
     transform = None
     if down and across:
         transform = _from_centres(facts.coordinates[across], facts.coordinates[down])
-    transform = transform or _from_text(facts.reference.get("GeoTransform")) or _from_map_info(facts.map_info)
-    crs = facts.reference.get("crs_wkt") or facts.reference.get("spatial_ref") or _code(facts)
+    transform = transform or _from_text(facts.reference.get("GeoTransform"))
+    crs = facts.reference.get("crs_wkt") or facts.reference.get("spatial_ref")
     if not crs and _plain(down) in ("lat", "latitude"):
         crs = "EPSG:4326"
     if transform is None or not crs:
@@ -149,29 +138,6 @@ def _from_text(text: Any) -> Affine | None:
     except ValueError:
         return None
     return Affine.from_gdal(*numbers) if len(numbers) == 6 else None
-
-
-def _from_map_info(text: str) -> Affine | None:
-    """A transform of an ENVI map info: a pixel counted from 1, its place, the pixel's size."""
-    parts = [part.strip() for part in text.split(",")]
-    try:
-        col, row, x, y, width, height = (float(part) for part in parts[1:7])
-    except ValueError:
-        return None
-    if any(part.startswith("rotation") and part.partition("=")[2].strip() not in ("0", "0.0") for part in parts):
-        return None
-    return Affine(width, 0, x - (col - 1) * width, 0, -height, y + (row - 1) * height)
-
-
-def _code(facts: Facts) -> str:
-    """A CRS from an EPSG code, or from a map info in UTM on WGS 84."""
-    code = facts.epsg.strip().upper().removeprefix("EPSG:")
-    if code.isdigit() and int(code):
-        return f"EPSG:{code}"
-    parts = [part.strip().lower() for part in facts.map_info.split(",")]
-    if parts[0] == "utm" and len(parts) > 9 and parts[9] in ("wgs-84", "wgs84") and parts[7].isdigit():
-        return f"EPSG:{_UTM.get(parts[8], 0) + int(parts[7])}" if parts[8] in _UTM else ""
-    return ""
 
 
 def _number(path: Path, attributes: Mapping[str, Any], name: str, *, finite: bool = True) -> float | None:

@@ -15,6 +15,7 @@ from hsi_cd.io.kinds import FileKind, check_exists, file_kind, find_input, is_za
 from hsi_cd.io.products import find_product
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.raster_formats import check_free_format, read_shape
+from hsi_cd.io.sensor_bands import with_known_waves
 from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stac import open_item, read_item
 from hsi_cd.io.stack import band_files, open_stack
@@ -111,8 +112,13 @@ def open_cube(
         cube = open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
     else:
         _refuse_array_options(place_name(found), None if kind is FileKind.ZARR else key, axes)
-        cube = spectral_cube(open_raster_cube(found, kind, name=label, keep=keep, key=key))
+        cube = _described(open_raster_cube(found, kind, name=label, keep=keep, key=key))
     return replace(cube, files=(archive_of(found) or found.absolute(),))
+
+
+def _described(cube: Cube) -> Cube:
+    """A raster without what is no spectral band, and with the wavelengths that the names of its bands tell."""
+    return with_known_waves(spectral_cube(cube))
 
 
 def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = None) -> tuple[Cube, Cube]:

@@ -85,8 +85,6 @@ def hdf5_facts(path: Path, variable: Variable) -> Facts:
             attributes,
             {name: np.asarray(each[...], dtype=np.float64) for name, each in known if _is_short(each)},
             {name: text_of(value) for name, value in about.items() if name not in _OWN},
-            map_info=_text_in(file, variable.name, "map_info"),
-            epsg=_text_in(file, variable.name, "epsg code"),
         )
 
 
@@ -224,19 +222,6 @@ def _beside(dataset: Any, name: str) -> Any:
     while name not in group and group.name != "/":
         group = group.parent
     return group[name] if name and name in group and isinstance(group[name], h5py.Dataset) else None
-
-
-def _text_in(file: Any, variable: str, name: str) -> str:
-    """A text of this name, without case, in the top group of a variable."""
-    top = file[variable.split("/")[0]] if "/" in variable else file
-    found: list[str] = []
-
-    def look(path: str, each: Any) -> None:
-        if path.rsplit("/", 1)[-1].lower() == name and isinstance(each, h5py.Dataset) and each.shape in ((), (1,)):
-            found.append(text_of(np.asarray(each[()])))
-
-    top.visititems(look)
-    return found[0] if len(found) == 1 else ""
 
 
 def _is_short(dataset: Any) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gzip
 import lzma
+import os
+import shutil
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -28,7 +33,9 @@ UNREADABLE = (
 """What a damaged archive makes these readers raise."""
 
 _ZIP_MARK = b"PK\3\4"
+_GZIP_MARK = b"\x1f\x8b"
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
+_NOBODYS = "__MACOSX"  # what one system puts beside the files of a zip archive
 
 
 class Packing(Enum):
@@ -39,7 +46,7 @@ class Packing(Enum):
 
 
 def packing_of(path: Path) -> Packing | None:
-    """Which archive a file is, by its first bytes; None of any other, and of a compressed tar.
+    """Which archive a file is, by its first bytes; None of any other, and of a compressed tar, see below.
 
     Raises:
         OSError: it cannot be read.
@@ -59,9 +66,49 @@ def members_of(archive: Path, packing: Packing) -> Iterator[str]:
     """
     if packing is Packing.ZIP:
         with zipfile.ZipFile(archive) as opened:
-            yield from (name for name in opened.namelist() if not name.endswith("/"))
+            yield from (name for name in opened.namelist() if not name.endswith("/") and _is_somebodys(name))
         return
-    yield from tar_spans(archive)
+    yield from filter(_is_somebodys, tar_spans(archive))
+
+
+def _is_somebodys(name: str) -> bool:
+    return not any(part == _NOBODYS or part.startswith(".") for part in name.split("/") if part != ".")
+
+
+def without_compression(archive: Path) -> Path | None:
+    """A compressed tar archive as a plain one, of which windows can be read; None where a file is none.
+
+    It is unpacked once a process, into the folder for temporary files (``TMPDIR``), and removed at its end.
+
+    Raises:
+        one of :data:`UNREADABLE`: it is damaged, or the disk is full.
+    """
+    with archive.open("rb") as handle:
+        if handle.read(len(_GZIP_MARK)) != _GZIP_MARK:
+            return None
+    try:
+        with gzip.open(archive) as stream:
+            head = stream.read(_TAR_MARK_AT + len(_TAR_MARK))
+    except UNREADABLE:
+        return None  # of another kind: its reader says so
+    if head[_TAR_MARK_AT:] != _TAR_MARK:
+        return None
+    found = archive.stat()
+    return _plain_tar(archive.absolute(), found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _plain_tar(archive: Path, _size: int, _changed: int) -> Path:
+    handle, name = tempfile.mkstemp(prefix="hsi-cd-", suffix=".tar")
+    atexit.register(_remove, Path(name), os.getpid())
+    with gzip.open(archive) as stream, os.fdopen(handle, "wb") as plain:
+        shutil.copyfileobj(stream, plain, 1 << 20)
+    return Path(name)
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a process that was forked reads it on
+        path.unlink(missing_ok=True)
 
 
 def tar_spans(archive: Path) -> dict[str, tuple[int, int]]:

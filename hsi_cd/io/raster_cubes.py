@@ -24,6 +24,7 @@ from hsi_cd.io.raster import (
     open_raster,
 )
 from hsi_cd.io.raster_formats import locate_raster, zarr_array
+from hsi_cd.io.sensor_bands import told_sensor
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, read_written
 from hsi_cd.places import place_name
 from hsi_cd.scene import Cube
@@ -103,5 +104,6 @@ def cube_of(
         offset=tuple(offset[place] for place in places) if offset else (),
         acquired=read_acquired(dataset, header=header),
         written=read_written(dataset),
+        sensor=told_sensor((name, *map(str, dataset.tags().values()))),
         marks=masks.describe(),
     )

@@ -21,6 +21,7 @@ from hsi_cd.io.kinds import FileKind, file_kind, find_input
 from hsi_cd.io.raster import RasterReader, open_raster
 from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.io.raster_formats import locate_raster
+from hsi_cd.io.sensor_bands import with_known_waves
 from hsi_cd.io.spectral_bands import spectral_files, tell_left_out
 from hsi_cd.places import file_name, place_name
 from hsi_cd.scene import Bands, Cube, Grid
@@ -98,7 +99,8 @@ def open_stack(
     reader = StackReader([cube.reader for cube in cubes], None if agree else [cube.nodata for cube in cubes])
     dtype = np.result_type(*(cube.dtype for cube in cubes))
     acquired = {cube.acquired for cube in cubes}
-    return Cube(
+    sensors = {cube.sensor for cube in cubes}
+    stack = Cube(
         name=name,
         grid=cubes[0].grid,
         bands=_join([cube.bands for cube in cubes], [cube.name for cube in cubes]),
@@ -108,8 +110,10 @@ def open_stack(
         scale=_per_band(cubes, "scale", 1.0),
         offset=_per_band(cubes, "offset", 0.0),
         acquired=acquired.pop() if len(acquired) == 1 else "",
+        sensor=sensors.pop() if len(sensors) == 1 else "",
         marks=" and ".join(sorted({cube.marks for cube in cubes} - {""})),
     )
+    return with_known_waves(stack, [Path(cube.name).stem for cube in cubes])
 
 
 def band_files(folder: Path) -> list[Path]:

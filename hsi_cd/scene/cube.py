@@ -43,6 +43,7 @@ class Cube:
         saturated: stored value from which a pixel is saturated, or None for the rule of
             :func:`hsi_cd.scene.validity.empty_pixels`.
         fill: further stored values that mean "nothing here", as the user declares them.
+        sensor: what took it, where its file's name, its tags or its bands tell, as ``Sentinel-2``; else empty.
         marks: what else the source marks such pixels with, in words (a mask, an alpha band), or empty.
         origin: the cube that this one's windows are made of, or None where they come as stored.
         files: the files, or the folder, that it is read from; none of what lies in memory. No output replaces one.
@@ -61,6 +62,7 @@ class Cube:
     written: str = ""
     saturated: float | None = None
     fill: tuple[float, ...] = ()
+    sensor: str = ""
     marks: str = ""
     origin: Cube | None = field(default=None, repr=False)
     files: tuple[Path, ...] = ()
@@ -154,6 +156,7 @@ def derived_cube(
         reader=reader,
         acquired=cube.acquired,
         written=cube.written,
+        sensor=cube.sensor,
         marks=cube.marks,
         product=cube.product if grid is None else None,  # its masks lie on its own grid
         origin=cube.origin or cube,

@@ -43,7 +43,8 @@ class Product:
 
     Attributes:
         title: what people call it, with its level, as ``EnMAP L2A``.
-        quantity: what its values are, ``reflectance`` (0-1) or ``radiance`` (W/m2/sr/um).
+        quantity: what its values are, ``reflectance`` (0-1), ``radiance`` (W/m2/sr/um) or one with another unit in
+            its name.
         masks: its quality masks, on the cube's grid.
         told: in words, what was decided on opening: bands left out and why, how an overlap was resolved.
         onto: of a swath, puts it on another grid of the ground: nearest lookup, no pixel invented. None where the

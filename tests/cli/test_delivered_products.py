@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import deliveries
 import numpy as np
 import pytest
 import rasterio
@@ -19,16 +17,6 @@ Capture = pytest.CaptureFixture[str]
 Log = pytest.LogCaptureFixture
 
 
-def _deliveries() -> ModuleType:
-    path = Path(__file__).parents[1] / "io" / "deliveries.py"
-    spec = importlib.util.spec_from_file_location("deliveries", path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["deliveries"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries = _deliveries()
 # In pixels of 10 m, half the bands of Sentinel-2 are of 20 m, and a shift of a twentieth of a pixel is undone.
 LEAST = dict.fromkeys(deliveries.MAKERS, 0.9) | {"sentinel2": 0.85}
 
@@ -53,7 +41,7 @@ def test_detect_with_no_option(cli: Any, tmp_path: Path, name: str) -> None:
     with rasterio.open(out) as file:
         change, tags = file.read(1), file.tags()
     assert (change[deliveries.padding()] == 255).all()
-    if name in ("enmap", "tanager", "desis", "sentinel2", "landsat"):
+    if name in ("enmap", "tanager", "desis", "neon", "sentinel2", "landsat"):
         assert (change[deliveries.CLOUD] == 255).all() and tags["MASK"] == "auto"
 
 

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import deliveries
+import emit_granules as granules
 import h5py
 import numpy as np
 import pytest
 import rasterio
-
-
-def _load(name: str) -> ModuleType:
-    path = Path(__file__).parents[1] / "io" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries, granules = _load("deliveries"), _load("emit_granules")
 
 
 def make(folder: Path, date: int, orbit: Any, **more: Any) -> Path:

@@ -10,66 +10,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import rasterio
 from affine import Affine
-
-from hsi_cd.io.raster import quiet_georeference
-
-ROWS, COLS = 36, 48
-BLOCK = np.s_[10:20, 18:34]  # changed between the dates
-CLOUD = np.s_[28:32, 30:36]  # marked as cloud in both
-PLACE = Affine(30, 0, 300000, 0, -30, 5810000)
-EPSG = 32633
+from airborne_deliveries import aviris, aviris_classic, aviris_envi, neon
+from delivered_ground import (  # some for those who import them from here
+    BLOCK as BLOCK,
+)
+from delivered_ground import CLOUD, COLS, EPSG, PLACE, ROWS, ground, padding, pixel_places, plane, raster, stamp
 
 Make = Callable[[Path, int], Path]
-
-
-def padding() -> np.ndarray:
-    """Two corners, as in a rotated swath, bool ``(rows, cols)``."""
-    row, col = np.mgrid[:ROWS, :COLS]
-    return (row + col < 8) | (row + col > ROWS + COLS - 10)
-
-
-def ground(waves: np.ndarray, date: int) -> np.ndarray:
-    """Reflectance ``(bands, rows, cols)`` of a place of four materials, at date 1 or 2."""
-    rng = np.random.default_rng(7)
-    knots = np.linspace(300, 2700, 9)
-    spectra = np.stack([np.interp(waves, knots, rng.uniform(0.08, 0.5, 9)) for _ in range(4)])
-    row, col = np.mgrid[:ROWS, :COLS]
-    shares = np.stack([1.1 + np.sin(row / a + col / b + c) for a, b, c in ((5, 7, 0), (3, 9, 2), (8, 4, 4))])
-    shares += rng.uniform(0, 0.5, shares.shape)  # texture, the same at both dates
-    shares /= shares.sum(axis=0)
-    values = np.einsum("mb,mrc->brc", spectra[:3], shares)
-    if date == 2:
-        values[:, *BLOCK] = spectra[3][:, None, None] * (0.9 + 0.2 * shares[0][BLOCK])
-        values *= 1.02
-    return values + np.random.default_rng(date).normal(0, 0.003, values.shape)
-
-
-def stamp(date: int) -> str:
-    return {1: "20220724", 2: "20230811"}[date]
-
-
-def raster(
-    path: Path, values: np.ndarray, *, place: Affine = PLACE, names: tuple[str, ...] = (), **more: object
-) -> Path:
-    count, rows, cols = values.shape
-    profile = {"driver": "GTiff", "crs": f"EPSG:{EPSG}", "transform": place} | more
-    with quiet_georeference(), rasterio.open(
-        path, "w", count=count, height=rows, width=cols, dtype=values.dtype, **profile
-    ) as file:  # fmt: skip
-        file.write(values)
-        for band, name in enumerate(names, start=1):
-            file.set_band_description(band, name)
-    return path
-
-
-def plane(where: object = None, *, dtype: str = "uint8", value: int = 1) -> np.ndarray:
-    """A layer ``(1, rows, cols)`` of zeros, with a value somewhere."""
-    values = np.zeros((1, ROWS, COLS), dtype=dtype)
-    if where is not None:
-        values[:, *where] = value
-    return values
 
 
 # --- EnMAP ---
@@ -138,6 +86,9 @@ def prisma(folder: Path, date: int) -> Path:
             file.attrs[f"List_Cw_{name}_Flags"] = (centres != 0).astype(np.int32)
             file.attrs[f"L2Scale{name}Min"], file.attrs[f"L2Scale{name}Max"] = np.float32(low), np.float32(high)
         swath["Geometric Fields/Solar_Zenith_Angle"] = np.where(padding(), 0, 35).astype(np.float32)
+        lon, lat = pixel_places()
+        swath["Geolocation Fields/Latitude"] = lat.astype(np.float32)
+        swath["Geolocation Fields/Longitude"] = lon.astype(np.float32)
         left, top = PLACE.c + 15, PLACE.f - 15
         right, bottom = left + 30 * (COLS - 1), top - 30 * (ROWS - 1)
         for corner, x, y in (("UL", left, top), ("UR", right, top), ("LL", left, bottom), ("LR", right, bottom)):
@@ -204,45 +155,6 @@ def desis(folder: Path, date: int) -> Path:
     quality[1] = 1  # land
     raster(Path(f"{stem}-QL_QUALITY-2.tif"), quality)
     return out
-
-
-# --- AVIRIS ---
-
-AVIRIS_WAVES = np.linspace(390.0, 2500.0, 284)
-
-
-def aviris(folder: Path, date: int) -> Path:
-    path = folder / f"AV3{stamp(date)}t193259_000_L2A_OE_abc_RFL_ORT.nc"
-    values = ground(AVIRIS_WAVES, date).astype(np.float32)
-    values[:, padding()] = -9999
-    with h5py.File(path, "w") as file:
-        image = file.create_dataset("reflectance/reflectance", data=values, chunks=(10, 16, 16))
-        image.attrs.update({"_FillValue": np.float32([-9999]), "grid_mapping": "transverse_mercator"})
-        file["reflectance/wavelength"] = AVIRIS_WAVES.astype(np.float32)
-        file["reflectance/fwhm"] = np.full(284, 8.5, dtype=np.float32)
-        file["easting"] = PLACE.c + 15 + 30 * np.arange(COLS, dtype=np.float64)
-        file["northing"] = PLACE.f - 15 - 30 * np.arange(ROWS, dtype=np.float64)
-        place = file.create_dataset("transverse_mercator", data=np.bytes_(b""))
-        place.attrs["spatial_ref"] = rasterio.crs.CRS.from_epsg(EPSG).to_wkt()
-        place.attrs["GeoTransform"] = " ".join(map(str, PLACE.to_gdal()))
-    return path
-
-
-ROTATED = Affine.translation(300000, 5810000) @ Affine.rotation(23.0) @ Affine.scale(5, -5)
-
-
-def aviris_envi(folder: Path, date: int) -> Path:
-    path = folder / f"AV3{stamp(date)}t193259_000_L2A_OE_abc_RFL_ORT"
-    values = ground(AVIRIS_WAVES, date).astype(np.float32)
-    values[:, padding()] = -9999
-    with quiet_georeference():
-        raster(path, values, driver="ENVI", place=ROTATED, interleave="bil")
-    header = path.with_suffix(".hdr")
-    bad = [0 if 130 <= i < 140 else 1 for i in range(284)]
-    lists = {"wavelength": AVIRIS_WAVES.round(4).tolist(), "fwhm": [8.5] * 284, "bbl": bad}
-    text = "".join(f"{name} = {{{', '.join(map(str, found))}}}\n" for name, found in lists.items())
-    header.write_text(header.read_text() + "wavelength units = Nanometers\ndata ignore value = -9999\n" + text)
-    return path
 
 
 # --- Hyperion ---
@@ -360,7 +272,8 @@ def landsat(folder: Path, date: int) -> Path:
 
 MAKERS: dict[str, Make] = {
     "enmap": enmap, "prisma": prisma, "tanager": tanager, "desis": desis, "aviris": aviris,
-    "aviris_envi": aviris_envi, "hyperion": hyperion, "wyvern": wyvern, "sentinel2": sentinel2, "landsat": landsat,
+    "aviris_envi": aviris_envi, "aviris_classic": aviris_classic, "neon": neon, "hyperion": hyperion,
+    "wyvern": wyvern, "sentinel2": sentinel2, "landsat": landsat,
 }  # fmt: skip
 
 

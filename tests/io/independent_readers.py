@@ -5,6 +5,8 @@ Each returns values float32 ``(bands, rows, cols)`` with NaN for no data, wavele
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -131,19 +133,65 @@ def aviris_envi(path: Path) -> Read:
     return Read(values[good], lists["wavelength"][good], place, epsg, lists["fwhm"][good])
 
 
+def aviris_classic(path: Path) -> Read:
+    path = next(path.glob("*_ort_img")) if path.is_dir() else path
+    text = Path(f"{path}.hdr").read_text()
+    lists = {
+        name: np.array(re.search(rf"^{name} = \{{(.*)\}}$", text, re.MULTILINE)[1].split(","), dtype=float)
+        for name in ("wavelength", "fwhm")
+    }
+    shape = [int(re.search(rf"^{name} = (\d+)$", text, re.MULTILINE)[1]) for name in ("lines", "samples", "bands")]
+    place = re.search(r"^map info = \{(.*)\}$", text, re.MULTILINE)[1].split(",")
+    x, y, wide, high = map(float, place[3:7])
+    turn = float(place[-1].split("=")[1])
+    real = "data type = 4" in text
+    stored = np.fromfile(path, ">f4" if real else ">i2").reshape(shape).transpose(2, 0, 1)
+    gains = path.with_name(f"{path.name.split('_sc01')[0]}.gain")
+    factors = np.loadtxt(gains)[:, 0] if gains.exists() else np.full(shape[2], 1.0 if real else 10000.0)
+    values = (stored / factors[:, None, None]).astype(np.float32)
+    values[stored == (-50 if gains.exists() else -9999)] = np.nan
+    # Where a spectrometer reaches beyond the first wavelength of the next, the next one's bands are taken.
+    waves = lists["wavelength"]
+    starts = [0, *(np.flatnonzero(np.diff(waves) < 0) + 1), len(waves)]
+    keep = np.ones(len(waves), dtype=bool)
+    for first, end in itertools.pairwise(starts[:-1]):
+        keep[first:end] = waves[first:end] < waves[end]
+    spin = Affine.translation(x, y) @ Affine.rotation(turn) @ Affine.scale(wide, -high)
+    values, waves, widths = _ordered(values[keep], waves[keep], lists["fwhm"][keep])
+    return Read(values, waves, spin, 32600 + int(place[7]), widths)
+
+
+def neon(path: Path) -> Read:
+    with h5py.File(path) as file:
+        (site,) = file
+        top, about = file[site]["Reflectance"], file[site]["Reflectance/Metadata"]
+        image = top["Reflectance_Data"]
+        stored = image[...].transpose(2, 0, 1)
+        values = (stored / image.attrs["Scale_Factor"]).astype(np.float32)
+        values[stored == image.attrs["Data_Ignore_Value"]] = np.nan
+        waves, widths = (about["Spectral_Data"][name][...] for name in ("Wavelength", "FWHM"))
+        keep = np.ones(len(waves), dtype=bool)
+        for number in (1, 2):
+            low, high = top.attrs[f"Band_Window_{number}_Nanometers"]
+            keep &= (waves < low) | (waves > high)
+        told = about["Coordinate_System/Map_Info"][()].decode().split(",")
+        place = Affine(float(told[5]), 0, float(told[3]), 0, -float(told[6]), float(told[4]))
+        code = int(about["Coordinate_System/EPSG Code"][()])
+        return Read(values[keep], waves[keep], place, code, widths[keep])
+
+
 def hyperion(folder: Path) -> Read:
-    # Of a table of the sensor's 242 bands, the ends that are sure; what lies between is told within a hundredth.
-    vnir = [*range(8, 56)]
-    swir = [*range(77, 225)]
+    text = Path(__file__).with_name("hyperion_bands.txt").read_text().split("\n", 1)[1]
+    listed = dict(zip([*range(8, 58), *range(77, 225)], map(float, text.split()), strict=True))
+    # The first bands of SWIR lie below the last of VNIR, which then are left out.
+    bands = [band for band in listed if band >= 77 or listed[band] < listed[77]]
     parts, place, epsg = [], None, None
-    for band in [*vnir, *swir]:
+    for band in bands:
         stored, place, epsg = _image(next(folder.glob(f"*_B{band:03d}_L1T.TIF")))
         parts.append((stored[0] * (1 / (40 if band < 71 else 80))).astype(np.float32))
     values = np.stack(parts)
     values[:, (values == 0).all(axis=0)] = np.nan
-    waves = np.array([355.5932 + 10.17527 * (band - 1) for band in vnir] + [np.nan] * len(swir))
-    waves[len(vnir)], waves[-1] = 912.45, 2395.50
-    return Read(values, waves, place, epsg)
+    return Read(values, np.array([listed[band] for band in bands]), place, epsg)
 
 
 def wyvern(path: Path) -> Read:
@@ -188,5 +236,6 @@ def landsat(folder: Path) -> Read:
 
 READERS: dict[str, Callable[[Path], Read]] = {
     "enmap": enmap, "prisma": prisma, "tanager": tanager, "desis": desis, "aviris": aviris,
-    "aviris_envi": aviris_envi, "hyperion": hyperion, "wyvern": wyvern, "sentinel2": sentinel2, "landsat": landsat,
+    "aviris_envi": aviris_envi, "aviris_classic": aviris_classic, "neon": neon, "hyperion": hyperion,
+    "wyvern": wyvern, "sentinel2": sentinel2, "landsat": landsat,
 }  # fmt: skip

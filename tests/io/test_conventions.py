@@ -1,4 +1,4 @@
-"""Arrays that say what they are: NEON's HDF5, NetCDF as EMIT and xarray write it, Zarr as xarray writes it."""
+"""Arrays that say what they are: NetCDF as EMIT and xarray write it, Zarr as xarray writes it."""
 
 from __future__ import annotations
 
@@ -18,56 +18,6 @@ from hsi_cd.io import open_cube
 
 WAVES = [450.0, 550.0, 650.0, 850.0]
 VALUES = np.arange(1, 121, dtype=np.float32).reshape(4, 5, 6)  # bands, rows, cols
-
-
-def neon(path: Path, **attributes: float) -> Path:
-    with h5py.File(path, "w") as file:
-        group = file.create_group("SITE/Reflectance")
-        data = group.create_dataset("Reflectance_Data", data=VALUES.astype(np.int16).transpose(1, 2, 0))
-        data.attrs.update({"Data_Ignore_Value": -9999.0, "Scale_Factor": 10000.0} | attributes)
-        place = group.create_group("Metadata/Coordinate_System")
-        place["Map_Info"] = (
-            b"UTM, 1.000, 1.000, 400000.00, 5800000.0, 2.0, 2.0, 33, North, WGS-84, units=Meters, 0"
-        )
-        place["EPSG Code"] = b"32633"
-        spectral = group.create_group("Metadata/Spectral_Data")
-        spectral["Wavelength"] = np.array(WAVES) / 1000
-        spectral["Wavelength"].attrs["Units"] = "micrometers"
-        spectral["FWHM"] = np.full(4, 10.0)
-    return path
-
-
-def test_neon(tmp_path: Path) -> None:
-    path = neon(tmp_path / "a.h5")
-    with h5py.File(path, "r+") as file:
-        file["SITE/Reflectance/Reflectance_Data"][0, 0] = -9999
-    cube = open_cube(path)
-    assert (cube.grid.crs.to_epsg(), cube.grid.transform) == (32633, Affine(2, 0, 400000, 0, -2, 5800000))
-    assert cube.bands.centres == tuple(WAVES)
-    expected = VALUES / 10000
-    expected[:, 0, 0] = np.nan
-    np.testing.assert_allclose(cube.read(), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("zone", "epsg"), [("33, North, WGS-84", 32633), ("19, South, WGS-84", 32719), ("33, North, NAD27", None)]
-)
-def test_a_map_info_without_a_code(tmp_path: Path, zone: str, epsg: int | None) -> None:
-    path = neon(tmp_path / "a.h5")
-    with h5py.File(path, "r+") as file:
-        place = file["SITE/Reflectance/Metadata/Coordinate_System"]
-        del place["EPSG Code"], place["Map_Info"]
-        place["Map_Info"] = f"UTM, 2, 3, 400000, 5800000, 2.0, 4.0, {zone}, units=Meters".encode()
-    grid = open_cube(path).grid
-    if epsg is None:  # half a georeference would place nothing
-        assert not grid.is_georeferenced
-    else:
-        assert (grid.crs.to_epsg(), grid.transform) == (epsg, Affine(2, 0, 399998, 0, -4, 5800008))
-
-
-def test_a_factor_of_zero_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="Scale_Factor of SITE/Reflectance/Reflectance_Data is 0"):
-        open_cube(neon(tmp_path / "a.h5", Scale_Factor=0))
 
 
 def emit(path: Path, *, second: bool = False) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
+import deliveries
+import emit_granules as granules
 import h5py
 import numpy as np
 import pytest
@@ -20,16 +19,6 @@ from hsi_cd.errors import FormatError, HsiCdError
 from hsi_cd.io import open_cube
 from hsi_cd.io.products import find_product
 
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries, granules = _load("deliveries"), _load("emit_granules")
 ASCENDING, DESCENDING = granules.ASCENDING, granules.DESCENDING
 CLOUD = deliveries.plane(deliveries.CLOUD)[0] != 0
 ONE, TWO = "EMIT_L2A_RFL_001_20230820T161428_1_010.nc", "EMIT_L2A_RFL_001_20240901T161428_2_010.nc"

@@ -7,22 +7,19 @@ the variable of its projection. ENVI files tell all in the header; flight lines 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import numpy as np
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.conventions import even_spacing
-from hsi_cd.io.envi import find_envi_pair
 from hsi_cd.io.kinds import FileKind, file_kind
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule
+from hsi_cd.io.products.flight_lines import RADIANCE, envi_images, open_flight_line
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule, told_crs
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
-from hsi_cd.io.raster_cubes import open_raster_cube
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product
@@ -30,7 +27,8 @@ from hsi_cd.scene.product import Product
 _IMAGE = "reflectance/reflectance"
 _MISSING = -9999.0
 _PROJECTION = "transverse_mercator"
-_ENVI = re.compile(r"(AV3|AV5|ang)\d{8}t\d{6}.*_rfl.*", re.IGNORECASE)
+_RADIANCE = r"_rdn(_|$)"
+_ENVI = r"(AV3|AV5|ang)\d{8}t\d{6}(?!.*\.hdr$).*_(rfl|corr|rdn).*"
 _SENSORS = {"av3": "AVIRIS-3", "av5": "AVIRIS-5", "ang": "AVIRIS-NG"}
 _OFF = 1e-3  # of a pixel: how far coordinates may lie off the transform
 
@@ -39,7 +37,7 @@ def recognise(delivery: Delivery) -> str | None:
     """The file of an AVIRIS product; None of anything else.
 
     Raises:
-        FormatError: it is not orthorectified.
+        FormatError: it is not orthorectified, or a folder holds several.
     """
     found = [n for n in hdf5_files(delivery) if holds(delivery, n, _IMAGE, "reflectance/wavelength")]
     if len(found) == 1:
@@ -49,13 +47,12 @@ def recognise(delivery: Delivery) -> str | None:
                 "has no map's grid: take the orthorectified file (_RFL_ORT)"
             )
         return found[0]
-    named = delivery.named
-    if named is None or not _ENVI.fullmatch(named) or file_kind(delivery.file(named)) not in (
-        FileKind.RAW,
-        FileKind.ENVI_HEADER,
-    ):  # fmt: skip
-        return None
-    return named
+    images = envi_images(delivery, _ENVI)
+    if len(images) > 1:
+        raise FormatError(
+            f"{delivery.root} holds {len(images)} AVIRIS images ({', '.join(images[:3])}): name one of them"
+        )
+    return images[0] if images else None
 
 
 def open_aviris(delivery: Delivery, main: str, name: str, keep: int | None) -> Cube:
@@ -66,7 +63,10 @@ def open_aviris(delivery: Delivery, main: str, name: str, keep: int | None) -> C
     """
     path = delivery.file(main)
     if file_kind(path) is not FileKind.HDF5:
-        return _open_envi(delivery, main, name, keep)
+        scaling = (lambda _: (RADIANCE, (), ())) if re.search(_RADIANCE, main, re.IGNORECASE) else None
+        return open_flight_line(
+            delivery, main, name, keep, title=_sensor(main), acquired=_flown(main), scaling=scaling
+        )
     with open_granule(path) as granule:
         stored, (count, rows, cols) = granule.reader(_IMAGE, ("bands", "rows", "cols"), keep=keep)
         centres = granule.listed("reflectance/wavelength")
@@ -93,44 +93,6 @@ def open_aviris(delivery: Delivery, main: str, name: str, keep: int | None) -> C
         )
 
 
-def _open_envi(delivery: Delivery, main: str, name: str, keep: int | None) -> Cube:
-    """The ENVI files; what their header calls bad bands is left out."""
-    path = delivery.root / main
-    data, header = find_envi_pair(path)
-    cube = open_raster_cube(path, file_kind(path), name=name, keep=keep)
-    if not cube.bands.centres or cube.grid.transform is None:
-        what = "wavelengths" if not cube.bands.centres else "map info"
-        raise FormatError(f"{header} tells no {what} of this AVIRIS image: copy its header again")
-    good = cube.bands.good or (True,) * cube.bands.count
-    detector = Detector("", cube.bands.centres, cube.bands.fwhm, good)
-    kept = one_spectrum([detector], where=str(header)).bands[0]
-    nodata = tuple({_MISSING} | ({cube.nodata} if cube.nodata is not None else set()))
-    part = StoredBands(
-        cube.reader,
-        kept,
-        tuple(cube.scale[band] for band in kept) if cube.scale else (),
-        tuple(cube.offset[band] for band in kept) if cube.offset else (),
-        nodata=nodata,
-    )
-    reader, order = reflectance_reader([part], [cube.bands.centres[band] for band in kept])
-    bad = cube.bands.count - len(kept)
-    return replace(
-        cube,
-        bands=take_bands(replace(cube.bands, good=(), names=()), [kept[i] for i in order]),
-        dtype=np.dtype(np.float32),
-        reader=reader,
-        nodata=None,
-        scale=(),
-        offset=(),
-        acquired=cube.acquired or _flown(main),
-        marks=" and ".join(f"{value:g}" for value in nodata),
-        files=(data.absolute(), header.absolute()),
-        product=Product(
-            f"{_sensor(main)} reflectance", told=(f"{bad} bands that the header calls bad (bbl)",) if bad else ()
-        ),
-    )
-
-
 def _grid(granule: Granule, rows: int, cols: int) -> Grid:
     """The grid, from the attributes of the projection; coordinates beside it must agree."""
     stored = granule.attribute("GeoTransform", _PROJECTION)
@@ -148,7 +110,7 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
         raise FormatError(f"{granule.path}: GeoTransform {text[:60]!r} gives pixels of no size: download it again")
     words = granule.words("spatial_ref", _PROJECTION, default="") or granule.words("crs_wkt", _PROJECTION)
     try:
-        crs = CRS.from_user_input(words)
+        crs = told_crs(words)
     except (CRSError, ValueError) as error:
         raise FormatError(f"{granule.path}: its CRS {words[:60]!r} is not understood ({error})") from None
     for axis, size, step, start in (

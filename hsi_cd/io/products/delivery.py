@@ -13,7 +13,15 @@ from xml.etree import ElementTree
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.byte_sources import head_of
-from hsi_cd.io.packed import UNREADABLE, Packing, gdal_member, members_of, packing_of, read_member
+from hsi_cd.io.packed import (
+    UNREADABLE,
+    Packing,
+    gdal_member,
+    members_of,
+    packing_of,
+    read_member,
+    without_compression,
+)
 from hsi_cd.places import archive_of, gdal_name, is_place, member_of, place_name
 
 _MOST_FILES = 20_000
@@ -27,7 +35,7 @@ class Delivery:
 
     Attributes:
         path: what the user named.
-        root: the folder of the files, or the archive that holds them.
+        root: the folder of the files, or the archive that holds them; of a compressed tar, a plain one.
         named: the one of them that the user named, or None for a folder or an archive.
         packing: which kind of archive ``root`` is, read where it lies and never unpacked; None for files.
     """
@@ -60,7 +68,7 @@ class Delivery:
             names.append(name)
             if len(names) > _MOST_FILES:
                 raise FormatError(
-                    f"{self.root} holds more than {_MOST_FILES} files: name the product's own file or folder"
+                    f"{self.path} holds more than {_MOST_FILES} files: name the product's own file or folder"
                 )
         return tuple(sorted(names))
 
@@ -73,13 +81,18 @@ class Delivery:
     def matching(self, pattern: str, *, deep: bool = False) -> list[str]:
         """The names whose last part matches a regular expression, case left out.
 
+        Where none lies at the top, those of a folder below are taken, if all of them lie in one.
+
         Args:
             pattern: the expression, of the whole last part.
-            deep: look into the folders below, too; else only where the product itself would lie.
+            deep: look into all folders below.
         """
-        found = re.compile(pattern, re.IGNORECASE)
-        names = self.names if deep else [n for n in self.names if "/" not in n[len(self.top) :]]
-        return [name for name in names if found.fullmatch(name.rsplit("/", 1)[-1])]
+        wanted = re.compile(pattern, re.IGNORECASE)
+        found = [name for name in self.names if wanted.fullmatch(name.rsplit("/", 1)[-1])]
+        top = [name for name in found if "/" not in name[len(self.top) :]]
+        if deep or top:
+            return found if deep else top
+        return found if len({name.rpartition("/")[0] for name in found}) == 1 else []
 
     def place(self, name: str) -> str:
         """What GDAL calls a file: its absolute path, or its place in the archive."""
@@ -96,7 +109,7 @@ class Delivery:
 
     def shown(self, name: str) -> str:
         """What messages call a file."""
-        return f"{self.root}:{name}" if self.zipped else place_name(self.root / name)
+        return f"{self.path}:{name}" if self.zipped else place_name(self.root / name)
 
     def head(self, name: str, count: int = 4096) -> bytes:
         """The first bytes of a file; none where it cannot be read."""
@@ -143,7 +156,7 @@ class Delivery:
             yield from members_of(self.root, packing)
         except UNREADABLE as error:
             raise FormatError(
-                f"{self.root} cannot be read as a {packing.value} archive ({error}): copy it again"
+                f"{self.path} cannot be read as a {packing.value} archive ({error}): copy it again"
             ) from error
 
     @contextmanager
@@ -169,6 +182,15 @@ def delivery_of(path: Path) -> Delivery | None:
         return None
     if packing is not None:
         return Delivery(path, path, packing=packing)
+    try:
+        plain = without_compression(path)
+    except UNREADABLE as error:
+        raise FormatError(
+            f"{path} cannot be unpacked ({error}): it is damaged, or the disk is full (TMPDIR); copy it again, or "
+            "unpack it by hand"
+        ) from error
+    if plain is not None:
+        return Delivery(path, plain, packing=Packing.TAR)
     # A path without a folder lies where the program runs.
     return Delivery(path, path.parent, named=path.name)
 

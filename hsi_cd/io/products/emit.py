@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.emit_masks import MASK, find_masks
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule, told_crs
 from hsi_cd.io.products.reflectance import StoredBands, reflectance_reader
 from hsi_cd.io.products.swath import Loaded, Swath
 from hsi_cd.scene import Bands, Cube, Grid
@@ -131,7 +130,7 @@ def _grid(granule: Granule) -> Grid:
     transform = Affine.from_gdal(*numbers)
     words = granule.words("spatial_ref")
     try:
-        crs = CRS.from_user_input(words)
+        crs = told_crs(words)
     except (CRSError, ValueError) as error:
         raise FormatError(f"{granule.path}: its CRS {words[:60]!r} is not understood ({error})") from None
     rows, cols = granule.array(_TABLE[0], ndim=2).shape

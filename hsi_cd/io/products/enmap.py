@@ -1,4 +1,4 @@
-"""EnMAP L2A: a folder of GeoTIFFs with a metadata file; surface reflectance on a map's grid.
+"""EnMAP L2A: a folder of rasters (GeoTIFF, JPEG 2000 or ENVI) with a metadata file; reflectance on a map's grid.
 
 Gain, offset, wavelength and width of each band stand in the metadata. The VNIR and the SWIR detector overlap at
 902-993 nm; the bands in the water vapour at 1400 nm are delivered, and are empty. EnMAP Ground Segment, Product
@@ -23,7 +23,8 @@ from hsi_cd.scene.product import Product, QualityMask
 
 _ROOT = b"<level_X"  # of every EnMAP metadata file
 _METADATA = r".*-METADATA\.XML"
-_IMAGE = r"-SPECTRAL_IMAGE(_COG)?\.TIF"
+_KINDS = ("TIF", "TIFF", "JP2", "BSQ", "BIL", "BIP")
+_IMAGE = rf"-SPECTRAL_IMAGE(_COG)?\.({'|'.join(_KINDS)})"
 _NAMED = r"ENMAP.*____(L\w\w)-.*" + _IMAGE
 _BANDS = "specific/bandCharacterisation/bandID"
 # The kind, the layer, the values that count, and whether it is always delivered.
@@ -46,7 +47,7 @@ def recognise(delivery: Delivery) -> str | None:
     """
     found = [name for name in delivery.matching(_METADATA) if _ROOT in delivery.head(name)]
     if delivery.named is not None:
-        found = [name for name in found if _stem(name) == _stem(delivery.named)]
+        found = [name for name in found if _key(name) == _key(delivery.named)]
     if not found:
         images = [name for name in delivery.matching(_NAMED) if delivery.named in (None, name)]
         if images and is_raster(delivery, images[0]):
@@ -118,16 +119,25 @@ def _stem(name: str) -> str:
     return name.rsplit("-", 1)[0]
 
 
+def _key(name: str) -> str:
+    """The same without case, which archives and people change."""
+    return _stem(name).casefold()
+
+
 def _own(delivery: Delivery, main: str) -> list[str]:
     """The files of one product, where several lie in a folder."""
-    return [name for name in delivery.names if _stem(name) == _stem(main)]
+    return [name for name in delivery.names if _key(name) == _key(main)]
 
 
 def _image(delivery: Delivery, main: str, keep: int | None) -> Layer:
     stem = _stem(main)
-    found = [name for name in delivery.matching(".*" + _IMAGE) if _stem(name) == stem]
+    found = [name for name in delivery.matching(".*" + _IMAGE) if _key(name) == _key(main)]
     if not found:
         raise FormatError(f"{delivery.shown(stem)}-SPECTRAL_IMAGE.TIF is missing: copy the whole product")
+    if len(found) > 1:
+        raise FormatError(
+            f"{delivery.path} holds the image {len(found)} times ({', '.join(found[:3])}): keep one of them"
+        )
     return open_layer(delivery, found[0], keep=keep)
 
 
@@ -135,7 +145,7 @@ def _masks(delivery: Delivery, main: str, image: Layer) -> tuple[QualityMask, ..
     names = {name.casefold(): name for name in delivery.names}
     masks = []
     for kind, layer, values, always in _MASKS:
-        wanted = [f"{_stem(main)}-{layer}{end}.TIF" for end in ("", "_COG")]
+        wanted = [f"{_stem(main)}-{layer}{end}.{ending}" for ending in _KINDS for end in ("", "_COG")]
         there = next((names[each.casefold()] for each in wanted if each.casefold() in names), None)
         if there is not None:
             reader = open_layer(delivery, there).on(image.grid).reader

@@ -10,7 +10,9 @@ from typing import Any
 
 import h5py
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.arrays import array_reader
@@ -105,6 +107,19 @@ class Granule:
             raise FormatError(f"{self.path}: {name} holds {found.size} numbers: expected one a band")
         return self._numbers(found[...], name)
 
+    def said(self, name: str, default: str | None = None) -> str:
+        """A text that is stored as an array of one; ``default`` where there is none.
+
+        Raises:
+            FormatError: there is none, or more than one.
+        """
+        found = self._find(name)
+        if found is None and default is not None:
+            return default
+        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.size != 1:
+            raise FormatError(f"{self.path} has no text {name}: it is damaged or incomplete; download it again")
+        return text_of(np.asarray(found[()])).strip()
+
     def reader(self, name: str, axes: Axes, *, keep: int | None) -> tuple[WindowReader, tuple[int, int, int]]:
         """A reader of windows of a 3-D array, or of a 2-D one as an image of one band, and its shape.
 
@@ -183,6 +198,16 @@ def open_granule(path: Path) -> Iterator[Granule]:
     """
     with hdf5_errors(path), open_hdf5(path) as file:
         yield Granule(path, file)
+
+
+def told_crs(told: str) -> CRS:
+    """The CRS that a product tells by a code or a text; what GDAL says of a wrong one stays off the terminal.
+
+    Raises:
+        CRSError or ValueError: it is none.
+    """
+    with rasterio.Env():
+        return CRS.from_user_input(told)
 
 
 def hdf5_files(delivery: Delivery) -> list[str]:

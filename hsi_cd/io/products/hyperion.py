@@ -44,7 +44,31 @@ _SWIR = (
     2254.22, 2264.32, 2274.42, 2284.52, 2294.61, 2304.71, 2314.81, 2324.91, 2335.01, 2345.11, 2355.21, 2365.20,
     2375.30, 2385.40, 2395.50,
 )  # fmt: skip
-_DETECTORS = (("VNIR", 8, _VNIR), ("SWIR", 77, _SWIR))  # the first band of each, counted from 1
+# Their widths (fwhm), nm.
+_VNIR_WIDTHS = (
+    11.3871, 11.3871, 11.3871, 11.3871, 11.3871, 11.3871, 11.3784, 11.3538, 11.3133, 11.2580, 11.1907, 11.1119,
+    11.0245, 10.9321, 10.8368, 10.7407, 10.6482, 10.5607, 10.4823, 10.4147, 10.3595, 10.3188, 10.2942, 10.2856,
+    10.2980, 10.3349, 10.3909, 10.4592, 10.5322, 10.6004, 10.6562, 10.6933, 10.7058, 10.7276, 10.7907, 10.8833,
+    10.9938, 11.1044, 11.1980, 11.2600, 11.2824, 11.2822, 11.2816, 11.2809, 11.2797, 11.2782, 11.2771, 11.2765,
+    11.2756, 11.2754,
+)  # fmt: skip
+_SWIR_WIDTHS = (
+    11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0457, 11.0451,
+    11.0423, 11.0372, 11.0302, 11.0218, 11.0122, 11.0013, 10.9871, 10.9732, 10.9572, 10.9418, 10.9248, 10.9065,
+    10.8884, 10.8696, 10.8513, 10.8335, 10.8154, 10.7979, 10.7822, 10.7663, 10.7520, 10.7385, 10.7270, 10.7174,
+    10.7091, 10.7022, 10.6970, 10.6946, 10.6937, 10.6949, 10.6996, 10.7058, 10.7163, 10.7283, 10.7437, 10.7612,
+    10.7807, 10.8034, 10.8267, 10.8534, 10.8818, 10.9110, 10.9422, 10.9743, 11.0074, 11.0414, 11.0759, 11.1108,
+    11.1461, 11.1811, 11.2156, 11.2496, 11.2826, 11.3146, 11.3460, 11.3753, 11.4037, 11.4302, 11.4538, 11.4760,
+    11.4958, 11.5133, 11.5286, 11.5404, 11.5505, 11.5580, 11.5621, 11.5634, 11.5617, 11.5563, 11.5477, 11.5346,
+    11.5193, 11.5002, 11.4789, 11.4548, 11.4279, 11.3994, 11.3688, 11.3366, 11.3036, 11.2696, 11.2363, 11.2007,
+    11.1666, 11.1333, 11.1018, 11.0714, 11.0424, 11.0155, 10.9912, 10.9698, 10.9508, 10.9355, 10.9230, 10.9139,
+    10.9083, 10.9069, 10.9057, 10.9013, 10.8951, 10.8854, 10.8740, 10.8591, 10.8429, 10.8242, 10.8039, 10.7820,
+    10.7592, 10.7342, 10.7092, 10.6834, 10.6572, 10.6312, 10.6052, 10.5803, 10.5560, 10.5328, 10.5101, 10.4904,
+    10.4722, 10.4552, 10.4408, 10.4285, 10.4197, 10.4129, 10.4088, 10.4077, 10.4077, 10.4077, 10.4077, 10.4077,
+    10.4077, 10.4077, 10.4077, 10.4077,
+)  # fmt: skip
+# The first band of each, counted from 1.
+_DETECTORS = (("VNIR", 8, _VNIR, _VNIR_WIDTHS), ("SWIR", 77, _SWIR, _SWIR_WIDTHS))
 
 
 def recognise(delivery: Delivery) -> str | None:
@@ -86,11 +110,13 @@ def open_hyperion(delivery: Delivery, main: str, name: str, keep: int | None) ->
     """
     metadata, shown = parse_metadata(delivery.text(main)), delivery.shown(main)
     stem = re.sub(r"_MTL_L1T\.TXT$", "", main, flags=re.IGNORECASE)
-    spectrum = one_spectrum([Detector(word, centres) for word, _, centres in _DETECTORS], where=shown)
+    spectrum = one_spectrum(
+        [Detector(word, centres, widths) for word, _, centres, widths in _DETECTORS], where=shown
+    )
     share = share_of(keep, sum(len(bands) for bands in spectrum.bands))
     there = {each.casefold(): each for each in delivery.names}
-    parts, centres, numbers, grid = [], [], [], None
-    for (word, first, waves), kept in zip(_DETECTORS, spectrum.bands, strict=True):
+    parts, centres, fwhm, numbers, grid = [], [], [], [], None
+    for (word, first, waves, widths), kept in zip(_DETECTORS, spectrum.bands, strict=True):
         readers = []
         for band in kept:
             file = there.get(f"{stem}_B{first + band:03d}_L1T.TIF".casefold())
@@ -108,6 +134,7 @@ def open_hyperion(delivery: Delivery, main: str, name: str, keep: int | None) ->
             raise FormatError(f"{shown}: SCALING_FACTOR_{word} is {divisor:g}: expected a positive number")
         parts.append(StoredBands(StackReader(readers), tuple(range(len(kept))), (1 / divisor,) * len(kept)))
         centres += [waves[band] for band in kept]
+        fwhm += [widths[band] for band in kept]
         numbers += [first + band for band in kept]
     if grid is None:  # pragma: no cover - there are always bands; for the type checker
         raise FormatError(f"{shown} has no bands")
@@ -117,7 +144,10 @@ def open_hyperion(delivery: Delivery, main: str, name: str, keep: int | None) ->
         name=name,
         grid=grid,
         bands=Bands(
-            len(order), tuple(centres[i] for i in order), names=tuple(f"B{numbers[i]:03d}" for i in order)
+            len(order),
+            tuple(centres[i] for i in order),
+            tuple(fwhm[i] for i in order),
+            names=tuple(f"B{numbers[i]:03d}" for i in order),
         ),
         dtype=np.dtype(np.float32),
         reader=reader,

@@ -17,6 +17,7 @@ from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.metadata_text import number_of, parse_metadata
 from hsi_cd.io.products.raster_layers import missing_mask, open_layer, share_of
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
+from hsi_cd.io.sensor_bands import ETM, OLI, TM
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.matching import take_bands
@@ -25,23 +26,8 @@ from hsi_cd.scene.product import Product, QualityMask
 _METADATA = r"L[CETO]0\d_.*_MTL\.txt"
 _GROUP = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"
 _SCALE, _OFFSET = 2.75e-5, -0.2
-# Centre and width, nm, by the number of the band: OLI of Landsat 8 and 9, ETM+ of 7, TM of 4 and 5.
-_OLI = {
-    1: (442.96, 15.98), 2: (482.04, 60.04), 3: (561.41, 57.33), 4: (654.59, 37.47), 5: (864.67, 28.25),
-    6: (1608.86, 84.72), 7: (2200.73, 186.66),
-}  # fmt: skip
-_ETM = {
-    1: (478.7, 66.4), 2: (561.0, 78.5), 3: (661.4, 60.3), 4: (834.6, 122.2), 5: (1650.3, 191.1), 7: (2208.1, 252.9)
-}  # fmt: skip
-_TM = {
-    1: (486.0, 66.0),
-    2: (571.0, 81.0),
-    3: (661.0, 67.0),
-    4: (838.0, 128.0),
-    5: (1677.0, 217.0),
-    7: (2217.0, 252.0),
-}
-_SENSORS = {"LC08": _OLI, "LC09": _OLI, "LO08": _OLI, "LO09": _OLI, "LE07": _ETM, "LT05": _TM, "LT04": _TM}
+_BANDS = (1, 2, 3, 4, 5, 6, 7)  # of surface reflectance; TM and ETM+ measure heat in B6
+_SENSORS = {"LC08": OLI, "LC09": OLI, "LO08": OLI, "LO09": OLI, "LE07": ETM, "LT05": TM, "LT04": TM}
 _BITS = (
     ("cloud", (1 << 1) | (1 << 3)),  # cloud, and the pixels around it
     ("cirrus", 1 << 2),
@@ -82,7 +68,7 @@ def open_landsat(delivery: Delivery, main: str, name: str, keep: int | None) -> 
             f"{shown} is of {prefix[:4]}, no sensor whose wavelengths are known: expected LC08 to LT04"
         )
     there = {each.rsplit("/", 1)[-1].casefold(): each for each in delivery.names}
-    files = {band: there.get(f"{stem}_SR_B{band}.TIF".casefold()) for band in table}
+    files = {band: there.get(f"{stem}_SR_B{band}.TIF".casefold()) for band in _BANDS if f"B{band}" in table}
     lacking = [band for band, file in files.items() if file is None]
     if lacking:
         raise FormatError(f"{delivery.shown(stem)}_SR_B{lacking[0]}.TIF is missing: copy the whole product")
@@ -94,7 +80,7 @@ def open_landsat(delivery: Delivery, main: str, name: str, keep: int | None) -> 
         if layer.count != 1:
             raise FormatError(f"{layer.shown} has {layer.count} bands: expected one; download it again")
     bands = list(files)
-    centres, widths = (tuple(table[band][i] for band in bands) for i in range(2))
+    centres, widths = (tuple(table[f"B{band}"][i] for band in bands) for i in range(2))
     kept = one_spectrum([Detector("", centres, widths)], where=shown).bands[0]
     factors = [_scaling(metadata, bands[i], shown) for i in kept]
     part = StoredBands(

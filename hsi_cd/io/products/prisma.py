@@ -9,13 +9,13 @@ only a pixel that is 0 in all of them holds nothing. PRISMA Products Specificati
 from __future__ import annotations
 
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, open_granule, told_crs
+from hsi_cd.io.products.pixel_places import check_places
 from hsi_cd.io.products.raster_layers import share_of
 from hsi_cd.io.products.reflectance import EqualsReader, StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube, Grid
@@ -23,6 +23,11 @@ from hsi_cd.scene.product import Product
 
 _SWATH = "HDFEOS/SWATHS/PRS_L2D_HCO"
 _SWATHS = "HDFEOS/SWATHS"
+_LEVELS = {  # that lie in the geometry of the swath
+    "1": "radiance at the top of the atmosphere",
+    "2B": "radiance at the ground",
+    "2C": "surface reflectance",
+}
 _LARGEST = 65535  # the stored number that stands for L2Scale...Max
 _DETECTORS = ("Vnir", "Swir")
 _LEAST, _MOST = -0.5, 10.0  # reflectance that the ends of a scale may be
@@ -42,8 +47,8 @@ def recognise(delivery: Delivery) -> str | None:
             found.append(name)
         elif level is not None:
             raise FormatError(
-                f"{delivery.shown(name)} is PRISMA L{level}, in the geometry of the swath, which has no map's "
-                "grid: order the same image as L2D (surface reflectance, geocoded)"
+                f"{delivery.shown(name)} is PRISMA L{level}, {_LEVELS[level]} in the geometry of the swath, which "
+                "has no map's grid: order the same image as L2D (surface reflectance, geocoded)"
             )
     return found[0] if len(found) == 1 else None
 
@@ -69,11 +74,18 @@ def open_prisma(delivery: Delivery, main: str, name: str, keep: int | None) -> C
         widths = [d.fwhm[i] for d, bands in zip(detectors, spectrum.bands, strict=True) for i in bands]
         padding = EqualsReader(granule.layer(f"{_SWATH}/Geometric Fields/Solar_Zenith_Angle", (rows, cols)), 0)
         reader, order = reflectance_reader(parts, centres, hidden=(padding,), fill=0)
+        grid = _grid(granule, rows, cols)
+        places = [f"{_SWATH}/Geolocation Fields/{word}itude" for word in ("Lat", "Long")]
+        if all(granule.has(place) for place in places):
+            for place in places:
+                granule.layer(place, (rows, cols))  # refuses another shape
+            latitude, longitude = (granule.array(place, ndim=2) for place in places)
+            check_places(latitude, longitude, grid, str(path))
         never = sum(not each.takes(i) for each in detectors for i in range(len(each.centres)))
         told = (f"{never} bands that were never acquired (wavelength 0)",) if never else ()
         return Cube(
             name=name,
-            grid=_grid(granule, rows, cols),
+            grid=grid,
             bands=Bands(len(order), tuple(centres[i] for i in order), tuple(widths[i] for i in order)),
             dtype=reader(slice(0, 0), slice(0, 0)).dtype,
             reader=reader,
@@ -87,7 +99,7 @@ def _level(delivery: Delivery, name: str) -> str | None:
     """The level of a PRISMA file, as ``2D``; None of another file."""
     try:
         with open_granule(delivery.file(name)) as granule:
-            for level in ("2D", "2C", "2B", "1"):
+            for level in ("2D", *_LEVELS):
                 if granule.has(f"{_SWATHS}/PRS_L{level}_HCO") or granule.has(f"{_SWATHS}/PRS_L{level}_HRC"):
                     return level
     except FormatError:
@@ -153,7 +165,7 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
         )
     code = granule.number("Epsg_Code")
     try:
-        crs = CRS.from_epsg(int(code))
+        crs = told_crs(f"EPSG:{int(code)}")
     except CRSError as error:
         raise FormatError(f"{granule.path}: Epsg_Code {code:g} is no CRS ({error}): download it again") from None
     if not crs.is_projected:

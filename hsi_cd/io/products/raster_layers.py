@@ -10,9 +10,11 @@ import numpy as np
 from rasterio.errors import RasterioError
 
 from hsi_cd.errors import FormatError
+from hsi_cd.io.envi import check_envi_size, find_envi_pair, read_envi_header
 from hsi_cd.io.file_blocks import BlockReader, kept_bytes
 from hsi_cd.io.file_masks import FileMasks
 from hsi_cd.io.memory import check_plausible
+from hsi_cd.io.packed import Packing
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.raster import RasterReader, damaged, grid_of, layout_of, open_raster
 from hsi_cd.io.raster_formats import check_beside
@@ -22,6 +24,7 @@ from hsi_cd.scene.product import QualityMask
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+_ENVI = ("bsq", "bil", "bip")
 _SIDE = 64  # pixels of the windows in which bands are looked at before they are read whole
 _ROWS = 64  # rows that are read at once
 
@@ -65,12 +68,12 @@ class Layer:
 
 
 def is_raster(delivery: Delivery, name: str) -> bool:
-    """Whether a file is GeoTIFF or JPEG 2000, by its first bytes."""
+    """Whether a file is GeoTIFF or JPEG 2000, by its first bytes, or ENVI, by the header beside it."""
     return _driver(delivery, name) is not None
 
 
 def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Layer:
-    """A GeoTIFF or JPEG 2000 file of a product.
+    """A GeoTIFF, JPEG 2000 or ENVI file of a product.
 
     Args:
         delivery: the product's files.
@@ -82,7 +85,9 @@ def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Lay
     """
     shown, driver = delivery.shown(name), _driver(delivery, name)
     if driver is None:
-        raise FormatError(f"{shown} is neither GeoTIFF nor JPEG 2000: it is damaged; download it again")
+        raise FormatError(f"{shown} is neither GeoTIFF, JPEG 2000 nor ENVI: it is damaged; download it again")
+    if driver == "ENVI":
+        _check_envi(delivery, name)
     place = delivery.place(name)
     check_beside(delivery.file(name))
     with open_raster(place, driver) as dataset:
@@ -189,7 +194,32 @@ def _driver(delivery: Delivery, name: str) -> str | None:
     head = delivery.head(name, 12)
     if head[:4] in _TIFF:
         return "GTiff"
-    return "JP2OpenJPEG" if head.startswith(_JPEG2000) else None
+    if head.startswith(_JPEG2000):
+        return "JP2OpenJPEG"
+    return "ENVI" if _header(delivery, name) is not None else None
+
+
+def _header(delivery: Delivery, name: str) -> str | None:
+    """The ENVI header of a data file; None where it is none."""
+    stem, _, ending = name.rpartition(".")
+    if ending.casefold() not in _ENVI:
+        return None
+    wanted = f"{stem}.hdr".casefold()
+    found = [each for each in delivery.names if each.casefold() == wanted]
+    return found[0] if found and delivery.head(found[0], 4) == b"ENVI" else None
+
+
+def _check_envi(delivery: Delivery, name: str) -> None:
+    """Refuse a data file of another size than its header describes, and one of which GDAL would not find it.
+
+    Raises:
+        FormatError: so it is.
+    """
+    if delivery.packing is Packing.TAR:
+        raise FormatError(f"{delivery.shown(name)} is an ENVI file in a tar archive: unpack it first")
+    if not delivery.zipped:
+        data, header = find_envi_pair(delivery.root / name)
+        check_envi_size(data, read_envi_header(header, given=data))
 
 
 def _is_one(first: Grid, second: Grid) -> bool:

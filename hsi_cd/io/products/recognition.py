@@ -12,7 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi_cd.errors import FormatError
-from hsi_cd.io.products import aviris, desis, emit, enmap, hyperion, landsat, prisma, sentinel2, tanager, wyvern
+from hsi_cd.io.products import (
+    aviris,
+    aviris_classic,
+    desis,
+    emit,
+    enmap,
+    hyperion,
+    landsat,
+    neon,
+    prisma,
+    sentinel2,
+    tanager,
+    wyvern,
+)
 from hsi_cd.io.products.delivery import Delivery, delivery_of
 from hsi_cd.paths import as_path
 from hsi_cd.places import archive_of, file_name, is_remote
@@ -45,7 +58,11 @@ PRODUCTS: dict[str, ProductReader] = {
     "tanager": ProductReader("Tanager ortho", tanager.recognise, tanager.open_tanager, in_one_file=True),
     "desis": ProductReader("DESIS L2A", desis.recognise, desis.open_desis),
     "aviris": ProductReader("AVIRIS orthorectified", aviris.recognise, aviris.open_aviris, in_one_file=True),
+    "aviris_classic": ProductReader(
+        "AVIRIS Classic", aviris_classic.recognise, aviris_classic.open_aviris_classic
+    ),
     "hyperion": ProductReader("Hyperion L1T", hyperion.recognise, hyperion.open_hyperion),
+    "neon": ProductReader("NEON reflectance", neon.recognise, neon.open_neon, in_one_file=True),
     "wyvern": ProductReader("Wyvern", wyvern.recognise, wyvern.open_wyvern, in_one_file=True),
     "sentinel2": ProductReader("Sentinel-2 L2A", sentinel2.recognise, sentinel2.open_sentinel2),
     "landsat": ProductReader("Landsat Collection 2 L2", landsat.recognise, landsat.open_landsat),

@@ -19,6 +19,7 @@ from hsi_cd.scene.product import MaskReader
 
 _SCALES = (1e-7, 0.1)  # of all products that store integers: what is beyond is no factor
 _OFFSET = 10.0
+_MOST = 1e4  # what no reflectance and no radiance reaches: floats beyond it are damage, and hold nothing
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class ReflectanceReader:
                 out[:] = _scaled(known, part, i)
                 for value in part.nodata:
                     out[known == value] = np.nan
+                if known.dtype.kind == "f":
+                    out[np.abs(out) > _MOST] = np.nan
                 if flaws is not None:
                     out[flaws[band] != 0] = np.nan
             first += len(part.bands)

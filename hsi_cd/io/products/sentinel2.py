@@ -21,6 +21,7 @@ from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
 from hsi_cd.io.products.nested_grids import repeated
 from hsi_cd.io.products.raster_layers import Layer, missing_mask, open_layer, share_of
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
+from hsi_cd.io.sensor_bands import SENTINEL2A, SENTINEL2B
 from hsi_cd.io.stack import StackReader
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.matching import take_bands
@@ -29,17 +30,7 @@ from hsi_cd.scene.product import Product, QualityMask
 _LEVELS = {"MTD_MSIL2A.xml": "L2A", "MTD_MSIL1C.xml": "L1C"}
 _NAMES = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Bands by the number (from 0) by which the metadata call them."""
-# Centre and width, nm, of each band but B10, which L2A leaves out, where the metadata do not tell the centres.
-_TABLES = {
-    "Sentinel-2A": (
-        (442.7, 492.4, 559.8, 664.6, 704.1, 740.5, 782.8, 832.8, 864.7, 945.1, 1613.7, 2202.4),
-        (21.0, 66.0, 36.0, 31.0, 15.0, 15.0, 20.0, 106.0, 21.0, 20.0, 91.0, 175.0),
-    ),
-    "Sentinel-2B": (
-        (442.2, 492.1, 559.0, 664.9, 703.8, 739.1, 779.7, 832.9, 864.0, 943.2, 1610.4, 2185.7),
-        (21.0, 66.0, 36.0, 31.0, 16.0, 15.0, 20.0, 106.0, 22.0, 21.0, 94.0, 185.0),
-    ),
-}
+_TABLES = {"Sentinel-2A": SENTINEL2A, "Sentinel-2B": SENTINEL2B}  # where the metadata do not tell the centres
 _SPECTRAL = tuple(name for name in _NAMES if name != "B10")
 _ATMOSPHERE = ("B01", "B09")
 _FINE = ("B02", "B03", "B04", "B08")  # of 10 m
@@ -174,8 +165,9 @@ def _offsets(root: Element, shown: str) -> dict[str, float]:
 
 def _waves(root: Element, craft: str, shown: str) -> tuple[dict[str, float], dict[str, float]]:
     """Wavelengths, as the metadata tell them or else the sensor's table, and widths."""
-    table = _TABLES.get(craft, _TABLES["Sentinel-2A"])
-    centres, widths = (dict(zip(_SPECTRAL, values, strict=True)) for values in table)
+    table = _TABLES.get(craft, SENTINEL2A)
+    known = {band: table[f"B{band[1:].lstrip('0')}"] for band in _SPECTRAL}
+    centres, widths = ({band: pair[i] for band, pair in known.items()} for i in range(2))
     for element in root.iter("Spectral_Information"):
         number, centre = element.get("bandId", ""), element.findtext("Wavelength/CENTRAL")
         if number.isdigit() and int(number) < len(_NAMES) and centre and _NAMES[int(number)] in centres:

@@ -10,14 +10,13 @@ import re
 
 import numpy as np
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.conventions import text_of
 from hsi_cd.io.products.delivery import Delivery
 from hsi_cd.io.products.detector_overlap import Detector, one_spectrum
-from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule
+from hsi_cd.io.products.hdf5_granule import Granule, hdf5_files, holds, open_granule, told_crs
 from hsi_cd.io.products.reflectance import FlagReader, StoredBands, reflectance_reader
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.matching import take_bands
@@ -123,7 +122,7 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
         )
     code = granule.words("epsg_code", _GRID).upper().removeprefix("EPSG:")
     try:
-        crs = CRS.from_epsg(int(float(code)))
+        crs = told_crs(f"EPSG:{int(float(code))}")
     except (CRSError, ValueError, OverflowError) as error:
         raise FormatError(
             f"{granule.path}: epsg_code {code[:20]!r} is no CRS ({error}): download it again"

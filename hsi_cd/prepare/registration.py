@@ -7,10 +7,13 @@ components of the whole scene without labels, frozen, and belongs to the scene's
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+
+from hsi_cd.prepare.shift_evidence import exceeds_its_error, undoing_agrees
 
 LARGEST_SHIFT = 2.0  # pixels: beyond, the dates want a proper registration, not an interpolation
 _SMALLEST = 0.15  # pixels: below, the interpolation blurs more than the shift costs
@@ -34,8 +37,9 @@ def measure_shift(
         noise: noise deviation of each component, ``(components,)``.
 
     Returns:
-        ``(down, right)`` in pixels, at most 2 each way; ``(0, 0)`` where it is below 0.15 pixels, or where the
-        scene is too small or too flat to tell.
+        ``(down, right)`` in pixels, at most 2 each way; ``(0, 0)`` where it is below 0.15 pixels or within its
+        own error, where undoing it does not bring the edges of the dates together, or where the scene is too small
+        or too flat to tell.
     """
     if min(t1.shape[1:]) < 16:
         return 0.0, 0.0
@@ -66,7 +70,12 @@ def measure_shift(
             return 0.0, 0.0
         step = np.linalg.solve(normal, [down @ rest, right @ rest])
         shift = np.clip(shift + step, -LARGEST_SHIFT, LARGEST_SHIFT)
-    return (float(shift[0]), float(shift[1])) if math.hypot(*shift) >= _SMALLEST else (0.0, 0.0)
+    left = rest - step[0] * down - step[1] * right
+    if math.hypot(*shift) < _SMALLEST or not exceeds_its_error(shift, (down, right), left, agree):
+        return 0.0, 0.0
+    dates = (np.where(both, t1[:_COMPONENTS], np.float32(0)) * weight, second)
+    agreed = undoing_agrees(*dates, both, undo=partial(_resample_whole, shift=shift), smooth=_smooth)
+    return (float(shift[0]), float(shift[1])) if agreed else (0.0, 0.0)
 
 
 def shift_radius(shift: tuple[float, float]) -> int:

@@ -66,7 +66,7 @@ def test_the_clearest_component_leads() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_dates_whose_values_do_not_compare_are_not_moved(seed: int) -> None:
-    # Components that a change made: of other signs and gains in the dates, and a block that only one of them shows.
+    # Components as a change makes them: of other signs and gains in the dates, and a block that one of them shows.
     rng = np.random.default_rng(seed)
     ground = rng.normal(size=(6, 48, 64)).astype(np.float32)
     later = ground * np.array([0.2, 1, 0.6, -0.6, -0.8, 0.1], np.float32)[:, None, None]

@@ -50,7 +50,7 @@ def test_nothing_known_agrees_with_nothing() -> None:
 
 @pytest.mark.parametrize("size", [1.0, 4.0])
 def test_the_error_is_that_of_many_repeats(size: float) -> None:
-    """Least squares repeated on fresh noise that is the same in each square: the error is how much they scatter."""
+    """Least squares repeated on noise that is the same in each square: the error is how much they scatter."""
     rng = np.random.default_rng(0)
     used = np.ones((64, 80), dtype=bool)
     slopes = rng.normal(size=(2, 3, used.size))

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from hsi_cd.api.masking import Masks, mask_own, mask_with, parse_masks
+from hsi_cd.api.pairing import warn_of_doubts
 from hsi_cd.api.product_pairs import as_dates
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import FormatError, HsiCdError, RegistrationError
@@ -75,6 +76,11 @@ class Comparison:
     shift: tuple[float, float] | None
     shift_text: str | None
     unmeasured: str | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether they are two dates of one scene, as they lie or registered."""
+        return not (self.grid or self.bands or self.unmeasured)
 
     @property
     def verdict(self) -> str:
@@ -201,7 +207,10 @@ def _compare(first: Cube, second: Cube) -> Comparison:
         faults["bands"] = str(error)
     found, why = None, None
     try:
-        found = None if any(faults.values()) else measure_coregistration(ScenePair(first, second))
+        if not any(faults.values()):
+            pair = ScenePair(first, second)
+            warn_of_doubts(pair)
+            found = measure_coregistration(pair)
     except RegistrationError as error:
         why = str(error)
     return Comparison(

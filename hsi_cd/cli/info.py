@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi_cd.cli.next_command import next_command, told_next
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import mask_of, mask_option, nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -15,6 +16,7 @@ from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
+    from hsi_cd.api.fitting_dates import NextStep
     from hsi_cd.api.looking import Comparison, Part, SeenFile, Summary
 
 EPILOG = """\b
@@ -54,8 +56,10 @@ def info(
 
     A folder of rasters of one band is one image; any other folder stands for its files. Where there are two cubes,
     their grids and bands are compared and the shift between them is measured: the pair fits, fits after --register
-    (of detect, train and predict, or hsi-cd register), or does not fit, because of what is said.
+    (of detect, train and predict, or hsi-cd register), or does not fit, because of what is said. The last line is
+    the command that comes next, as it is typed.
     """
+    from hsi_cd.api.fitting_dates import next_step
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
     from hsi_cd.io import PNG, check_outputs
 
@@ -66,10 +70,25 @@ def info(
     pair = None if compared is None else _pair_record(compared)
     if png is not None:
         write_quick_look(png, seen, overwrite=overwrite)
+    step = next_step(seen, compared, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask))
     texts = [_text(record) for record in records] + ([_pair_text(pair)] if pair is not None else [])
-    tell("\n\n".join(texts), {"files": records, "pair": pair}, as_json=as_json)
+    following = _next_record(step)
+    if following is not None and following["text"]:
+        texts.append(f"next: {following['text']}")
+    elif following is not None and compared is not None and compared.fits:  # else the pair says why
+        texts.append(f"next: nothing yet, because {following['refused']}")
+    tell("\n\n".join(texts), {"files": records, "pair": pair, "next": following}, as_json=as_json)
     if png is not None:
-        hint(f"\nquick look: {png}", as_json=as_json)
+        told = " and ".join(dict.fromkeys(each.shown for file in seen for each in file.summaries if each.shown))
+        hint(f"\nquick look: {png}" + (f" (red, green and blue: {told})" if told else ""), as_json=as_json)
+
+
+def _next_record(step: NextStep | None) -> dict[str, Any] | None:
+    if step is None:
+        return None
+    if step.refused is not None:
+        return {"command": None, "text": None, "refused": in_options(step.refused)}
+    return {"command": next_command(step), "text": told_next(step), "refused": None}
 
 
 def _record(file: SeenFile) -> dict[str, Any]:
@@ -129,6 +148,7 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "gcps": len(grid.gcps),
         "rpcs": grid.rpcs is not None,
         "memory": 4 * grid.rows * grid.cols * bands.count,
+        "shown": summary.shown or None,
         "shape_of": scenes_of_shape(part),
     }
 

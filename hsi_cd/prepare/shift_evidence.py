@@ -88,7 +88,8 @@ def undoing_agrees(
 
 def _gradients(values: Plane, inside: NDArray[np.bool_]) -> Values:
     """Slopes of one component down and to the right, side by side, where they are known."""
-    return np.concatenate([slope[0][inside] for slope in np.gradient(values, axis=(1, 2))]).astype(np.float64)
+    slopes: list[Plane] = np.gradient(values[0])
+    return np.concatenate([slope[inside] for slope in slopes]).astype(np.float64)
 
 
 def _correlation(a: Values, b: Values) -> float:

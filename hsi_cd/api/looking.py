@@ -63,7 +63,7 @@ class Comparison:
         names: what they are called.
         grid: why their grids are not one, or None.
         bands: why their bands are not the same, or None.
-        matched_by: what told which bands are the same.
+        matched_by: what told which bands are the same; empty where they were not compared.
         shift: of t2 against t1, pixels (down, right), or None where it was not measured.
         shift_text: the shift in words, or None.
         unmeasured: why it was not measured, or what no shift undoes; else None.
@@ -193,9 +193,7 @@ def _compare(first: Cube, second: Cube) -> Comparison:
         try:
             first, second = as_dates(first, second, Masks(auto=False), tolerance=BAND_TOLERANCE)
         except HsiCdError as error:
-            faults["grid"] = str(error)
-            by = match_bands(first.bands, second.bands).by
-            return Comparison(names, faults["grid"], None, by, None, None, None)
+            return Comparison(names, str(error), None, "", None, None, None)
     try:
         remedy = f"resample {names[1]} to the grid of {names[0]}, or use align=True"
         check_same_grid(first.grid, second.grid, names=names, remedy=remedy)

@@ -29,6 +29,7 @@ Examples:
 
 
 _VALUES = 6  # of a field that are listed
+_QUANTITIES = {"reflectance": "reflectance, 0 to 1", "radiance": "radiance, W/m2/sr/um"}
 
 
 @click.command(epilog=EPILOG)
@@ -212,6 +213,8 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
         lines.append(f"    fill      {image['fill_text']}")
     if image["labels"] is not None:
         lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))
+    if image["quantity"]:
+        lines.append(f"    values    {_QUANTITIES.get(image['quantity'], image['quantity'])}")
     if not image["is_map"]:
         lines += _band_lines(image)
     if image["masks"]:
@@ -244,7 +247,9 @@ def _band_lines(image: dict[str, Any]) -> list[str]:
     if image["band_names"]:
         names = image["band_names"]
         lines.append(f"    names     {', '.join(names[:3])}{f' ... {names[-1]}' if len(names) > 3 else ''}")
-    lines += [f"    left out  {what}" for what in image["told"]]
+    for what in image["told"]:
+        kept = what.removeprefix("nothing of ")  # bands that are kept, and were brought to other pixels
+        lines.append(f"    left out  {what}" if kept == what else f"    kept      {kept}")
     for title, bands in (("bad", image["bad_bands"]), ("dead", image["dead_bands"])):
         if bands:
             why = "flagged by the sensor" if title == "bad" else "without data, or one value everywhere"
@@ -280,11 +285,15 @@ def _pair_record(found: Comparison) -> dict[str, Any]:
 
 def _pair_text(pair: dict[str, Any]) -> str:
     why_not = "grid or bands differ" if pair["grid"] or pair["bands"] else "see below"
+    grid, bands = pair["grid"] or "the same", f"the same, by {pair['matched_by']}"
+    if not pair["matched_by"]:  # two products that are no pair, whatever their grids and bands are
+        grid = bands = "not compared"
+        why_not = "see below"
     return "\n".join(
         [
             f"{pair['names'][0]} and {pair['names'][1]}:",
-            f"  grid        {pair['grid'] or 'the same'}",
-            f"  bands       {pair['bands'] or 'the same, by ' + pair['matched_by']}",
+            f"  grid        {grid}",
+            f"  bands       {pair['bands'] or bands}",
             f"  shift       {pair['shift_text'] or 'not measured: ' + why_not}",
             f"  pair        {pair['verdict']}",
         ]

@@ -122,6 +122,7 @@ def test_info_tells_what_a_product_is(cli: Any, tmp_path: Path, capsys: Capture)
     out = capsys.readouterr().out
     assert f"{first}: EnMAP L2A" in out
     for line in (
+        "values    reflectance, 0 to 1",
         "waves     418.24 to 2445.53 nm, fwhm 6.02 to 10.48 nm",
         "left out  bands 130-135, which are empty",
         "masks     cloud 1.39 %, shadow 0 %, cirrus 0 %, haze 0 %, snow 0 %, water 0 %",

@@ -109,6 +109,8 @@ def test_what_is_no_pair_is_refused(
     if command == "info":
         assert code == 0
         (line,) = [line for line in shown.out.splitlines() if line.startswith("  pair ")]
+        if second == "radiance":
+            assert "  grid        not compared" in shown.out and "  bands       not compared" in shown.out
         assert line.startswith("  pair        does not fit, because") and "next: hsi-cd" not in shown.out
     else:
         assert code == 2 and shown.err.count("\n") == 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from hsi_cd.api.masking import warn_of_masks
 from hsi_cd.api.pairing import warn_of_checkpoint
 from hsi_cd.api.registering import fitted_settings, laid_like
 from hsi_cd.api.sources import TruthSource
@@ -85,6 +86,7 @@ class Estimator:
 
             detector = refit_statistics(detector, pair)
         warn_of_checkpoint(detector.bands, pair)
+        warn_of_masks(known, pair)
         told = "refitted on the scene" if refit else own.statistics
         how = replace(own, checkpoint=self.checkpoint_, statistics=told)
         return ChangeMap(detector, pair, how, method=find_method(self.method).row)
@@ -160,12 +162,12 @@ class LabelFree(Estimator):
         # What learns loads late: a checkpoint that only maps needs none of it.
         from hsi_cd.runtime.circumstances import Circumstances
         from hsi_cd.runtime.seeding import seeded
-        from hsi_cd.training.examples import registered_of
+        from hsi_cd.training.examples import declared_of
         from hsi_cd.training.fitting import learn
         from hsi_cd.training.training_set import NOBODY
 
         measurement = measured(scene)
-        self._as_fitted = config = registered_of(self._config(), measurement.pair)
+        self._as_fitted = config = declared_of(self._config(), measurement.pair)
         with seeded(config.seed, deterministic=config.deterministic) as generator:
             circumstances = Circumstances(generator, choose_device(config.device))
             self.detector_ = learn(measurement, NOBODY, config, circumstances).detector

@@ -119,7 +119,12 @@ def import_map(
         if split is not None:
             write_split(folder / "split.npz", split)
         if overview is not None:
-            pictures = {"t1": overview.t1, "t2": overview.t2, "truth": labels.values}
+            pictures = {
+                "t1": overview.t1,
+                "t2": overview.t2,
+                "truth": labels.values,
+                "shown": np.array(overview.shown),
+            }
             write_npz(folder / "overview.npz", pictures)
         write_json(folder / RESULT, result.to_dict())
     return result

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from hsi_cd.api.masking import Masks, mask_own, mask_with, parse_masks
+from hsi_cd.api.pairing import warn_of_doubts
 from hsi_cd.api.product_pairs import as_dates
 from hsi_cd.datasets import CATALOGUE
 from hsi_cd.errors import FormatError, HsiCdError, RegistrationError
@@ -62,7 +63,7 @@ class Comparison:
         names: what they are called.
         grid: why their grids are not one, or None.
         bands: why their bands are not the same, or None.
-        matched_by: what told which bands are the same.
+        matched_by: what told which bands are the same; empty where they were not compared.
         shift: of t2 against t1, pixels (down, right), or None where it was not measured.
         shift_text: the shift in words, or None.
         unmeasured: why it was not measured, or what no shift undoes; else None.
@@ -75,6 +76,11 @@ class Comparison:
     shift: tuple[float, float] | None
     shift_text: str | None
     unmeasured: str | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether they are two dates of one scene, as they lie or registered."""
+        return not (self.grid or self.bands or self.unmeasured)
 
     @property
     def verdict(self) -> str:
@@ -187,9 +193,7 @@ def _compare(first: Cube, second: Cube) -> Comparison:
         try:
             first, second = as_dates(first, second, Masks(auto=False), tolerance=BAND_TOLERANCE)
         except HsiCdError as error:
-            faults["grid"] = str(error)
-            by = match_bands(first.bands, second.bands).by
-            return Comparison(names, faults["grid"], None, by, None, None, None)
+            return Comparison(names, str(error), None, "", None, None, None)
     try:
         remedy = f"resample {names[1]} to the grid of {names[0]}, or use align=True"
         check_same_grid(first.grid, second.grid, names=names, remedy=remedy)
@@ -201,7 +205,10 @@ def _compare(first: Cube, second: Cube) -> Comparison:
         faults["bands"] = str(error)
     found, why = None, None
     try:
-        found = None if any(faults.values()) else measure_coregistration(ScenePair(first, second))
+        if not any(faults.values()):
+            pair = ScenePair(first, second)
+            warn_of_doubts(pair)
+            found = measure_coregistration(pair)
     except RegistrationError as error:
         why = str(error)
     return Comparison(

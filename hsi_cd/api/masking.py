@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 from hsi_cd.errors import ConfigError, FormatError
 from hsi_cd.io.mask_files import read_mask
 from hsi_cd.paths import as_path
-from hsi_cd.places import archive_of, file_name, is_place, place_name
+from hsi_cd.places import archive_of, file_name, is_place
 from hsi_cd.prepare import alignment
-from hsi_cd.scene import CHANGED, UNCHANGED, Cube, Grid, Labels, check_same_grid
+from hsi_cd.scene import CHANGED, UNCHANGED, Cube, Grid, Labels, ScenePair, check_same_grid
 from hsi_cd.scene.contract import corner_distance, is_same_grid
 from hsi_cd.scene.quality import MASK_KINDS, ArrayMask, chosen_masks, shares, without
 from hsi_cd.scene.undeclared import percent
 
-__all__ = ["MASK_KINDS", "Masks", "mask_own", "mask_with", "parse_masks"]
+__all__ = ["MASK_KINDS", "Masks", "mask_files", "mask_own", "mask_with", "parse_masks", "warn_of_masks"]
 
 _log = logging.getLogger(__name__)
+
+_AN_ARRAY = "an array"
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,18 @@ class Masks:
         auto: what each product itself leaves out.
         kinds: kinds of its masks besides.
         drawn: the user's own, each a file or an array ``(rows, cols)``.
+        asked: the words in which they are asked for, one each; an array is called that.
     """
 
     auto: bool = True
     kinds: tuple[str, ...] = ()
     drawn: tuple[Any, ...] = ()
+    asked: tuple[str, ...] = ("auto",)
 
-    def describe(self) -> str:
-        """In the words in which they are asked for."""
-        named = [place_name(each) if isinstance(each, Path) else "an array" for each in self.drawn]
-        said = [*(["auto"] if self.auto else []), *([",".join(self.kinds)] if self.kinds else []), *named]
-        return " and ".join(said) or "none"
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files among the user's own."""
+        return tuple(each for each in self.drawn if isinstance(each, Path))
 
 
 def parse_masks(mask: Any) -> Masks:
@@ -60,13 +63,14 @@ def parse_masks(mask: Any) -> Masks:
         ConfigError: it is none of these.
     """
     if mask is None:
-        return Masks(auto=False)
+        return Masks(auto=False, asked=("none",))
     if isinstance(mask, Masks):
         return mask
     auto, none = False, False
     kinds: list[str] = []
     drawn: list[Any] = []
-    for each in mask if isinstance(mask, list | tuple) else [mask]:
+    several = mask if isinstance(mask, list | tuple) else [mask]
+    for each in several:
         if isinstance(each, np.ndarray):
             drawn.append(each)
         elif not isinstance(each, str | os.PathLike):
@@ -85,7 +89,8 @@ def parse_masks(mask: Any) -> Masks:
             drawn.append(path)
     if none and (auto or kinds or drawn):
         raise ConfigError("mask='none' leaves nothing out: leave it away beside other masks")
-    return Masks(auto, tuple(dict.fromkeys(kinds)), tuple(drawn))
+    asked = tuple(_AN_ARRAY if isinstance(each, np.ndarray) else str(each) for each in several) or ("none",)
+    return Masks(auto, tuple(dict.fromkeys(kinds)), tuple(drawn), asked)
 
 
 def mask_own(cube: Cube, masks: Masks, *, date: str = "") -> Cube:
@@ -136,13 +141,47 @@ def mask_with(cubes: Sequence[Cube], masks: Masks, *, align: bool) -> list[Cube]
     covered = np.zeros(grid.shape, dtype=bool)
     for each in masks.drawn:
         covered |= _on(grid, each, align=align)
-    names = Masks(False, (), masks.drawn).describe()
+    names = " and ".join(str(each) if isinstance(each, Path) else _AN_ARRAY for each in masks.drawn)
     if covered.all():
         raise FormatError(f"the mask ({names}) covers every pixel: what it covers, or is not 0, is left out")
     _log.warning("%s of the scene is left out by the mask (%s): 255 in the map", percent(covered.mean()), names)
     # Which no output may replace.
-    files = tuple(archive_of(each) or each.absolute() for each in masks.drawn if isinstance(each, Path))
+    files = tuple(archive_of(each) or each.absolute() for each in masks.files)
     return [replace(without(cube, [ArrayMask(covered)]), files=(*cube.files, *files)) for cube in cubes]
+
+
+def mask_files(mask: Any) -> tuple[Path, ...]:
+    """The files among what ``mask=`` asks for, for the record."""
+    return parse_masks(mask).files
+
+
+def warn_of_masks(fitted: Any, pair: ScenePair) -> None:
+    """Tell that a scene is mapped without other kinds of pixels than what was fitted on was.
+
+    Masks of the user's own lie in one scene and say nothing of another.
+
+    Args:
+        fitted: settings that a checkpoint holds; those of an earlier version say nothing of it.
+        pair: the scene.
+    """
+    said = fitted.get("mask") if isinstance(fitted, Mapping) else None
+    if not isinstance(said, list | tuple) or not pair.masks:
+        return
+    then, now = ([word for word in words if _is_named(word)] or ["none"] for words in (said, pair.masks))
+    if set(then) != set(now):
+        same = f"; mask='{then[0]}' does the same here" if len(then) == 1 else ""
+        _log.warning(
+            "what was fitted is of a scene without what the mask %s covers, and %s is mapped with %s%s",
+            " and ".join(then),
+            pair.name,
+            " and ".join(now),
+            same,
+        )
+
+
+def _is_named(word: Any) -> bool:
+    """Whether a word asks for the masks of a product, and is no file."""
+    return isinstance(word, str) and (word.strip().lower() in ("auto", "none") or bool(_kinds(word)))
 
 
 def _on(grid: Grid, mask: Any, *, align: bool) -> NDArray[np.bool_]:

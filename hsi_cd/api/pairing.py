@@ -51,7 +51,7 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         band_tolerance=contract.band_tolerance,
         nodata=contract.nodata,
         allow_identical=contract.allow_identical,
-        mask=masks.describe() if has_masks or masks.drawn else "",
+        masks=masks.asked if has_masks or masks.drawn else (),
     )
     warn_of_doubts(pair)
     return register(pair) if contract.register else pair

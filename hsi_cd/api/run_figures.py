@@ -47,7 +47,7 @@ def _panel(run: RunFolder) -> Figure:
         score=score,
         truth=overview.truth,
         train_index=run.split.train if run.split is not None and len(run.split.train) else None,
-        title=Title(run.result.dataset, run.result.method, scores, _protocol(run)),
+        title=Title(run.result.dataset, run.result.method, scores, _told(run)),
         grid=run.grid,
     )
 
@@ -70,7 +70,7 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
         maps[title if title not in maps else f"{title} {len(maps) + 1}"] = run.change
     overview = _overview(first)
     apart = judged_apart([run.result for run in runs]).values()
-    note = "; ".join([_protocol(first), "Kappa in brackets", *(f"n{sentence[1:]}" for sentence in apart)])
+    note = "; ".join([_told(first), "Kappa in brackets", *(f"n{sentence[1:]}" for sentence in apart)])
     return methods_figure(
         overview.t1,
         overview.t2,
@@ -110,5 +110,7 @@ def _overview(run: RunFolder) -> Overview:
     return run.overview
 
 
-def _protocol(run: RunFolder) -> str:
-    return beside_headline(run.result)
+def _told(run: RunFolder) -> str:
+    """The protocol, and which bands the pictures of the dates show."""
+    shown = run.overview.shown if run.overview is not None else ""
+    return beside_headline(run.result) + (f"; dates in {shown}" if shown else "")

@@ -29,6 +29,7 @@ from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs import find_runs, read_provenance
 from hsi_cd.runs.folder import files_shown
 from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, check_same_grid
+from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.training.starting import goes_on
 
 FilePath = str | os.PathLike[str]
@@ -99,7 +100,9 @@ def suggest(
         seed=seed,
     )
     each = [known.probability[window].mean() for window in windows_of(places, kind)]
-    return Suggestions(places, np.array(each, dtype=np.float32), kind, known.grid, known.pictures, known.scene)
+    return Suggestions(
+        places, np.array(each, dtype=np.float32), kind, known.grid, known.pictures, known.scene, known.shown
+    )
 
 
 def check_suggestions(
@@ -143,6 +146,7 @@ class _Known:
         features: by which places are compared, ``(features, rows, cols)``.
         pictures: both dates in false colour.
         grid: of the map.
+        shown: which bands the pictures show, in words.
     """
 
     scene: str
@@ -153,6 +157,7 @@ class _Known:
     features: NDArray[np.floating]
     pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]]
     grid: Grid
+    shown: str
 
 
 def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
@@ -188,6 +193,7 @@ def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
         features,
         pictures,
         run.grid,
+        run.overview.shown,
     )
 
 
@@ -213,11 +219,21 @@ def _of_map(change: ChangeMap, labels: Labels) -> _Known:
         raise GridError("the map is a part of its scene: give the map of the whole scene")
     pair.check_labels(labels)
     probability, threshold = _probability(change.score, change.threshold, change.detector)
-    shown = pair.t1.bands.nearest([860, 660, 560])
-    dates = tuple(each[shown] for each in pair.read())
+    shown = shown_bands(pair.bands, used=pair.used)
+    dates = tuple(each[list(shown.indices)] for each in pair.read())
     limits = stretch_limits(*dates)
     t1, t2 = (false_colour(each, limits=limits) for each in dates)
-    return _Known(pair.name, probability, threshold, labels.values, None, _components(pair), (t1, t2), change.grid)
+    return _Known(
+        pair.name,
+        probability,
+        threshold,
+        labels.values,
+        None,
+        _components(pair),
+        (t1, t2),
+        change.grid,
+        shown.words,
+    )
 
 
 def _probability(

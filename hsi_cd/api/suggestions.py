@@ -34,6 +34,7 @@ class Suggestions:
         grid: of the scene.
         pictures: both dates in false colour, uint8 ``(rows, cols, 3)`` each.
         scene: what the scene is called.
+        shown: which bands the pictures show, in words; empty where nobody said.
     """
 
     places: Places
@@ -42,6 +43,7 @@ class Suggestions:
     grid: Grid
     pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]]
     scene: str
+    shown: str = ""
 
     def __len__(self) -> int:
         """Number of places."""
@@ -130,7 +132,7 @@ class Suggestions:
                 zip(self.places.rows, self.places.cols, self.probability, strict=True), start=1
             )
         ]
-        write_text(path, place_page(self.pictures, views, scene=self.scene), overwrite=overwrite)
+        write_text(path, place_page(self.pictures, views, scene=self.scene, shown=self.shown), overwrite=overwrite)
 
     def _coordinates(self, row: int, col: int) -> tuple[float, float] | None:
         if self.grid.transform is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi_cd.cli.next_command import next_command, told_next
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import mask_of, mask_option, nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -15,6 +16,7 @@ from hsi_cd.cli.remedies import in_options
 from hsi_cd.cli.telling import hint, tell
 
 if TYPE_CHECKING:
+    from hsi_cd.api.fitting_dates import NextStep
     from hsi_cd.api.looking import Comparison, Part, SeenFile, Summary
 
 EPILOG = """\b
@@ -27,6 +29,7 @@ Examples:
 
 
 _VALUES = 6  # of a field that are listed
+_QUANTITIES = {"reflectance": "reflectance, 0 to 1", "radiance": "radiance, W/m2/sr/um"}
 
 
 @click.command(epilog=EPILOG)
@@ -54,8 +57,10 @@ def info(
 
     A folder of rasters of one band is one image; any other folder stands for its files. Where there are two cubes,
     their grids and bands are compared and the shift between them is measured: the pair fits, fits after --register
-    (of detect, train and predict, or hsi-cd register), or does not fit, because of what is said.
+    (of detect, train and predict, or hsi-cd register), or does not fit, because of what is said. The last line is
+    the command that comes next, as it is typed.
     """
+    from hsi_cd.api.fitting_dates import next_step
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
     from hsi_cd.io import PNG, check_outputs
 
@@ -66,10 +71,25 @@ def info(
     pair = None if compared is None else _pair_record(compared)
     if png is not None:
         write_quick_look(png, seen, overwrite=overwrite)
+    step = next_step(seen, compared, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask))
     texts = [_text(record) for record in records] + ([_pair_text(pair)] if pair is not None else [])
-    tell("\n\n".join(texts), {"files": records, "pair": pair}, as_json=as_json)
+    following = _next_record(step)
+    if following is not None and following["text"]:
+        texts.append(f"next: {following['text']}")
+    elif following is not None and compared is not None and compared.fits:  # else the pair says why
+        texts.append(f"next: nothing yet, because {following['refused']}")
+    tell("\n\n".join(texts), {"files": records, "pair": pair, "next": following}, as_json=as_json)
     if png is not None:
-        hint(f"\nquick look: {png}", as_json=as_json)
+        told = " and ".join(dict.fromkeys(each.shown for file in seen for each in file.summaries if each.shown))
+        hint(f"\nquick look: {png}" + (f" (red, green and blue: {told})" if told else ""), as_json=as_json)
+
+
+def _next_record(step: NextStep | None) -> dict[str, Any] | None:
+    if step is None:
+        return None
+    if step.refused is not None:
+        return {"command": None, "text": None, "refused": in_options(step.refused)}
+    return {"command": next_command(step), "text": told_next(step), "refused": None}
 
 
 def _record(file: SeenFile) -> dict[str, Any]:
@@ -129,6 +149,7 @@ def _image(part: Part, summary: Summary) -> dict[str, Any]:
         "gcps": len(grid.gcps),
         "rpcs": grid.rpcs is not None,
         "memory": 4 * grid.rows * grid.cols * bands.count,
+        "shown": summary.shown or None,
         "shape_of": scenes_of_shape(part),
     }
 
@@ -192,6 +213,8 @@ def _image_lines(image: dict[str, Any], *, titled: bool) -> list[str]:
         lines.append(f"    fill      {image['fill_text']}")
     if image["labels"] is not None:
         lines.append("    labels    " + ", ".join(f"{v}: {n:,} pixels" for v, n in image["labels"].items()))
+    if image["quantity"]:
+        lines.append(f"    values    {_QUANTITIES.get(image['quantity'], image['quantity'])}")
     if not image["is_map"]:
         lines += _band_lines(image)
     if image["masks"]:
@@ -224,7 +247,9 @@ def _band_lines(image: dict[str, Any]) -> list[str]:
     if image["band_names"]:
         names = image["band_names"]
         lines.append(f"    names     {', '.join(names[:3])}{f' ... {names[-1]}' if len(names) > 3 else ''}")
-    lines += [f"    left out  {what}" for what in image["told"]]
+    for what in image["told"]:
+        kept = what.removeprefix("nothing of ")  # bands that are kept, and were brought to other pixels
+        lines.append(f"    left out  {what}" if kept == what else f"    kept      {kept}")
     for title, bands in (("bad", image["bad_bands"]), ("dead", image["dead_bands"])):
         if bands:
             why = "flagged by the sensor" if title == "bad" else "without data, or one value everywhere"
@@ -260,11 +285,15 @@ def _pair_record(found: Comparison) -> dict[str, Any]:
 
 def _pair_text(pair: dict[str, Any]) -> str:
     why_not = "grid or bands differ" if pair["grid"] or pair["bands"] else "see below"
+    grid, bands = pair["grid"] or "the same", f"the same, by {pair['matched_by']}"
+    if not pair["matched_by"]:  # two products that are no pair, whatever their grids and bands are
+        grid = bands = "not compared"
+        why_not = "see below"
     return "\n".join(
         [
             f"{pair['names'][0]} and {pair['names'][1]}:",
-            f"  grid        {pair['grid'] or 'the same'}",
-            f"  bands       {pair['bands'] or 'the same, by ' + pair['matched_by']}",
+            f"  grid        {grid}",
+            f"  bands       {pair['bands'] or bands}",
             f"  shift       {pair['shift_text'] or 'not measured: ' + why_not}",
             f"  pair        {pair['verdict']}",
         ]

@@ -127,6 +127,7 @@ def predict(
 
     from hsi_cd import MapOptions
     from hsi_cd.api.estimators import load
+    from hsi_cd.api.masking import mask_files
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import grid_like, like_checkpoint
     from hsi_cd.api.precision import compute_in
@@ -144,7 +145,7 @@ def predict(
     pair = like_checkpoint(pair, detector.bands, contract=contract)
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     how = replace(how, register=contract.register)
-    with recorded(provenance, inputs=[*source.files, checkpoint]):
+    with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), checkpoint]):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
         change.write_files(files.named())
     written = files.told(unit=detector.unit)

@@ -66,16 +66,18 @@ def pretrain(
     if task is not None:
         layers.insert(1, ("--task", {"pretrain": {"task": task}}))
     config = run_config(settings, layers, source)
-    contract = replace(contract, nodata=config.nodata, register=config.coregister.dates)
+    contract = replace(contract, nodata=config.nodata, mask=config.mask, register=config.coregister.dates)
     choice.check()
 
+    from hsi_cd.api.masking import mask_files
     from hsi_cd.api.opening import input_files, open_scene
     from hsi_cd.api.running import Attempt, pretrain_run
 
     source = replace(source, dataset=config.dataset)
     pair = open_scene(source, contract)
     folder = choice.folder_or(f"{pair.name}-{config.pretrain.task}-seed{config.seed}")
-    attempt = Attempt(choice.resume, stop=stop, command=context.obj, inputs=input_files(source))
+    inputs = [*input_files(source), *mask_files(contract.mask)]
+    attempt = Attempt(choice.resume, stop=stop, command=context.obj, inputs=inputs)
     facts = pretrain_run(pair, config, folder, attempt)
     pixels, judged = facts["pixels"], facts["held_out"]
     text = (

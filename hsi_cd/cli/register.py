@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.next_command import told_next
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import grid_options
 from hsi_cd.cli.options.path_type import PathType
@@ -54,6 +56,7 @@ def register(
     without data take no part. Up to 64 pixels are undone by cubic convolution, in bounded memory; a turn or a
     scale is refused with its size. --register of detect, train and predict does the same without a file.
     """
+    from hsi_cd.api.fitting_dates import NextStep
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.registering import register as lay
     from hsi_cd.api.registering import told_of
@@ -70,4 +73,5 @@ def register(
     record = {"files": written, "undone": [done.down, done.right], **told_of(laid)}
     tell("\n".join(lines), record, as_json=as_json)
     if output is None:
-        hint(f"\nnext: hsi-cd detect --t1 {t1} --t2 {t2} --register --output change.tif", as_json=as_json)
+        named = replace(source, t1=t1, t2=t2)
+        hint(f"\nnext: {told_next(NextStep(named, replace(contract, register=True), None))}", as_json=as_json)

@@ -46,6 +46,7 @@ def report(runs: tuple[Path, ...], output: Path, title: str, overwrite: bool, as
             gives_probabilities=run.gives_probabilities,
             t1=run.overview.t1 if run.overview else None,
             t2=run.overview.t2 if run.overview else None,
+            shown=run.overview.shown if run.overview else "",
             labels=run.labels(),
             split=run.split,
             curves=run.curves,

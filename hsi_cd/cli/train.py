@@ -100,12 +100,13 @@ def train(
         layers.insert(1, ("--start-from", {"train": {"start_from": str(start_from)}}))
     check_split(split, protocol, settings.assignments)
     config = run_config(settings, layers, source)
-    contract = replace(contract, nodata=config.nodata, register=config.coregister.dates)
+    contract = replace(contract, nodata=config.nodata, mask=config.mask, register=config.coregister.dates)
     if name is not None and config.dataset is not None:
         raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
     choice.check()
     check_truth(truth, config.dataset)
 
+    from hsi_cd.api.masking import mask_files
     from hsi_cd.api.opening import input_files
     from hsi_cd.api.registering import told_of
     from hsi_cd.api.running import Attempt, open_labelled, train_run
@@ -120,7 +121,8 @@ def train(
     source = replace(source, dataset=config.dataset, name=name)
     scene = open_labelled(source, contract, truth, split)
     folder = choice.folder_or(f"{scene.pair.name}-{file_word(config.method)}-seed{config.seed}")
-    attempt = Attempt(choice.resume, team, stop, context.obj, input_files(source, truth))
+    inputs = [*input_files(source, truth), *mask_files(contract.mask)]
+    attempt = Attempt(choice.resume, team, stop, context.obj, inputs)
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return

@@ -12,6 +12,7 @@ from hsi_cd.config.layers import (
 )
 from hsi_cd.config.model_config import AttentionConfig, BackboneConfig, ModelConfig
 from hsi_cd.config.run_config import (
+    AUTO_MASK,
     AugmentConfig,
     BandsConfig,
     FreezeConfig,
@@ -26,6 +27,7 @@ from hsi_cd.config.run_config import (
 
 __all__ = [
     "ATTENTIONS",
+    "AUTO_MASK",
     "BACKBONES",
     "HEADS",
     "HEADS_WITH_DISTANCE",

@@ -41,8 +41,23 @@ def _several(values: object) -> object:
     return (values,) if isinstance(values, int | float) and not isinstance(values, bool) else values
 
 
+def _one_word(values: object) -> object:
+    """A single word as a list of one."""
+    return (values,) if isinstance(values, str) else values
+
+
 Values = Annotated[tuple[float, ...], BeforeValidator(_several), Field(strict=False)]
 """Stored values; one may be given bare."""
+
+Words = Annotated[
+    tuple[Annotated[str, Field(strict=True, min_length=1)], ...],
+    BeforeValidator(_one_word),
+    Field(strict=False, min_length=1),
+]
+"""Words, or one bare."""
+
+AUTO_MASK = ("auto",)
+"""What products mark is left out, and nobody said anything of it."""
 
 
 class RegisterConfig(Section):
@@ -240,6 +255,7 @@ class RunConfig(Section):
 
     dataset: str | None = None
     nodata: Values = ()
+    mask: Words = AUTO_MASK
     coregister: RegisterConfig = RegisterConfig()
     method: str = "siamese"
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)

@@ -32,12 +32,12 @@ from hsi_cd.places import archive_of, file_name, is_place
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube, cube_from_array
 from hsi_cd.scene.contract import crs_name
+from hsi_cd.scene.shown_bands import TRUE_COLOUR, shown_bands
 from hsi_cd.scene.undeclared import Fill, FillWatch
 
 _BLOCK_BYTES = 32 << 20
 _TILE = 256  # pixels: what rasters are tiled by, so that a wide one is not unpacked for every few rows
 _QUICK_SIDE = 1000  # pixels of a quick look
-_RED_GREEN_BLUE = (640.0, 550.0, 460.0)  # nm
 _MOST_VALUES = 64  # distinct values up to which whole numbers are taken for classes
 _MOST_PARTS = 16
 _MOST_FILES = 64
@@ -111,6 +111,7 @@ class Summary:
         counts: pixels by value, where these are few whole numbers; of maps alone.
         fill: a number that fills the border and that the file does not declare, or None; of images alone.
         quick: red, green and blue (or the one band), thinned, float32 ``(3 or 1, rows, cols)``.
+        shown: which bands these are, in words; empty where there is one.
     """
 
     low: float
@@ -121,6 +122,7 @@ class Summary:
     counts: dict[int, int] | None
     fill: Fill | None
     quick: NDArray[np.float32] = field(repr=False)
+    shown: str = ""
 
 
 def inspect_paths(
@@ -154,7 +156,8 @@ def summarise(part: Part) -> Summary:
     rows, cols = cube.grid.shape
     count = cube.bands.count
     step = max(1, math.ceil(max(rows, cols) / _QUICK_SIDE))
-    shown = cube.bands.nearest(_RED_GREEN_BLUE) if count >= 3 else [0]
+    colours = shown_bands(cube.bands, TRUE_COLOUR) if count >= 3 else None
+    shown = [0] if colours is None else list(colours.indices)
     quick = np.full((len(shown), math.ceil(rows / step), math.ceil(cols / step)), np.nan, dtype=np.float32)
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     missing = empty = 0
@@ -185,6 +188,7 @@ def summarise(part: Part) -> Summary:
         counts=counts,
         fill=None if fill is None else fill.fill(),
         quick=quick,
+        shown="" if colours is None else colours.words,
     )
 
 

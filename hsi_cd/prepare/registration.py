@@ -7,12 +7,14 @@ components of the whole scene without labels, frozen, and belongs to the scene's
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from hsi_cd.prepare.scratch import let_go
+from hsi_cd.prepare.shift_evidence import exceeds_its_error, undoing_agrees
 
 LARGEST_SHIFT = 2.0  # pixels: beyond, the dates want a proper registration, not an interpolation
 LEADING = 6
@@ -40,8 +42,9 @@ def measure_shift(
         noise: noise deviation of each component, ``(components,)``.
 
     Returns:
-        ``(down, right)`` in pixels, at most 2 each way; ``(0, 0)`` where it is below 0.15 pixels, or where the
-        scene is too small or too flat to tell.
+        ``(down, right)`` in pixels, at most 2 each way; ``(0, 0)`` where it is below 0.15 pixels or within its
+        own error, where undoing it does not bring the edges of the dates together, or where the scene is too small
+        or too flat to tell.
     """
     if min(t1.shape[1:]) < 16:
         return 0.0, 0.0
@@ -60,7 +63,7 @@ def measure_shift(
         blurred[:] = _smooth(weighted(t1, component))
     inner = (slice(4, -4), slice(4, -4))
     known = both[inner]
-    shift = np.zeros(2)
+    shift = step = np.zeros(2)
     for _ in range(_ITERATIONS):
         error = np.zeros(known.shape, dtype=np.float32)
         for component, blurred in enumerate(moved):
@@ -68,12 +71,23 @@ def measure_shift(
             error += np.square((first[component] - blurred)[inner])
         agree = known & (error <= np.quantile(error[known], _KEPT)) if known.any() else known
         del error
-        products = _normal_products(first, moved, inner, agree)
-        normal = np.array([[products[0], products[1]], [products[1], products[2]]])
-        if not np.linalg.cond(normal) < 1e6:
+        found = _step(*_equations(first, moved, inner, agree))
+        if found is None:
             return 0.0, 0.0
-        shift = np.clip(shift + np.linalg.solve(normal, products[3:]), -LARGEST_SHIFT, LARGEST_SHIFT)
-    return (float(shift[0]), float(shift[1])) if math.hypot(*shift) >= _SMALLEST else (0.0, 0.0)
+        step = found
+        shift = np.clip(shift + step, -LARGEST_SHIFT, LARGEST_SHIFT)
+    if math.hypot(*shift) < _SMALLEST:
+        return 0.0, 0.0
+    down, right, rest = _equations(first, moved, inner, agree)
+    del first, moved, blurred
+    for component, left in enumerate(rest):
+        left -= step[0] * down[component] + step[1] * right[component]
+    if not exceeds_its_error(shift, (down, right), rest, agree):
+        return 0.0, 0.0
+    del down, right, rest, left
+    dates = ((weighted(t1, component), weighted(t2, component)) for component in range(len(weight)))
+    agreed = undoing_agrees(dates, both, undo=partial(_resample_whole, shift=shift), smooth=_smooth)
+    return (float(shift[0]), float(shift[1])) if agreed else (0.0, 0.0)
 
 
 def _known(components: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -85,10 +99,22 @@ def _known(components: NDArray[np.float32]) -> NDArray[np.bool_]:
     return known
 
 
-def _normal_products(
+def _step(
+    down: NDArray[np.float64], right: NDArray[np.float64], rest: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """The step that :func:`_equations` tell, by least squares; None where they tell none."""
+    d, r, difference = down.ravel(), right.ravel(), rest.ravel()
+    normal = np.array([[d @ d, d @ r], [d @ r, r @ r]])
+    if not np.linalg.cond(normal) < 1e6:
+        return None
+    step: NDArray[np.float64] = np.linalg.solve(normal, [d @ difference, r @ difference])
+    return step
+
+
+def _equations(
     first: NDArray[np.float32], moved: NDArray[np.float32], inner: tuple[slice, slice], agree: NDArray[np.bool_]
-) -> tuple[float, float, float, float, float]:
-    """Sums of a step's equations over the pixels that agree, of all components.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The equations of a step over the pixels that agree, one a component and pixel.
 
     Args:
         first: blurred components of date 1, ``(components, rows, cols)``.
@@ -97,8 +123,8 @@ def _normal_products(
         agree: bool, the pixels that count.
 
     Returns:
-        Slope down times itself, down times right, right times itself; down and right times the difference, of
-        which each component's mean is taken out.
+        Slopes down and to the right, and the difference, of which each component's mean is taken out, each
+        ``(components, pixels)``.
     """
     count = int(np.count_nonzero(agree))
     down, right = np.empty((2, len(first), count))
@@ -111,8 +137,7 @@ def _normal_products(
         rest[component] = (one - other)[inner][agree]
     if count:
         rest -= rest.mean(axis=1, keepdims=True)
-    d, r, difference = down.ravel(), right.ravel(), rest.astype(np.float64, order="C").ravel()
-    return float(d @ d), float(d @ r), float(r @ r), float(d @ difference), float(r @ difference)
+    return down, right, rest.astype(np.float64, order="C")
 
 
 def shift_radius(shift: tuple[float, float]) -> int:

@@ -29,6 +29,7 @@ RESULT = "result.json"
 PROVENANCE = "provenance.json"
 _SHOWN = (RESULT, "change.tif", "score.tif", "overview.npz", "split.npz", "curves.csv", "config.yaml", PROVENANCE)
 
+_LONGEST = 100  # characters of what says which bands pictures show
 _NAMED = 5  # paths that a warning lists
 
 
@@ -151,6 +152,7 @@ def read_overview(folder: str | os.PathLike[str]) -> Overview | None:
     try:
         with np.load(path, allow_pickle=False) as content:
             t1, t2, truth = (content[name] for name in ("t1", "t2", "truth"))
+            shown = str(content["shown"])[:_LONGEST] if "shown" in content else ""  # not in earlier versions
     except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise FormatError(f"{path} is damaged: expected the pictures t1, t2 and truth") from None
     shapes = t1.shape == t2.shape == (*truth.shape, 3) and truth.ndim == 2
@@ -159,7 +161,7 @@ def read_overview(folder: str | os.PathLike[str]) -> Overview | None:
             f"{path} is damaged: t1 {t1.shape}, t2 {t2.shape}, truth {truth.shape}; expected (rows, cols, 3) "
             "twice and (rows, cols), all uint8"
         )
-    return Overview(t1=t1, t2=t2, truth=truth)
+    return Overview(t1=t1, t2=t2, truth=truth, shown=shown if shown.isprintable() else "")
 
 
 def _read_json(path: Path, read: Callable[[Any], T]) -> T:
@@ -185,8 +187,10 @@ class Overview:
         t1: false colour of the first date, uint8 ``(rows, cols, 3)``.
         t2: the same of the second date, under the same stretch.
         truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
+        shown: which bands the pictures show, in words; empty where an earlier version did not say.
     """
 
     t1: NDArray[np.uint8]
     t2: NDArray[np.uint8]
     truth: NDArray[np.uint8]
+    shown: str = ""

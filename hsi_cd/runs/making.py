@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _check_same_configuration(folder: Path, config: RunConfig) -> None:
         raise CheckpointError(
             f"run folder {folder} holds no run: resume=True goes on with one that was interrupted"
         )
-    before, now = _settings(written).splitlines(), to_yaml(config).splitlines()
+    before, now = _lines(_settings(written)), _lines(to_yaml(config))
     differs = next(
         (f"{a.strip()} then, {b.strip()} now" for a, b in zip(before, now, strict=False) if a != b), None
     )
@@ -72,6 +73,15 @@ def _check_same_configuration(folder: Path, config: RunConfig) -> None:
             f"run folder {folder} was started with another configuration ({differs or 'of another version'}): "
             f"resume with the same options, or start anew in another folder"
         )
+
+
+def _lines(text: str) -> list[str]:
+    """Settings line by line, each with its whole value: a list stands on one."""
+    return re.sub(r":\n((?: *- .*\n?)+)", lambda found: ": " + _joined(found[1]) + "\n", text).splitlines()
+
+
+def _joined(items: str) -> str:
+    return ", ".join(line.strip().removeprefix("- ") for line in items.splitlines())
 
 
 def _settings(written: Path) -> str:

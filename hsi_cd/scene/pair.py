@@ -58,7 +58,7 @@ class ScenePair:
         allow_identical: whether the dates may hold the same values everywhere, else refused when
             they are read.
         registered: what was done to lay date 2 on date 1, or None where nobody asked.
-        mask: what masks leave out of the dates, in the words in which it was asked for, for the record; empty
+        masks: what masks leave out of the dates, in the words in which it was asked for, for the record; none
             where no date has a mask.
 
     Raises:
@@ -74,7 +74,7 @@ class ScenePair:
     nodata: tuple[float, ...] = ()
     allow_identical: bool = False
     registered: Registered | None = None
-    mask: str = ""
+    masks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")
@@ -110,6 +110,11 @@ class ScenePair:
     def shape(self) -> tuple[int, int]:
         """``(rows, cols)``."""
         return self.t1.grid.shape
+
+    @property
+    def mask(self) -> str:
+        """What masks leave out, as one text."""
+        return " and ".join(self.masks)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hsi_cd.config import RegisterConfig, RunConfig, resolve
+from hsi_cd.config import AUTO_MASK, RegisterConfig, RunConfig, resolve
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
@@ -92,12 +92,12 @@ def config_of(config: RunConfig, split: Split | None, labels: Labels) -> RunConf
 
 
 def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
-    """The configuration with what a scene was declared to hold as no data, and how it was registered.
+    """The configuration with what a scene was declared to hold as no data, what masks it, how it was registered.
 
     Raises:
         ConfigError: the configuration says otherwise, and the scene is open already.
     """
-    config = registered_of(config, pair)
+    config = masked_of(registered_of(config, pair), pair)
     if config.nodata == pair.nodata:
         return config
     if config.nodata:
@@ -107,6 +107,22 @@ def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
             "same values of nodata="
         )
     return config.model_copy(update={"nodata": pair.nodata})
+
+
+def masked_of(config: RunConfig, pair: ScenePair) -> RunConfig:
+    """The configuration with what masks leave out of a scene, in the words in which it was asked for.
+
+    Raises:
+        ConfigError: the configuration says otherwise, and the scene is open already.
+    """
+    if not pair.masks or config.mask == pair.masks:  # of a scene without masks, what is asked for changes nothing
+        return config
+    if config.mask != AUTO_MASK:
+        raise ConfigError(
+            f"the setting mask is {' and '.join(config.mask)}, but the scene {pair.name} was opened with "
+            f"{pair.mask}: open it with the same mask="
+        )
+    return config.model_copy(update={"mask": pair.masks})
 
 
 def registered_of(config: RunConfig, pair: ScenePair) -> RunConfig:

@@ -33,6 +33,7 @@ from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.training.cross_validation import judging_shapes
 from hsi_cd.training.examples import Examples, LabelledScene, config_of, declared_of, prepare_examples
 from hsi_cd.training.fitting import Learned, check_learning, learn
@@ -194,12 +195,18 @@ def _other_scopes(labels: Labels, split: Split) -> dict[str, NDArray[np.bool_]]:
 
 
 class Overview:
-    """Both dates in near infrared, red and green, kept while the scene is read for its map."""
+    """Both dates in near infrared, red and green, kept while the scene is read for its map.
+
+    Attributes:
+        name: of the scene.
+        shown: which bands are kept, in words.
+    """
 
     def __init__(self, pair: ScenePair) -> None:
         """Nothing is kept yet."""
         self.name = pair.name
-        self._bands = pair.t1.bands.nearest([860, 660, 560])
+        shown = shown_bands(pair.bands, used=pair.used)
+        self._bands, self.shown = list(shown.indices), shown.words
         self._rows: list[Dates] = []
 
     def see(self, rows: slice, dates: Dates) -> None:
@@ -228,9 +235,10 @@ def _draw(
         "t1": false_colour(t1, limits=limits),
         "t2": false_colour(t2, limits=limits),
         "truth": labels.values,
+        "shown": np.array(overview.shown),
     }
     write_npz(folder / "overview.npz", pictures, overwrite=True)
-    told = beside_headline(result)
+    told = f"{beside_headline(result)}; dates in {overview.shown}"
     figure = panel_figure(
         t1,
         t2,

@@ -109,6 +109,7 @@ def _differences(content: Mapping[str, Any], config: RunConfig, own: str) -> Ite
 def _deciding(config: RunConfig) -> Iterator[tuple[str, Any]]:
     yield "method", config.method
     yield "nodata", config.nodata
+    yield "mask", config.mask
     yield "train.folds", config.train.folds
     for name in ("bands", "prepare", "model"):
         for key, value in getattr(config, name).model_dump(exclude=_FREE).items():

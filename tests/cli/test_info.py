@@ -22,7 +22,7 @@ from scipy.io import loadmat, savemat
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 from hsi_cd.io.inspect import Part, blocks_of, summarise
 from hsi_cd.io.raster import quiet_georeference
-from hsi_cd.scene import Bands, cube_from_array
+from hsi_cd.scene import cube_from_array
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_summary_is_what_numpy_finds(shape: tuple[int, int, int], monkeypatch:
     assert found.missing == pytest.approx(np.isnan(values).mean())
     assert found.empty == pytest.approx(np.isnan(values).all(axis=0).mean())
     step = -(-max(shape[1:]) // 1000)
-    shown = Bands(shape[0]).nearest((640, 550, 460)) if shape[0] >= 3 else [0]
+    shown = [0, 1, 2] if shape[0] >= 3 else [0]  # of few bands that tell no wavelength, the first ones
     np.testing.assert_array_equal(found.quick, values[shown, ::step, ::step])
     counted = summarise(Part(cube_from_array(values[:1]), is_map=True)).counts
     labels, numbers = np.unique(values[0][np.isfinite(values[0])], return_counts=True)
@@ -361,3 +361,40 @@ def test_layers_of_shapes_are_listed_with_what_their_fields_say(
     assert file["layers"][0]["fields"]["class"] == {"burnt": 2} and file["images"] == []
     assert cli("info", path, "--png", tmp_path / "look.png") == 2
     assert "there is no image to look at" in capsys.readouterr().err
+
+
+def test_the_quick_look_shows_true_colours_and_says_which(cli: Any, say: Any, tmp_path: Path) -> None:
+    waves = (862.0, 461.5, 705.0, 645.0, 549.0)  # as stored, in no order
+    values = np.full((5, 20, 30), 0.2, dtype=np.float32)
+    values[3] = np.linspace(0, 1, 30)  # red alone grows to the right
+    path = tiff(tmp_path / "a.tif", values)
+    with quiet_georeference(), rasterio.open(path, "r+") as file:
+        for band, wave in enumerate(waves, start=1):
+            file.update_tags(band, wavelength=str(wave), wavelength_units="Nanometers")
+    assert "quick look: " in (text := say(path, "--png", tmp_path / "look.png"))
+    assert "(red, green and blue: 645, 549 and 462 nm)" in text
+    with Image.open(tmp_path / "look.png") as picture:
+        red, green, blue = np.moveaxis(np.asarray(picture).astype(int), -1, 0)
+    assert (np.diff(red[0]) >= 0).all() and red[0, -1] - red[0, 0] > 200
+    assert len(np.unique(green)) == len(np.unique(blue)) == 1
+    (image,) = say(path, "--json")["files"][0]["images"]
+    assert image["shown"] == "645, 549 and 462 nm"
+
+
+def test_figure_and_report_say_which_bands_they_show(
+    cli: Any, trained: Path, simulated: PairFiles, tmp_path: Path
+) -> None:
+    with rasterio.open(simulated.t1) as file:
+        waves = np.array([float(file.tags(band)["wavelength"]) for band in file.indexes])
+    nearest = [waves[np.abs(waves - wanted).argmin()] for wanted in (860, 660, 560)]
+    told = "{:.0f}, {:.0f} and {:.0f} nm".format(*nearest)
+    with np.load(trained / "overview.npz") as kept:
+        assert str(kept["shown"]) == told
+    assert cli("report", trained, "--output", tmp_path / "r.html") == 0
+    assert f"Date 1 ({told})" in (tmp_path / "r.html").read_text()
+    assert cli("figure", trained, "--output", tmp_path / "f.pdf") == 0
+    assert (
+        cli("suggest", trained, "--output", tmp_path / "s.geojson", "--html", tmp_path / "s.html", "--number", 2)
+        == 0
+    )
+    assert f"in {told}." in (tmp_path / "s.html").read_text()

@@ -78,6 +78,25 @@ def test_the_clearest_component_leads() -> None:
     assert math.dist(measure_shift(t1, t2, noise), (0.5, 0.5)) < 0.08
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_dates_whose_values_do_not_compare_are_not_moved(seed: int) -> None:
+    # Components as a change makes them: of other signs and gains in the dates, and a block that one of them shows.
+    rng = np.random.default_rng(seed)
+    ground = rng.normal(size=(6, 48, 64)).astype(np.float32)
+    later = ground * np.array([0.2, 1, 0.6, -0.6, -0.8, 0.1], np.float32)[:, None, None]
+    later[:, 4:14, 6:20] += 8
+    assert measure_shift(ground, later, np.full(6, 0.05, np.float32)) == (0.0, 0.0)
+
+
+def test_noise_is_no_shift_and_the_ground_moved_by_as_much_is_one() -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        ground, *noise = rng.normal(size=(3, 6, 40, 40)).astype(np.float32)
+        assert measure_shift(*(ground + each for each in noise), np.ones(6, np.float32)) == (0.0, 0.0)
+    t1, t2 = two_looks((0.3, -0.2), rows=60, cols=60, noise=0.3)
+    assert math.dist(measure_shift(t1, t2, np.full(6, 0.3, np.float32)), (0.3, -0.2)) < 0.08
+
+
 @pytest.mark.parametrize(
     "dates",
     [

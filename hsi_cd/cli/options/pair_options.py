@@ -32,9 +32,13 @@ mask_option = click.option(
 """Say what is left out; the command is handed it as ``mask``."""
 
 
+NO_WORD = "auto"
+"""What is left out where nobody said anything of it; what is said is a tuple."""
+
+
 def mask_of(given: tuple[str, ...]) -> tuple[str, ...] | str:
     """What ``--mask`` says, or its default."""
-    return given or "auto"
+    return given or NO_WORD
 
 
 def _contract(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi_cd.cli.options.gathering import gathering
-from hsi_cd.cli.options.pair_options import drop_option, drop_settings
+from hsi_cd.cli.options.pair_options import NO_WORD, drop_option, drop_settings
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene
 
@@ -102,12 +102,13 @@ class RunChoice:
         """What these options say as settings, with ``further`` top-level ones that are not None.
 
         Args:
-            contract: what is asked of the dates: what no data is and whether they are registered, a run keeps
-                with its settings.
+            contract: what is asked of the dates: what no data is, what masks them and whether they are
+                registered, a run keeps with its settings.
             further: what other options say.
         """
         asked = None if contract.register is None else {"dates": contract.register}
-        kept = {"nodata": list(contract.nodata) or None, "coregister": asked}
+        masked = None if contract.mask == NO_WORD else list(contract.mask)
+        kept = {"nodata": list(contract.nodata) or None, "mask": masked, "coregister": asked}
         said = {"seed": self.seed, "device": self.device, **kept, **further}
         layers: Layers = [("options", {name: value for name, value in said.items() if value is not None})]
         return [*layers, ("--drop", {"bands": drop_settings(self.dropped)})] if self.dropped else layers

@@ -132,7 +132,8 @@ def _view_scene(name: str, runs: Sequence[ReportRun], percent: Sequence[str]) ->
     first = runs[0]
     images: list[tuple[str, str, NDArray[np.uint8]]] = []
     if first.t1 is not None and first.t2 is not None:
-        images += [("", "Date 1", first.t1), ("", "Date 2", first.t2)]
+        told = f" ({first.shown})" if first.shown else ""
+        images += [("", f"Date 1{told}", first.t1), ("", f"Date 2{told}", first.t2)]
     if first.labels is not None:
         images.append(("", "Truth", class_image(first.labels.values)))
     for run in runs:

@@ -46,7 +46,7 @@ class _Shown:
 
 
 def place_page(
-    dates: tuple[NDArray[np.uint8], NDArray[np.uint8]], places: Sequence[PlaceView], *, scene: str
+    dates: tuple[NDArray[np.uint8], NDArray[np.uint8]], places: Sequence[PlaceView], *, scene: str, shown: str = ""
 ) -> str:
     """The page.
 
@@ -54,15 +54,17 @@ def place_page(
         dates: false colour of both, uint8 ``(rows, cols, 3)``.
         places: in the order in which they are to stand.
         scene: what the scene is called.
+        shown: which bands are red, green and blue, in words.
 
     Returns:
         A whole HTML document.
     """
+    told = f", in {shown}" if shown else ""
     return render(
         "places.html",
         title=f"Where to draw next: {scene}",
-        summary=f"{len(places)} places, each of 3 x 3 pixels, in the yellow frame. Fill the field class of each "
-        "in a GIS: changed or unchanged.",
+        summary=f"{len(places)} places, each of 3 x 3 pixels, in the yellow frame{told}. Fill the field class "
+        "of each in a GIS: changed or unchanged.",
         places=[_view(dates, place) for place in places],
     )
 

@@ -230,6 +230,7 @@ class ReportRun:
         gives_probabilities: whether the scores are probabilities of change, whose calibration can be shown.
         t1: false colour of the first date, uint8 ``(rows, cols, 3)``.
         t2: the same of the second date.
+        shown: which bands these show, in words; empty where nobody said.
         labels: the truth.
         split: which pixels taught.
         curves: float64 ``(epochs,)`` by name, ``epoch`` among them.
@@ -248,6 +249,7 @@ class ReportRun:
     curves: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     config: str = ""
     folder: str = ""
+    shown: str = ""
 
     @property
     def name(self) -> str:

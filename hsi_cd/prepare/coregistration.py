@@ -38,7 +38,7 @@ _MARGIN = 16  # pixels around a refining tile
 _BLOCK_BYTES = 1 << 25  # of bands that are read at once
 _STANDS_OUT = 12.0  # deviations of the whole search: dates of two places reach 10
 _HARDLY = 7.0  # the same of small scenes, where more of the tiles must agree in turn
-_ALONE = (5.0, 1.4)  # the same, and times the next peak, where none comes near: those of two places reach 1.3
+_ALONE = (5.0, 1.6)  # the same, and times the next peak, where none comes near: those of two places reach 1.3
 _MISSED = 0.03  # pixels each way by which known shifts of real scenes were missed, however many the tiles
 _AGREE = 1.0  # pixels from the vote within which a tile agrees
 _AGREEING = 0.4  # share of the tiles that must
@@ -120,7 +120,8 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
         distortion = None
     if distortion is not None and _is_too_much(distortion):
         raise _distorted(distortion)
-    if not clear and (tiles < _FEWEST or agree < _NEARLY_ALL * tiles):
+    far = max(map(abs, near)) > LARGEST  # little of a small scene meets there, and tells nothing
+    if not clear and (far or tiles < _FEWEST or agree < _NEARLY_ALL * tiles):
         raise _turned(pair, where) or _nothing_in_common()
     if not tiles or agree < max(2, _AGREEING * tiles):
         raise RegistrationError(

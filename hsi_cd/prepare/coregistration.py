@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import RegistrationError
 from hsi_cd.prepare.geometry_vote import Distortion, distortion_of, robust_mean
-from hsi_cd.prepare.tile_correlation import Fit, between_pixels, edges_of, fit_tile, highest
+from hsi_cd.prepare.tile_correlation import (
+    Fit,
+    between_pixels,
+    edges_both_ways,
+    edges_of,
+    fit_tile,
+    highest,
+    middle_of_match,
+)
 from hsi_cd.prepare.turned_search import AROUND, SIDE, turn_in_words
 from hsi_cd.scene import Cube, ScenePair
 
@@ -30,13 +38,14 @@ _MARGIN = 16  # pixels around a refining tile
 _BLOCK_BYTES = 1 << 25  # of bands that are read at once
 _STANDS_OUT = 12.0  # deviations of the whole search: dates of two places reach 10
 _HARDLY = 7.0  # the same of small scenes, where more of the tiles must agree in turn
-_MISSED = 0.02  # pixels each way by which known shifts of twelve real scenes were missed (root mean square)
+_ALONE = (5.0, 1.6)  # the same, and times the next peak, where none comes near: those of two places reach 1.3
+_MISSED = 0.03  # pixels each way by which known shifts of real scenes were missed, however many the tiles
 _AGREE = 1.0  # pixels from the vote within which a tile agrees
 _AGREEING = 0.4  # share of the tiles that must
 _NEARLY_ALL = 0.75  # the same where the search hardly told
 _AT_CORNERS = 1.0  # pixels by which a turn or a scale moves the corners, from which it is told
-_TOO_FAR = 2.5  # pixels there from which it is refused, and, where it is told, from these sizes on:
-_TOO_MUCH = (0.5, 0.006)  # degrees of a turn, and shares of a scale or a stretch; unequal terrain reaches .0045
+_TOO_FAR = (2.5, 3.5)  # pixels there from which a turn and a scale are refused, and with what stretches beside
+_TOO_MUCH = (0.19, 0.0045)  # degrees, or share, of which a pixel there is enough: terrain reaches .12 and .0037
 
 
 @dataclass(frozen=True)
@@ -101,17 +110,18 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
             f"pixels, and {SMALLEST_SCENE} each way are needed"
         )
     near, clear, where = _search(pair)
-    found, places = _refine(pair, near)
+    found, places, alone = _refine(pair, near)
     tiles = len(found)
     centre = robust_mean(found) if tiles else np.zeros(2)
     distances = np.hypot(*(found - centre).T) if tiles else np.empty(0)
     agree = int((distances <= _AGREE).sum())
-    distortion = distortion_of(found, places, pair.shape)
+    distortion = distortion_of(found, places, pair.shape, alone=alone)
     if distortion is not None and distortion.at_corners <= _AT_CORNERS:
         distortion = None
     if distortion is not None and _is_too_much(distortion):
         raise _distorted(distortion)
-    if not clear and (tiles < _FEWEST or agree < _NEARLY_ALL * tiles):
+    far = max(map(abs, near)) > LARGEST  # little of a small scene meets there, and tells nothing
+    if not clear and (far or tiles < _FEWEST or agree < _NEARLY_ALL * tiles):
         raise _turned(pair, where) or _nothing_in_common()
     if not tiles or agree < max(2, _AGREEING * tiles):
         raise RegistrationError(
@@ -119,7 +129,7 @@ def measure_coregistration(pair: ScenePair) -> Coregistration:
             "distorted against each other, or little of them is the same: orthorectify both alike"
         )
     spread = float(np.median(distances))
-    error = math.hypot(_MISSED, 1.4826 * spread / math.sqrt(max(1.0, agree)))
+    error = math.hypot(_MISSED, 1.4826 * spread / math.sqrt(max(1.0, alone * agree)))
     result = Coregistration(float(centre[0]), float(centre[1]), error, spread, agree, tiles, distortion)
     _check_size(result.down, result.right)
     return result
@@ -135,10 +145,10 @@ def _check_size(down: float, right: float) -> None:
 
 def _is_too_much(found: Distortion) -> bool:
     """Whether a shift alone would leave a turn or a scale that matters."""
-    if found.at_corners > _TOO_FAR:
+    if found.rigid_at_corners > _TOO_FAR[0] or found.at_corners > _TOO_FAR[1]:
         return True
-    shares = max(abs(found.scale), found.stretch)
-    return found.at_corners > _AT_CORNERS and (abs(found.turn) > _TOO_MUCH[0] or shares > _TOO_MUCH[1])
+    much = abs(found.turn) >= _TOO_MUCH[0] or abs(found.scale) >= _TOO_MUCH[1]
+    return much and found.rigid_at_corners > _AT_CORNERS
 
 
 def _distorted(found: Distortion) -> RegistrationError:
@@ -194,7 +204,7 @@ def _search(pair: ScenePair) -> tuple[tuple[int, int], bool, tuple[float, float]
         distortion = distortion_of(offsets, np.array([places[i] for i in clear]), pair.shape, within=2.0)
         if distortion is not None and _is_too_much(distortion):
             raise _distorted(distortion)
-    if height >= _HARDLY and height > 1.1 * second:
+    if (height >= _HARDLY and height > 1.1 * second) or (height >= _ALONE[0] and height > _ALONE[1] * second):
         return peak, False, where
     raise _turned(pair, where) or _nothing_in_common()
 
@@ -231,22 +241,25 @@ def _nothing_in_common() -> RegistrationError:
 # --- Its refinement ---
 
 
-def _refine(pair: ScenePair, near: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _refine(pair: ScenePair, near: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The shift that each tile tells, near the one that was found.
 
     Returns:
-        Shifts (down, right) and the tiles' middles (row, col), each ``(tiles, 2)``.
+        Shifts (down, right) and where the tiles tell them (row, col), each ``(tiles, 2)``, and by how many tiles
+        without an overlap one of them counts, 0 to 1.
     """
     rows, cols = pair.shape
     # Where t1 and the shifted t2 both lie.
     first = [max(0, -near[axis]) for axis in (0, 1)]
     length = [pair.shape[axis] - abs(near[axis]) for axis in (0, 1)]
     if min(length) < SMALLEST_SCENE // 2:
-        return np.empty((0, 2)), np.empty((0, 2))
+        return np.empty((0, 2)), np.empty((0, 2)), 1.0
     side = min(_NEAR[0], max(24, min(length) // 2))
     size = [min(side, each) for each in length]
     shifts, places = [], []
-    for top, left in itertools.product(*(_overlapping(each, side) for each in length)):
+    starts = [_overlapping(each, side) for each in length]
+    alone = math.prod(max(1.0, each / side) for each in length) / math.prod(map(len, starts))
+    for top, left in itertools.product(*starts):
         row, col = first[0] + top, first[1] + left
         here = read_looks(pair.t1, slice(row, row + size[0]), slice(col, col + size[1]))
         begin = [max(0, row + near[0] - _MARGIN), max(0, col + near[1] - _MARGIN)]
@@ -254,26 +267,27 @@ def _refine(pair: ScenePair, near: tuple[int, int]) -> tuple[NDArray[np.float64]
         around = read_looks(pair.t2, slice(begin[0], end[0]), slice(begin[1], end[1]))
         told = _of_tile(here, around, (begin[0] - row - near[0], begin[1] - col - near[1]))
         if told is not None:
-            shifts.append((near[0] + told[0], near[1] + told[1]))
-            places.append((row + size[0] / 2, col + size[1] / 2))
-    return np.array(shifts, dtype=np.float64).reshape(-1, 2), np.array(places, dtype=np.float64).reshape(-1, 2)
+            (down, right), (at_row, at_col) = told
+            shifts.append((near[0] + down, near[1] + right))
+            places.append((row + at_row, col + at_col))
+    told_by = [np.array(each, dtype=np.float64).reshape(-1, 2) for each in (shifts, places)]
+    return told_by[0], told_by[1], min(1.0, alone)
 
 
 def _of_tile(
     here: NDArray[np.float32], around: NDArray[np.float32], origin: tuple[int, int]
-) -> tuple[float, float] | None:
-    """The shift that one tile tells, or None where it has too little data or no edge."""
-    tile, window = edges_of(here), edges_of(around)
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The shift that one tile tells, and the middle of what tells it; None where it has no edge."""
+    (tile, straight), (window, straight_around) = edges_both_ways(here), edges_both_ways(around)
     if min(tile.there.sum(), window.there.sum()) < tile.there.size / 8 or tile.flat or window.flat:
         return None
     whole = highest(fit_tile(tile, window, origin, reach=_MARGIN).values)[0]
-    fit = fit_tile(
-        edges_of(here, directed=True), edges_of(around, directed=True), origin, reach=_MARGIN, signs_at=whole
-    )
+    fit = fit_tile(straight, straight_around, origin, reach=_MARGIN, signs_at=whole)
     near = [slice(place + _MARGIN - 1, place + _MARGIN + 2) for place in whole]
     around_it = np.full_like(fit.values, -np.inf)
     around_it[near[0], near[1]] = fit.values[near[0], near[1]]  # it decides the fraction, not where to look
-    return between_pixels(fit, highest(around_it)[0])
+    told = between_pixels(fit, highest(around_it)[0])
+    return None if told is None else (told, middle_of_match(tile, window, origin, whole))
 
 
 def _starts(length: int, size: int, most: int) -> list[int]:

@@ -13,6 +13,7 @@ _NARROWEST = 0.05  # pixels: a deviation below which no tile counts less than an
 _WITHIN = 0.6  # pixels from a turn and a scale within which a tile is explained by it
 _FEWEST = 4  # tiles that tell a turn and a scale
 _SURE = 4.0  # standard errors
+_LEAST = 0.1  # pixels: what a tile errs by at least, of which few that lie together make too much at the corners
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Distortion:
         scale: by how much it is larger, as a share.
         stretch: by how much it is longer one way than the other, or sheared, as a share.
         at_corners: largest distance by which this moves a corner of the scene, pixels.
+        rigid_at_corners: what of it the turn and the scale do without the stretch.
     """
 
     turn: float
     scale: float
     stretch: float
     at_corners: float
+    rigid_at_corners: float
 
     def describe(self) -> str:
         """Its parts in words, those alone that matter: at least a third of the largest."""
@@ -62,6 +65,7 @@ def distortion_of(
     shape: tuple[int, int],
     *,
     within: float = _WITHIN,
+    alone: float = 1.0,
 ) -> Distortion | None:
     """The turn and scale that most tiles tell.
 
@@ -73,6 +77,7 @@ def distortion_of(
         places: their middles, (row, col), ``(tiles, 2)``.
         shape: of the scene, ``(rows, cols)``.
         within: pixels from it within which a tile is explained.
+        alone: by how many tiles one of them counts, 0 to 1: those that overlap err alike.
 
     Returns:
         What they tell; None where they are too few, or where it is within the error of what they tell.
@@ -91,13 +96,14 @@ def distortion_of(
     far = int(np.argmax(np.hypot(*moved.T)))
     away = float(np.hypot(*moved[far]))
     direction = np.kron(moved[far] / max(away, 1e-9), corners[far])
-    if away < _SURE * math.sqrt(max(float(direction @ covariance @ direction), 0.0)):
+    if away < _SURE * math.sqrt(max(float(direction @ covariance @ direction) / alone, 0.0)):
         return None
     turn = math.degrees((linear[0, 1] - linear[1, 0]) / 2)
     scale = float(np.trace(linear)) / 2
     rest = linear - np.eye(2) * scale - np.array([[0.0, 1.0], [-1.0, 0.0]]) * math.radians(turn)
     stretch = float(np.hypot(rest[0, 0], rest[0, 1]))
-    return Distortion(-turn, scale, stretch, away)
+    rigid = float(np.hypot(*centre)) * math.hypot(math.radians(turn), scale)
+    return Distortion(-turn, scale, stretch, away, rigid)
 
 
 def _proposal(shifts: NDArray[np.float64], at: NDArray[np.float64], within: float) -> NDArray[np.bool_]:
@@ -130,7 +136,7 @@ def _fitted(
     found, *_ = np.linalg.lstsq(design, shifts.ravel(), rcond=None)
     rest = shifts.ravel() - design @ found
     free = max(1, len(rest) - len(found))
-    inverse = np.linalg.pinv(design.T @ design) * max(float(rest @ rest) / free, 0.02**2)
+    inverse = np.linalg.pinv(design.T @ design) * max(float(rest @ rest) / free, _LEAST**2)
     if stretch:
         return np.asarray(found[:4], dtype=np.float64).reshape(2, 2), inverse[:4, :4]
     spread = np.array([[1, 0], [0, 1], [0, -1], [1, 0]], dtype=np.float64)

@@ -44,28 +44,44 @@ class Edges:
         return not self.values.any()
 
 
-def edges_of(looks: NDArray[np.float32], *, directed: bool = False) -> Edges:
-    """The edges in a window.
+def edges_of(looks: NDArray[np.float32]) -> Edges:
+    """The edges in a window, an edge from dark to bright being one with an edge the other way.
 
     Args:
         looks: ``(looks, rows, cols)``, NaN for no data: a pixel that lacks one look has no edge.
-        directed: tell an edge from dark to bright from one the other way.
     """
+    return _edges(*_slopes(looks), directed=False)
+
+
+def edges_both_ways(looks: NDArray[np.float32]) -> tuple[Edges, Edges]:
+    """The same, and the edges that tell one from dark to bright from one the other way."""
+    slopes, there = _slopes(looks)
+    return _edges(slopes, there, directed=False), _edges(slopes, there, directed=True)
+
+
+def _slopes(looks: NDArray[np.float32]) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
+    """How the looks rise to the right and (imaginary) downwards, and where that is told."""
     known = _told(looks)
     weight = np.maximum(scipy.ndimage.gaussian_filter(known.astype(np.float32), _BLUR), np.float32(1e-3))
     there = scipy.ndimage.binary_erosion(known, np.ones((3, 3), bool), iterations=_REACH)
-    values = np.zeros(looks.shape, dtype=np.complex64)
-    for look, out in zip(looks, values, strict=True):
+    slopes = np.zeros(looks.shape, dtype=np.complex64)
+    for look, out in zip(looks, slopes, strict=True):
         level = look[known].mean() if known.any() else 0  # a large level would drown small differences
         smooth = scipy.ndimage.gaussian_filter(np.where(known, look - level, np.float32(0)), _BLUR) / weight
         down, right = np.gradient(smooth)
-        slope = right + 1j * down
+        out[:] = np.where(there, right + 1j * down, 0)
+    return slopes, there
+
+
+def _edges(slopes: NDArray[np.complex64], there: NDArray[np.bool_], *, directed: bool) -> Edges:
+    values = np.zeros_like(slopes)
+    for slope, out in zip(slopes, values, strict=True):
         size = np.abs(slope)
         typical = float(np.median(size[there])) if there.any() else 0.0
         typical = typical or (float(size[there].mean()) if there.any() else 0.0)
-        if typical > 0 and there.any():
+        if typical > 0:
             unit = slope if directed else np.square(slope) / np.maximum(size, np.finfo(np.float32).tiny)
-            out[:] = _without_stripes(np.where(there, unit / (size + typical), 0), there)
+            out[:] = _without_stripes(unit / (size + typical), there)
     return Edges(values, there)
 
 
@@ -78,16 +94,23 @@ def _told(looks: NDArray[np.float32]) -> NDArray[np.bool_]:
     known = np.asarray(np.isfinite(looks).all(axis=0), dtype=bool)
     if not known.any():
         return known
-    flat = known.copy()
+    level = looks[0]
+    for extreme in (level[known].min(), level[known].max()):
+        part = known & (level == extreme)
+        if part.sum() >= _FILLED * known.size:
+            part &= _flat(looks, known)
+        if part.sum() >= _FILLED * known.size:
+            known = known & ~scipy.ndimage.binary_dilation(part, np.ones((3, 3), bool))
+    return known
+
+
+def _flat(looks: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where no look differs from the pixels around it."""
+    flat = np.ones_like(known)
     for look in looks:
         filled = np.where(known, look, np.float32(np.inf))
         flat &= scipy.ndimage.maximum_filter(filled, 3) == scipy.ndimage.minimum_filter(filled, 3)
-    level = looks[0]
-    for extreme in (level[known].min(), level[known].max()):
-        part = flat & (level == extreme)
-        if part.sum() >= _FILLED * known.size:
-            known &= ~scipy.ndimage.binary_dilation(part, np.ones((3, 3), bool))
-    return known
+    return flat
 
 
 def _without_stripes(values: NDArray[np.complexfloating], there: NDArray[np.bool_]) -> NDArray[np.complexfloating]:
@@ -143,53 +166,70 @@ def fit_tile(
         signs_at: an offset (down, right) at which each look's own correlation tells its sign and its weight; by
             default all looks count alike.
     """
-    lengths = [
-        scipy.fft.next_fast_len(a + b - 1) for a, b in zip(tile.there.shape, window.there.shape, strict=True)
-    ]
-    shape = (lengths[0], lengths[1])
+    steps = np.arange(-reach, reach + 1)
+    shape, places, inside = [], [], []
+    for length, around, start in zip(tile.there.shape, window.there.shape, origin, strict=True):
+        lag = steps - start
+        within = (lag > -length) & (lag < around)
+        if not within.any():
+            return Fit(*np.zeros((2, len(steps), len(steps)), np.float32))
+        # As long as keeps what goes round at an end away from the offsets that are asked for.
+        least, most = min(0, int(lag[within][0])), max(0, int(lag[within][-1]))
+        shape.append(scipy.fft.next_fast_len(max(around - least, length + most)))
+        places.append(lag % shape[-1])
+        inside.append(within)
+    cut, known = np.ix_(*places), inside[0][:, None] & inside[1][None, :]
 
-    def spectrum(values: NDArray[np.generic]) -> NDArray[np.complex64]:
-        return np.asarray(scipy.fft.fft2(values.astype(np.complex64, copy=False), shape), dtype=np.complex64)
+    def spectrum(values: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        return np.asarray(scipy.fft.fft2(values, shape), dtype=np.complex64)
+
+    def real_spectrum(values: NDArray[np.generic]) -> NDArray[np.complex64]:
+        return np.asarray(scipy.fft.rfft2(values.astype(np.float32, copy=False), shape), dtype=np.complex64)
 
     def product(first: NDArray[np.complex64], second: NDArray[np.complex64]) -> NDArray[np.float32]:
-        return np.asarray(scipy.fft.ifft2(np.conj(first) * second).real, dtype=np.float32)
+        return np.asarray(scipy.fft.irfft2(np.conj(first) * second, shape)[cut], dtype=np.float32)
 
-    here, around = spectrum(tile.there), spectrum(window.there)
+    here, around = real_spectrum(tile.there), real_spectrum(window.there)
     both = np.zeros(shape, np.complex64)
     for a, b in zip(tile.values, window.values, strict=True):
         shared = np.conj(spectrum(a)) * spectrum(b)
         if signs_at is not None:
             at = ((signs_at[0] - origin[0]) % shape[0], (signs_at[1] - origin[1]) % shape[1])
-            shared *= np.float32(scipy.fft.ifft2(shared).real[at] / max(1.0, float(tile.there.sum())))
+            turns = [np.exp(2j * np.pi * np.arange(n) * k / n) for n, k in zip(shape, at, strict=True)]
+            sign = float((turns[0] @ shared @ turns[1]).real) / shared.size  # its correlation at that one offset
+            shared *= np.float32(sign / max(1.0, float(tile.there.sum())))
         both += shared
     count = product(here, around)
-    energy = [
-        np.maximum(each, 0)
-        for each in (
-            product(spectrum(_energy(tile)), around),
-            product(here, spectrum(_energy(window))),
-        )
-    ]
-    size = np.sqrt(energy[0] * energy[1])
+    energy = product(real_spectrum(_energy(tile)), around), product(here, real_spectrum(_energy(window)))
+    size = np.sqrt(np.maximum(energy[0], 0) * np.maximum(energy[1], 0))
     # Where a flat part meets another, rounding would be divided by rounding.
-    enough = (count >= max(_FEWEST * tile.there.sum(), 1)) & (size > _EDGED * size.max())
-    values = np.where(enough, scipy.fft.ifft2(both).real / np.maximum(size, np.float32(1e-6)), np.float32(0))
-    steps = np.arange(-reach, reach + 1)
-    places, inside = [], []
-    for axis in (0, 1):
-        lag = steps - origin[axis]
-        places.append(lag % shape[axis])
-        inside.append((lag > -tile.there.shape[axis]) & (lag < window.there.shape[axis]))
-    known = inside[0][:, None] & inside[1][None, :]
-    cut = np.ix_(*places)
-    return Fit(
-        np.where(known, values[cut], 0).astype(np.float32),
-        np.where(known & enough[cut], count[cut], 0).astype(np.float32),
-    )
+    enough = known & (count >= max(_FEWEST * tile.there.sum(), 1))
+    enough &= size > _EDGED * size.max(where=known, initial=0)
+    fit = scipy.fft.ifft2(both).real[cut] / np.maximum(size, np.float32(1e-6))
+    return Fit(*(np.where(enough, each, 0).astype(np.float32) for each in (fit, count)))
 
 
 def _energy(edges: Edges) -> NDArray[np.float32]:
     return np.square(np.abs(edges.values)).sum(axis=0)  # type: ignore[no-any-return]
+
+
+def middle_of_match(
+    tile: Edges, window: Edges, origin: tuple[int, int], at: tuple[int, int]
+) -> tuple[float, float]:
+    """The middle (row, col) of what fits at an offset, in the tile: gaps and a turn move it off the tile's own."""
+    rows, cols = (
+        slice(max(0, start - away), max(0, min(length, around + start - away)))
+        for length, around, start, away in zip(tile.there.shape, window.there.shape, origin, at, strict=True)
+    )
+    there = [
+        slice(each.start + away - start, each.stop + away - start)
+        for each, start, away in zip((rows, cols), origin, at, strict=True)
+    ]
+    match = (np.conj(tile.values[:, rows, cols]) * window.values[:, there[0], there[1]]).real.sum(axis=0)
+    weight = np.maximum(match, 0)
+    total = max(float(weight.sum()), 1e-12)
+    row = float(weight.sum(axis=1) @ np.arange(rows.start, rows.stop)) / total
+    return row + 0.5, float(weight.sum(axis=0) @ np.arange(cols.start, cols.stop)) / total + 0.5
 
 
 def highest(surface: NDArray[np.floating]) -> tuple[tuple[int, int], float, float]:

@@ -17,7 +17,7 @@ from scipy import ndimage, spatial
 from hsi_cd.errors import RegistrationError
 from hsi_cd.prepare.coregistration import measure_coregistration
 from hsi_cd.prepare.geometry_vote import distortion_of, robust_mean
-from hsi_cd.prepare.tile_correlation import edges_of, fit_tile, highest
+from hsi_cd.prepare.tile_correlation import edges_of, fit_tile, highest, middle_of_match
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, cube_from_array
 
 
@@ -192,7 +192,7 @@ def test_real_dates_of_one_place(shared: Path, name: str, first: int, second: in
 
     files = sorted((shared / "registration").glob(f"{name}*.tif"))
     found = measure_coregistration(ScenePair(open_cube(files[first]), open_cube(files[second])))
-    assert found.agree >= 0.9 * found.tiles and found.error < 0.2 and found.size < 1.5
+    assert found.agree >= 0.9 * found.tiles and found.error < 0.3 and found.size < 1.5
 
 
 def test_three_real_dates_close(shared: Path) -> None:
@@ -260,6 +260,60 @@ def test_the_vote_of_tiles(turn: float, scale: float, outliers: int, seed: int) 
         assert found.at_corners == pytest.approx(size, rel=0.2)
     elif found is not None:
         assert found.at_corners < 0.8
+
+
+def test_few_tiles_that_lie_together_tell_no_turn() -> None:
+    """Half a pixel between neighbours would be many at the corners."""
+    random = np.random.default_rng(3)
+    places = random.uniform(180, 215, (6, 2))
+    shifts = np.stack([0.012 * places[:, 0], 0.012 * places[:, 1]], axis=1) + random.normal(size=(6, 2)) * 0.02
+    assert distortion_of(shifts, places, (400, 400), alone=0.5) is None
+    wide = random.uniform(20, 380, (6, 2))
+    found = distortion_of(0.012 * wide, wide, (400, 400), alone=0.5)
+    assert found is not None and found.scale == pytest.approx(0.012, abs=1e-3)
+
+
+def test_a_tile_tells_where_it_fits() -> None:
+    """Only what both dates show, and show alike, counts: what lies at the middle of the tile need not be that."""
+    looks = GROUND[:2, 40:140, 40:140]
+    tile, window = looks[:, 20:80, 20:80].copy(), looks.copy()
+    tile[:, :, 30:] = np.nan
+    window[:, :40] = ground(40, 100, seed=8)[:2]
+    edges = edges_of(tile), edges_of(window)
+    row, col = middle_of_match(*edges, (-20, -20), (0, 0))
+    assert 35 < row < 45 and 10 < col < 20
+    # What is asked for at another offset is there, too.
+    moved = edges_of(np.roll(window, (3, -2), axis=(1, 2)))
+    np.testing.assert_allclose(middle_of_match(edges[0], moved, (-20, -20), (3, -2)), (row, col), atol=1)
+
+
+@pytest.mark.slow
+def test_how_sure_it_is_said_to_be_is_true(shared: Path) -> None:
+    """Known shifts of parts of two real scenes: the error that is told is that of two in three."""
+    from hsi_cd.io import open_cube
+
+    ratios = []
+    for name in ("rennes/rennes_t{}.tif", "taizhou/200{}TM"):
+        which = (1, 2) if "rennes" in name else (0, 3)
+        t1, t2 = (open_cube(shared / "scenes" / name.format(date)).read() for date in which)
+        whole = measure_coregistration(ScenePair(cube_from_array(t1), cube_from_array(t2)))
+        random = np.random.default_rng(0)
+        for size in (64, 96, 128, 200) * 4:
+            down, right = random.integers(-6, 7, 2)
+            top, left = (int(random.integers(8, length - size - 8)) for length in t1.shape[1:])
+            parts = [
+                cube_from_array(values[:, row : row + size, col : col + size])
+                for values, row, col in ((t1, top, left), (t2, top - down, left - right))
+            ]
+            try:
+                found = measure_coregistration(ScenePair(*parts))
+            except RegistrationError:  # a small part may show too little
+                continue
+            missed = found.down - whole.down - down, found.right - whole.right - right
+            assert np.hypot(*missed) < 0.5
+            ratios += [abs(each) / found.error for each in missed]
+    within = [float((np.array(ratios) <= times).mean()) for times in (1, 2)]
+    assert len(ratios) >= 2 * 26 and within[0] > 0.6 and within[1] > 0.88
 
 
 def test_most_tiles_decide() -> None:

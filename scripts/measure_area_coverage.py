@@ -2,12 +2,13 @@ r"""How often the 95 % intervals of `hsi-cd area` hold the truth: samples of map
 
     .venv/bin/python scripts/measure_area_coverage.py --draws 500 --seed 0
 
-A map of a million pixels has a given share of change, user's accuracy and producer's accuracy of change. Of each,
-``--draws`` samples are drawn without return, interpreted without error, and estimated (``estimate_accuracy``,
-which ``hsi-cd area`` calls). The table gives, in %, how many intervals hold the truth: those of the area of change,
-of the overall accuracy, of the user's and the producer's accuracy of change; the same of the area for plus or minus
-1.96 standard errors, which is what tables usually print; and the median width of the interval of the area, as a
-multiple of the area. By chance alone, 500 draws of an interval that covers 95 % tell 93 to 97 %.
+A map of a million pixels has a given share of change, user's accuracy and producer's accuracy of change. Of
+each, ``--draws`` samples are drawn without return, interpreted without error, and estimated
+(``estimate_accuracy``, which ``hsi-cd area`` calls). The table gives, in %, how many intervals hold the truth:
+those of the area of change, of the overall accuracy, of the user's and the producer's accuracy of change; the
+same of the area for plus or minus 1.96 standard errors, which is what tables usually print; and the median
+width of the interval of the area, as a multiple of the area. By chance alone, 500 draws of an interval that
+covers 95 % tell 93 to 97 %.
 """
 
 from __future__ import annotations

@@ -123,6 +123,8 @@ def read_reference_points(
             f"{table.name} is no reference sample: it has no field {', '.join(absent)}; interpret the points of a "
             "file that sample_map wrote"
         )
+    if not len(table):
+        raise LabelError(f"{table.name} holds no point: interpret those of a file that sample_map wrote")
     named = {name.lower(): name for name in table.fields}
     by_hand = np.array([text_of_value(value) is None for value in held["id"]], dtype=bool)
     if by_hand.any():
@@ -174,7 +176,7 @@ def _only(name: str, field: str, values: NDArray[Any]) -> str:
     """The one value that all points share."""
     found = sorted({text_of_value(value) or "" for value in values})
     if len(found) != 1:
-        said = ", ".join(map(repr, found[:_SHOWN])) or "no point"
+        said = ", ".join(map(repr, found[:_SHOWN]))
         raise LabelError(f"{name}: its points have the {field} {said}: give the points of one sample")
     return found[0]
 

@@ -295,6 +295,11 @@ def without_stratum(fields: Fields) -> None:
         fields[name] = fields[name][~own]
 
 
+def nothing(fields: Fields) -> None:
+    for name in fields:
+        fields[name] = fields[name][:0]
+
+
 def twice(fields: Fields) -> None:
     for name in fields:
         fields[name] = np.concatenate((fields[name], fields[name][:1]))
@@ -308,6 +313,7 @@ def by_hand(fields: Fields) -> None:
     ("edit", "said"),
     [
         (delete("pixels"), r"is no reference sample: it has no field pixels; interpret .* hsi-cd sample wrote"),
+        (nothing, r"holds no point: interpret those of a file that hsi-cd sample wrote"),
         (by_hand, r"1 of its 80 features have no id: .* remove them"),
         (twice, r"the points with the id 1 are there twice: keep each once"),
         (move(1e5), r"point 1 lies outside the map"),

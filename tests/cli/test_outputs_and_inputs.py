@@ -36,7 +36,7 @@ CASES = {
     "evaluate": ["evaluate", "map.tif", "--truth", "truth.tif", "--json", "truth.tif"],
     "evaluate MAP": ["evaluate", "map.tif", "--truth", "truth.tif", "--json", "map.tif"],
     "sample": ["sample", "map.tif", "--output", "map.tif"],
-    "sample --html": ["sample", "map.tif", *PAIR, "--output", "s.gpkg", "--html", "look.png"],
+    "sample --html": ["sample", "map.tif", *PAIR, "--output", "s.gpkg", "--html", "t1.tif"],
     "area": ["area", "map.tif", "--sample", "look.png", "--output", "look.png"],
     "split": ["split", "--truth", "truth.npz", "--output", "truth.npz"],
     "draw": ["draw", "truth.tif", "--output", "truth.tif"],

@@ -63,15 +63,14 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         train,
     )
     from hsi_cd.detectors.method import Method
-    from hsi_cd.evaluation import RunResult
-    from hsi_cd.evaluation.area_result import AreaEstimate
+    from hsi_cd.evaluation import AreaEstimate, RunResult
     from hsi_cd.inference.change_map import ChangeMap
     from hsi_cd.inference.mapping import MapOptions
     from hsi_cd.prepare.measurement import Measurement
     from hsi_cd.scene import Cube, Grid, Labels, ScenePair, Split
 
 _PLACES = {
-    "AreaEstimate": "hsi_cd.evaluation.area_result",
+    "AreaEstimate": "hsi_cd.evaluation",
     "Auto": "hsi_cd.api.estimators",
     "CVA": "hsi_cd.api.estimators",
     "Celik": "hsi_cd.api.estimators",

@@ -13,8 +13,8 @@ from hsi_cd.api.area_samples import ReferenceSample, map_identity, opened_map
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.api.truths import Values, scheme_of
 from hsi_cd.errors import GridError, LabelError
-from hsi_cd.evaluation.area_estimate import FEWEST, estimate_accuracy
-from hsi_cd.evaluation.area_result import AreaEstimate
+from hsi_cd.evaluation import AreaEstimate, estimate_accuracy
+from hsi_cd.evaluation.area_estimate import FEWEST
 from hsi_cd.io.class_fields import UNSAID
 from hsi_cd.io.reference_points import STRATA, ReferencePoints, read_reference_points
 from hsi_cd.prepare.stratified_sample import Stratum

@@ -8,8 +8,7 @@ import math
 from collections.abc import Sequence
 
 from hsi_cd.errors import unknown_name
-from hsi_cd.evaluation.area_estimate import Estimate
-from hsi_cd.evaluation.area_result import BIASED, AreaEstimate
+from hsi_cd.evaluation import BIASED, AreaEstimate, Estimate
 from hsi_cd.reporting.cells import UNDEFINED, Cell
 from hsi_cd.reporting.comparison import Row, Table
 from hsi_cd.reporting.formats import FORMATS

@@ -27,6 +27,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imported when it is first used
     from hsi_cd import errors
+    from hsi_cd.api.area_estimates import estimate_area
+    from hsi_cd.api.area_samples import ReferenceSample, sample_map
     from hsi_cd.api.drawing import draw, write_labels
     from hsi_cd.api.estimators import (
         CVA,
@@ -61,13 +63,14 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         train,
     )
     from hsi_cd.detectors.method import Method
-    from hsi_cd.evaluation import RunResult
+    from hsi_cd.evaluation import AreaEstimate, RunResult
     from hsi_cd.inference.change_map import ChangeMap
     from hsi_cd.inference.mapping import MapOptions
     from hsi_cd.prepare.measurement import Measurement
     from hsi_cd.scene import Cube, Grid, Labels, ScenePair, Split
 
 _PLACES = {
+    "AreaEstimate": "hsi_cd.evaluation",
     "Auto": "hsi_cd.api.estimators",
     "CVA": "hsi_cd.api.estimators",
     "Celik": "hsi_cd.api.estimators",
@@ -84,6 +87,7 @@ _PLACES = {
     "Measurement": "hsi_cd.prepare.measurement",
     "Method": "hsi_cd.detectors.method",
     "PCACVA": "hsi_cd.api.estimators",
+    "ReferenceSample": "hsi_cd.api.area_samples",
     "RunResult": "hsi_cd.evaluation",
     "SAM": "hsi_cd.api.estimators",
     "SFA": "hsi_cd.api.estimators",
@@ -98,6 +102,7 @@ _PLACES = {
     "detect": "hsi_cd.api.verbs",
     "draw": "hsi_cd.api.drawing",
     "errors": "hsi_cd.errors",
+    "estimate_area": "hsi_cd.api.area_estimates",
     "evaluate": "hsi_cd.api.verbs",
     "load": "hsi_cd.api.estimators",
     "measure": "hsi_cd.api.verbs",
@@ -108,6 +113,7 @@ _PLACES = {
     "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "register": "hsi_cd.api.registering",
+    "sample_map": "hsi_cd.api.area_samples",
     "split": "hsi_cd.api.verbs",
     "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
@@ -123,6 +129,7 @@ __all__ = [
     "SAM",
     "SFA",
     "SVM",
+    "AreaEstimate",
     "Auto",
     "Celik",
     "ChangeMap",
@@ -135,6 +142,7 @@ __all__ = [
     "MapOptions",
     "Measurement",
     "Method",
+    "ReferenceSample",
     "RunResult",
     "ScenePair",
     "SelfTrained",
@@ -146,6 +154,7 @@ __all__ = [
     "detect",
     "draw",
     "errors",
+    "estimate_area",
     "evaluate",
     "load",
     "measure",
@@ -156,6 +165,7 @@ __all__ = [
     "open_split",
     "predict",
     "register",
+    "sample_map",
     "split",
     "suggest",
     "train",

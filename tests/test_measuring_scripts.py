@@ -83,3 +83,17 @@ def test_runs_that_differ_are_told(two_runs: tuple[Path, Path], what: str, scrip
     done = script("compare_runs.py", *two_runs)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "0 of 1 runs are the same" in done.stdout
+
+
+def test_intervals_of_the_area_hold_the_truth_as_often_as_the_pages_say(script: Script) -> None:
+    """Of 120 samples of each design: the area's in nine of ten at least, the usual one far less often."""
+    words = ["--draws", "120", "--shares", "0.01", "--accuracies", "0.8/0.7"]
+    done = script("measure_area_coverage.py", *words)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[2] for row in rows] == ["30 a class", "50 a class", "100 a class", "500, at least 50"]
+    assert all(float(row[3]) >= 90 for row in rows), done.stdout
+    assert all(float(row[7]) <= 85 for row in rows), done.stdout
+    page = (SCRIPTS.parent / "docs" / "area.md").read_text()
+    again = script("measure_area_coverage.py", "--draws", "500", *words[2:])
+    assert again.stdout.splitlines()[2:] == [line for line in page.splitlines() if line.startswith("| 1 % | 0.8")]

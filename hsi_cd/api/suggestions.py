@@ -13,7 +13,7 @@ from hsi_cd.api.pairing import grid_like
 from hsi_cd.errors import GridError
 from hsi_cd.io import shape_files, write_text
 from hsi_cd.prepare.suggestion import Places
-from hsi_cd.reporting.html.place_page import PlaceView, place_page
+from hsi_cd.reporting.html.place_page import PlaceView, cut_chip, place_page
 from hsi_cd.scene import UNLABELLED, Grid, Labels
 
 FilePath = str | os.PathLike[str]
@@ -126,19 +126,22 @@ class Suggestions:
         Raises:
             OutputError: the file exists or cannot be written.
         """
-        views = [
-            PlaceView(number, int(row), int(col), float(probability), self._coordinates(int(row), int(col)))
-            for number, (row, col, probability) in enumerate(
-                zip(self.places.rows, self.places.cols, self.probability, strict=True), start=1
-            )
-        ]
-        write_text(path, place_page(self.pictures, views, scene=self.scene, shown=self.shown), overwrite=overwrite)
-
-    def _coordinates(self, row: int, col: int) -> tuple[float, float] | None:
-        if self.grid.transform is None:
-            return None
-        x, y = self.grid.transform @ (col + 0.5, row + 0.5)
-        return float(x), float(y)
+        views = []
+        each = zip(self.places.rows.tolist(), self.places.cols.tolist(), self.probability.tolist(), strict=True)
+        for number, (row, col, probability) in enumerate(each, start=1):
+            t1, t2 = (cut_chip(image, row, col) for image in self.pictures)
+            facts = [f"probability of change {probability:.2f}"]
+            views.append(PlaceView.at(number, row, col, (t1, t2), grid=self.grid, facts=facts))
+        bands = f", in {self.shown}" if self.shown else ""
+        page = place_page(
+            views,
+            noun="Place",
+            title=f"Where to draw next: {self.scene}",
+            summary=f"{len(views)} places, each of 3 x 3 pixels, in the yellow frame{bands}. Fill the field class "
+            "of each in a GIS: changed or unchanged.",
+            reach=1,
+        )
+        write_text(path, page, overwrite=overwrite)
 
 
 def windows_of(places: Places, kind: PlaceKind) -> list[tuple[slice, slice]]:

@@ -44,6 +44,8 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Judge": {
         "evaluate": "Score a change map against a truth map.",
+        "sample": "Draw random points of a map's classes, to be interpreted: the way to the area.",
+        "area": "Tell how much changed, with an interval, from an interpreted sample of the map.",
         "import-map": "Bring a map made by other code into the tables, as a row with a name.",
     },
     "Many runs": {

@@ -50,6 +50,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])start_from=", "--start-from "),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
+    (r"(?<![\w./-])per_stratum=(?![^\s,;)])", "--per-stratum"),
     (r"(?<![\w./-])(bands|workers)=N\b", r"--\1 N"),
     (r"(?<![\w./-])memory=(\d+)\b", r"--memory \1"),
     (r"(?<![\w./-])pretrain\.task=vae\b", "--task vae"),
@@ -63,6 +64,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     # Functions.
     (r"(?<![\w./-])hsi_cd\.detect\(pair, method='([^']*)'\)", r"hsi-cd detect --method \1"),
     (r"(?<![\w./-])open_dataset\('([^']*)'\)", r"--dataset \1"),
+    (r"(?<![\w./-])sample_map\b", "hsi-cd sample"),
     (r"(?<![\w./-])open_pair and open_labels\b", "--t1, --t2 and --truth"),
     (r"(?<![\w./-])predict wrote with shard=(?![^\s,])", "hsi-cd predict --shard wrote"),
     (r"(?<![\w./-])predict with shard='([^']*)'", r"hsi-cd predict --shard \1"),

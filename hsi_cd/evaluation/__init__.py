@@ -5,6 +5,8 @@ of row bands, windows or processes add up to the counts of the scene. Tables, fi
 :mod:`hsi_cd.reporting`.
 """
 
+from hsi_cd.evaluation.area_estimate import Estimate, MapAccuracy, estimate_accuracy
+from hsi_cd.evaluation.area_result import BIASED, AreaEstimate, biased
 from hsi_cd.evaluation.baselines import Baselines, coordinate_floor, majority_counts, measure_baselines
 from hsi_cd.evaluation.continuous import (
     ReliabilityCurve,
@@ -59,17 +61,21 @@ from hsi_cd.evaluation.scores import (
 from hsi_cd.evaluation.significance import compare_maps, holm, mcnemar
 
 __all__ = [
+    "BIASED",
     "BY_SHAPE",
     "FEWEST_SHAPES",
     "NOT_JUDGED",
     "NO_DATA",
     "SCORE_NAMES",
+    "AreaEstimate",
     "Baselines",
     "ClassCounts",
     "ConfusionCounts",
     "DrawnScores",
+    "Estimate",
     "Interval",
     "JudgingShapes",
+    "MapAccuracy",
     "ReliabilityCurve",
     "RunResult",
     "SaidOfChange",
@@ -79,12 +85,14 @@ __all__ = [
     "average_accuracy",
     "average_precision",
     "beside_headline",
+    "biased",
     "bootstrap_pixels",
     "bootstrap_seeds",
     "caution",
     "compare_maps",
     "coordinate_floor",
     "count_confusion",
+    "estimate_accuracy",
     "expected_calibration_error",
     "f1",
     "facts_of_few_shapes",

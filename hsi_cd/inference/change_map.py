@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.errors import ConfigError
+from hsi_cd.evaluation import biased
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
 from hsi_cd.inference.scoring import classify
 from hsi_cd.io import MapFiles
@@ -174,7 +175,10 @@ class ChangeMap:
         return f"ChangeMap of {told['scene']}: {told['size']}, threshold {told['threshold']}{changed}"
 
     def _repr_html_(self) -> str:
-        cells = ((html.escape(name), html.escape(text)) for name, text in self._told().items())
+        told = self._told()
+        if "changed" in told:
+            told["changed"] = biased(told["changed"])
+        cells = ((html.escape(name), html.escape(text)) for name, text in told.items())
         rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells)
         return f"<table>{rows}</table>"
 

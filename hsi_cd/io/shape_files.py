@@ -85,12 +85,39 @@ def write_shapes(
         GridError: the grid has no CRS and transform.
         OutputError: the file exists or cannot be written.
     """
+    check_vector(path, grid, what="shapes")
+    write_features(path, _geometry(shapes, grid), fields, grid=grid, overwrite=overwrite)
+
+
+def write_features(
+    path: str | os.PathLike[str],
+    geometry: NDArray[np.object_],
+    fields: Mapping[str, NDArray[Any]],
+    *,
+    grid: Grid,
+    layer: str = LAYER,
+    overwrite: bool = False,
+) -> None:
+    """Write geometries with any fields; see :func:`write_shapes`.
+
+    Args:
+        path: the file, ending in .gpkg or .geojson.
+        geometry: shapely geometries in the grid's CRS, ``(features,)``.
+        fields: values by field, one for each feature.
+        grid: georeference.
+        layer: name of the layer.
+        overwrite: whether a file of this name may be replaced.
+
+    Raises:
+        FormatError: the name's ending tells no format.
+        GridError: the grid has no CRS and transform.
+        OutputError: the file exists or cannot be written.
+    """
     # Here, because pyogrio brings a GDAL of its own, which reading and writing rasters does not need.
     import pyogrio.raw
     from pyogrio.errors import DataSourceError, FeatureError
 
     check_vector(path, grid, what="shapes")
-    geometry = _geometry(shapes, grid)
     driver = VECTOR_DRIVERS[Path(path).suffix.lower()]
     types = {each.geom_type for each in geometry}
     with atomic_path(path, overwrite=overwrite) as draft, _no_date():
@@ -100,7 +127,7 @@ def write_shapes(
                 shapely.to_wkb(geometry),
                 list(fields.values()),
                 list(fields),
-                layer=LAYER,
+                layer=layer,
                 driver=driver,
                 geometry_type=types.pop() if len(types) == 1 else "Unknown",
                 crs=grid.crs.to_wkt() if grid.crs is not None else None,
@@ -127,12 +154,17 @@ def _geometry(shapes: NDArray[np.int32], grid: Grid) -> NDArray[np.object_]:
         for part in np.split(np.arange(len(rows)), cuts)
         if len(part)
     ]
+    return in_place(np.array(drawn, dtype=object), grid)
+
+
+def in_place(geometry: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
+    """Geometries in (col, row) as geometries in the grid's CRS."""
     a, b, c, d, e, f = (grid.transform or Affine.identity())[:6]  # check_vector has seen to it that there is one
 
     def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
 
-    out: NDArray[np.object_] = shapely.transform(np.array(drawn, dtype=object), placed)
+    out: NDArray[np.object_] = shapely.transform(geometry, placed)
     return out
 
 

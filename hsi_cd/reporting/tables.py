@@ -12,6 +12,7 @@ from typing import Any
 
 from hsi_cd.errors import unknown_name
 from hsi_cd.evaluation import (
+    BIASED,
     NOT_JUDGED,
     SCORE_NAMES,
     ClassCounts,
@@ -139,7 +140,7 @@ def share_in_words(run: RunResult) -> str | None:
     if isinstance(before, float):
         told = "were told" if run.details.get("share_from") == "train.share" else "by the label-free map"
         words += f", {100 * before:.2f} % {told}"
-    return words
+    return f"{words}. {BIASED}" if isinstance(called, float) else words
 
 
 def calibration_in_words(run: RunResult) -> str | None:

@@ -18,6 +18,7 @@ from sklearn.metrics import brier_score_loss, cohen_kappa_score
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.evaluation import BIASED
 from hsi_cd.io import read_labels
 from hsi_cd.io.split_files import read_split
 from hsi_cd.scene import UNLABELLED, Labels
@@ -256,7 +257,7 @@ def test_a_method_that_is_fitted_is_judged_by_the_told_share_too(
         for found in (details, before["details"])
     ]
     assert widths[0] < min(widths[1], 0.1)
-    assert "% called changed, 20.00 % were told" in said
+    assert "% called changed, 20.00 % were told" in said and BIASED in said
 
 
 def test_the_calibration_is_that_of_the_scene(

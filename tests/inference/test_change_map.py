@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy import ndimage
 
 import hsi_cd as hc
 from hsi_cd.errors import CheckpointError, OutputError
+from hsi_cd.evaluation import BIASED
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.scene import Bands, Grid, ScenePair, Shard, cube_from_array
@@ -73,6 +75,7 @@ def test_nothing_is_scored_before_it_is_looked_at_and_nothing_twice(tmp_path: Pa
     changed, known = int((change.change == 1).sum()), int((change.change != 255).sum())
     assert f", {changed} of {known} pixels ({changed / known:.2%})".replace("%)", " %)") in repr(change)
     assert "&lt;fields&gt;" in change._repr_html_() and "<fields>" not in change._repr_html_()
+    assert html.escape(BIASED[1:]) in change._repr_html_()
     np.testing.assert_allclose(change.uncertainty, change.score / 2)
 
 

@@ -1,4 +1,4 @@
-"""One HTML file that shows places to be labelled: both dates around each, side by side, in false colour."""
+"""One HTML file that shows places to be looked at: both dates around each, side by side, in false colour."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from hsi_cd.reporting.html.elements import Picture, make_picture
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.images import GREY
+from hsi_cd.scene import Grid
 
-_AROUND = 20  # pixels shown on each side of a place
+AROUND = 20
+"""Pixels shown on each side of a place."""
+
+Image = NDArray[np.uint8]
+
 _ZOOM = 6  # pixels of the page for one of the scene
 _FRAME = (255, 214, 0)  # yellow: seen on vegetation (red in false colour), water (black) and concrete (grey)
 
@@ -23,17 +28,24 @@ class PlaceView:
 
     Attributes:
         number: by which the vector file names it.
-        row: of its middle.
-        col: of its middle.
-        probability: of change.
-        coordinates: of its middle, in the scene's CRS; None where that is not known.
+        facts: what is told of it.
+        chips: its surroundings at both dates, uint8 ``(2 AROUND + 1, 2 AROUND + 1, 3)``.
     """
 
     number: int
-    row: int
-    col: int
-    probability: float
-    coordinates: tuple[float, float] | None = None
+    facts: tuple[str, ...]
+    chips: tuple[Image, Image]
+
+    @classmethod
+    def at(
+        cls, number: int, row: int, col: int, chips: tuple[Image, Image], *, grid: Grid, facts: Sequence[str] = ()
+    ) -> PlaceView:
+        """A place around a pixel, whose row, column and coordinates are told behind its facts."""
+        told = [*facts, f"row {row}, column {col}"]
+        if grid.transform is not None:
+            x, y = grid.transform @ (col + 0.5, row + 0.5)
+            told.append(f"x {x:.10g}, y {y:.10g}")
+        return cls(number, tuple(told), chips)
 
 
 @dataclass(frozen=True)
@@ -45,52 +57,49 @@ class _Shown:
     pictures: Sequence[Picture]
 
 
-def place_page(
-    dates: tuple[NDArray[np.uint8], NDArray[np.uint8]], places: Sequence[PlaceView], *, scene: str, shown: str = ""
-) -> str:
+def place_page(places: Sequence[PlaceView], *, title: str, summary: str, noun: str, reach: int) -> str:
     """The page.
 
     Args:
-        dates: false colour of both, uint8 ``(rows, cols, 3)``.
         places: in the order in which they are to stand.
-        scene: what the scene is called.
-        shown: which bands are red, green and blue, in words.
+        title: of the page.
+        summary: what it shows, and what to do.
+        noun: what a place is called.
+        reach: pixels that the frame around a place takes in on each side of its middle.
 
     Returns:
         A whole HTML document.
     """
-    told = f", in {shown}" if shown else ""
     return render(
-        "places.html",
-        title=f"Where to draw next: {scene}",
-        summary=f"{len(places)} places, each of 3 x 3 pixels, in the yellow frame{told}. Fill the field class "
-        "of each in a GIS: changed or unchanged.",
-        places=[_view(dates, place) for place in places],
+        "places.html", title=title, summary=summary, places=[_view(place, noun, reach) for place in places]
     )
 
 
-def _view(dates: tuple[NDArray[np.uint8], NDArray[np.uint8]], place: PlaceView) -> _Shown:
-    facts = [f"probability of change {place.probability:.2f}", f"row {place.row}, column {place.col}"]
-    if place.coordinates is not None:
-        facts.append(f"x {place.coordinates[0]:.10g}, y {place.coordinates[1]:.10g}")
-    words = ("date 1", "date 2")
-    chips = [
-        make_picture(_chip(image, place.row, place.col), f"Place {place.number}, {word}")
-        for image, word in zip(dates, words, strict=True)
-    ]
-    return _Shown(f"Place {place.number}", "; ".join(facts), chips)
-
-
-def _chip(image: NDArray[np.uint8], row: int, col: int) -> NDArray[np.uint8]:
-    """The surroundings of a place, enlarged, with a frame around its 3 x 3 pixels; grey outside the scene."""
-    side = 2 * _AROUND + 1
+def cut_chip(image: Image, row: int, col: int) -> Image:
+    """The surroundings of a pixel, as :class:`PlaceView` takes them; grey outside the image."""
+    side = 2 * AROUND + 1
     chip = np.full((side, side, 3), GREY, dtype=np.uint8)
-    top, left = row - _AROUND, col - _AROUND
+    top, left = row - AROUND, col - AROUND
     rows = slice(max(0, top), min(image.shape[0], top + side))
     cols = slice(max(0, left), min(image.shape[1], left + side))
     chip[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = image[rows, cols]
+    return chip
+
+
+def _view(place: PlaceView, noun: str, reach: int) -> _Shown:
+    title = f"{noun} {place.number}"
+    pictures = [
+        make_picture(_framed(chip, reach), f"{title}, {word}")
+        for chip, word in zip(place.chips, ("date 1", "date 2"), strict=True)
+    ]
+    return _Shown(title, "; ".join(place.facts), pictures)
+
+
+def _framed(chip: Image, reach: int) -> Image:
+    """A chip enlarged, with a frame around the pixels in its middle."""
     large = chip.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
-    first, last = (_AROUND - 1) * _ZOOM - 2, (_AROUND + 2) * _ZOOM + 1  # just around the pixels, not on them
+    # Just around the pixels, not on them.
+    first, last = (AROUND - reach) * _ZOOM - 2, (AROUND + reach + 1) * _ZOOM + 1
     for edge in (slice(first, first + 2), slice(last - 1, last + 1)):
         large[edge, first : last + 1] = _FRAME
         large[first : last + 1, edge] = _FRAME

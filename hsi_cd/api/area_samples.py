@@ -1,0 +1,288 @@
+"""A reference sample of a map: random points of each of its classes, to be interpreted."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.api.pairing import grid_like
+from hsi_cd.api.sources import as_values
+from hsi_cd.errors import ConfigError, FormatError, GridError, LabelError
+from hsi_cd.inference.change_map import ChangeMap
+from hsi_cd.io import HTML, check_outputs, read_map, write_text
+from hsi_cd.io.reference_points import REFERENCE, STRATA, write_reference_points
+from hsi_cd.io.regions import check_vector_name
+from hsi_cd.paths import as_path
+from hsi_cd.prepare.stratified_sample import Areas, Stratum, allocate, draw_points, measure_strata
+from hsi_cd.reporting.html.place_page import AROUND, PlaceView, place_page
+from hsi_cd.reporting.images import false_colour, stretch_limits
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, ScenePair, check_same_grid
+from hsi_cd.scene.contract import crs_name
+from hsi_cd.scene.shown_bands import shown_bands
+from hsi_cd.scene.surface import pixel_areas
+
+FilePath = str | os.PathLike[str]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReferenceSample:
+    """A stratified random sample of a map.
+
+    Attributes:
+        rows: row of each point, ``(points,)``; the points come in a random order.
+        cols: column of each point.
+        stratum: class that the map gives to each, uint8 ``(points,)``.
+        reference: what is there, uint8 ``(points,)``: 0 unchanged, 1 changed, 255 not interpreted.
+        strata: the classes of the map, with their pixels and areas.
+        unit: of these areas: ``m2``, or ``pixels`` where the CRS tells no length.
+        map: by what the map is known again.
+        grid: of the map.
+    """
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    stratum: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
+    strata: tuple[Stratum, ...]
+    unit: str
+    map: str
+    grid: Grid
+
+    def __len__(self) -> int:
+        """Number of points."""
+        return len(self.rows)
+
+    @property
+    def points(self) -> dict[str, int]:
+        """Number of points by the name of their stratum."""
+        return {STRATA[each.code]: int((self.stratum == each.code).sum()) for each in self.strata}
+
+    def answer(self, truth: Labels) -> ReferenceSample:
+        """The sample as somebody would interpret it who knew the truth; where that has no label, nothing is said.
+
+        Raises:
+            GridError: the truth is of another shape than the map.
+        """
+        if truth.shape != self.grid.shape:
+            raise GridError(
+                f"{truth.name} has {truth.shape[0]} x {truth.shape[1]} pixels but the map {self.grid.rows} x "
+                f"{self.grid.cols}: give a truth of this map"
+            )
+        return replace(self, reference=truth.values[self.rows, self.cols])
+
+    def write(self, path: FilePath, *, overwrite: bool = False) -> None:
+        """Write the points as a vector file, to be interpreted.
+
+        Fields: ``id``; ``stratum``, what the map says; ``reference``, which is empty, for ``changed`` or
+        ``unchanged``; ``row`` and ``col``; and the design: ``pixels``, ``area``, ``unit`` of the stratum, the
+        number of points ``drawn`` in it, and by what the ``map`` is known again.
+
+        Args:
+            path: the file, ending in .gpkg or .geojson.
+            overwrite: whether a file of this name may be replaced.
+
+        Raises:
+            FormatError: the name's ending tells no format.
+            GridError: there is no CRS and transform.
+            OutputError: the file exists or cannot be written.
+        """
+        of = {each.code: each for each in self.strata}
+        own = [of[code] for code in self.stratum.tolist()]
+        drawn = self.points
+        said = {UNCHANGED: "unchanged", CHANGED: "changed"}
+        fields: dict[str, NDArray[Any]] = {
+            "id": np.arange(1, len(self) + 1, dtype=np.int32),
+            "stratum": np.array([STRATA[each.code] for each in own], dtype=object),
+            REFERENCE: np.array([said.get(code) for code in self.reference.tolist()], dtype=object),
+            "row": self.rows.astype(np.int32),
+            "col": self.cols.astype(np.int32),
+            "pixels": np.array([each.pixels for each in own], dtype=np.int64),
+            "drawn": np.array([drawn[STRATA[each.code]] for each in own], dtype=np.int32),
+            "area": np.array([each.area for each in own]),
+            "unit": np.full(len(self), self.unit, dtype=object),
+            "map": np.full(len(self), self.map, dtype=object),
+        }
+        write_reference_points(path, fields, grid=self.grid, overwrite=overwrite)
+
+    def write_page(self, path: FilePath, pair: ScenePair, *, overwrite: bool = False) -> None:
+        """Write :meth:`page` to a file.
+
+        Raises:
+            GridError: the dates lie on another grid than the map.
+            OutputError: the file exists or cannot be written.
+        """
+        write_text(path, self.page(pair), overwrite=overwrite)
+
+    def page(self, pair: ScenePair) -> str:
+        """An HTML page that shows both dates around each point in false colour; it needs nothing else.
+
+        It does not say what the map calls a point: who interprets is not to know.
+
+        Args:
+            pair: the two dates of the map.
+
+        Raises:
+            GridError: the dates lie on another grid than the map.
+        """
+        names = ("the map", f"the scene {pair.name}")
+        check_same_grid(self.grid, pair.grid, names=names, remedy="give the two dates of this map")
+        shown = shown_bands(pair.bands, used=pair.used)
+        dates = [_around(pair, row, col, shown.indices) for row, col in zip(self.rows, self.cols, strict=True)]
+        limits = stretch_limits(*(chip for both in dates for chip in both))
+        places = []
+        for number, (row, col, both) in enumerate(zip(self.rows, self.cols, dates, strict=True), start=1):
+            t1, t2 = (false_colour(chip, limits=limits) for chip in both)
+            places.append(PlaceView.at(number, int(row), int(col), (t1, t2), grid=self.grid))
+        return place_page(
+            places,
+            noun="Point",
+            title=f"Reference sample: {pair.name}",
+            summary=f"{len(self)} points, each the pixel in the yellow frame, in {shown.words}. Fill the field {REFERENCE} "
+            "of each in a GIS: changed or unchanged, as the two dates and whatever else you know tell, and not as the map "
+            "says, which is not shown here.",
+            reach=0,
+        )
+
+
+def sample_map(
+    change: Any,
+    *,
+    per_stratum: int = 50,
+    total: int | None = None,
+    standard_error: float | None = None,
+    seed: int = 0,
+    like: FilePath | None = None,
+    nodata: float | Sequence[float] | None = None,
+) -> ReferenceSample:
+    """Draw a stratified random sample of a map, to be interpreted: the way to the area that changed.
+
+    Args:
+        change: a map (:class:`hsi_cd.ChangeMap`), its file, or an array ``(rows, cols)``: 0 unchanged, 1 changed,
+            255 no data, which is sampled nowhere.
+        per_stratum: least number of points of each class; of a smaller class all pixels.
+        total: number of points of all classes, which share by their areas what is beyond ``per_stratum``.
+        standard_error: of the overall accuracy that is to be reached, in place of a total.
+        seed: of the draw; the same seed draws the same.
+        like: an image of the same pixels that says where they lie, for a map without a georeference.
+        nodata: values of a map's file that mean no data, beside those that it declares.
+
+    Returns:
+        The sample; ``write`` makes a vector file of it, ``write_page`` a page to look at.
+
+    Raises:
+        FormatError: the map holds other values.
+        ConfigError: a number that there is not, or both a total and a standard error.
+        LabelError: the map has no pixel with data.
+        GridError: ``like`` is of another shape.
+
+    Reference:
+        Olofsson et al. 2014, doi:10.1016/j.rse.2014.02.015
+
+    Example:
+        >>> import numpy as np, hsi_cd as hc
+        >>> change = np.zeros((40, 50), dtype=np.uint8)
+        >>> change[:5, :10] = 1
+        >>> hc.sample_map(change, per_stratum=20).points
+        {'called unchanged': 20, 'called changed': 20}
+    """
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}: expected 0 or more")
+    values, grid = opened_map(change, nodata)
+    if like is not None:
+        grid = grid_like(like, values.shape)
+    areas, unit = _areas_of(grid)
+    strata = measure_strata(values, areas)
+    if not strata:
+        raise LabelError("the map has no pixel with data: there is nothing to sample")
+    if len(strata) == 1:
+        _log.warning(
+            "the map has one class alone (%s): its area can be told, and no accuracy of the other",
+            STRATA[strata[0].code],
+        )
+    sizes = allocate(strata, per_stratum=per_stratum, total=total, standard_error=standard_error)
+    for each in strata:
+        if sizes[each.code] < per_stratum:
+            _log.warning("the stratum %r has %d pixels: all are drawn", STRATA[each.code], each.pixels)
+    rows, cols = draw_points(values, sizes, areas, seed=seed)
+    unsaid = np.full(len(rows), UNLABELLED, dtype=np.uint8)
+    return ReferenceSample(rows, cols, values[rows, cols], unsaid, strata, unit, map_identity(values), grid)
+
+
+def check_sample_files(
+    output: Path, page: Path | None, *, inputs: Iterable[Path] = (), overwrite: bool = False
+) -> None:
+    """Refuse files of a sample that could not be written, before any work.
+
+    Raises:
+        OutputError: a file is an input or the other one, exists or cannot be written.
+        FormatError: a name's ending tells another format.
+    """
+    check_outputs({"output": output, "the page": page}, inputs=inputs, overwrite=overwrite)
+    check_outputs({"the page": page}, kind=HTML, overwrite=overwrite)
+    check_vector_name(output)
+
+
+def opened_map(change: Any, nodata: float | Sequence[float] | None = None) -> tuple[NDArray[np.uint8], Grid]:
+    """A change map, uint8 ``(rows, cols)``, and its grid.
+
+    Raises:
+        FormatError: it holds other values than 0, 1 and 255.
+    """
+    if isinstance(change, ChangeMap):
+        return change.change, change.grid
+    if not isinstance(change, np.ndarray):
+        return read_map(as_path(change), nodata=as_values(nodata))
+    values = np.ma.filled(change, UNLABELLED)
+    if values.ndim != 2 or not np.isin(values, (UNCHANGED, CHANGED, UNLABELLED)).all():
+        raise FormatError(
+            f"an array of shape {values.shape} is no change map: expected (rows, cols) with 0 unchanged, 1 "
+            "changed, 255 no data"
+        )
+    return values.astype(np.uint8), Grid(*values.shape)
+
+
+def map_identity(values: NDArray[np.uint8]) -> str:
+    """By what a map is known again: a digest of its classes, however its file stores them."""
+    digest = hashlib.sha256(repr(values.shape).encode())
+    digest.update(np.ascontiguousarray(values).data)
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _areas_of(grid: Grid) -> tuple[Areas, str]:
+    """Areas of the pixels of some rows, and their unit; one each where the map does not tell where it lies."""
+    if grid.transform is None or grid.crs is None:
+        return (lambda rows: np.ones((rows.stop - rows.start, grid.cols))), "pixels"
+    areas = pixel_areas(grid)
+    if not areas.true:
+        what = "those of its plane" if areas.unit == "m2" else "counts of pixels, since it tells no length"
+        _log.warning("the CRS %s is tied to no ellipsoid: areas are %s", crs_name(grid.crs), what)
+    return areas.of, areas.unit
+
+
+def _around(
+    pair: ScenePair, row: int, col: int, bands: Sequence[int]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Three bands of both dates around a pixel, NaN outside the scene."""
+    rows, cols = (
+        slice(max(0, at - AROUND), min(size, at + AROUND + 1))
+        for at, size in zip((int(row), int(col)), pair.shape, strict=True)
+    )
+    top, left = rows.start - (int(row) - AROUND), cols.start - (int(col) - AROUND)
+
+    def padded(values: NDArray[np.float32]) -> NDArray[np.floating]:
+        chip = np.full((len(bands), 2 * AROUND + 1, 2 * AROUND + 1), np.nan, dtype=np.float32)
+        chip[:, top : top + values.shape[1], left : left + values.shape[2]] = values[list(bands)]
+        return chip
+
+    t1, t2 = pair.read(rows, cols)
+    return padded(t1), padded(t2)

@@ -71,21 +71,22 @@ class Algorithm:
 
 LABEL_FREE = ("auto", "cva", "pca-cva", "sam", "irmad", "sfa", "isfa", "celik", "superpixel", "self-trained")
 LEARNING = ("siamese", "svm", "forest", "logistic")
-LARGEST_SEED = 2**32 - 1
+LARGEST = 2**31 - 1
+"""A whole number that QGIS's fields hold: one with a higher limit takes no number at all."""
 
 T1 = Parameter("T1", "date", "Earlier date (t1)", "--t1", needed=True)
 T2 = Parameter("T2", "date", "Later date (t2)", "--t2", needed=True)
 FOLDERS = (
-    Parameter("T1_FOLDER", "folder", "Earlier date as a folder, in place of a layer or file", advanced=True),
-    Parameter("T2_FOLDER", "folder", "Later date as a folder, in place of a layer or file", advanced=True),
+    Parameter("T1_FOLDER", "folder", "Earlier date as a folder: counts in place of the one above", advanced=True),
+    Parameter("T2_FOLDER", "folder", "Later date as a folder: counts in place of the one above", advanced=True),
 )
-"""A file dialog picks no folder: these two fill in the dates that are empty."""
+"""A file dialog picks no folder: these two stand in for the dates."""
 MASKS = (
     Parameter("MASK", "text", "Left out (mask): auto, none, or kinds as cloud,shadow", "--mask", "auto"),
     Parameter("MASK_LAYER", "mask", "Left out, too: a raster (what is not 0) or polygons", "--mask"),
 )
 REGISTER = Parameter("REGISTER", "switch", "Lay t2 on t1 first (register)", "--register", False)
-SEED = Parameter("SEED", "whole", "Seed", "--seed", 0, limits=(0, LARGEST_SEED), advanced=True)
+SEED = Parameter("SEED", "whole", "Seed", "--seed", 0, limits=(0, LARGEST), advanced=True)
 FURTHER = Parameter("OPTIONS", "further", "Further options, as on the command line", default="", advanced=True)
 MAP = Parameter("OUTPUT", "raster", "Change map", "--output", needed=True)
 SCORE = Parameter("SCORE", "raster", "Scores", "--score")

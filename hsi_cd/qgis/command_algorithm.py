@@ -39,6 +39,7 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
         super().__init__()
         self._algorithm, self._command = algorithm, command
         self._sources: dict[str, Any] = {}
+        self._fault = ""
 
     def createInstance(self) -> CommandAlgorithm:
         """Another of the kind."""
@@ -83,8 +84,11 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
     def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Any:
         """QGIS's own check, but for what is read: it may be a product that QGIS itself cannot open."""
         read = {each.name for each in self._algorithm.of_kind("date", "map", "labels", "mask")}
-        others = {name: value for name, value in parameters.items() if name not in read}
-        return super().checkParameterValues(others, context)
+        for each in self.parameterDefinitions():
+            fits = each.name() in read or each.checkValueIsAcceptable(parameters.get(each.name()), context)
+            if not fits:
+                return False, f"{each.description()}: {parameters.get(each.name())!r} does not fit; choose another"
+        return True, ""
 
     def validateInputCrs(self, parameters: dict[str, Any], context: QgsProcessingContext) -> bool:
         """The command knows what may lie on another grid, and says so."""
@@ -93,7 +97,10 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
-        """Find the files behind layers, where QGIS lets layers be asked."""
+        """Find the files behind layers, where QGIS lets layers be asked; what is wrong is told by the run.
+
+        QGIS would keep the words of an error that is raised here to itself.
+        """
         try:
             for each in self._algorithm.parameters:
                 value = parameters.get(each.name)
@@ -102,13 +109,15 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
                 elif each.kind in ("date", "map", "mask"):
                     self._sources[each.name] = find_source(value, each.title, context, feedback)
         except SourceError as error:
-            raise QgsProcessingException(str(error)) from error
+            self._fault = str(error)
         return True
 
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run the command."""
+        if self._fault:
+            raise QgsProcessingException(self._fault)
         values = {each.name: self._value(each, parameters, context) for each in self._algorithm.parameters}
         if self._algorithm.scores and not values["JSON"]:
             values["JSON"] = QgsProcessingUtils.generateTempFilename("scores.json")

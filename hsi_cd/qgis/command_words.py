@@ -51,16 +51,12 @@ def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:
 
 
 def _with_folders(algorithm: Algorithm, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, in which a folder fills in its date."""
+    """The values, in which a folder stands in for its date."""
     given = dict(values)
     for parameter in algorithm.parameters:
         folder = given.get(parameter.name)
-        if not _is_stand_in(parameter) or not folder:
-            continue
-        date = parameter.name[: -len("_FOLDER")]
-        if given.get(date) is not None:
-            raise SourceError(f"{parameter.title}: a layer or file is chosen, too; choose one of the two")
-        given[date] = folder
+        if _is_stand_in(parameter) and folder:
+            given[parameter.name[: -len("_FOLDER")]] = folder
     return given
 
 

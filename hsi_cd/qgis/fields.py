@@ -36,12 +36,11 @@ _DRAWN = ["gpkg", "geojson", "json", "shp", "fgb", "kml"]
 """Files of drawn shapes that the command reads; layers of other kinds are written to one of the first."""
 
 FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
-    # What the command reads may be no layer of QGIS, so an empty field is found by us and not by QGIS.
-    "date": lambda p: QgsProcessingParameterRasterLayer(p.name, p.title, optional=True),
-    "map": lambda p: QgsProcessingParameterRasterLayer(p.name, p.title, optional=True),
+    "date": lambda p: QgsProcessingParameterRasterLayer(p.name, p.title, optional=not p.needed),
+    "map": lambda p: QgsProcessingParameterRasterLayer(p.name, p.title, optional=not p.needed),
     "mask": lambda p: QgsProcessingParameterMapLayer(p.name, p.title, optional=True),
     "labels": lambda p: QgsProcessingParameterMultipleLayers(
-        p.name, p.title, QgsProcessing.TypeMapLayer, optional=True
+        p.name, p.title, QgsProcessing.TypeMapLayer, optional=not p.needed
     ),
     "file": lambda p: QgsProcessingParameterFile(
         p.name, p.title, extension="".join(p.choices), optional=not p.needed

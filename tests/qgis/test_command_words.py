@@ -52,7 +52,13 @@ def test_arguments_come_last_and_are_no_options() -> None:
 
 def test_several_drawings_and_a_folder_in_place_of_a_date() -> None:
     drawn = [Source("/a/labels.gpkg", "mine"), Source("/a/next.gpkg")]
-    values = {"T1": None, "T1_FOLDER": "/a/bands", "T2": Source("/a/2.zip"), "TRUTH": drawn, "RUN": "/r"}
+    values = {
+        "T1": Source("/a/b.tif"),
+        "T1_FOLDER": "/a/bands",
+        "T2": Source("/a/2.zip"),
+        "TRUTH": drawn,
+        "RUN": "/r",
+    }
     found = parsed(words_for(ENTRIES["train"], values))
     assert found["t1"] == ["/a/bands"] and found["truth"] == ["/a/labels.gpkg", "/a/next.gpkg"]
     assert found["layer"] == "mine" and "/r" in found.values() and "overwrite" not in found
@@ -62,7 +68,6 @@ def test_several_drawings_and_a_folder_in_place_of_a_date() -> None:
     ("values", "told"),
     [
         ({"T1": None}, "Earlier date (t1): nothing is chosen; choose one"),
-        ({"T1_FOLDER": "/a"}, "a layer or file is chosen, too; choose one of the two"),
         ({"OPTIONS": "--axes 'bands"}, "cannot be read (No closing quotation): write it as on the command line"),
         ({"TRUTH": []}, "nothing is chosen"),
         (

@@ -27,6 +27,11 @@ CLASSES = {
 }
 
 
+STYLE = """<qgis version="3.22"><pipe><rasterrenderer type="paletted" band="1" opacity="1"><colorPalette>
+<paletteEntry value="0" label="calm" color="#0000ff" alpha="255"/></colorPalette></rasterrenderer></pipe></qgis>
+"""
+
+
 def why_not() -> str:
     """Why QGIS cannot be started here; empty where it can."""
     if not Path(PYTHON).exists():
@@ -185,3 +190,133 @@ def test_what_is_cancelled_ends_and_leaves_nothing(first: dict[str, Any]) -> Non
     assert done["error"].startswith("cancelled: hsi-cd was interrupted")
     assert done["progress"] and done["loaded"] == 0
     assert not (first["folder"] / "b.tif").exists() and no_drafts(first["folder"])
+
+
+# --- The slow suite goes the whole way, from drawn shapes to places to draw next, and back ---
+
+
+@pytest.fixture(scope="module")
+def way(qgis: Qgis, cli: Any, simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("way")
+    labels, several, run = folder / "labels.gpkg", folder / "several.gpkg", folder / "run"
+    words = ["--shapes", 12, "--kind", "squares", "--seed", 1]
+    assert cli("draw", simulated.truth, *words, "--output", labels) == 0
+    meta, _, shapes, fields = pyogrio.raw.read(labels)
+    for layer in ("mine", "others"):
+        pyogrio.raw.write(
+            several, shapes, fields, meta["fields"], layer=layer, append=several.exists(), driver="GPKG",
+            geometry_type=meta["geometry_type"], crs=meta["crs"],
+        )  # fmt: skip
+    (folder / "m.qml").write_text(STYLE)
+    t1, t2 = {"raster": str(simulated.t1)}, simulated.t2
+    quick = " ".join(map(str, cli.settings()))
+    judged = {"MAP": run / "change.tif", "EXCLUDE": run / "split.npz"}
+    later = {"T1": t1, "T2": t2, "CHECKPOINT": run / "best.pt"}
+    orders = {
+        "train": order(
+            "train", T1=t1, T2=t2, TRUTH=[{"vector": f"{labels}|layername=labels"}], OPTIONS=quick, RUN=run,
+            SHARE=0.2, how={"load": True},
+        ),
+        "again": order("train", T1=t1, T2=t2, TRUTH=[str(labels)], OPTIONS=quick, RUN=run),
+        "predict": order("predict", **later, OUTPUT=folder / "p.tif", SCORE=folder / "s.tif"),
+        "predict much": order("predict", **later, THRESHOLD=0.01, OUTPUT=folder / "much.tif"),
+        "suggest": order(
+            "suggest", RUN=run, NUMBER=4, KIND="points", OUTPUT=folder / "next.gpkg", how={"load": True}
+        ),
+        "evaluate": order("evaluate", **judged, TRUTH=[str(simulated.truth)], OUTPUT=folder / "e.html"),
+        "scratch": order("evaluate", **judged, TRUTH=[{"memory": str(labels)}]),
+        "one of two": order("evaluate", **judged, TRUTH=[{"vector": f"{several}|layername=mine"}]),
+        "edited": order("evaluate", **judged, TRUTH=[{"edited": str(labels)}]),
+        "register": order("register", T1=t1, T2=t2, OUTPUT=folder / "laid.tif"),
+        "info": order("info", T1=t1, T2=t2, OUTPUT=folder / "i.html"),
+        "info alone": order("info", T1=simulated.truth),
+        "masked": order(
+            "detect", T1=t1, T2=t2, METHOD="cva", MASK="", MASK_LAYER={"vector": str(labels)},
+            OUTPUT=folder / "m.tif", how={"load": True},
+        ),
+    }  # fmt: skip
+    done = qgis(*orders.values())
+    return dict(zip(orders, done["orders"], strict=True)) | {"folder": folder, "labels": labels}
+
+
+@pytest.mark.slow
+def test_drawn_labels_train_and_the_maps_are_loaded(way: dict[str, Any]) -> None:
+    done, run = way["train"], way["folder"] / "run"
+    assert done["results"] == {
+        "RUN": str(run),
+        "CHANGE": str(run / "change.tif"),
+        "SCORE": str(run / "score.tif"),
+        "CHECKPOINT": str(run / "best.pt"),
+    }
+    looks = {look["file"]: look for look in done["looks"]}
+    assert looks["change.tif"]["classes"] == CLASSES and looks["change.tif"]["name"] == "Change map"
+    assert 0 <= looks["score.tif"]["ramp"][0] < looks["score.tif"]["ramp"][1] <= 1
+    assert "share: 0.2" in (run / "config.yaml").read_text()
+    assert any(isinstance(told, float) and told > 0 for told in done["progress"])
+
+
+@pytest.mark.slow
+def test_a_run_is_not_overwritten_but_went_on_with(way: dict[str, Any], qgis: Qgis, simulated: PairFiles) -> None:
+    told = way["again"]["error"]
+    assert "\n" not in told and "--resume" in told
+    (done,) = qgis(
+        order(
+            "train", T1=simulated.t1, T2=simulated.t2, TRUTH=[str(way["labels"])], RUN=way["folder"] / "run",
+            OPTIONS="--resume",
+        )
+    )["orders"]  # fmt: skip
+    assert "results" in done or "--resume" not in done["error"]
+
+
+@pytest.mark.slow
+def test_a_model_maps(way: dict[str, Any]) -> None:
+    folder = way["folder"]
+    np.testing.assert_array_equal(band(folder / "p.tif"), band(folder / "run" / "change.tif"))
+    assert (band(folder / "much.tif") == 1).sum() > (band(folder / "p.tif") == 1).sum()
+    assert way["predict"]["looks"] == []  # processing.run loads nothing
+
+
+@pytest.mark.slow
+def test_places_to_draw_next_are_loaded(way: dict[str, Any]) -> None:
+    (look,) = way["suggest"]["looks"]
+    assert look["features"] == 4 and "class" in look["fields"]
+
+
+@pytest.mark.slow
+def test_a_map_is_judged_with_numbers_and_a_page(way: dict[str, Any], cli: Any, simulated: PairFiles) -> None:
+    folder, run = way["folder"], way["folder"] / "run"
+    words = [run / "change.tif", "--exclude", run / "split.npz", "--json", folder / "e.json"]
+    assert cli("evaluate", *words, "--truth", simulated.truth) == 0
+    expected = json.loads((folder / "e.json").read_text())["scores"]
+    found = way["evaluate"]["results"]
+    for name in ("oa", "kappa", "f1", "precision", "recall", "iou"):
+        assert found[name.upper()] == expected[name]
+    assert "Kappa" in found["TEXT"] and "truth \\ map" in (folder / "e.html").read_text()
+    # The shapes that taught judge nothing: of them alone, none is left to judge.
+    for name in ("scratch", "one of two"):
+        told = way[name]["error"]
+        assert told.startswith("every shape of ") and "has taught the map" in told and "\n" not in told
+    assert " --layer mine " in way["one of two"]["command"][0]
+
+
+@pytest.mark.slow
+def test_edits_that_are_not_saved_are_told(way: dict[str, Any]) -> None:
+    assert "(a drawing): edits are not saved: save the layer's edits first" in way["edited"]["error"]
+
+
+@pytest.mark.slow
+def test_registering_inspecting_and_masking(way: dict[str, Any], cli: Any, simulated: PairFiles) -> None:
+    folder = way["folder"]
+    assert cli("register", simulated.t1, simulated.t2, "--output", folder / "own.tif") == 0
+    np.testing.assert_array_equal(band(folder / "laid.tif"), band(folder / "own.tif"))
+    assert "pair        fits" in way["info"]["results"]["TEXT"]
+    assert "<pre>" in (folder / "i.html").read_text()
+    assert "labels    0: " in way["info alone"]["results"]["TEXT"]
+    covered = band(folder / "m.tif") == 255
+    assert covered.sum() == 24 * 9  # 12 squares of 3 x 3 pixels of each class
+
+
+@pytest.mark.slow
+def test_a_style_beside_the_file_is_used(way: dict[str, Any]) -> None:
+    (look,) = [look for look in way["masked"]["looks"] if look["file"] == "m.tif"]
+    assert look["classes"] == {"0": ["calm", [0, 0, 255], 255]}

@@ -25,12 +25,13 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorLayer,
 )
 
 from .algorithms import Parameter
-from .layer_sources import Source, SourceError, raster_source, vector_source
+from .layer_sources import RASTERS, VECTORS, Source, SourceError, raster_source, vector_source
 
 _DRAWN = ["gpkg", "geojson", "json", "shp", "fgb", "kml"]
 """Files of drawn shapes that the command reads; layers of other kinds are written to one of the first."""
@@ -125,7 +126,9 @@ def find_source(
     if layer is not None:
         raise SourceError(f"{title} ({layer.name()}): neither raster nor vector; choose one of these")
     text = str(value)
-    return vector_source(text, "ogr", title) if "|layername=" in text else raster_source(text, "gdal", title)
+    if "|layername=" in text:
+        return vector_source(text, VECTORS, title)
+    return raster_source(text, RASTERS, title)
 
 
 def _drawn(
@@ -138,4 +141,9 @@ def _drawn(
         layer, False, "labels", _DRAWN, "gpkg", context, feedback
     )
     own = path == layer.source().partition("|")[0]
-    return Source(path, name if own and len(layer.dataProvider().subLayers()) > 1 else "")
+    return Source(path, name if own and _layers_in(path) > 1 else "")
+
+
+def _layers_in(path: str) -> int:
+    """How many layers of shapes a file has; a layer's own provider counts but itself."""
+    return sum(each.providerKey() == VECTORS for each in QgsProviderRegistry.instance().querySublayers(path))

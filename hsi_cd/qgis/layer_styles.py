@@ -24,7 +24,10 @@ UNCHANGED, CHANGED = QColor(230, 230, 230), QColor(200, 30, 30)
 """Ends of the ramp of scores: the colours of the change map's classes."""
 
 _SAMPLE = 250_000
-"""Pixels that lowest and highest score are looked for in."""
+"""Pixels that the ends of the ramp are looked for in."""
+
+_TAIL = 0.02
+"""Share of the scores beyond each end: a few are a hundred times the rest."""
 
 
 class StyleOnLoading(QgsProcessingLayerPostProcessorInterface):
@@ -81,12 +84,15 @@ def _as_ramp(layer: QgsRasterLayer) -> None:
     data = layer.dataProvider()
     wanted = QgsRasterBandStats.Min | QgsRasterBandStats.Max
     found = data.bandStatistics(1, wanted, layer.extent(), _SAMPLE)
-    ramp = QgsGradientColorRamp(UNCHANGED, CHANGED)
-    function = QgsColorRampShader(found.minimumValue, found.maximumValue, ramp)
+    if found.minimumValue >= 0 and found.maximumValue <= 1:  # probabilities
+        lowest, highest = 0.0, 1.0
+    else:
+        lowest, highest = data.cumulativeCut(1, _TAIL, 1 - _TAIL, layer.extent(), _SAMPLE)
+    function = QgsColorRampShader(lowest, highest, QgsGradientColorRamp(UNCHANGED, CHANGED))
     function.classifyColorRamp()
     shader = QgsRasterShader()
     shader.setRasterShaderFunction(function)
     renderer = QgsSingleBandPseudoColorRenderer(data, 1, shader)
-    renderer.setClassificationMin(found.minimumValue)
-    renderer.setClassificationMax(found.maximumValue)
+    renderer.setClassificationMin(lowest)
+    renderer.setClassificationMax(highest)
     layer.setRenderer(renderer)

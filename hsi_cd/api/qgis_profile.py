@@ -147,13 +147,13 @@ def _command() -> Path:
 # --- The folder ---
 
 
-def _files(command: Path) -> dict[str, str]:
+def _files(command: Path) -> dict[str, bytes]:
     """The plugin's files by name."""
     source = Path(hsi_cd.__file__).parent / "qgis"
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(source.glob("*.py"))}
+    files = {path.name: path.read_bytes() for path in sorted(source.glob("*.py"))}
     facts = {"plugin": PLUGIN, "version": hsi_cd.__version__, "command": str(command)}
-    files[FACTS] = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    files["metadata.txt"] = _METADATA.format(version=hsi_cd.__version__)
+    files[FACTS] = json.dumps(facts, indent=2).encode() + b"\n"
+    files["metadata.txt"] = _METADATA.format(version=hsi_cd.__version__).encode()
     return files
 
 
@@ -186,20 +186,20 @@ def _refuse_foreign(plugin: Path) -> None:
         raise OutputError(f"{plugin} is there, and hsi-cd did not put it there: move it away first")
 
 
-def _contents(plugin: Path) -> dict[str, str]:
+def _contents(plugin: Path) -> dict[str, bytes]:
     """Files of the folder, but what Python and QGIS leave in it."""
-    return {path.name: path.read_text(encoding="utf-8") for path in plugin.glob("*") if path.is_file()}
+    return {path.name: path.read_bytes() for path in plugin.glob("*") if path.is_file()}
 
 
-def _replace(plugin: Path, files: dict[str, str]) -> None:
+def _replace(plugin: Path, files: dict[str, bytes]) -> None:
     """The folder appears whole, or the earlier one stays."""
     plugin.parent.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex[:12]
     draft, earlier = (plugin.with_name(f".{PLUGIN}.{mark}.{what}") for what in ("new", "old"))
     try:
         draft.mkdir()
-        for name, text in files.items():
-            (draft / name).write_text(text, encoding="utf-8")
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
         if plugin.exists():
             plugin.rename(earlier)
         draft.rename(plugin)
@@ -214,7 +214,7 @@ def _replace(plugin: Path, files: dict[str, str]) -> None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else ""
+    return path.read_bytes().decode("utf-8", errors="surrogateescape") if path.is_file() else ""
 
 
 def _write(path: Path, text: str) -> bool:
@@ -224,7 +224,7 @@ def _write(path: Path, text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     try:
-        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
+        draft.write_bytes(text.encode("utf-8", errors="surrogateescape"))
         if path.exists():
             shutil.copymode(path, draft)
         draft.replace(path)

@@ -18,7 +18,7 @@ Capture = pytest.CaptureFixture[str]
 PLUGIN = Path("python") / "plugins" / "hsi_cd_qgis"
 SETTINGS = Path("QGIS") / "QGIS3.ini"
 OWN = """[General]
-name=W\\xfc\\x65rz%20burg, 100%
+name=W\\xfc\\x65rz%20burg, 100%, Würzburg
 
 [PythonPlugins]
 other=true
@@ -84,7 +84,7 @@ def test_an_earlier_plugin_is_replaced_whole(cli: Any, profile: Path) -> None:
     assert cli("qgis", "install", "--profile", profile) == 0
     new = contents(profile)
     (profile / PLUGIN / "provider.py").write_text("old")
-    (profile / PLUGIN / "gone.py").write_text("old")
+    (profile / PLUGIN / "gone.png").write_bytes(b"\x89\xff")
     (profile / SETTINGS).write_text(OWN.replace("other=true", "hsi_cd_qgis=false\nother=true"))
     assert cli("qgis", "install", "--profile", profile) == 0
     assert contents(profile) == new

@@ -5,7 +5,7 @@
 An order names an algorithm and its parameters; ``{"raster": path}`` and ``{"vector": path}`` are layers of the
 project, ``{"memory": path}`` a scratch layer with the features of a file, ``{"edited": path}`` one whose last
 edit is not saved. ``load`` adds results to the project and tells how they look; ``cancel`` cancels at the first
-progress.
+progress that has the word.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MISLEADING = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "GDAL_DATA": "
 class Feedback(QgsProcessingFeedback):
     """Keeps what it is told, and cancels when it is to."""
 
-    def __init__(self, *, cancels: bool) -> None:
+    def __init__(self, *, cancels: str | None) -> None:
         super().__init__()
         self.cancels = cancels
         self.told: dict[str, list[Any]] = {"progress": [], "warning": [], "command": [], "console": []}
@@ -44,7 +44,7 @@ class Feedback(QgsProcessingFeedback):
 
     def setProgressText(self, text: str) -> None:
         self.told["progress"].append(text)
-        if self.cancels:
+        if self.cancels is not None and self.cancels in text:
             self.cancel()
 
     def pushWarning(self, text: str) -> None:
@@ -99,7 +99,7 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
     ProcessingConfig.setSettingValue("HSI_CD_COMMAND", order.get("setting", ""))
     parameters = {name: value_of(value) for name, value in order["parameters"].items()}
     inputs = set(project.mapLayers())
-    feedback = Feedback(cancels=order.get("cancel", False))
+    feedback = Feedback(cancels=order.get("cancel"))
     run = processing.runAndLoadResults if order.get("load") else processing.run
     try:
         results = run(order["algorithm"], parameters, feedback=feedback)

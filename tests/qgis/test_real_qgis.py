@@ -107,7 +107,7 @@ def first(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFac
     maps = {"OUTPUT": folder / "change.tif", "SCORE": folder / "score.tif", "VECTOR": folder / "regions.gpkg"}
     orders = {
         "detect": order("detect", **layers, METHOD="cva", **maps, how={"load": True}),
-        "absent date": order("detect", T1=t1, T2=folder / "nothing.tif", OUTPUT=folder / "a.tif"),
+        "absent date": order("info", T1=t1, T2=folder / "nothing.tif"),
         "no date": order("detect", T1=t1, OUTPUT=folder / "a.tif"),
         "absent command": order(
             "detect", T1=t1, T2=t2, OUTPUT=folder / "a.tif", how={"setting": "/nowhere/hsi-cd"}
@@ -170,8 +170,7 @@ def test_an_error_is_the_command_s_one_line(
 ) -> None:
     capsys.readouterr()
     folder = first["folder"]
-    words = ["--t1", simulated.t1, "--t2", folder / "nothing.tif", "--output", folder / "a.tif"]
-    assert cli("detect", *words) == 2
+    assert cli("info", simulated.t1, folder / "nothing.tif") == 2
     assert f"hsi-cd: error: {first['orders']['absent date']['error']}\n" == capsys.readouterr().err
     assert first["orders"]["no date"]["error"] == "Later date (t2): nothing is chosen; choose one"
     assert not (folder / "a.tif").exists()

@@ -1,8 +1,13 @@
-"""How far a long task is: a bar on a terminal, and a line every half minute in a log."""
+"""How far a long task is: a bar on a terminal, and a line every half minute in a log.
+
+A program that runs a command and shows its progress asks for lines more often by ``HSI_CD_PROGRESS``, in seconds.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -11,8 +16,13 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from tqdm import tqdm
 
+from hsi_cd.errors import ConfigError
+
 INTERVAL = 30.0
 """Seconds between two lines of a task whose output goes to a file or a pipe."""
+
+ASKED = "HSI_CD_PROGRESS"
+"""What in the environment says other seconds."""
 
 MARK = "progress: "
 """What such a line begins with, so that a log's reader can tell it from what a program says of itself."""
@@ -59,6 +69,24 @@ class Bar(Protocol[Yielded]):
         ...
 
 
+def interval() -> float:
+    """Seconds between two lines, as the environment asks.
+
+    Raises:
+        ConfigError: it asks for what is no number of seconds.
+    """
+    asked = os.environ.get(ASKED)
+    if not asked:
+        return INTERVAL
+    try:
+        seconds = float(asked)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ConfigError(f"{ASKED} is {asked!r} in the environment: set it to seconds between two lines, as 0.5")
+    return seconds
+
+
 def progress(
     iterable: Iterable[Item],
     *,
@@ -72,7 +100,8 @@ def progress(
     """Show how far a task is while it is iterated over, or told by ``update``.
 
     On a terminal that is a bar. Where the output is piped, as in a batch job's log, it is a line every half minute
-    and so none for what takes less. Nothing is shown where the logger ``hsi_cd`` is set to errors alone.
+    and so none for what takes less, unless :func:`interval` is another. Nothing is shown where the logger
+    ``hsi_cd`` is set to errors alone.
 
     Args:
         iterable: what is worked through; nothing, ``()``, where ``update`` tells.
@@ -97,7 +126,7 @@ def _tqdm(iterable: Iterable[Item], **options: Any) -> Bar[Item]:
 
 
 class LineProgress(Generic[Item]):
-    """A line on standard error every :data:`INTERVAL` seconds."""
+    """A line on standard error every :func:`interval` seconds."""
 
     def __init__(
         self,
@@ -113,6 +142,7 @@ class LineProgress(Generic[Item]):
         self._iterable, self._desc, self._total, self._unit = iterable, desc, total, unit
         self._done = self._initial = initial
         self._clock = clock
+        self._interval = interval()
         self._began = self._told = clock()
         self._facts = ""
 
@@ -132,7 +162,7 @@ class LineProgress(Generic[Item]):
         """Count ``n`` more; a line is written if it is time for one."""
         self._done += int(n)
         now = self._clock()
-        if now - self._told >= INTERVAL:
+        if now - self._told >= self._interval:
             self._told = now
             sys.stderr.write(MARK + self._line(now - self._began) + "\n")
             sys.stderr.flush()

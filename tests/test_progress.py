@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,3 +115,25 @@ def test_progress_is_no_reason_for_a_failure(tmp_path: Path) -> None:
     assert reason_in(log) == "no room"
     log.write_text(f"{MARK}training: 3 of 4\n")
     assert reason_in(log) == ""
+
+
+def test_the_environment_asks_for_lines_more_often(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSI_CD_PROGRESS", "2.5")
+    for _ in LineProgress(range(10), desc="scoring", clock=clock):
+        clock.now += 1
+    assert capsys.readouterr().err.count(MARK) == 3
+
+
+@pytest.mark.parametrize("asked", ["often", "-1", "nan", "inf"])
+def test_what_is_no_interval_is_one_line_before_any_work(
+    cli: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv("HSI_CD_PROGRESS", asked)
+    assert cli("methods") == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1
+    assert told.err.startswith(
+        f"hsi-cd: error: HSI_CD_PROGRESS is {asked!r} in the environment: set it to seconds"
+    )

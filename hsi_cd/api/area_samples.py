@@ -147,9 +147,9 @@ class ReferenceSample:
             places,
             noun="Point",
             title=f"Reference sample: {pair.name}",
-            summary=f"{len(self)} points, each the pixel in the yellow frame, in {shown.words}. Fill the field {REFERENCE} "
-            "of each in a GIS: changed or unchanged, as the two dates and whatever else you know tell, and not as the map "
-            "says, which is not shown here.",
+            summary=f"{len(self)} points, each the pixel in the yellow frame, in {shown.words}. Fill the field "
+            f"{REFERENCE} of each in a GIS: changed or unchanged, as the two dates and whatever else you know "
+            "tell, and not as the map says, which is not shown here.",
             reach=0,
         )
 

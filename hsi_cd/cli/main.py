@@ -54,6 +54,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "curve": "Scores against the number of labels, with bands over seeds.",
         "runs": "List runs, find the best, and say what differs between two.",
     },
+    "In a GIS": {
+        "qgis": "Put these commands into the Processing toolbox of QGIS, or take them out.",
+    },
     "Show": {
         "table": "The table of a paper from run folders.",
         "figure": "The panel of a paper from run folders.",
@@ -219,6 +222,10 @@ def _run(arguments: list[str], *, debug: bool, contradiction: bool = False) -> i
     try:
         if contradiction:
             raise click.UsageError("--quiet and --verbose contradict each other: give one of them")
+        if "HSI_CD_PROGRESS" in os.environ:  # before any work; what reads it is not imported for a quick --help
+            from hsi_cd.progress import interval
+
+            interval()
         code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False, obj=["hsi-cd", *arguments])
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:

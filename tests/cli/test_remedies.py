@@ -46,8 +46,12 @@ def said_by(path: Path) -> Iterator[str]:
             yield text
 
 
+CLIENTS = {"cli", "qgis"}
+"""Rooms that speak of options: the command line, and what runs it."""
+
+
 def library() -> list[Path]:
-    found = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] != "cli"]
+    found = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] not in CLIENTS]
     assert len(found) > 100
     return found
 

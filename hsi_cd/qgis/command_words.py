@@ -1,0 +1,97 @@
+"""From what a dialog holds to the words of a command line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from .algorithms import Algorithm, Parameter
+from .layer_sources import Source, SourceError, one_layer
+
+_PATHS = ("date", "map", "mask", "file", "folder", "raster", "vector", "json", "run")
+
+
+def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:
+    """The command and its arguments.
+
+    Args:
+        algorithm: what is run.
+        values: by the parameters' names: a :class:`Source` for what is read, a list of them for labels, else text,
+            numbers, booleans. What is absent, None or empty is left to the command's own default.
+
+    Raises:
+        SourceError: what is needed is missing, or the further options cannot be read.
+
+    Example:
+        >>> from .algorithms import ALGORITHMS
+        >>> register = ALGORITHMS[1]
+        >>> words_for(register, {"T1": Source("a.tif"), "T2": Source("b.tif"), "OUTPUT": "c.tif"})
+        ['register', '--output', 'c.tif', '--overwrite', '--', 'a.tif', 'b.tif']
+    """
+    options: list[str] = []
+    arguments: list[str] = []
+    given = _with_folders(algorithm, values)
+    for parameter in algorithm.parameters:
+        value = given.get(parameter.name)
+        if value is None or value == "" or value == []:
+            if parameter.needed:
+                raise SourceError(f"{parameter.title}: nothing is chosen; choose one")
+            continue
+        if parameter.kind == "further":
+            options += _split(str(value), parameter.title)
+        elif parameter.kind != "page" and not _is_stand_in(parameter):
+            found = _words(parameter, value)
+            if parameter.option:
+                options += found
+            else:
+                arguments += found
+    return [algorithm.command, *options, *algorithm.always, *(["--", *arguments] if arguments else [])]
+
+
+def _with_folders(algorithm: Algorithm, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, in which a folder stands in for its date."""
+    given = dict(values)
+    for parameter in algorithm.parameters:
+        folder = given.get(parameter.name)
+        if _is_stand_in(parameter) and folder:
+            given[parameter.name[: -len("_FOLDER")]] = folder
+    return given
+
+
+def _is_stand_in(parameter: Parameter) -> bool:
+    return parameter.kind == "folder" and parameter.name.endswith("_FOLDER")
+
+
+def _words(parameter: Parameter, value: Any) -> list[str]:
+    """An option with its value, or the value of an argument."""
+    if parameter.kind == "switch":
+        return [parameter.option] if value else []
+    if parameter.kind == "labels":
+        words = [word for source in value for word in (parameter.option, source.path)]
+        layer = one_layer(value, parameter.title)
+        return [*words, *(["--layer", layer] if layer else [])]
+    if parameter.kind in _PATHS:
+        text = value.path if isinstance(value, Source) else str(value)
+    elif parameter.kind == "whole":
+        text = str(int(value))
+    elif parameter.kind == "number":
+        text = repr(float(value))
+    else:
+        text = str(value)
+    return [parameter.option, text] if parameter.option else [text]
+
+
+def _split(text: str, title: str) -> list[str]:
+    """As a shell divides a line into words; on Windows, where paths have backslashes, these stay."""
+    try:
+        words = shlex.split(text, posix=os.name == "posix")
+    except ValueError as error:
+        raise SourceError(f"{title}: {text} cannot be read ({error}): write it as on the command line") from error
+    return words if os.name == "posix" else [word.strip('"') for word in words]
+
+
+def shown(words: list[str]) -> str:
+    """A command as it is typed in a shell."""
+    return " ".join(shlex.quote(word) for word in words)

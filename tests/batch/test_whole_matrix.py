@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import slurm_cluster
 
 from hsi_cd.datasets.simulated.simulation import SimulationOptions
 from hsi_cd.datasets.simulated.simulation_files import write_pair
@@ -24,20 +24,11 @@ pytestmark = pytest.mark.slow
 SCENES, METHODS, SEEDS = ("hill", "lake", "town"), ("cva", "sam", "svm"), (0, 1, 2)
 
 
-def load_cluster() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("slurm_cluster", Path(__file__).with_name("slurm_cluster.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def cluster() -> ModuleType:
-    module = load_cluster()
-    if reason := module.why_not():
+    if reason := slurm_cluster.why_not():
         pytest.skip(f"no SLURM: {reason}")
-    return module
+    return slurm_cluster
 
 
 @pytest.fixture(scope="module")

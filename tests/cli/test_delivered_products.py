@@ -53,10 +53,9 @@ def test_wherever_the_change_lies(
     cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, rows: int, cols: int, block: Any
 ) -> None:
     """Ground that did not move is not moved by what changed on it, whatever its place and share of the scene."""
-    for what, value in (("ROWS", rows), ("COLS", cols), ("BLOCK", block),
-                        ("CLOUD", np.s_[rows - 8 : rows - 4, cols - 18 : cols - 12])):  # fmt: skip
-        monkeypatch.setattr(deliveries, what, value)
-    monkeypatch.setattr(deliveries, "EPSG", 32755 if rows == 36 else 32610)
+    cloud = np.s_[rows - 8 : rows - 4, cols - 18 : cols - 12]
+    zone = 32755 if rows == 36 else 32610
+    deliveries.lay_out(monkeypatch, ROWS=rows, COLS=cols, BLOCK=block, CLOUD=cloud, EPSG=zone)
     first, second = (deliveries.MAKERS[name](tmp_path, date) for date in (1, 2))
     assert cli("detect", "--t1", first, "--t2", second, "--output", tmp_path / "change.tif") == 0
     assert agreement(tmp_path / "change.tif", block) >= 0.9

@@ -23,6 +23,7 @@ OTHERWISE = {
     "benchmark": "--format json",
     "batch": "--format json",
     "evaluate": "--json -",
+    "area": "--format json",
 }
 
 

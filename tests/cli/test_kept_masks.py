@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import deliveries
 import numpy as np
 import pytest
 import rasterio
@@ -21,18 +19,6 @@ from hsi_cd.errors import ConfigError
 
 Capture = pytest.CaptureFixture[str]
 Log = pytest.LogCaptureFixture
-
-
-def _deliveries() -> ModuleType:
-    path = Path(__file__).parents[1] / "io" / "deliveries.py"
-    spec = importlib.util.spec_from_file_location("deliveries", path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["deliveries"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries = _deliveries()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import resource
@@ -11,25 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
+import malformed
 import numpy as np
 import pytest
 from hypothesis import settings
 
-
-def _load() -> ModuleType:
-    """The module beside this one; tests are no package."""
-    spec = importlib.util.spec_from_file_location("malformed", Path(__file__).with_name("malformed.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-malformed = _load()
 _WRONG_REASON = re.compile(r"no command|no such option|unexpected|did not raise|traceback", re.IGNORECASE)
 _MEGABYTE = 1 << 20
 THOROUGH = 4 if settings.default.max_examples > 20 else 1  # times as many damages with --slow

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import deliveries
 import numpy as np
 import pytest
 import rasterio
@@ -22,28 +20,10 @@ Capture = pytest.CaptureFixture[str]
 FAST = ["--method", "cva"]
 
 
-def _deliveries() -> ModuleType:
-    path = Path(__file__).parents[1] / "io" / "deliveries.py"
-    spec = importlib.util.spec_from_file_location("deliveries", path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["deliveries"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries = _deliveries()
-
-
 @pytest.fixture(autouse=True)
 def size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large enough for a shift to be told."""
-    for name, value in (
-        ("ROWS", 48),
-        ("COLS", 72),
-        ("BLOCK", np.s_[16:28, 30:48]),
-        ("CLOUD", np.s_[40:44, 54:60]),
-    ):
-        monkeypatch.setattr(deliveries, name, value)
+    deliveries.lay_out(monkeypatch, ROWS=48, COLS=72, BLOCK=np.s_[16:28, 30:48], CLOUD=np.s_[40:44, 54:60])
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import deliveries
 import h5py
 import pytest
 import rasterio
@@ -18,16 +16,6 @@ Capture = pytest.CaptureFixture[str]
 Log = pytest.LogCaptureFixture
 
 
-def _deliveries() -> ModuleType:
-    path = Path(__file__).parents[1] / "io" / "deliveries.py"
-    spec = importlib.util.spec_from_file_location("deliveries", path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["deliveries"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries = _deliveries()
 COMMANDS = ["detect", "train", "predict", "suggest", "pretrain", "register", "info"]
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
-import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import deliveries
+import emit_granules as granules
 import h5py
 import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from range_server import serving
 
 import hsi_cd as hc
 from hsi_cd.errors import FormatError
@@ -29,17 +29,6 @@ from hsi_cd.runs.identity import changed_inputs, file_identity, is_same_file
 Capture = pytest.CaptureFixture[str]
 
 
-def _load(path: str) -> ModuleType:
-    name = path.rsplit("/", 1)[-1]
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{path}.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-deliveries, granules = _load("io/deliveries"), _load("io/emit_granules")
-serving = _load("cli/range_server").serving
 IN_ONE_FILE = ["prisma", "tanager", "aviris", "wyvern", "emit"]
 PLACE = Affine(30, 0, 400_000, 0, -30, 5_800_000)
 

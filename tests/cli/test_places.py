@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from range_server import serving
 
 import hsi_cd as hc
 from hsi_cd.cli.main import run
@@ -28,15 +26,6 @@ from hsi_cd.runs.identity import changed_inputs, file_identity, is_same_file
 Capture = pytest.CaptureFixture[str]
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-serving = _load("range_server").serving
 PLACE = Affine(30, 0, 400_000, 0, -30, 5_800_000)
 SIDE, BANDS = 96, 4
 DETECT = ["detect", "--method", "cva", "--output", "change.tif"]

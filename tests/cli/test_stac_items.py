@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from range_server import serving
 
 from hsi_cd.errors import FormatError, GridError
 from hsi_cd.io import open_cube
@@ -25,17 +23,6 @@ PLACE = Affine(30, 0, 400_000, 0, -30, 5_800_000)
 SIDE = 48
 WAVES = {"blue": (0.4966, 0.098), "green": (0.56, 0.045), "red": (0.6645, 0.038), "nir": (0.8351, 0.145)}  # µm
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-serving = _load("range_server").serving
 
 
 def write(name: Path, values: np.ndarray, pixel: float = 30.0, **more: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from affine import Affine
 from airborne_deliveries import aviris, aviris_classic, aviris_envi, neon
 from delivered_ground import (  # some for those who import them from here
@@ -18,6 +20,13 @@ from delivered_ground import (  # some for those who import them from here
 from delivered_ground import CLOUD, COLS, EPSG, PLACE, ROWS, ground, padding, pixel_places, plane, raster, stamp
 
 Make = Callable[[Path, int], Path]
+
+
+def lay_out(monkeypatch: pytest.MonkeyPatch, **values: object) -> None:
+    """Other ground for all makers: ``ROWS``, ``COLS``, ``BLOCK``, ``CLOUD``, ``EPSG``."""
+    for module in map(sys.modules.__getitem__, (__name__, "airborne_deliveries", "delivered_ground")):
+        for name in values.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, values[name])
 
 
 # --- EnMAP ---

@@ -141,14 +141,14 @@ def _table(delivery: Delivery, main: str, metadata: str | None, count: int) -> l
         root = delivery.xml(metadata)
         elements = next(iter(root.iter("bandCharacterisation")), None)
         bands = [] if elements is None else elements.findall("band")
-        numbers = [_order(band.findtext("bandNumber")) for band in bands]
-        if any(numbers):
-            if sorted(numbers) != list(range(1, len(bands) + 1)):
+        places = [_order(band.findtext("bandNumber")) for band in bands]
+        if any(places):
+            if sorted(places) != list(range(1, len(bands) + 1)):
                 raise FormatError(
                     f"{shown} does not number its {len(bands)} bands from 1 to {len(bands)}: it is damaged, "
                     "download it again"
                 )
-            bands = [bands[numbers.index(number)] for number in range(1, len(bands) + 1)]
+            bands = [bands[places.index(number)] for number in range(1, len(bands) + 1)]
         lists = [[(band.findtext(word) or "").strip() for band in bands] for word in _WORDS]
     words = _WORDS
     header = _beside(delivery, main, r"-SPECTRAL_IMAGE\.hdr")

@@ -165,6 +165,16 @@ def test_landsat_without_its_metadata_is_refused_and_the_remedy_works(tmp_path: 
     assert open_cube(bands).bands.count == len(bands)
 
 
+def test_wavelengths_of_a_flight_line_that_are_turned_round_are_refused(tmp_path: Path) -> None:
+    path = airborne_deliveries.aviris_envi(tmp_path, 1)
+    header = next(tmp_path.rglob("*.hdr"))
+    text = header.read_text()
+    listed = re.search(r"(?<=\nwavelength = \{)[^}]*", text)
+    assert listed is not None
+    header.write_text(text.replace(listed[0], ", ".join(reversed(listed[0].split(", ")))))
+    refused(path, "its wavelengths step back 283 times, as those of no AVIRIS-3 image do")
+
+
 def test_a_place_that_is_no_number_is_refused(tmp_path: Path) -> None:
     path = airborne_deliveries.aviris_envi(tmp_path, 1)
     header = next(tmp_path.rglob("*.hdr"))

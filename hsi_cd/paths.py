@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 from hsi_cd.errors import ConfigError
 from hsi_cd.places import as_place
@@ -15,13 +16,16 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes that the usual file systems an
 def as_path(path: str | os.PathLike[str]) -> Path:
     """A path in which ``~`` at the beginning is the home folder, as it is in a shell.
 
+    A URL as ``file:///home/me/a%20b.tif``, which browsers and GIS hand out, is the path that it means.
+
     A shell expands it only at the beginning of a word: not in ``--run=~/runs``, and nobody does in YAML or Python.
     A name that begins with ``~`` and is nobody's home stays as it is. An address, and a file in an archive, become
     paths that stand for them, see :mod:`hsi_cd.places`.
 
     Raises:
         ConfigError: no file can have this name: it is empty, as where a shell's variable is not set, holds a zero
-            byte, is longer than file systems take, or is an address or an archive's name that can be none.
+            byte, is longer than file systems take, lies on another machine, or is an address or an archive's name
+            that can be none.
 
     Example:
         >>> as_path("~/runs") == Path.home() / "runs", as_path("a~/b").as_posix()
@@ -35,7 +39,7 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     place = as_place(text)
     if place is not None:
         return place
-    named = Path(path)
+    named = _of_url(text) if text[:7].lower() == "file://" else Path(path)
     with contextlib.suppress(RuntimeError):  # nobody's home
         named = named.expanduser()
     longest = max((len(os.fsencode(part)) for part in named.parts), default=0)
@@ -45,3 +49,13 @@ def as_path(path: str | os.PathLike[str]) -> Path:
             f"{_LONGEST_PATH}, but it has {max(longest, len(os.fsencode(named)))}: give a shorter one"
         )
     return named
+
+
+def _of_url(text: str) -> Path:
+    """The path that a ``file://`` URL means (RFC 8089)."""
+    host, slash, name = text[7:].partition("/")
+    if host.lower() not in ("", "localhost") or not slash or "\0" in unquote(name):
+        raise ConfigError(
+            f"{text[:80]} names no file of this machine: expected file:///folder/name, or the path itself"
+        )
+    return Path("/" + unquote(name))

@@ -79,7 +79,10 @@ def place_name(path: str | Path) -> str:
     """What messages call a place: its address without the query, which may hold a signature."""
     if not is_place(path):
         return str(path)
-    name = gdal_name(Path(path)).split("?")[0]
+    name = gdal_name(Path(path))
+    if not is_remote(path):
+        return name
+    name = name.split("?")[0]
     for scheme, prefix in _SCHEMES.items():
         if name.startswith(prefix):
             return scheme + name[len(prefix) :]
@@ -88,7 +91,7 @@ def place_name(path: str | Path) -> str:
 
 def file_name(path: Path) -> str:
     """The last part of a path's name; of an address without its query."""
-    return path.name.split("?")[0] if is_place(path) else path.name
+    return path.name.split("?")[0] if is_remote(path) else path.name
 
 
 def _posix(path: str | Path) -> str:

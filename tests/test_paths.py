@@ -41,3 +41,15 @@ def test_the_longest_names(tmp_path: Path) -> None:
     assert before and is_same_file(image, before)
     image.write_bytes(b"another")
     assert not is_same_file(image, before)
+
+
+def test_a_url_of_a_file_is_its_path() -> None:
+    assert (
+        as_path("file:///data/a%20b%23c.tif")
+        == as_path("FILE://localhost/data/a%20b%23c.tif")
+        == Path("/data/a b#c.tif")
+    )
+    assert as_path("file:a.tif") == Path("file:a.tif")
+    for name in ("file://host/a.tif", "file://", "file:///a%00b"):
+        with pytest.raises(ConfigError, match="names no file of this machine: expected file:///folder/name"):
+            as_path(name)

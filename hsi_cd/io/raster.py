@@ -51,10 +51,20 @@ def open_raster(path: Opened, driver: str) -> Iterator[Any]:
 
 
 def grid_of(dataset: Any) -> Grid:
-    """Shape and georeference of an open rasterio dataset."""
+    """Shape and georeference of an open rasterio dataset.
+
+    Raises:
+        FormatError: its transform holds what is no number, or pixels of no size.
+    """
     points, point_crs = dataset.gcps
     # rasterio gives the identity where a file has no transform.
     placed = not dataset.transform.is_identity or (dataset.crs is not None and not points)
+    if not (np.isfinite(dataset.transform[:6]).all() and dataset.transform.determinant):
+        told = ", ".join(f"{number:.10g}" for number in dataset.transform.to_gdal())
+        raise FormatError(
+            f"{place_name(dataset.name)} lies at {told} (GDAL's geotransform), which is no place: expected finite "
+            "numbers and pixels of some size; correct or remove its map info, or copy the file again"
+        )
     return Grid(
         rows=int(dataset.height),
         cols=int(dataset.width),

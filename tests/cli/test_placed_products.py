@@ -176,6 +176,20 @@ def test_truth_maps_and_masks_lie_at_addresses_and_in_archives(cli: Any, tmp_pat
         assert "secret" not in labels.name
 
 
+@pytest.mark.parametrize(("name", "ending"), [("enmap", "SPECTRAL_IMAGE.TIF"), ("desis", "SPECTRAL_IMAGE.tif")])
+def test_an_image_without_what_lies_beside_it_is_refused_at_an_address(
+    cli: Any, tmp_path: Path, capsys: Capture, name: str, ending: str
+) -> None:
+    folder = deliveries.MAKERS[name](tmp_path, 1)
+    image = next(folder.glob(f"*{ending}"))
+    with serving(tmp_path) as server:
+        address = f"{server.url}/{folder.name}/{image.name}"
+        assert cli("detect", "--t1", address, "--t2", folder, "--output", "m.tif", "--common-bands") == 2
+    said = capsys.readouterr().err
+    assert "at an address these are not looked for: download the whole product" in said and address in said
+    assert said.count("\n") == 1 and not Path("m.tif").exists()
+
+
 def test_jpeg_2000_and_png_lie_at_addresses(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(1, 4000, (1, 300, 300)).astype(np.uint16)
     write("source.tif", values)

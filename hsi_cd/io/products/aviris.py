@@ -30,6 +30,7 @@ _PROJECTION = "transverse_mercator"
 _RADIANCE = r"_rdn(_|$)"
 _ENVI = r"(AV3|AV5|ang)\d{8}t\d{6}(?!.*\.hdr$).*_(rfl|corr|rdn).*"
 _SENSORS = {"av3": "AVIRIS-3", "av5": "AVIRIS-5", "ang": "AVIRIS-NG"}
+_EDGE = 0.51  # of a pixel: how far the first coordinate may lie off the middle of the first pixel
 _OFF = 1e-3  # of a pixel: how far coordinates may lie off the transform
 
 
@@ -76,7 +77,7 @@ def open_aviris(delivery: Delivery, main: str, name: str, keep: int | None) -> C
                 f"{path}: {_IMAGE} has {count} bands (wavelength, northing, easting) but {len(centres)} "
                 f"wavelengths and {len(widths)} widths: it is damaged, download it again"
             )
-        kept = one_spectrum([Detector("", centres, widths)], where=str(path)).bands[0]
+        kept = one_spectrum([Detector("", centres, widths, ascending=True)], where=str(path)).bands[0]
         attributes = granule.array(_IMAGE, ndim=3).attrs
         missing = granule.numbers("_FillValue", _IMAGE)[0] if "_FillValue" in attributes else _MISSING
         part = StoredBands(stored, kept, nodata=tuple({missing, _MISSING}))
@@ -120,7 +121,13 @@ def _grid(granule: Granule, rows: int, cols: int) -> Grid:
         if transform.is_rectilinear and granule.has(axis):
             places = np.asarray(granule.listed(axis))
             spacing = even_spacing(places)
-            if len(places) != size or (spacing is not None and abs(spacing - step) > _OFF * abs(step)):
+            # They may be of the pixels' middles or of their edges.
+            apart = abs(places[0] - (start + step / 2)) / abs(step) if len(places) else 0.0
+            if (
+                len(places) != size
+                or not apart <= _EDGE
+                or (spacing is not None and abs(spacing - step) > _OFF * abs(step))
+            ):
                 raise FormatError(
                     f"{granule.path}: {axis} has {len(places)} values for {size} pixels of {abs(step):g} m, from "
                     f"{start:.10g}: it contradicts its transform; download it again"

@@ -38,12 +38,14 @@ class Delivery:
         root: the folder of the files, or the archive that holds them; of a compressed tar, a plain one.
         named: the one of them that the user named, or None for a folder or an archive.
         packing: which kind of archive ``root`` is, read where it lies and never unpacked; None for files.
+        folder: the folder of an archive that the user named; empty for the whole.
     """
 
     path: Path
     root: Path
     named: str | None = None
     packing: Packing | None = None
+    folder: str = ""
 
     @property
     def zipped(self) -> bool:
@@ -60,6 +62,8 @@ class Delivery:
         if is_place(self.root):  # where nothing is looked for
             return (self.named,) if self.named else ()
         found = self._members(self.packing) if self.packing else _files(self.root, 0 if self.named else _DEEPEST)
+        if self.folder:
+            found = (name for name in found if name.startswith(f"{self.folder}/"))
         if self.packing and self.named:
             folder = self.named.rpartition("/")[0]
             found = (name for name in found if name.rpartition("/")[0] == folder)
@@ -198,12 +202,20 @@ def delivery_of(path: Path) -> Delivery | None:
 def _placed(path: Path) -> Delivery | None:
     archive = archive_of(path)
     try:
+        if archive is not None and _is_folder(archive, member_of(path)):
+            return Delivery(path, archive, packing=packing_of(archive), folder=member_of(path))
         head_of(path, 1)
         if archive is None:
             return Delivery(path, path.parent, named=path.name)
         return Delivery(path, archive, named=member_of(path), packing=packing_of(archive))
-    except (OSError, FormatError):
+    except (*UNREADABLE, FormatError):
         return None
+
+
+def _is_folder(archive: Path, name: str) -> bool:
+    """Whether a name is that of a folder in an archive."""
+    packing = packing_of(archive)
+    return packing is not None and any(each.startswith(f"{name}/") for each in members_of(archive, packing))
 
 
 def _unwrapped(folder: Path) -> Path:

@@ -75,7 +75,9 @@ def open_desis(delivery: Delivery, main: str, name: str, keep: int | None) -> Cu
     table = _table(delivery, main, metadata, image.count)
     missing = _MISSING if image.nodata is None else image.nodata
     empty = empty_bands(image, missing)
-    detector = Detector("", table[0], table[1], tuple(band not in empty for band in range(image.count)))
+    detector = Detector(
+        "", table[0], table[1], tuple(band not in empty for band in range(image.count)), ascending=True
+    )
     kept = one_spectrum([detector], where=delivery.shown(metadata or main)).bands[0]
     part = StoredBands(
         image.reader,
@@ -139,14 +141,20 @@ def _table(delivery: Delivery, main: str, metadata: str | None, count: int) -> l
         root = delivery.xml(metadata)
         elements = next(iter(root.iter("bandCharacterisation")), None)
         bands = [] if elements is None else elements.findall("band")
-        if all(band.findtext("bandNumber") for band in bands):
-            bands.sort(key=lambda band: _order(band.findtext("bandNumber")))
+        places = [_order(band.findtext("bandNumber")) for band in bands]
+        if any(places):
+            if sorted(places) != list(range(1, len(bands) + 1)):
+                raise FormatError(
+                    f"{shown} does not number its {len(bands)} bands from 1 to {len(bands)}: it is damaged, "
+                    "download it again"
+                )
+            bands = [bands[places.index(number)] for number in range(1, len(bands) + 1)]
         lists = [[(band.findtext(word) or "").strip() for band in bands] for word in _WORDS]
+    words = _WORDS
     header = _beside(delivery, main, r"-SPECTRAL_IMAGE\.hdr")
-    if header is not None and not all(lists):
-        shown = delivery.shown(header)
+    if header is not None and not (lists and all(lists)):
+        shown, words = delivery.shown(header), _LISTS
         lists = _header_lists(delivery.text(header).decode("latin-1"))
-    words = _WORDS if metadata is not None else _LISTS
     found = []
     for word, values in zip(words, lists, strict=True):
         numbers = tuple(_number(value) for value in values)
@@ -174,7 +182,8 @@ def _masks(delivery: Delivery, main: str, grid: Grid) -> tuple[QualityMask, ...]
         return tuple(missing_mask(kind, delivery, name) for kind, _ in _PLANES if kind != "water")
     layer = open_layer(delivery, there).on(grid)
     if layer.count < _FEWEST:  # of another version, whose planes are not known
-        return ()
+        told = f"{there} with {_FEWEST} planes or more, not {layer.count},"
+        return tuple(missing_mask(kind, delivery, told) for kind, _ in _PLANES if kind != "water")
     return tuple(
         QualityMask(kind, FlagReader(layer.reader, band=plane), kind != "water", "QL_QUALITY-2")
         for kind, planes in _PLANES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ class Detector:
         centres: wavelengths, nm, in any order.
         fwhm: full widths at half maximum, nm, of as many bands; empty where they are not told.
         usable: whether each band is to be taken; empty for all.
+        ascending: whether the product lists them from the shorter to the longer waves: a list that steps back is
+            turned round, or another's.
     """
 
     name: str
     centres: tuple[float, ...]
     fwhm: tuple[float, ...] = ()
     usable: tuple[bool, ...] = ()
+    ascending: bool = False
 
     def takes(self, band: int) -> bool:
         """Whether a band, counted from 0, is usable."""
@@ -56,7 +60,8 @@ def one_spectrum(detectors: Sequence[Detector], *, where: str) -> Spectrum:
         where: what messages call the file.
 
     Raises:
-        FormatError: a wavelength or width of a usable band is none, or none is usable.
+        FormatError: a wavelength or width of a usable band is none, none is usable, or they do not ascend as the
+            product's do.
     """
     for each in detectors:
         _check(each, where)
@@ -99,3 +104,15 @@ def _check(detector: Detector, where: str) -> None:
             raise FormatError(
                 f"{where}: the fwhm of band {i + 1}{name} is {width:g} nm: the file is damaged, copy it again"
             )
+    used = [i for i in range(count) if detector.takes(i)]
+    back = next((pair for pair in itertools.pairwise(used) if not _ascends(detector, *pair)), None)
+    if detector.ascending and back is not None:
+        first, second = (f"band {i + 1} is at {detector.centres[i]:g} nm" for i in back)
+        raise FormatError(
+            f"{where}: the wavelengths{name} do not ascend, as this product's do: {first}, {second}; the list is "
+            "damaged or turned round, download it again"
+        )
+
+
+def _ascends(detector: Detector, first: int, second: int) -> bool:
+    return detector.centres[first] < detector.centres[second]

@@ -119,7 +119,7 @@ def _bands(granule: Granule, count: int) -> Detector:
             f"{granule.path}: good_wavelengths holds {strange[0]:g}: expected 0 or 1; it is damaged, download it "
             "again"
         )
-    return Detector("", centres, widths, tuple(flag == 1 for flag in good))
+    return Detector("", centres, widths, tuple(flag == 1 for flag in good), ascending=True)
 
 
 def _grid(granule: Granule) -> Grid:

@@ -34,6 +34,7 @@ _FLAGS = {
     "spacecraft": ("spacecraft flag",),
 }
 _ORDER = ("cloud flag", "cirrus flag", "water flag", "spacecraft flag", "dilated cloud flag")  # of version 1
+_FILLS = (-9999, 255)  # where the swath holds nothing, as floats or as bytes
 _NAMES = "sensor_band_parameters/mask_bands"
 
 
@@ -135,5 +136,12 @@ def _flags(path: Path, planes: tuple[int, ...]) -> tuple[NDArray[np.uint8]]:
         layers = granule.array(MASK, ndim=3)
         words = np.zeros(layers.shape[:2], dtype=np.uint8)
         for bit, plane in enumerate(planes):
-            words |= (layers[:, :, plane] == 1).astype(np.uint8) << np.uint8(bit)
+            flags = np.asarray(layers[:, :, plane])
+            strange = flags[~np.isin(flags, (0, 1, *_FILLS))]
+            if strange.size:
+                raise FormatError(
+                    f"{path}: a flag of {MASK} is {strange[0]:g}: expected 0 or 1; it is damaged, download it "
+                    "again"
+                )
+            words |= (flags == 1).astype(np.uint8) << np.uint8(bit)
     return (words,)

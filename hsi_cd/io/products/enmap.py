@@ -202,7 +202,7 @@ def _detectors(
     if not 0 < first < len(centres):
         raise FormatError(f"{shown}: numberOfVNIRBands is {first} of {len(centres)} bands: download it again")
     return [
-        Detector(name, centres[part], widths[part], tuple(bool(flag) for flag in usable[part]))
+        Detector(name, centres[part], widths[part], tuple(bool(flag) for flag in usable[part]), ascending=True)
         for name, part in (("VNIR", slice(0, first)), ("SWIR", slice(first, None)))
     ]
 

@@ -23,6 +23,7 @@ from hsi_cd.scene.product import Product
 RADIANCE = "radiance (uW/cm2/nm/sr)"
 """The quantity of JPL's radiance at the sensor: a tenth of the numbers in W/m2/sr/um."""
 _MISSING = -9999.0
+_SPECTROMETERS = 4  # that an instrument has at most, each with wavelengths that ascend
 # Angles, places, tables and water vapour, which come with the images in ENVI files of their own.
 _BESIDE_IMAGES = re.compile(r"_(obs|igm|glt|loc|h2o|eph|lonlat)(_|\.|$)", re.IGNORECASE)
 
@@ -81,7 +82,7 @@ def open_flight_line(
             reflectance.
 
     Raises:
-        FormatError: it is damaged, or its header does not tell wavelengths and place.
+        FormatError: it is damaged, or its header does not tell wavelengths, in their order, and place.
     """
     path = delivery.root / main
     data, header = find_envi_pair(path)
@@ -96,6 +97,11 @@ def open_flight_line(
     scale = tuple(scale) or cube.scale
     good = cube.bands.good or (True,) * cube.bands.count
     detectors = _detectors(cube.bands.centres, cube.bands.fwhm, good)
+    if len(detectors) > _SPECTROMETERS:
+        raise FormatError(
+            f"{header}: its wavelengths step back {len(detectors) - 1} times, as those of no {title} image do: "
+            "the list is damaged or turned round; copy the header again"
+        )
     spectrum = one_spectrum(detectors, where=str(header))
     starts = itertools.accumulate((len(each.centres) for each in detectors), initial=0)
     kept = [first + band for first, bands in zip(starts, spectrum.bands, strict=False) for band in bands]

@@ -23,7 +23,8 @@ from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.matching import take_bands
 from hsi_cd.scene.product import Product, QualityMask
 
-_METADATA = r"L[CETO]0\d_.*_MTL\.txt"
+_SCENE = r"L[CETO]0\d_.*"
+_METADATA = rf"{_SCENE}_MTL\.txt"
 _GROUP = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"
 _SCALE, _OFFSET = 2.75e-5, -0.2
 _BANDS = (1, 2, 3, 4, 5, 6, 7)  # of surface reflectance; TM and ETM+ measure heat in B6
@@ -43,15 +44,34 @@ def recognise(delivery: Delivery) -> str | None:
     Level 1, in numbers at the top of the atmosphere, is left to be read as a folder of bands.
 
     Raises:
-        FormatError: several products lie in the folder.
+        FormatError: several products lie in the folder, or the metadata of one are missing.
     """
     found = [name for name in delivery.matching(_METADATA) if b"=" in delivery.head(name)]
     if delivery.named is not None:
         found = [name for name in found if name == delivery.named]
     found = [name for name in found if delivery.matching(rf"{re.escape(_stem(name))}_SR_B\d\.TIF")]
+    if not found:
+        _refuse_without_metadata(delivery)
     if len(found) > 1:
         raise FormatError(f"{delivery.root} holds {len(found)} Landsat products: name the _MTL.txt of one of them")
     return found[0] if found else None
+
+
+def _refuse_without_metadata(delivery: Delivery) -> None:
+    """Refuse a delivered folder or archive that lost its metadata; bands alone are read as a folder of bands.
+
+    Raises:
+        FormatError: quality layers lie beside bands, and no metadata do.
+    """
+    if delivery.named is not None:
+        return
+    for layer in delivery.matching(rf"{_SCENE}_QA_PIXEL\.TIF"):
+        stem = re.sub(r"_QA_PIXEL\.TIF$", "", layer, flags=re.IGNORECASE)
+        if delivery.matching(rf"{re.escape(stem.rsplit('/', 1)[-1])}_SR_B\d\.TIF"):
+            raise FormatError(
+                f"{delivery.shown(stem)}_MTL.txt is missing or empty, which tells the scale of these bands of "
+                "Landsat: copy the whole product, or name its bands one by one to take the numbers as stored"
+            )
 
 
 def open_landsat(delivery: Delivery, main: str, name: str, keep: int | None) -> Cube:

@@ -81,7 +81,7 @@ def open_neon(delivery: Delivery, main: str, name: str, keep: int | None) -> Cub
         grid = _grid(granule, about, image, (rows, cols))
         windows = _windows(granule, top)
         usable = tuple(not any(low <= centre <= high for low, high in windows) for centre in centres)
-        kept = one_spectrum([Detector("", centres, widths, usable)], where=str(path)).bands[0]
+        kept = one_spectrum([Detector("", centres, widths, usable, ascending=True)], where=str(path)).bands[0]
         told = granule.array(image, ndim=3).attrs
         missing = granule.number("Data_Ignore_Value", image) if "Data_Ignore_Value" in told else _MISSING
         part = StoredBands(stored, kept, _scale(granule, image, len(kept)), nodata=(missing,))

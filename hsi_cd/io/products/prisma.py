@@ -28,6 +28,7 @@ _LEVELS = {  # that lie in the geometry of the swath
     "2B": "radiance at the ground",
     "2C": "surface reflectance",
 }
+_FLAWS = "PIXEL_L2_ERR_MATRIX"  # of each value, where readers of the product kept it
 _LARGEST = 65535  # the stored number that stands for L2Scale...Max
 _DETECTORS = ("Vnir", "Swir")
 _LEAST, _MOST = -0.5, 10.0  # reflectance that the ends of a scale may be
@@ -83,6 +84,8 @@ def open_prisma(delivery: Delivery, main: str, name: str, keep: int | None) -> C
             check_places(latitude, longitude, grid, str(path))
         never = sum(not each.takes(i) for each in detectors for i in range(len(each.centres)))
         told = (f"{never} bands that were never acquired (wavelength 0)",) if never else ()
+        bare = [part for part in parts if part.flaws is None]
+        told = (*told, "nothing of flawed values: the file has no error matrix") if bare else told
         return Cube(
             name=name,
             grid=grid,
@@ -129,8 +132,8 @@ def _part(granule: Granule, name: str, bands: tuple[int, ...], shape: tuple[int,
             f"{_LEAST:g} to {_MOST:g}; download it again"
         )
     readers = []
-    for what in ("Cube", "PIXEL_L2_ERR_MATRIX"):
-        path = f"{_SWATH}/Data Fields/{name.upper()}_{what}"
+    for what in ("Cube", _FLAWS) if granule.has(_field(name, _FLAWS)) else ("Cube",):
+        path = _field(name, what)
         reader, found = granule.reader(path, ("rows", "bands", "cols"), keep=keep)
         wanted = (len(granule.numbers(f"List_Cw_{name}")), *shape)
         if found != wanted:
@@ -139,10 +142,20 @@ def _part(granule: Granule, name: str, bands: tuple[int, ...], shape: tuple[int,
                 f"{granule.path}: {path} has {' x '.join(map(str, stored))} values: expected "
                 f"{' x '.join(map(str, expected))} (row, band, col), as its angles and wavelengths say"
             )
+        if granule.array(path, ndim=3).dtype.kind == "f":
+            raise FormatError(
+                f"{granule.path}: {path} holds floats: expected whole numbers of 0 to {_LARGEST}, which its scale "
+                "makes reflectance; take the file as it was delivered"
+            )
         readers.append(reader)
     count = len(bands)
     scale, offset = ((high - low) / _LARGEST,) * count, (low,) * count
-    return StoredBands(readers[0], bands, scale, offset if low else (), flaws=readers[1])
+    return StoredBands(readers[0], bands, scale, offset if low else (), flaws=readers[1] if readers[1:] else None)
+
+
+def _field(name: str, what: str) -> str:
+    """The path of a detector's cube or matrix."""
+    return f"{_SWATH}/Data Fields/{name.upper()}_{what}"
 
 
 def _grid(granule: Granule, rows: int, cols: int) -> Grid:

@@ -28,7 +28,7 @@ from hsi_cd.io.products import (
 )
 from hsi_cd.io.products.delivery import Delivery, delivery_of
 from hsi_cd.paths import as_path
-from hsi_cd.places import archive_of, file_name, is_remote
+from hsi_cd.places import archive_of, file_name, is_remote, place_name
 from hsi_cd.scene import Cube
 
 
@@ -120,8 +120,26 @@ def find_product(path: str | os.PathLike[str]) -> FoundProduct | None:
         return None
     for reader in PRODUCTS.values():
         if is_remote(delivery.path) and not reader.in_one_file:
+            _refuse_part(reader, delivery)
             continue
         main = reader.recognise(delivery)
         if main is not None:
             return FoundProduct(reader, delivery, main)
     return None
+
+
+def _refuse_part(reader: ProductReader, delivery: Delivery) -> None:
+    """Refuse a file at an address that means nothing without those beside it, as an image without its gains.
+
+    Raises:
+        FormatError: it is a file of this product.
+    """
+    try:
+        is_part = reader.recognise(delivery) is not None
+    except FormatError:  # which names what is missing
+        is_part = True
+    if is_part:
+        raise FormatError(
+            f"{place_name(delivery.path)} is a file of a product ({reader.title}) that is read with those beside "
+            "it, and at an address these are not looked for: download the whole product"
+        )

@@ -94,14 +94,16 @@ def open_tanager(delivery: Delivery, main: str, name: str, keep: int | None) -> 
 
 def _bands(granule: Granule, field: str, count: int) -> Detector:
     centres, widths = granule.numbers("wavelengths", field), granule.numbers("fwhm", field)
-    good = granule.numbers("good_wavelengths", field)
+    # Radiance need not say which bands an atmospheric correction leaves: none was made.
+    told = "good_wavelengths" in granule.array(field, ndim=3).attrs or not field.endswith("radiance")
+    good = granule.numbers("good_wavelengths", field) if told else (1.0,) * count
     for word, values in (("wavelengths", centres), ("fwhm", widths), ("good_wavelengths", good)):
         if len(values) != count:
             raise FormatError(
                 f"{granule.path}: {field} has {count} bands (band, row, col) but {len(values)} {word}: it is "
                 "damaged, download it again"
             )
-    return Detector("", centres, widths, tuple(flag == 1 for flag in good))
+    return Detector("", centres, widths, tuple(flag == 1 for flag in good), ascending=True)
 
 
 def _grid(granule: Granule, rows: int, cols: int) -> Grid:

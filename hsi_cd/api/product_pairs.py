@@ -95,7 +95,7 @@ def _with_common_bands(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, Cube
         if shared is not None:
             _log.warning("%s", shared.told)
             return shared.t1, shared.t2
-    t2 = _of_one_family(t1, t2, tolerance)
+    t2 = _with_paired_waves(t1, t2, tolerance)
     match = matching.match_bands(t1.bands, t2.bands, tolerance=tolerance)
     if match.is_same or match.by != "wavelength":
         return t1, t2
@@ -115,30 +115,30 @@ def _with_common_bands(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, Cube
     return first, second
 
 
-def _of_one_family(t1: Cube, t2: Cube, tolerance: float) -> Cube:
-    """t2 with the wavelengths of t1 in the bands that two satellites of one family call the same, which is told.
+def _with_paired_waves(t1: Cube, t2: Cube, tolerance: float) -> Cube:
+    """t2 with the wavelengths of t1 in the bands that are one band of two satellites, which is told.
 
-    The broad bands of Sentinel-2A and -2B lie up to 17 nm apart, a tenth of their width; they are made to be
-    compared.
+    Broad bands of one purpose lie up to tens of nanometres apart: those of Sentinel-2A and -2B, of Landsat 7 and
+    8, of Landsat and Sentinel-2. Two are one where each is the other's nearest and the centre of one lies
+    within the half-maximum range of the other. Of narrow bands the tolerance takes as many.
     """
     first, second = t1.bands, t2.bands
-    same_title = t1.product is not None and t2.product is not None and t1.product.title == t2.product.title
-    if not same_title or not first.names or not second.names or not first.fwhm or not first.centres:
+    if not all(bands.centres and bands.fwhm for bands in (first, second)):
         return t2
-    place = {name: i for i, name in enumerate(first.names)}
-    pairs = [(place[name], i) for i, name in enumerate(second.names) if name in place]
-    apart = [abs(first.centres[i] - second.centres[j]) for i, j in pairs]
-    if not pairs or max(apart) <= tolerance or any(
-        off > first.fwhm[i] / 2 for off, (i, _) in zip(apart, pairs, strict=True)
-    ):  # fmt: skip
+    apart = np.abs(np.subtract.outer(first.centres, second.centres))
+    pairs = [(i, int(j)) for i, j in enumerate(apart.argmin(axis=1)) if apart[:, j].argmin() == i]
+    pairs = [(i, j) for i, j in pairs if tolerance < apart[i, j] <= max(first.fwhm[i], second.fwhm[j]) / 2]
+    if not pairs:
         return t2
     centres = list(second.centres)
     for i, j in pairs:
         centres[j] = first.centres[i]
     _log.warning(
-        "the bands of t1 (%s) and t2 (%s) are paired by their names: their centres lie up to %.3g nm apart",
+        "%d bands of t1 (%s) and t2 (%s) are paired, though their centres lie up to %.3g nm apart: the centre of "
+        "one lies in the other",
+        len(pairs),
         t1.name,
         t2.name,
-        max(apart),
+        max(apart[i, j] for i, j in pairs),
     )
     return replace(t2, bands=replace(second, centres=tuple(centres)))

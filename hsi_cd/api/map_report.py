@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def report_map(
     score: str | Path | None = None,
     probability: str | Path | None = None,
     title: str = "",
+    nodata: Sequence[float] = (),
 ) -> str:
     """The page of one map.
 
@@ -64,6 +65,7 @@ def report_map(
         score: file of the scores.
         probability: file of the probabilities.
         title: of the page; the map's name by default.
+        nodata: values of the map that mean no data, beside those that it declares.
 
     Returns:
         A whole HTML document.
@@ -74,7 +76,7 @@ def report_map(
     """
     path = as_path(change)
     with _heard() as warnings:
-        values, grid = opened_map(path)
+        values, grid = opened_map(path, nodata)
         tags = read_map_tags(path)
         scores = _scores(score, probability, values.shape)
         areas, unit = areas_of(grid)

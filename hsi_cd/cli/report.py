@@ -130,6 +130,8 @@ def _report_map(asked: MapReport, source: SceneSource | None, contract: Contract
         score=asked.score,
         probability=asked.probability,
         title=asked.title,
+        # Of the map 0 and 1 are classes, whatever they are of the dates.
+        nodata=[value for value in contract.nodata if source is None or value not in (0, 1)],
     )
     write_text(asked.output, page, overwrite=asked.overwrite)
     tell(f"report: {asked.output}", {"report": asked.output, "map": asked.change}, as_json=as_json)

@@ -107,8 +107,7 @@ def panel_figure(
             without it.
         train_index: integers ``(n,)``, row-major flat indices of training pixels, marked among the errors.
         title: what stands above the panels.
-        grid: the scene's grid; where it is georeferenced, the first date has a scale bar and a north arrow, else
-            the note says why not.
+        grid: the scene's grid; the first date has a scale bar and a north arrow, or the note says why not.
 
     Returns:
         The figure, with a canvas that renders it; thinned out to at most 1500 pixels a side.

@@ -1,4 +1,4 @@
-"""How rows and columns of a table are called, and in which order they stand, as somebody asks for it."""
+"""What methods and datasets are called in a table, as somebody asks for it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from hsi_cd.reporting.comparison import told_apart
 
 def as_asked(
     results: Sequence[RunResult], *, names: Mapping[str, str] | None = None, order: Sequence[str] = ()
-) -> list[RunResult]:
-    """Results under other names and in another order.
+) -> tuple[list[RunResult], tuple[str, ...]]:
+    """Results under other names, and an order of methods and datasets in these.
 
     Args:
         results: the results.
         names: what methods and datasets are to be called, by the names that the runs have.
-        order: methods and datasets, by the names that the runs have, in the order in which they are to stand;
-            those that are not named follow in their own.
+        order: methods and datasets, by the names that the runs have.
 
     Raises:
         UnknownNameError: no run is of a method or dataset of such a name.
@@ -40,10 +39,7 @@ def as_asked(
                 raise ConfigError(
                     f"{twin} and {name} would both be called {names.get(name, name)}: call them differently"
                 )
-    place = {name: i for i, name in enumerate(dict.fromkeys(order))}
-    last = len(place)
-    results.sort(key=lambda result: (place.get(result.method, last), place.get(result.dataset, last)))
-    return [
+    called_so = [
         replace(
             result,
             method=names.get(result.method, result.method),
@@ -51,3 +47,4 @@ def as_asked(
         )
         for result in results
     ]
+    return called_so, tuple(dict.fromkeys(names.get(name, name) for name in order))

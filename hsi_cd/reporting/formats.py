@@ -62,8 +62,8 @@ def results_table(
         raise unknown_name("format", format, FORMATS)
     if format != "latex" and (label or wide):
         raise ConfigError(f"label and wide are of LaTeX tables, and the format is {format}: leave them out")
-    results = as_asked(results, names=names, order=order)
-    tables = compare_results(results, **layout)
+    results, order = as_asked(results, names=names, order=order)
+    tables = compare_results(results, order=order, **layout)
     if format == "latex":
         return latex(tables, label=label, wide=wide)
     if format == "csv":  # which has no caption to say it

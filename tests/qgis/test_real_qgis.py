@@ -279,6 +279,7 @@ def test_a_model_maps(way: dict[str, Any]) -> None:
 def test_places_to_draw_next_are_loaded(way: dict[str, Any]) -> None:
     (look,) = way["suggest"]["looks"]
     assert look["features"] == 4 and "class" in look["fields"]
+    assert look["colours"] == [[200, 30, 30], [230, 230, 230], [255, 214, 0]]  # changed, unchanged, to be said
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         Superpixel,
         load,
     )
+    from hsi_cd.api.map_report import report_map
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
     from hsi_cd.api.registering import register
@@ -113,6 +114,7 @@ _PLACES = {
     "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "register": "hsi_cd.api.registering",
+    "report_map": "hsi_cd.api.map_report",
     "sample_map": "hsi_cd.api.area_samples",
     "split": "hsi_cd.api.verbs",
     "suggest": "hsi_cd.api.suggesting",
@@ -165,6 +167,7 @@ __all__ = [
     "open_split",
     "predict",
     "register",
+    "report_map",
     "sample_map",
     "split",
     "suggest",

@@ -99,7 +99,7 @@ def draw_split(runs: Sequence[RunFolder]) -> Figure:
     labels = run.labels()
     if run.split is None or labels is None:
         raise MissingInputError(f"{run.folder} holds no split.npz to draw: name a run that was trained")
-    return split_figure(run.split, labels, scene=run.result.dataset)
+    return split_figure(run.split, labels, scene=run.result.dataset, grid=run.grid)
 
 
 def _overview(run: RunFolder) -> Overview:

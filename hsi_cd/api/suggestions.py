@@ -19,6 +19,9 @@ from hsi_cd.scene import UNLABELLED, Grid, Labels
 FilePath = str | os.PathLike[str]
 PlaceKind = Literal["points", "squares"]
 
+LAYER = "suggested_places"
+"""Name of the layer that they are written as."""
+
 KINDS = ("points", "squares")
 """What a suggestion is drawn as: a point in the middle of its place, or the outline of its 3 x 3 pixels."""
 
@@ -118,7 +121,7 @@ class Suggestions:
             "probability": self.probability.astype(np.float64).round(4),
         }
         grid = self.grid if like is None else grid_like(like, self.grid.shape)
-        shape_files.write_shapes(path, self.shapes, fields, grid=grid, overwrite=overwrite)
+        shape_files.write_shapes(path, self.shapes, fields, grid=grid, layer=LAYER, overwrite=overwrite)
 
     def write_page(self, path: FilePath, *, overwrite: bool = False) -> None:
         """Write an HTML page that shows both dates around each place in false colour; it needs nothing else.

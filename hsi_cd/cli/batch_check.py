@@ -23,7 +23,7 @@ _DECIDED = {
 }
 """Parameters that the matrix decides, by command."""
 
-_WHOLE = ("cog", "vector", "min_area")
+_WHOLE = ("cog", "vector", "min_area", "sieve", "simplify")
 """Parameters of ``predict`` that a shard has no use for."""
 
 _SETTINGS = ("assignments", "config_file", "dropped", "device", "nodata")

@@ -14,6 +14,7 @@ from hsi_cd.cli.options.output_options import (
     like_option,
     named_files,
     output_options,
+    regions_told,
 )
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
 from hsi_cd.cli.options.path_type import PathType
@@ -36,7 +37,7 @@ Examples:
 @pair_options
 @drop_option
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
-@output_options(required=False, score="Scores (GeoTIFF, float32).")
+@output_options(required=False, score="Scores (GeoTIFF, float32), in the method's own unit.")
 @click.option(
     "--save",
     type=PathType(),
@@ -70,7 +71,7 @@ def detect(
     change map like predict does.
     """
     check_scene(source)
-    if files.output is None and (save is None or files.score or files.cog or files.vector):
+    if files.output is None and (save is None or files.maps or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
     from hsi_cd.config import merge, parse_assignment
 
@@ -100,13 +101,14 @@ def detect(
     estimator = make_estimator(method, seed=seed, **(settings or options)).fit(pair)
     if save is not None:
         estimator.save(save, overwrite=files.overwrite)
+    regions = {}
     if files.output is not None:
         how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
-        estimator.predict(pair, how).write_files(files.named())
+        regions = regions_told(estimator.predict(pair, how).write_files(files.named()))
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
     done = told_of(pair)
-    lines = [f"{what}: {path}" for what, path in (written | done).items()]
+    lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}
-    tell(text, {"files": written, **facts, **done}, as_json=as_json)
+    tell(text, {"files": written, **facts, **regions, **done}, as_json=as_json)

@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 from hsi_cd.cli.options.json_option import json_option
-from hsi_cd.cli.options.output_options import OutputChoice, named_files, output_options, provenance_option
+from hsi_cd.cli.options.output_options import (
+    OutputChoice,
+    named_files,
+    output_options,
+    provenance_option,
+    regions_told,
+)
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.provenance_record import recorded
 from hsi_cd.cli.telling import tell
@@ -26,7 +32,7 @@ Examples:
     "--checkpoint",
     type=PathType(),
     metavar="FILE",
-    help="The shards' checkpoint: needed for --vector where a method's scores are no probabilities.",
+    help="The shards' checkpoint: --probability and --vector need it where a method's scores are none.",
 )
 @provenance_option
 @json_option
@@ -52,6 +58,10 @@ def mosaic(
     files.check_regions(found.grid)
     probability = None if checkpoint is None else probabilities_by(checkpoint, found)
     with recorded(provenance, inputs=shards):
-        join_shards(found, files.named(), probability=probability)
+        regions = regions_told(join_shards(found, files.named(), probability=probability))
     written = files.told(unit=found.tags.get("SCORE_UNIT", "score"))
-    tell("\n".join(f"{what}: {path}" for what, path in written.items()), {"files": written}, as_json=as_json)
+    tell(
+        "\n".join(f"{what}: {path}" for what, path in (written | regions).items()),
+        {"files": written, **regions},
+        as_json=as_json,
+    )

@@ -17,6 +17,7 @@ from hsi_cd.cli.options.output_options import (
     named_files,
     output_options,
     provenance_option,
+    regions_told,
 )
 from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
@@ -147,10 +148,10 @@ def predict(
     how = replace(how, register=contract.register)
     with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), checkpoint]):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
-        change.write_files(files.named())
+        regions = regions_told(change.write_files(files.named()))
     written = files.told(unit=detector.unit)
     done = told_of(change.pair)
-    lines = [f"{what}: {path}" for what, path in (written | done).items()]
+    lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:
         lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
@@ -160,6 +161,7 @@ def predict(
         "threshold": detector.threshold if threshold is None else threshold,
         "unit": detector.unit,
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
+        **regions,
         **done,
     }
     tell("\n".join(lines), record, as_json=as_json)

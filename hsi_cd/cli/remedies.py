@@ -46,7 +46,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (rf"(?<![\w./-])mask=({_QUOTED})", r"--mask \1"),
-    (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
+    (r"(?<![\w./-])(probability|score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])start_from=", "--start-from "),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
@@ -57,7 +57,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|profile|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|probability|profile|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

@@ -15,6 +15,7 @@ Examples:
   hsi-cd table runs
   hsi-cd table runs/taizhou-* --columns score --scores oa,kappa,f1,iou --costs
   hsi-cd table runs --format latex --percent oa,f1 --output table.tex
+  hsi-cd table runs --format latex --label tab:results --wide --order siamese,irmad --names irmad=IR-MAD
   hsi-cd table runs --interval pixels --format csv
 """
 
@@ -24,6 +25,15 @@ COSTS = ("parameters", "flops", "train_seconds", "map_seconds")
 def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     """The names in a list with commas."""
     return tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+
+
+def renamed(ctx: click.Context, parameter: click.Parameter, value: str) -> dict[str, str]:
+    """The names in a list of ``name=called`` with commas."""
+    pairs = [word.partition("=") for word in names(ctx, parameter, value)]
+    for name, equals, called in pairs:
+        if not (name.strip() and equals and called.strip()):
+            raise click.BadParameter(f"{name!r} is to be called nothing: give NAME=CALLED, as cva=CVA")
+    return {name.strip(): called.strip() for name, _, called in pairs}
 
 
 @click.command(epilog=EPILOG)
@@ -46,6 +56,19 @@ def names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
 )
 @click.option("--ddof", type=click.Choice([0, 1]), default=1, show_default=True, help="Of the standard deviation.")
 @click.option(
+    "--order", default="", callback=names, help="Methods and datasets as they are to stand, with commas."
+)
+@click.option(
+    "--names",
+    "called",
+    default="",
+    callback=renamed,
+    metavar="NAME=CALLED,...",
+    help="What methods and datasets are called in the table, with commas.",
+)
+@click.option("--label", default="", help="Of a LaTeX table; of several it is numbered, as tab:x-2.")
+@click.option("--wide", is_flag=True, help="A LaTeX table over both columns of a page (table*).")
+@click.option(
     "--format",
     "kind",
     type=click.Choice(FORMATS),
@@ -64,6 +87,10 @@ def table(
     baselines: bool,
     interval: str | None,
     ddof: int,
+    order: tuple[str, ...],
+    called: dict[str, str],
+    label: str,
+    wide: bool,
     kind: str,
     output: Path | None,
     overwrite: bool,
@@ -76,6 +103,8 @@ def table(
     from hsi_cd.io import TABLES, check_outputs, write_text
     from hsi_cd.runs.folder import files_shown, find_runs, read_result
 
+    if kind != "latex" and (label or wide):
+        raise click.UsageError("--label and --wide are of LaTeX tables: give --format latex, too")
     folders = find_runs(runs)
     check_outputs({"--output": output}, kind=TABLES[kind], inputs=files_shown(folders), overwrite=overwrite)
     words = results_text(
@@ -89,6 +118,10 @@ def table(
         baselines=baselines,
         interval=interval,
         ddof=ddof,
+        order=order,
+        names=called,
+        label=label,
+        wide=wide,
     )
     if output is None:
         click.echo(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import biased
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
 from hsi_cd.inference.scoring import classify
-from hsi_cd.io import MapFiles
+from hsi_cd.io import MapFiles, RegionChoice, Regions
 from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
@@ -98,10 +98,11 @@ class ChangeMap:
         *,
         score: FilePath | None = None,
         uncertainty: FilePath | None = None,
+        probability: FilePath | None = None,
         vector: FilePath | None = None,
-        min_area: float = 0.0,
         cog: bool = False,
         overwrite: bool = False,
+        **regions: Any,
     ) -> ChangeMap:
         """Write the map as GeoTIFF, and what is asked for beside it; all files appear together, or none.
 
@@ -109,10 +110,12 @@ class ChangeMap:
             change: file of the map: 0 unchanged, 1 changed, 255 no data, with colours.
             score: file of the scores, float32.
             uncertainty: file of the uncertainty, float32.
+            probability: file of the probabilities of change, float32, 0 to 1.
             vector: file of the changed regions as polygons (.gpkg, .geojson).
-            min_area: smallest region kept, m2 on the ground (pixels in a local CRS that tells no length).
             cog: write Cloud Optimized GeoTIFFs, with overviews.
             overwrite: replace files that exist.
+            regions: of the polygons ``min_area``, ``sieve`` and ``simplify``, as of
+                :class:`hsi_cd.io.RegionChoice`.
 
         Returns:
             The map itself.
@@ -123,15 +126,16 @@ class ChangeMap:
             FormatError: the polygons' name tells no format.
             CheckpointError: uncertainty of a detector that is no ensemble.
         """
-        scores, doubts, regions = (
-            None if path is None else as_path(path) for path in (score, uncertainty, vector)
+        scores, doubts, shapes, chances = (
+            None if path is None else as_path(path) for path in (score, uncertainty, vector, probability)
         )
-        self.write_files(MapFiles(as_path(change), scores, doubts, regions, min_area, cog, overwrite))
+        choice = RegionChoice(**regions)
+        self.write_files(MapFiles(as_path(change), scores, doubts, shapes, choice, cog, overwrite, chances))
         return self
 
-    def write_files(self, files: MapFiles) -> None:
-        """:meth:`write`, told by a value."""
-        write_maps(self.detector, self.pair, files, self.options)
+    def write_files(self, files: MapFiles) -> Regions | None:
+        """:meth:`write`, told by a value; what was written as polygons is returned."""
+        return write_maps(self.detector, self.pair, files, self.options)
 
     def to_xarray(self) -> xarray.Dataset:
         """The map with its coordinates: ``change``, ``score`` and ``probability`` over ``y`` and ``x``.

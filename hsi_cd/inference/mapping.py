@@ -15,7 +15,7 @@ from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError
 from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
-from hsi_cd.io import MapFiles, MapRows, shard_tags, write_prediction
+from hsi_cd.io import MapFiles, MapRows, Regions, shard_tags, write_prediction
 from hsi_cd.prepare.data_watch import DataWatch
 from hsi_cd.prepare.measurement import tell_shift
 from hsi_cd.prepare.residual_shift import ShiftWatch
@@ -55,7 +55,9 @@ class MapOptions:
     register: bool | None = None
 
 
-def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> None:
+def write_maps(
+    detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None
+) -> Regions | None:
     """Score a scene and write its change map, and what is asked for beside it.
 
     The scene is read, scored and written band by band: its height costs time, not memory. No labels are read.
@@ -65,6 +67,9 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         pair: the scene.
         files: what is written, and where to.
         how: threshold, georeference, part of the scene, memory; the defaults otherwise.
+
+    Returns:
+        What was written as polygons; None where none were asked for.
 
     Raises:
         ShardError: there are more shards than rows.
@@ -80,7 +85,7 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
     if how.shard is not None:
         tags |= shard_tags(how.shard, pair, grid)
         grid = grid.part(how.shard.rows(pair.shape[0]))
-    write_prediction(
+    return write_prediction(
         map_rows(detector, pair, how, uncertainty=files.uncertainty is not None),
         files,
         grid=grid,
@@ -172,6 +177,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         "SCORE_UNIT": detector.unit,
         "SCORE_NAME": score_name(detector),
         "SCENE": pair.name,
+        "METHOD": str(getattr(detector, "method", "siamese")),
         "STATISTICS": how.statistics,
         **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),
         **_registered(pair),

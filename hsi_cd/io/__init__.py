@@ -12,7 +12,8 @@ from hsi_cd.io.atomic import (
 from hsi_cd.io.axes import Axes, Expected, parse_axes
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.joining import join_shards
-from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers, read_map, read_score_name, read_scores
+from hsi_cd.io.map_reading import read_map, read_score_name, read_scores
+from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers
 from hsi_cd.io.outputs import (
     CHECKPOINT,
     GEOTIFF,
@@ -27,7 +28,7 @@ from hsi_cd.io.outputs import (
     refuse_inputs,
 )
 from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
-from hsi_cd.io.regions import check_vector, write_regions
+from hsi_cd.io.regions import RegionChoice, Regions, check_vector, write_regions
 from hsi_cd.io.shards import ShardSet, read_shards, shard_tags
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
 
@@ -48,6 +49,8 @@ __all__ = [
     "MapWriters",
     "MaskPair",
     "RasterWriter",
+    "RegionChoice",
+    "Regions",
     "ShardSet",
     "atomic_path",
     "atomic_paths",

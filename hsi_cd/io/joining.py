@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import ShardError
 from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
+from hsi_cd.io.regions import Regions
 from hsi_cd.io.shards import ShardSet
 from hsi_cd.progress import Bar, progress
 
@@ -16,13 +17,16 @@ Probability = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From scores to change probabilities."""
 
 
-def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability | None = None) -> None:
+def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability | None = None) -> Regions | None:
     """Write the maps of the whole scene, block of rows by block of rows.
 
     Args:
         shards: what :func:`hsi_cd.io.shards.read_shards` found.
         files: what is written, and where to.
-        probability: from scores to change probabilities, for polygons of scores that are none themselves.
+        probability: from scores to change probabilities, for what tells these, of scores that are none themselves.
+
+    Returns:
+        What was written as polygons; None where none were asked for.
 
     Raises:
         ShardError: a raster is asked for of which there are no shards, or the other way round.
@@ -31,22 +35,16 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
         OutputError: a file exists or cannot be written.
     """
     files.check(inputs=[file.path for part in shards.files.values() for file in part])
-    asked = {
-        name
-        for name, path in (
-            ("change map", files.change),
-            ("score", files.score),
-            ("uncertainty", files.uncertainty),
-        )
-        if path is not None
-    }
-    if files.vector is not None:
-        asked.add("score")  # for the regions' mean probability
+    asked = set(files.rasters)
+    if (files.vector is not None or files.probability is not None) and "probability" not in shards.files:
+        asked = asked - {"probability"} | {"score"}  # from which the probabilities come
         if shards.tags.get("SCORE_UNIT") != "probability" and probability is None:
             raise ShardError(
-                "polygons tell the probability of change, which the scores of this method are not: give its "
-                "checkpoint as checkpoint=, or leave vector= out"
+                "probabilities of change are to be written, or told by polygons, which the scores of this method "
+                "are not: give its checkpoint as checkpoint=, or leave probability= and vector= out"
             )
+    elif files.vector is not None:
+        asked.add("probability")
     for name in sorted(asked - shards.files.keys()):
         raise ShardError(
             f"none of the files is a shard of the {name}: name these, too, or do not ask for what needs them"
@@ -56,7 +54,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
             f"{shards.files[name][0].path} is a shard of the {name}, which is not asked for: "
             f"give {name}=FILE, or leave these shards out"
         )
-    write_prediction(
+    return write_prediction(
         _rows(shards),
         files,
         grid=shards.grid,
@@ -72,5 +70,6 @@ def _rows(shards: ShardSet) -> Iterator[MapRows]:
     with bar:
         for blocks in zip(*(shards.blocks(name) for name in names), strict=True):
             values = {name: block for name, (_, block) in zip(names, blocks, strict=True)}
-            yield MapRows(blocks[0][0], values["change map"], values.get("score"), values.get("uncertainty"))
+            rest = (values.get(name) for name in ("score", "uncertainty", "probability"))
+            yield MapRows(blocks[0][0], values["change map"], *rest)
             bar.update(len(values["change map"]))

@@ -1,11 +1,10 @@
-"""Change maps and rasters of scores: written by row bands, and read again for judging."""
+"""Change maps and rasters of scores: written by row bands, each with what a GIS needs beside it."""
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +17,20 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from hsi_cd.errors import FormatError, LabelError, OutputError
+from hsi_cd.errors import FormatError, OutputError
+from hsi_cd.io import qml
 from hsi_cd.io.atomic import atomic_paths
-from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.raster import open_raster, quiet_georeference
-from hsi_cd.io.single_band import SingleBand, read_single_band
-from hsi_cd.io.told_classes import check_unsmeared, codes_by_colours, scheme_by_names
+from hsi_cd.io.sidecars import class_table, names_path, remove_stale, styles_beside, write_beside
 from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
 
-_log = logging.getLogger(__name__)
-
 NO_DATA = UNLABELLED
-COLOURS = {UNCHANGED: (230, 230, 230, 255), CHANGED: (200, 30, 30, 255), NO_DATA: (0, 0, 0, 0)}
+COLOURS = {UNCHANGED: qml.GREY, CHANGED: qml.RED, NO_DATA: qml.CLEAR}
 """Colour table of change maps, RGBA by value."""
+NAMES = {UNCHANGED: "unchanged", CHANGED: "changed", NO_DATA: "no data"}
+"""What the values of change maps mean."""
 
-_WRITE = "write the map with 0 unchanged, 1 changed and 255 no data, without class names and palette"
 _BLOCK = 256
 _LEVEL = 3  # of deflate: twice as fast as its usual 6, and 1 % larger on scores
 
@@ -41,15 +38,23 @@ _RASTERS: Mapping[str, tuple[type[np.generic], float, str]] = {
     "change map": (np.uint8, NO_DATA, "change: 0 unchanged, 1 changed, 255 no data"),
     "score": (np.float32, math.nan, "score, higher is more change"),
     "uncertainty": (np.float32, math.nan, "standard deviation of the probability of change over the ensemble"),
+    "probability": (np.float32, math.nan, "probability of change, 0 to 1"),
 }
 """Type, no-data value and description of each raster; scores go by the name in their tags, if there is one."""
 
 SCORE_NAME, SCORE_UNIT = "SCORE_NAME", "SCORE_UNIT"
 """Tags that tell what a score is: its name with its unit, and whether it is a ``probability`` or a ``score``."""
+PART = "SHARD"
+"""Tag of a part of a map, which is to be joined, not to be looked at: nothing is written beside it."""
+
+_SAMPLE = 250_000
+"""Values from which the ends of a style's ramp are taken."""
+_TAIL = 2.0
+"""Per cent of the values beyond each end: a few scores are a hundred times the rest."""
 
 
 def raster_named(description: str | None, dtype: str, *, tags: Mapping[str, str]) -> str | None:
-    """Which raster (``change map``, ``score``, ``uncertainty``) its band's description and type tell, or None."""
+    """Which raster of :class:`MapWriters` its band's description and type tell, or None."""
     return next(
         (
             name
@@ -80,6 +85,8 @@ class RasterWriter:
         self._buffer = np.empty((dataset.block_shapes[0][0], self._cols), dtype=dataset.dtypes[0])
         self._start = 0  # first row of the buffer
         self._next = 0  # next row to come
+        self._step = math.ceil(math.sqrt(self._rows * self._cols / _SAMPLE))
+        self._sample: list[NDArray[np.generic]] = []
 
     def write(self, row0: int, values: NDArray[np.generic]) -> None:
         """Write a band of rows.
@@ -102,6 +109,7 @@ class RasterWriter:
             values.dtype.kind == "f" and self._buffer.dtype.kind != "f"
         ):
             raise ValueError(f"values of type {values.dtype} for a raster of {self._buffer.dtype}")
+        self._sample.append(values[-row0 % self._step :: self._step, :: self._step].ravel())
         done = 0
         while done < len(values):
             fill = self._next - self._start
@@ -111,6 +119,18 @@ class RasterWriter:
             self._next += taken
             if self._next - self._start == len(self._buffer):
                 self._flush()
+
+    def ends(self) -> tuple[float, float]:
+        """Between which values nearly all lie: the ends of a ramp of colours, the lower one first.
+
+        From every so manyth row and column, so that they depend on no tiling.
+        """
+        values = np.concatenate(self._sample).astype(np.float64)
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return 0.0, 1.0
+        low, high = (float(end) for end in np.percentile(values, [_TAIL, 100 - _TAIL]))
+        return (low, high) if low < high else (low, low + 1.0)
 
     def close(self) -> None:
         """Write what is left and close the file.
@@ -150,11 +170,13 @@ class MapWriters:
         change: uint8: 0 unchanged, 1 changed, 255 no data.
         score: float32, higher is more change, NaN no data; None where none was asked for.
         uncertainty: float32 standard deviation of the probability of change, NaN no data, or None.
+        probability: float32, of change, NaN no data, or None.
     """
 
     change: RasterWriter
-    score: RasterWriter | None
-    uncertainty: RasterWriter | None
+    score: RasterWriter | None = None
+    uncertainty: RasterWriter | None = None
+    probability: RasterWriter | None = None
 
 
 @contextmanager
@@ -163,20 +185,23 @@ def map_writers(
     score: str | os.PathLike[str] | None = None,
     uncertainty: str | os.PathLike[str] | None = None,
     *,
+    probability: str | os.PathLike[str] | None = None,
     grid: Grid,
     tags: Mapping[str, str] | None = None,
     cog: bool = False,
     overwrite: bool = False,
 ) -> Iterator[MapWriters]:
-    """Write a change map, and the rasters of scores and uncertainty if asked for, row by row.
+    """Write a change map, and the rasters of scores, uncertainty and probabilities if asked for, row by row.
 
     All are tiled, deflated GeoTIFFs with the grid's georeference, and BigTIFF where they might pass 4 GB. They
-    appear together when the block ends well; otherwise none does.
+    appear together when the block ends well; otherwise none does. Beside each lies its style for QGIS, and beside
+    the change map what its classes are called.
 
     Args:
         change: file of the change map.
         score: file of the score raster, or None; its band is called what the tag ``SCORE_NAME`` says.
         uncertainty: file of the uncertainty raster, or None.
+        probability: file of the raster of probabilities, or None.
         grid: shape and georeference.
         tags: text to store in each (version, checkpoint, threshold).
         cog: rewrite all as Cloud Optimized GeoTIFFs with overviews when they are complete.
@@ -189,38 +214,56 @@ def map_writers(
         OutputError: a file exists, its folder is absent or not writable, or writing fails.
         ValueError: rows are missing at the end.
     """
-    wanted = {
-        name: as_path(path)
-        for name, path in (("change map", change), ("score", score), ("uncertainty", uncertainty))
-        if path is not None
-    }
+    tags = dict(tags or {})
+    named = {"change map": change, "score": score, "uncertainty": uncertainty, "probability": probability}
+    wanted = {name: as_path(path) for name, path in named.items() if path is not None}
     targets = list(wanted.values())
     if len({target.absolute() for target in targets}) != len(targets):
         raise OutputError(
             f"{', '.join(wanted)} are to be {', '.join(map(str, targets))}: name a file of its own for each"
         )
-    with atomic_paths(targets, overwrite=overwrite) as drafts:
+    shown = [] if PART in tags else targets
+    beside = [names_path(target) for target in shown[:1]]
+    with (
+        styles_beside(shown) as styles,
+        atomic_paths(beside, overwrite=True) as tables,
+        atomic_paths(targets, overwrite=overwrite) as drafts,
+    ):
         opened: list[Any] = []
         try:
             for name, draft in zip(wanted, drafts, strict=True):
                 dtype, nodata, _ = _RASTERS[name]
-                opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags or {}, compress=not cog))
-                opened[-1].set_band_description(1, _description(name, tags or {}))
+                opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags, compress=not cog))
+                opened[-1].set_band_description(1, _description(name, tags))
             opened[0].write_colormap(1, COLOURS)
             writers = {
                 name: RasterWriter(dataset, draft)
                 for name, dataset, draft in zip(wanted, opened, drafts, strict=True)
             }
-            yield MapWriters(writers["change map"], writers.get("score"), writers.get("uncertainty"))
+            yield MapWriters(*(writers.get(name) for name in named))  # type: ignore[arg-type]  # the first is there
             for writer in writers.values():
                 writer.close()
             if cog:
                 for name, draft in zip(wanted, drafts, strict=True):
                     _optimise(draft, "NEAREST" if name == "change map" else "AVERAGE")
+            for name, target in wanted.items():
+                if target in styles:
+                    write_beside(styles[target], _style(name, writers[name], tags))
+            for table in tables:
+                write_beside(table, class_table(COLOURS, NAMES))
         finally:
             for dataset in opened:
                 with quiet_georeference():
                     dataset.close()
+    remove_stale(targets, kept=beside)
+
+
+def _style(name: str, writer: RasterWriter, tags: Mapping[str, str]) -> str:
+    if name == "change map":
+        return qml.classes_qml(COLOURS, NAMES)
+    if name == "probability" or (name == "score" and tags.get(SCORE_UNIT) == "probability"):
+        return qml.ramp_qml(0.0, 1.0)
+    return qml.ramp_qml(*writer.ends())
 
 
 def _optimise(path: Path, resampling: str) -> None:
@@ -249,114 +292,6 @@ def _optimise(path: Path, resampling: str) -> None:
         raise _unwritable(path, error) from error
     finally:
         copy.unlink(missing_ok=True)
-
-
-def read_map(
-    path: str | os.PathLike[str], *, key: str | None = None, nodata: Sequence[float] = ()
-) -> tuple[NDArray[np.uint8], Grid]:
-    """Read a change map.
-
-    Class names and colours of a map that another program made are heard, as those of a truth map are, and what it
-    marks as no data (a value, NaN, a mask, an alpha band). Where that is its 0 or 1, it marks what it found, not
-    where it looked: it is read as such, which is said.
-
-    Args:
-        path: a raster of one band, or an array (NumPy, MATLAB, HDF5), with 0 unchanged, 1 changed, 255 no data.
-        key: variable of a file of arrays; by default its only 2-D numeric array.
-        nodata: further stored values that mean no data.
-
-    Returns:
-        uint8 ``(rows, cols)`` and the grid.
-
-    Raises:
-        MissingInputError: the file does not exist.
-        FormatError: it is no raster, has several bands, or holds other values.
-    """
-    found = find_input(path, places=True)
-    band = read_single_band(found, file_kind(found), key=key)
-    stored = _as_codes(found, band.without(nodata))
-    if not set((values := np.unique(stored)).tolist()) <= set(COLOURS):
-        listed = ", ".join(f"{float(v):g}" for v in values[:8])
-        more = f" and {len(values) - 8} more" if len(values) > 8 else ""
-        raise FormatError(
-            f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data; "
-            "declare other values of no data with nodata="
-        )
-    return stored.astype(np.uint8), band.grid
-
-
-def read_scores(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -> NDArray[np.float32]:
-    """Read a raster, or an array, of scores: float32 ``(rows, cols)``, NaN for no data, however it is marked.
-
-    Args:
-        path: the file.
-        nodata: further stored values that mean no data.
-
-    Raises:
-        MissingInputError: the file does not exist.
-        FormatError: it is no raster, has several bands, or holds indices of a palette.
-    """
-    found = find_input(path, places=True)
-    band = read_single_band(found, file_kind(found))
-    if band.legend.colours:
-        what = "white stored as 0 (WhiteIsZero)" if band.legend.white_is_zero else "indices of a palette"
-        raise FormatError(
-            f"{found} holds {what}, which are no scores: write the scores themselves, where higher is more "
-            "change, as a float32 GeoTIFF"
-        )
-    return np.where(band.without((band.nodata, *nodata)).valid, band.values, np.nan).astype(np.float32)
-
-
-def _as_codes(path: Path, band: SingleBand) -> NDArray[np.generic]:
-    """The stored values, or 0 and 1 where names or colours say what they mean; 255 where there is none."""
-    stored, valid = band.values, band.valid
-    ours = not band.legend.names and set(np.unique(stored[valid]).tolist()) <= set(COLOURS)
-    if ours and band.nodata in (UNCHANGED, CHANGED):
-        # Written with the profile of a scene whose no data is 0, as it happens, or to show what was found alone.
-        word = "unchanged" if band.nodata == UNCHANGED else "changed"
-        _log.warning(
-            "%s declares %g as no data, which is %s in a change map: it is read as %s; to leave such pixels out, "
-            "declare them by nodata=%g", path, band.nodata, word, word, band.nodata,
-        )  # fmt: skip
-    else:
-        valid = band.without([band.nodata]).valid
-    held = np.unique(stored[valid])
-    try:
-        check_unsmeared(held, band.legend, name=str(path))
-        scheme = scheme_by_names(held, band.legend.names, name=str(path), remedy=_WRITE)
-        codes = None if scheme else codes_by_colours(held, band.legend, name=str(path), remedy=_WRITE)
-    except LabelError as error:
-        raise FormatError(str(error)) from None
-    if scheme is not None:
-        told = {value: int(scheme.encode(np.array([value]))[0]) for value in held.tolist()}
-    elif codes is not None:
-        told = codes
-    else:
-        if NO_DATA in held and CHANGED not in held:
-            # The commonest other encoding: read as ours, its changed pixels would silently not be scored.
-            raise FormatError(
-                f"{path} holds 0 and 255 and does not say that 255 is no data: write changed pixels as 1, or "
-                "declare 255 as no data"
-            )
-        return np.where(valid, stored, np.uint8(NO_DATA)) if not valid.all() else stored
-    out = np.full(stored.shape, NO_DATA, dtype=np.uint8)
-    for value, code in told.items():
-        out[valid & (stored == value)] = code
-    return out
-
-
-def read_score_name(path: str | os.PathLike[str]) -> tuple[str, bool]:
-    """What the scores in a raster are, and whether they are probabilities of change.
-
-    Returns:
-        Their name, empty where the file does not tell it; False also where it does not tell.
-
-    Raises:
-        FormatError: the file is no GeoTIFF.
-    """
-    with open_raster(Path(path), "GTiff") as dataset:
-        tags = dataset.tags()
-    return tags.get(SCORE_NAME, ""), tags.get(SCORE_UNIT) == "probability"
 
 
 def _create(

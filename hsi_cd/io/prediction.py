@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hsi_cd.io.atomic import atomic_path
 from hsi_cd.io.maps import map_writers
 from hsi_cd.io.outputs import GEOTIFF, check_ending, check_outputs
-from hsi_cd.io.regions import check_vector, write_regions
+from hsi_cd.io.regions import RegionChoice, Regions, check_vector, write_regions
+from hsi_cd.io.sidecars import style_path, styles_beside, write_beside
 from hsi_cd.scene import CHANGED, Grid
 
 
@@ -26,12 +27,14 @@ class MapRows:
         change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
         score: float32 ``(rows, cols)``, NaN for no data; needed for a score raster and for polygons.
         uncertainty: float32 ``(rows, cols)``, NaN for no data; needed for its raster.
+        probability: float32 ``(rows, cols)``, NaN for no data; by default made from the score where it is needed.
     """
 
     row: int
     change: NDArray[np.uint8]
     score: NDArray[np.float32] | None = None
     uncertainty: NDArray[np.float32] | None = None
+    probability: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,31 @@ class MapFiles:
         uncertainty: file of the uncertainty raster, or None.
         vector: file of the changed regions as polygons (.gpkg, .geojson), or None. The map is then held in memory,
             since a region may reach over all bands of rows.
-        min_area: smallest region kept, m2 on the ground (pixels in a local CRS that tells no length).
+        regions: which regions these are, and how their outlines run.
         cog: write Cloud Optimized GeoTIFFs, with overviews.
         overwrite: whether existing files may be replaced.
+        probability: file of the probabilities of change, or None.
     """
 
     change: Path
     score: Path | None = None
     uncertainty: Path | None = None
     vector: Path | None = None
-    min_area: float = 0.0
+    regions: RegionChoice = field(default_factory=RegionChoice)
     cog: bool = False
     overwrite: bool = False
+    probability: Path | None = None
+
+    @property
+    def rasters(self) -> dict[str, Path]:
+        """The rasters, by what each is called in :class:`~hsi_cd.io.maps.MapWriters`' words."""
+        named = {
+            "change map": self.change,
+            "score": self.score,
+            "uncertainty": self.uncertainty,
+            "probability": self.probability,
+        }
+        return {name: path for name, path in named.items() if path is not None}
 
     def check(self, *, inputs: Iterable[Path] = ()) -> None:
         """Refuse files that could not be written so, before any long work.
@@ -67,11 +83,9 @@ class MapFiles:
             OutputError: a file is an input or another output, exists, or cannot be written.
             FormatError: a name's ending promises another format.
         """
-        maps = {"change map": self.change, "score": self.score, "uncertainty": self.uncertainty}
-        check_outputs(maps | {"vector": self.vector}, inputs=inputs, overwrite=self.overwrite)
-        for path in maps.values():
-            if path is not None:
-                check_ending(path, GEOTIFF)
+        check_outputs(self.rasters | {"vector": self.vector}, inputs=inputs, overwrite=self.overwrite)
+        for path in self.rasters.values():
+            check_ending(path, GEOTIFF)
 
 
 def write_prediction(
@@ -81,7 +95,7 @@ def write_prediction(
     grid: Grid,
     tags: Mapping[str, str],
     probability: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-) -> None:
+) -> Regions | None:
     """Write a change map, and what is asked for beside it. All files appear together, or none.
 
     Args:
@@ -89,7 +103,10 @@ def write_prediction(
         files: what is written, and where to.
         grid: shape and georeference.
         tags: text to store in each raster.
-        probability: from scores to change probabilities, for the polygons.
+        probability: from scores to change probabilities, for their raster and the polygons.
+
+    Returns:
+        What was written as polygons; None where none were asked for.
 
     Raises:
         FormatError: the polygons' name tells no format.
@@ -102,14 +119,18 @@ def write_prediction(
     changes: list[NDArray[np.uint8]] = []
     probabilities: list[NDArray[np.float32]] = []
     with ExitStack() as opened:
-        draft = None
+        draft, styles = None, {}
         if files.vector is not None:
+            taken = {style_path(path) for path in files.rasters.values()}
+            alone = [files.vector] if style_path(files.vector) not in taken else []
+            styles = opened.enter_context(styles_beside(alone))
             draft = opened.enter_context(atomic_path(files.vector, overwrite=files.overwrite))
         writers = opened.enter_context(
             map_writers(
                 files.change,
                 files.score,
                 files.uncertainty,
+                probability=files.probability,
                 grid=grid,
                 tags=tags,
                 cog=files.cog,
@@ -117,14 +138,28 @@ def write_prediction(
             )
         )
         for part in parts:
+            chance = part.probability
+            if (
+                chance is None
+                and part.score is not None
+                and (draft is not None or writers.probability is not None)
+            ):
+                chance = probability(part.score)
             writers.change.write(part.row, part.change)
-            if writers.score is not None and part.score is not None:
-                writers.score.write(part.row, part.score)
-            if writers.uncertainty is not None and part.uncertainty is not None:
-                writers.uncertainty.write(part.row, part.uncertainty)
-            if draft is not None and part.score is not None:
+            for writer, values in (
+                (writers.score, part.score),
+                (writers.uncertainty, part.uncertainty),
+                (writers.probability, chance),
+            ):
+                if writer is not None and values is not None:
+                    writer.write(part.row, values)
+            if draft is not None and chance is not None:
                 changes.append(part.change)
-                probabilities.append(probability(part.score)[part.change == CHANGED])
-        if draft is not None:
-            whole = np.concatenate(changes)
-            write_regions(draft, whole, np.concatenate(probabilities), grid=grid, min_area=files.min_area)
+                probabilities.append(chance[part.change == CHANGED])
+        if draft is None:
+            return None
+        whole = np.concatenate(changes)
+        found = write_regions(draft, whole, np.concatenate(probabilities), grid=grid, choice=files.regions)
+        for style in styles.values():
+            write_beside(style, found.style)
+        return found

@@ -20,7 +20,8 @@ from hsi_cd.errors import LabelError
 from hsi_cd.io.class_fields import classes_of
 from hsi_cd.io.class_names import ClassNames, declared, text_of_value
 from hsi_cd.io.drawn_labels import in_pixels
-from hsi_cd.io.shape_files import in_place, write_features
+from hsi_cd.io.regions import in_place
+from hsi_cd.io.shape_files import write_features
 from hsi_cd.io.vector_files import ShapeTable, read_shapes
 from hsi_cd.scene import CHANGED, UNCHANGED, Grid, LabelScheme
 from hsi_cd.scene.contract import placement
@@ -31,7 +32,7 @@ REFERENCE = "reference"
 STRATA = {UNCHANGED: "called unchanged", CHANGED: "called changed"}
 """What the field ``stratum`` says: never a bare class, which somebody could take for what is there."""
 
-_LAYER = "reference sample"
+_LAYER = "reference_sample"
 _WHOLE = ("id", "row", "col", "pixels", "drawn")  # fields that hold whole numbers
 _FIELDS = (*_WHOLE, "stratum", "area", "unit", "map", REFERENCE)
 _SHOWN = 5
@@ -91,7 +92,9 @@ def write_reference_points(
         OutputError: the file exists or cannot be written.
     """
     middle = shapely.points(np.asarray(fields["col"]) + 0.5, np.asarray(fields["row"]) + 0.5)
-    write_features(path, in_place(middle, grid), fields, grid=grid, layer=_LAYER, overwrite=overwrite)
+    write_features(
+        path, in_place(middle, grid), fields, grid=grid, layer=_LAYER, told_by=REFERENCE, overwrite=overwrite
+    )
 
 
 def read_reference_points(

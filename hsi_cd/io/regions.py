@@ -4,27 +4,61 @@ from __future__ import annotations
 
 import logging
 import os
-import struct
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio.features
 import scipy.ndimage
+import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from hsi_cd.errors import FormatError, GridError, OutputError
+from hsi_cd.errors import FormatError, GridError
+from hsi_cd.io.qml import ShapeStyle
+from hsi_cd.io.vector_writing import VECTOR_DRIVERS, write_layer
 from hsi_cd.scene import CHANGED, Grid
 from hsi_cd.scene.contract import crs_name
-from hsi_cd.scene.surface import pixel_areas, transformed
+from hsi_cd.scene.surface import column_step, pixel_areas, row_step, transformed
 
-VECTOR_DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
-"""Kinds of vector files, by the ending of their name."""
+LAYER = "change_regions"
+"""Name of the layer."""
 
 _WGS84 = CRS.from_epsg(4326)
 _BLOCK = 256  # rows whose pixels' areas are at hand at once
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Which regions are written, and how their outlines run.
+
+    Attributes:
+        min_area: smaller ones are left out, m2 on the ground (pixels in a local CRS that tells no length).
+        sieve: those of fewer pixels are left out.
+        simplify: how much the outlines are smoothed, metres on the ground (pixels in a local CRS that tells no
+            length): the root of the area of a corner that is cut off. 0 for outlines that follow the pixels.
+    """
+
+    min_area: float = 0.0
+    sieve: int = 0
+    simplify: float = 0.0
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What was written.
+
+    Attributes:
+        count: number of regions.
+        left_out: number of regions that were too small.
+        style: in which QGIS shows them.
+    """
+
+    count: int
+    left_out: int
+    style: str
 
 
 def check_vector(path: str | os.PathLike[str], grid: Grid, *, what: str = "regions") -> None:
@@ -74,15 +108,16 @@ def write_regions(
     probability: NDArray[np.float32],
     *,
     grid: Grid,
-    min_area: float = 0.0,
-) -> int:
+    choice: RegionChoice | None = None,
+) -> Regions:
     """Write the changed regions of a whole map as polygons.
 
     A region is what hangs together by pixel edges. Its fields are ``area`` with its ``unit``, ``pixels``, and
     ``probability``, the mean over its pixels. Areas are square metres on the ellipsoid of the CRS, whatever its
     projection does to them. In a local CRS, which is tied to no ellipsoid, they are those of its plane, or counts
-    of pixels where it tells no length; then that is told. GeoJSON is written in WGS 84 longitude and latitude
-    (RFC 7946), a GeoPackage in the scene's CRS.
+    of pixels where it tells no length; then that is told. All fields are of the region's pixels, even where its
+    outline is simplified. GeoJSON is written in WGS 84 longitude and latitude (RFC 7946), a GeoPackage in the
+    scene's CRS.
 
     The regions of the whole map are numbered at once, which takes some 12 bytes a pixel.
 
@@ -91,20 +126,14 @@ def write_regions(
         change: uint8 ``(rows, cols)``: 1 is changed.
         probability: change probabilities of the changed pixels alone, row by row, ``(changed pixels,)``.
         grid: shape and georeference.
-        min_area: smaller regions are left out, in the same unit as the area.
-
-    Returns:
-        Number of regions written.
+        choice: which regions, and how their outlines run; all, along the pixels, by default.
 
     Raises:
         FormatError: the name's ending tells no format.
         GridError: the grid has no CRS and transform.
         OutputError: the file cannot be written.
     """
-    # Here, because pyogrio brings a GDAL of its own, which reading and writing rasters does not need.
-    import pyogrio.raw
-    from pyogrio.errors import DataSourceError, FeatureError
-
+    choice = choice or RegionChoice()
     check_vector(path, grid)
     numbers = np.empty(change.shape, dtype=np.int32)
     count = int(scipy.ndimage.label(change == CHANGED, output=numbers))
@@ -118,10 +147,10 @@ def write_regions(
     each = np.concatenate([areas.of(rows)[numbers[rows] > 0] for rows in blocks])
     area = np.bincount(own, weights=each, minlength=count + 1)
     mean = np.bincount(own, weights=probability, minlength=count + 1) / np.maximum(pixels, 1)
-    kept = area >= min_area
+    kept = (area >= choice.min_area) & (pixels >= choice.sieve)
     kept[0] = False
     numbers[~kept[numbers]] = 0
-    shapes = list(rasterio.features.shapes(numbers, mask=numbers > 0, transform=grid.transform))
+    shapes = list(rasterio.features.shapes(numbers, mask=numbers > 0))
     which = np.array([int(value) for _, value in shapes], dtype=np.int64)
     fields = {
         "area": area[which],
@@ -129,29 +158,51 @@ def write_regions(
         "pixels": pixels[which].astype(np.int64),
         "probability": mean[which],
     }
-    geometry = np.array([_polygon_wkb(shape["coordinates"]) for shape, _ in shapes], dtype=object)
-    driver = VECTOR_DRIVERS[Path(path).suffix.lower()]
-    try:
-        pyogrio.raw.write(
-            os.fspath(path),
-            geometry,
-            list(fields.values()),
-            list(fields),
-            layer="changed regions",
-            driver=driver,
-            geometry_type="Polygon",
-            crs=grid.crs.to_wkt() if grid.crs is not None else None,
-            layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
-        )
-    except (DataSourceError, FeatureError) as error:
-        raise OutputError(f"{path} cannot be written ({str(error).splitlines()[0]}): is the disk full?") from error
-    return len(which)
+    drawn = np.array([None, *(shapely.geometry.shape(shape) for shape, _ in shapes)], dtype=object)[1:]
+    if choice.simplify:
+        drawn = _simplified(drawn, choice.simplify, grid)
+    style = write_layer(
+        Path(path),
+        shapely.to_wkb(in_place(drawn, grid)),
+        fields,
+        layer=LAYER,
+        crs=grid.crs,
+        geometry="Polygon",
+        style=ShapeStyle(title=LAYER),
+    )
+    return Regions(len(which), count - len(which), style or "")
 
 
-def _polygon_wkb(rings: Sequence[Sequence[tuple[float, float]]]) -> bytes:
-    """A polygon's well-known binary: byte order, type 3, rings of points."""
-    parts = [struct.pack("<BII", 1, 3, len(rings))]
-    for ring in rings:
-        points = np.asarray(ring, dtype="<f8")
-        parts += [struct.pack("<I", len(points)), points.tobytes()]
-    return b"".join(parts)
+def _simplified(polygons: NDArray[np.object_], tolerance: float, grid: Grid) -> NDArray[np.object_]:
+    """Polygons in (col, row) with smoother outlines, of which none overlaps, touches or leaves another newly.
+
+    Corners go in the order of the area that they cut off (Visvalingam and Whyatt 1993,
+    doi:10.1179/000870493786962263), in all polygons at once, so that what two of them share stays shared.
+
+    Args:
+        polygons: shapely polygons.
+        tolerance: metres on the ground at the middle of the scene; pixels where the CRS tells no length.
+        grid: of the scene.
+    """
+    across, down = 1.0, 1.0
+    if grid.transform is not None and grid.crs is not None:
+        middle = {"col": grid.cols / 2, "row": grid.rows / 2}
+        across = column_step(grid.transform, grid.crs, **middle) or 1.0
+        down = row_step(grid.transform, grid.crs, **middle) or 1.0
+    ground = np.array([across, down])
+    flat = shapely.transform(polygons, lambda xy: xy * ground)
+    out: NDArray[np.object_] = shapely.transform(
+        shapely.coverage_simplify(flat, tolerance), lambda xy: xy / ground
+    )
+    return out
+
+
+def in_place(geometry: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
+    """Geometries in (col, row) as geometries in the grid's CRS."""
+    a, b, c, d, e, f = (grid.transform or Affine.identity())[:6]  # check_vector has seen to it that there is one
+
+    def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
+
+    out: NDArray[np.object_] = shapely.transform(geometry, placed)
+    return out

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 
-from hsi_cd.errors import LabelError, OutputError
+from hsi_cd.errors import LabelError
 from hsi_cd.io.atomic import atomic_path
-from hsi_cd.io.regions import VECTOR_DRIVERS, check_vector
+from hsi_cd.io.qml import ShapeStyle
+from hsi_cd.io.regions import check_vector, in_place
+from hsi_cd.io.sidecars import styles_beside, write_beside
+from hsi_cd.io.vector_writing import write_layer
+from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, Grid, Labels
 
 CLASS, SHAPE = "class", "shape"
 """Fields of drawn labels: ``changed`` or ``unchanged``, and the number of the shape."""
 
 LAYER = "labels"
-"""Name of the only layer."""
-
-_NO_DATE = "1970-01-01T00:00:00.000Z"  # of a GeoPackage, so that the same content is the same file
+"""Name of the only layer of a drawing."""
 
 
 def write_labels(
@@ -68,6 +67,7 @@ def write_shapes(
     fields: Mapping[str, NDArray[Any]],
     *,
     grid: Grid,
+    layer: str = LAYER,
     overwrite: bool = False,
 ) -> None:
     """Write numbered shapes with any fields; see :func:`write_labels`.
@@ -78,6 +78,7 @@ def write_shapes(
         fields: values by field, one for each shape, the least number first; None in an array of objects is a
             field that is left empty.
         grid: shape and georeference.
+        layer: name of the layer.
         overwrite: whether a file of this name may be replaced.
 
     Raises:
@@ -86,7 +87,7 @@ def write_shapes(
         OutputError: the file exists or cannot be written.
     """
     check_vector(path, grid, what="shapes")
-    write_features(path, _geometry(shapes, grid), fields, grid=grid, overwrite=overwrite)
+    write_features(path, _geometry(shapes, grid), fields, grid=grid, layer=layer, overwrite=overwrite)
 
 
 def write_features(
@@ -96,9 +97,10 @@ def write_features(
     *,
     grid: Grid,
     layer: str = LAYER,
+    told_by: str = CLASS,
     overwrite: bool = False,
 ) -> None:
-    """Write geometries with any fields; see :func:`write_shapes`.
+    """Write geometries with any fields, and beside them their style; see :func:`write_shapes`.
 
     Args:
         path: the file, ending in .gpkg or .geojson.
@@ -106,6 +108,7 @@ def write_features(
         fields: values by field, one for each feature.
         grid: georeference.
         layer: name of the layer.
+        told_by: the field whose values ``changed`` and ``unchanged`` are shown in colours of their own.
         overwrite: whether a file of this name may be replaced.
 
     Raises:
@@ -113,30 +116,19 @@ def write_features(
         GridError: the grid has no CRS and transform.
         OutputError: the file exists or cannot be written.
     """
-    # Here, because pyogrio brings a GDAL of its own, which reading and writing rasters does not need.
-    import pyogrio.raw
-    from pyogrio.errors import DataSourceError, FeatureError
-
     check_vector(path, grid, what="shapes")
-    driver = VECTOR_DRIVERS[Path(path).suffix.lower()]
+    target = as_path(path)
     types = {each.geom_type for each in geometry}
-    with atomic_path(path, overwrite=overwrite) as draft, _no_date():
-        try:
-            pyogrio.raw.write(
-                os.fspath(draft),
-                shapely.to_wkb(geometry),
-                list(fields.values()),
-                list(fields),
-                layer=layer,
-                driver=driver,
-                geometry_type=types.pop() if len(types) == 1 else "Unknown",
-                crs=grid.crs.to_wkt() if grid.crs is not None else None,
-                layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
-            )
-        except (DataSourceError, FeatureError) as error:
-            raise OutputError(
-                f"{path} cannot be written ({str(error).splitlines()[0]}): is the disk full?"
-            ) from error
+    kind = types.pop() if len(types) == 1 else "Unknown"
+    wkb, look = shapely.to_wkb(geometry), ShapeStyle(told_by, layer)
+    # Of several geometries QGIS makes several layers, which no one style fits.
+    with (
+        styles_beside([target] if kind != "Unknown" else []) as styles,
+        atomic_path(target, overwrite=overwrite) as draft,
+    ):
+        style = write_layer(draft, wkb, fields, layer=layer, crs=grid.crs, geometry=kind, style=look)
+        if style is not None and target in styles:
+            write_beside(styles[target], style)
 
 
 def _geometry(shapes: NDArray[np.int32], grid: Grid) -> NDArray[np.object_]:
@@ -155,27 +147,3 @@ def _geometry(shapes: NDArray[np.int32], grid: Grid) -> NDArray[np.object_]:
         if len(part)
     ]
     return in_place(np.array(drawn, dtype=object), grid)
-
-
-def in_place(geometry: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
-    """Geometries in (col, row) as geometries in the grid's CRS."""
-    a, b, c, d, e, f = (grid.transform or Affine.identity())[:6]  # check_vector has seen to it that there is one
-
-    def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
-
-    out: NDArray[np.object_] = shapely.transform(geometry, placed)
-    return out
-
-
-@contextmanager
-def _no_date() -> Iterator[None]:
-    """GDAL writes no date of its own while this lasts."""
-    import pyogrio
-
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_DATE})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})

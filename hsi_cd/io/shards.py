@@ -20,11 +20,11 @@ from rasterio.rpc import RPC
 from hsi_cd.errors import FormatError, ShardError
 from hsi_cd.io.file_masks import FileMasks
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.maps import raster_named
+from hsi_cd.io.maps import PART, raster_named
 from hsi_cd.io.raster import RasterReader, open_raster
 from hsi_cd.scene import Grid, ScenePair, Shard, check_same_grid, parse_shard
 
-_SHARD, _ROWS, _SCENE_GRID, _PIXELS = "SHARD", "SHARD_ROWS", "SHARD_SCENE_GRID", "SHARD_PIXELS"
+_SHARD, _ROWS, _SCENE_GRID, _PIXELS = PART, "SHARD_ROWS", "SHARD_SCENE_GRID", "SHARD_PIXELS"
 _OWN = (_SHARD, _ROWS, _SCENE_GRID, _PIXELS)
 _NOT_OURS = ("AREA_OR_POINT",)  # GDAL's own
 _WORDS = {
@@ -32,6 +32,7 @@ _WORDS = {
     "CHECKPOINT_SHA256": "checkpoint",
     "THRESHOLD": "threshold",
     "STATISTICS": "statistics",
+    "METHOD": "method",
     "SCORE_NAME": "score",
     "SCORE_UNIT": "score",
     "SOFTWARE": "software",
@@ -69,7 +70,7 @@ class ShardFile:
 
     Attributes:
         path: the file.
-        raster: what it holds: ``change map``, ``score`` or ``uncertainty``.
+        raster: what it holds: ``change map``, ``score``, ``uncertainty`` or ``probability``.
         shard: which part of the scene.
         rows: the rows of the scene that it holds.
         grid: of the whole scene.
@@ -104,7 +105,7 @@ class ShardSet:
     """The shards of one prediction, complete.
 
     Attributes:
-        files: for each raster (``change map``, ``score``, ``uncertainty``) its shards from top to bottom.
+        files: for each raster (``change map``, ``score``, ...) its shards from top to bottom.
         grid: of the whole scene.
         tags: of the maps of the whole scene.
     """

@@ -20,6 +20,7 @@ from rasterio.errors import CRSError
 from hsi_cd.errors import FormatError, GridError, LabelError
 from hsi_cd.io.kinds import find_input, vector_title
 from hsi_cd.io.told_classes import meaning_of
+from hsi_cd.io.vector_writing import STYLES
 from hsi_cd.paths import as_path
 
 _log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ def _layers_of(path: str | os.PathLike[str]) -> tuple[Path, str, dict[str, bool]
     if title == "Shapefile":
         _check_siblings(found)
     listed = _calling(found, title, pyogrio.list_layers)
-    return found, title, {str(name): kind is not None for name, kind in listed}
+    return found, title, {str(name): kind is not None for name, kind in listed if name != STYLES}
 
 
 def _check_siblings(path: Path) -> None:

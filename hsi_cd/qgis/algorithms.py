@@ -90,10 +90,15 @@ SEED = Parameter("SEED", "whole", "Seed", "--seed", 0, limits=(0, LARGEST), adva
 FURTHER = Parameter("OPTIONS", "further", "Further options, as on the command line", default="", advanced=True)
 MAP = Parameter("OUTPUT", "raster", "Change map", "--output", needed=True)
 SCORE = Parameter("SCORE", "raster", "Scores", "--score")
+PROBABILITY = Parameter("PROBABILITY", "raster", "Probability of change", "--probability")
 REGIONS = (
     Parameter("VECTOR", "vector", "Changed regions", "--vector"),
     Parameter(
         "MIN_AREA", "number", "Smallest region (min-area), m2", "--min-area", limits=(0, None), advanced=True
+    ),
+    Parameter("SIEVE", "whole", "Smallest region (sieve), pixels", "--sieve", limits=(1, None), advanced=True),
+    Parameter(
+        "SIMPLIFY", "number", "Smooth outlines (simplify), m", "--simplify", limits=(0, None), advanced=True
     ),
 )
 LABELS = Parameter("TRUTH", "labels", "Labels (truth): drawn shapes, or a truth map", "--truth", needed=True)
@@ -145,10 +150,11 @@ ALGORITHMS = (
             REGISTER,
             *FOLDERS,
             SEED,
-            REGIONS[1],
+            *REGIONS[1:],
             FURTHER,
             MAP,
             SCORE,
+            PROBABILITY,
             REGIONS[0],
         ),
     ),
@@ -166,10 +172,11 @@ ALGORITHMS = (
             *MASKS,
             REGISTER,
             *FOLDERS,
-            REGIONS[1],
+            *REGIONS[1:],
             FURTHER,
             MAP,
             SCORE,
+            PROBABILITY,
             REGIONS[0],
         ),
     ),

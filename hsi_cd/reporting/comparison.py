@@ -26,6 +26,7 @@ def compare_results(
     baselines: bool = True,
     interval: str | None = None,
     ddof: int = 1,
+    order: Sequence[str] = (),
 ) -> tuple[Table, ...]:
     """Lay out results of many runs, averaged over seeds.
 
@@ -44,6 +45,7 @@ def compare_results(
         interval: what is printed beside the mean: its standard deviation over seeds (None), or its 95 % bootstrap
             interval over test ``pixels`` or over ``seeds``.
         ddof: of the standard deviation.
+        order: methods and datasets that stand first, in this order.
 
     Returns:
         The tables; None cells are missing runs.
@@ -63,14 +65,18 @@ def compare_results(
     measures = find_measures(results, scores, percent, costs)
     runs = Runs(results, interval=interval, ddof=ddof)
     in_percent = [measure.short for measure in measures if measure.percent]
+    place = {name: i for i, name in enumerate(order)}
+    methods, datasets = (
+        sorted(names, key=lambda name: place.get(name, len(place))) for names in (runs.methods, runs.datasets)
+    )
 
     extra = [FLOOR, MAJORITY] if baselines and rows == "method" and runs.has_baselines(measures) else []
     if columns == "score":
-        titles, labels = (runs.datasets, runs.methods) if rows == "method" else (runs.methods, runs.datasets)
+        titles, labels = (datasets, methods) if rows == "method" else (methods, datasets)
         groups: list[tuple[str, ...]] = [("",)] * len(titles)
     else:
-        titles, labels = [""], runs.methods if rows == "method" else runs.datasets
-        groups = [tuple(runs.datasets if rows == "method" else runs.methods)]
+        titles, labels = [""], methods if rows == "method" else datasets
+        groups = [tuple(datasets if rows == "method" else methods)]
 
     tables = []
     for title, group in zip(titles, groups, strict=True):

@@ -37,7 +37,7 @@ from hsi_cd.reporting.images import (
     stretch_limits,
 )
 from hsi_cd.reporting.layout import MARGIN, Page, arrange
-from hsi_cd.reporting.scale_bar import draw_ground, ground_of
+from hsi_cd.reporting.scale_bar import draw_ground, ground_of, why_no_bar
 from hsi_cd.scene import Grid
 
 MAX_PIXELS = 1500
@@ -107,7 +107,7 @@ def panel_figure(
             without it.
         train_index: integers ``(n,)``, row-major flat indices of training pixels, marked among the errors.
         title: what stands above the panels.
-        grid: the scene's grid; where it is georeferenced, the first date has a scale bar and a north arrow.
+        grid: the scene's grid; the first date has a scale bar and a north arrow, or the note says why not.
 
     Returns:
         The figure, with a canvas that renders it; thinned out to at most 1500 pixels a side.
@@ -139,7 +139,7 @@ def panel_figure(
         panels,
         shape,
         title=f"{title.scene}: {title.method}" if title.method else title.scene,
-        note=_note(title.scores or {}, title.note),
+        note=_note(title.scores or {}, with_ground(title.note, grid)),
         entries=legend_entries(errors=truth is not None, training=train is not None),
         bar=bar,
     )
@@ -208,15 +208,30 @@ def date_panels(
         dates = [np.asarray(date[(..., *thin)], dtype=np.float32) for date in (t1, t2)]
         limits = stretch_limits(*dates)
         first, second = (false_colour(date, limits=limits) for date in dates)
-    ground = ground_of(grid) if grid is not None else None
+    return [
+        ("Date 1", on_ground(picture(first, smooth=True), thin, grid)),
+        ("Date 2", picture(second, smooth=True)),
+    ]
 
-    def first_date(axes: Axes) -> AxesImage:
-        image = picture(first, smooth=True)(axes)
-        if ground is not None:
-            draw_ground(axes, ground.thinned(thin[0].step), shape=first.shape[:2])
+
+def on_ground(draw: Draw, thin: tuple[slice, slice], grid: Grid | None) -> Draw:
+    """A panel with scale bar and north arrow, where the grid is georeferenced."""
+    ground = None if grid is None else ground_of(grid)
+    if ground is None:
+        return draw
+
+    def with_bar(axes: Axes) -> AxesImage:
+        image = draw(axes)
+        rows, cols = image.get_size()[:2]
+        draw_ground(axes, ground.thinned(thin[0].step), shape=(rows, cols))
         return image
 
-    return [("Date 1", first_date), ("Date 2", picture(second, smooth=True))]
+    return with_bar
+
+
+def with_ground(note: str, grid: Grid | None) -> str:
+    """A figure's note, and why it has no scale bar, where it has none."""
+    return "; ".join(part for part in (note, why_no_bar(grid)) if part)
 
 
 def check_shapes(shape: tuple[int, ...], **arrays: NDArray[np.generic] | None) -> None:
@@ -264,7 +279,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
     # Beside the target, as a rename is atomic only within one file system.
     temporary = target.with_name(f".{target.stem[:40]}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with temporary.open("xb") as file:
+        # Type 42 keeps letters as letters, which journals ask for; Type 3 draws them.
+        with matplotlib.rc_context({"pdf.fonttype": 42}), temporary.open("xb") as file:
             # A PDF carries its date unless told not to; the same figure shall be the same file.
             figure.savefig(file, format=kind, dpi=dpi, metadata={"CreationDate": None} if kind == "pdf" else None)
         temporary.replace(target)

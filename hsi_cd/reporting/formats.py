@@ -6,23 +6,35 @@ import csv
 import io
 import logging
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hsi_cd.errors import unknown_name
+from hsi_cd.errors import ConfigError, unknown_name
 from hsi_cd.evaluation import NOT_JUDGED, RunResult, judged_apart
 from hsi_cd.reporting.captions import FEW, PLUS_MINUS
 from hsi_cd.reporting.cells import Cell
 from hsi_cd.reporting.comparison import Row, Table, compare_results
+from hsi_cd.reporting.display_names import as_asked
 from hsi_cd.reporting.tables import align
 
 log = logging.getLogger(__name__)
 
 _DASH = "\N{EN DASH}"
+_LABEL = re.compile(r"[A-Za-z0-9:._/+-]+")
 
 
-def results_table(results: Sequence[RunResult], *, format: str = "text", **layout: Any) -> str:  # noqa: A002
+def results_table(
+    results: Sequence[RunResult],
+    *,
+    format: str = "text",  # noqa: A002
+    names: Mapping[str, str] | None = None,
+    order: Sequence[str] = (),
+    label: str = "",
+    wide: bool = False,
+    **layout: Any,
+) -> str:
     r"""Results of many runs as a table to print: mean and standard deviation over seeds.
 
     The best method of each dataset and score is bold and the second underlined (``*`` and ``'`` in plain text);
@@ -32,6 +44,10 @@ def results_table(results: Sequence[RunResult], *, format: str = "text", **layou
     Args:
         results: results of runs under one protocol.
         format: ``text``, ``markdown``, ``html``, ``csv`` or ``latex``.
+        names: what methods and datasets are called, by the names of the runs.
+        order: methods and datasets by the names of the runs, in the order in which they stand; others follow.
+        label: by which a LaTeX table is referred to; of several tables it is numbered, as ``tab:x-2``.
+        wide: whether a LaTeX table goes over both columns of a page (``table*``).
         layout: keywords of :func:`~hsi_cd.reporting.comparison.compare_results`: rows, columns, scores, percent,
             costs, baselines, interval, ddof.
 
@@ -39,20 +55,33 @@ def results_table(results: Sequence[RunResult], *, format: str = "text", **layou
         The text, without a line break at its end.
 
     Raises:
-        UnknownNameError: there is no such format, score or cost.
-        ConfigError: the results cannot share a table.
+        UnknownNameError: there is no such format, score, cost, method or dataset.
+        ConfigError: the results cannot share a table, two would be called the same, or LaTeX takes no such label.
     """
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    tables = compare_results(results, **layout)
+    if format != "latex" and (label or wide):
+        raise ConfigError(f"label and wide are of LaTeX tables, and the format is {format}: leave them out")
+    results, order = as_asked(results, names=names, order=order)
+    tables = compare_results(results, order=order, **layout)
+    if format == "latex":
+        return latex(tables, label=label, wide=wide)
     if format == "csv":  # which has no caption to say it
         for sentence in judged_apart(results).values():
             log.warning("%s", sentence)
     return FORMATS[format](tables)
 
 
-def latex(tables: Sequence[Table]) -> str:
-    r"""LaTeX tables in a file that compiles alone and can be ``\input`` in a paper that loads booktabs."""
+def latex(tables: Sequence[Table], *, label: str = "", wide: bool = False) -> str:
+    r"""LaTeX tables in a file that compiles alone and can be ``\input`` in a paper that loads booktabs.
+
+    Raises:
+        ConfigError: the label has letters that LaTeX takes for something else.
+    """
+    if label and not _LABEL.fullmatch(label):
+        raise ConfigError(
+            f"label {label!r}: LaTeX labels are of letters, digits and : . _ / + - here, as tab:results"
+        )
     lines = [
         r"% Compiles alone; in a paper: \usepackage{booktabs} in the preamble, and \input this file.",
         r"\expandafter\ifx\csname @nodocument\endcsname\relax\else",
@@ -60,8 +89,9 @@ def latex(tables: Sequence[Table]) -> str:
         rf"\usepackage[margin=1.5cm,paperwidth={_paper_width(tables):.0f}cm,paperheight=29.7cm]{{geometry}}",
         r"\def\hsicdalone{}\begin{document}\fi",
     ]
-    for table in tables:
-        lines += ["", *_latex_table(table)]
+    for number, table in enumerate(tables, start=1):
+        own = f"{label}-{number}" if label and len(tables) > 1 else label
+        lines += ["", *_latex_table(table, label=own, wide=wide)]
     return "\n".join([*lines, "", r"\ifdefined\hsicdalone\expandafter\enddocument\fi"])
 
 
@@ -74,14 +104,17 @@ def _paper_width(tables: Sequence[Table]) -> float:
     return max(21.0, 3 + 0.17 * widest)
 
 
-def _latex_table(table: Table) -> list[str]:
+def _latex_table(table: Table, *, label: str, wide: bool) -> list[str]:
     width = len(table.columns) * len(table.groups)
-    size = r"\scriptsize" if width > 8 else r"\footnotesize" if width > 5 else r"\small"
+    room = width / 2 if wide else width
+    size = r"\scriptsize" if room > 8 else r"\footnotesize" if room > 5 else r"\small"
+    float_ = "table*" if wide else "table"
+    mark = rf"\label{{{label}}}" if label else ""
     caption = _tex(_caption(table, "Best in bold, second underlined."))
     lines = [
-        r"\begin{table}[htbp]",
+        rf"\begin{{{float_}}}[{'tbp' if wide else 'htbp'}]",  # over both columns, a float has no place "here"
         rf"\centering{size}\setlength{{\tabcolsep}}{{4pt}}",
-        rf"\caption{{{caption}}}\vspace{{4pt}}",
+        rf"\caption{{{caption}}}{mark}\vspace{{4pt}}",
         rf"\begin{{tabular}}{{@{{}}l{'r' * width}@{{}}}}",
         r"\toprule",
     ]
@@ -99,7 +132,7 @@ def _latex_table(table: Table) -> list[str]:
         cells = [_marked(cell, dash="--", bold=r"\textbf{{{}}}", under=r"\underline{{{}}}") for cell in row.cells]
         cells = [cell.replace(PLUS_MINUS, r"$\pm$") for cell in cells]
         lines.append(" & ".join([_tex(row.label), *cells]) + r" \\")
-    return [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return [*lines, r"\bottomrule", r"\end{tabular}", rf"\end{{{float_}}}"]
 
 
 def markdown(tables: Sequence[Table]) -> str:

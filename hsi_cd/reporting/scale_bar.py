@@ -45,6 +45,17 @@ def ground_of(grid: Grid) -> Ground | None:
     return Ground(metres=metres, north=(col / length, row / length))
 
 
+def why_no_bar(grid: Grid | None) -> str:
+    """Why a picture on this grid has no scale bar; empty where it has one, or nobody told of a grid."""
+    if grid is None or ground_of(grid) is not None:
+        return ""
+    if not grid.is_georeferenced:
+        return "no scale bar: nothing tells where the scene lies"
+    if grid.crs is None and grid.gcp_crs is None:
+        return "no scale bar: the scene has no CRS"
+    return "no scale bar: the scene's CRS tells no length"
+
+
 def nice_length(metres: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is at most ``metres``.
 

@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
-from hsi_cd.reporting.figures import check_shapes, compose, date_panels, legend_entries, picture, thinning
+from hsi_cd.reporting.figures import (
+    check_shapes,
+    compose,
+    date_panels,
+    legend_entries,
+    on_ground,
+    picture,
+    thinning,
+    with_ground,
+)
 from hsi_cd.reporting.images import SPLIT_COLOURS, class_image, error_image, split_image
 from hsi_cd.scene import Grid, Labels, Split
 
@@ -55,16 +64,17 @@ def methods_figure(
         image = class_image(shown) if truth is None else error_image(truth, shown)
         panels.append((name, picture(image)))
     entries = legend_entries(errors=truth is not None, training=False)
-    return compose(panels, shape, title=scene, note=note, entries=entries)
+    return compose(panels, shape, title=scene, note=with_ground(note, grid), entries=entries)
 
 
-def split_figure(split: Split, labels: Labels, *, scene: str = "scene") -> Figure:
+def split_figure(split: Split, labels: Labels, *, scene: str = "scene", grid: Grid | None = None) -> Figure:
     """Draw which pixels teach and which judge.
 
     Args:
         split: the split.
         labels: the truth map it divides.
         scene: name of the scene, for the title.
+        grid: the scene's grid, for scale bar and north arrow.
 
     Raises:
         GridError: the labels are of another scene's shape.
@@ -77,9 +87,9 @@ def split_figure(split: Split, labels: Labels, *, scene: str = "scene") -> Figur
         told = f"their {len(np.unique(split.shapes)):,} shapes judge in turn"
     note = f"{split.protocol}, seed {split.seed}: {taught:,} pixels teach, {told}"
     return compose(
-        [("Split", picture(image))],
+        [("Split", on_ground(picture(image), thin, grid))],
         split.shape,
         title=scene,
-        note=note,
+        note=with_ground(note, grid),
         entries=list(SPLIT_COLOURS.items()),
     )

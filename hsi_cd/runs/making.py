@@ -20,7 +20,10 @@ _LEFT: tuple[str, ...] = (
     "split.npz",
     "*.pt",
     "change.tif",
+    "change.tif.aux.xml",
+    "change.qml",
     "score.tif",
+    "score.qml",
     "figure.png",
 )
 _LEFT += ("overview.npz", "curves.csv", "train.log", "events.out.tfevents*", "pretrain.json")

@@ -129,6 +129,12 @@ def column_step(transform: Affine, crs: CRS, *, col: float, row: float) -> float
     return length if math.isfinite(length) and length > 0 else None
 
 
+def row_step(transform: Affine, crs: CRS, *, col: float, row: float) -> float | None:
+    """How far apart the centres of two rows lie on the ground; see :func:`column_step`."""
+    t = transform
+    return column_step(Affine(t.b, t.a, t.c, t.e, t.d, t.f), crs, col=row, row=col)
+
+
 @dataclass(frozen=True)
 class Ellipsoid:
     """The body that a CRS is tied to.

@@ -199,12 +199,13 @@ class Overview:
 
     Attributes:
         name: of the scene.
+        grid: of the scene.
         shown: which bands are kept, in words.
     """
 
     def __init__(self, pair: ScenePair) -> None:
         """Nothing is kept yet."""
-        self.name = pair.name
+        self.name, self.grid = pair.name, pair.grid
         shown = shown_bands(pair.bands, used=pair.used)
         self._bands, self.shown = list(shown.indices), shown.words
         self._rows: list[Dates] = []
@@ -247,5 +248,6 @@ def _draw(
         truth=labels.values,
         train_index=split.train,
         title=Title(overview.name, result.method, None if not_judged(result) else result.scores, told),
+        grid=overview.grid,
     )
     save_figure(figure, folder / "figure.png", overwrite=True)

@@ -331,7 +331,9 @@ def test_regions_cover_the_map(cli: Any, simulated: PairFiles, tmp_path: Path) -
     change = band(tmp_path / "c.tif")
     assert found["pixels"].sum() == (change == 1).sum() > 0
     assert (found["probability"] >= 0.5).all() and (found["probability"] <= 1).all()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["c.tif", "r.gpkg", "s.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["c.tif", "c.tif.aux.xml", "c.qml", "r.gpkg", "r.qml", "s.tif", "s.qml"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,10 @@ def test_eight_shards_equal_one_process(
     assert err == "" and out.splitlines()[0] == f"change map: {tmp_path / 'change-joined.tif'}"
     for name in MAPS.values():
         assert (tmp_path / f"{name}.tif").read_bytes() == (tmp_path / f"{name}-joined.tif").read_bytes()
-    assert len(list(tmp_path.iterdir())) == 6
+    beside = [path for path in tmp_path.iterdir() if path.suffix != ".tif"]
+    assert len(beside) == 8 and {path.suffix for path in beside} == {".qml", ".xml"}
+    for name in MAPS.values():
+        assert (tmp_path / f"{name}.qml").read_bytes() == (tmp_path / f"{name}-joined.qml").read_bytes()
 
 
 def test_shards_of_refitted_statistics_and_another_threshold(

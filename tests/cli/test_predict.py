@@ -47,7 +47,7 @@ def mat_dates(simulated: PairFiles, tmp_path: Path) -> list[str]:
 def test_the_checkpoint_makes_the_maps_of_the_training_again(predicted: Path, trained: Path) -> None:
     for name in ("change.tif", "score.tif"):
         np.testing.assert_array_equal(read_band(predicted / name), read_band(trained / name))
-    assert {path.name for path in predicted.iterdir()} == {"change.tif", "score.tif"}
+    assert {path.name for path in predicted.glob("*.tif")} == {"change.tif", "score.tif"}
 
 
 def test_the_maps_lie_where_the_scene_lies(predicted: Path, simulated: PairFiles) -> None:

@@ -76,6 +76,7 @@ def read(folder: Path, name: str) -> NDArray[Any]:
 def test_places_are_uncertain_apart_unlabelled_and_have_data(cli: Any, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "next.gpkg"
     assert cli("suggest", run, "--number", 9, "--seed", 2, "--output", out) == 0
+    assert pyogrio.list_layers(out).tolist()[0] == ["suggested_places", "Polygon"]
     meta, _, geometry, fields = pyogrio.raw.read(out)
     named = dict(zip(meta["fields"], fields, strict=True))
     assert [value is None for value in named["class"]] == [True] * 9

@@ -260,6 +260,28 @@ def test_a_table_of_real_runs(cli: Any, real: Path, tmp_path: Path, capsys: pyte
     assert f"{np.mean(found):.4f}" in row and f"{np.std(found, ddof=1):.4f}" in row
     assert cli("table", real, "--format", "latex", "--output", tmp_path / "t.tex") == 0
     assert r"\toprule" in (tmp_path / "t.tex").read_text()
+    asked = [
+        "--format",
+        "latex",
+        "--label",
+        "tab:x",
+        "--wide",
+        "--order",
+        "logistic",
+        "--names",
+        "cva=CVA, logistic=LR",
+    ]
+    assert cli("table", real, *asked, "--output", tmp_path / "t.tex", "--overwrite") == 0
+    text = (tmp_path / "t.tex").read_text()
+    assert r"\begin{table*}" in text and r"\label{tab:x}" in text and text.index("\nLR &") < text.index("\nCVA &")
+    for words, told in (
+        (["--label", "tab:x"], "are of LaTeX tables: give --format latex, too"),
+        (["--names", "cva"], "'cva' is to be called nothing: give NAME=CALLED"),
+        (["--order", "cav"], "did you mean 'cva'"),
+    ):
+        capsys.readouterr()
+        assert cli("table", real, *words) == 2
+        assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

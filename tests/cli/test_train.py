@@ -47,6 +47,8 @@ def test_a_run_leaves_these_files_and_no_others(trained: Path) -> None:
     assert names - events == {
         "best.pt",
         "change.tif",
+        "change.tif.aux.xml",
+        "change.qml",
         "config.yaml",
         "curves.csv",
         "figure.png",
@@ -55,6 +57,7 @@ def test_a_run_leaves_these_files_and_no_others(trained: Path) -> None:
         "overview.npz",
         "result.json",
         "score.tif",
+        "score.qml",
         "split.npz",
         "train.log",
     }

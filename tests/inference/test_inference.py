@@ -23,7 +23,7 @@ from hsi_cd.errors import BandError, CheckpointError, OutputError
 from hsi_cd.inference import classify, score_rows, score_scene
 from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.inference.scoring import rows_per_band
-from hsi_cd.io import MapFiles
+from hsi_cd.io import MapFiles, RegionChoice
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Cube, Grid, ScenePair, cube_from_array
 
@@ -239,7 +239,7 @@ def test_a_place_may_come_from_elsewhere_and_the_score_is_not_forced_on_anyone(t
     grid = Grid(9, 8, crs=UTM, transform=PLACE)
     files = MapFiles(tmp_path / "change.tif")
     write_maps(MeanDifference(), random_pair(9, 8), files, MapOptions(grid=grid))
-    assert [path.name for path in tmp_path.iterdir()] == ["change.tif"]
+    assert {path.name for path in tmp_path.iterdir()} == {"change.tif", "change.qml", "change.tif.aux.xml"}
     with rasterio.open(tmp_path / "change.tif") as raster:
         assert (raster.crs, raster.transform) == (UTM, PLACE)
 
@@ -259,7 +259,8 @@ def test_an_existing_map_is_kept_and_nothing_is_scored(tmp_path: Path) -> None:
     assert detector.windows == 0
     assert (tmp_path / "score.tif").read_bytes() == b"mine"
     write_maps(detector, random_pair(9, 8), MapFiles(**names, overwrite=True))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["change.tif", "score.tif"]
+    assert sorted(path.name for path in tmp_path.glob("*.tif")) == ["change.tif", "score.tif"]
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 @pytest.mark.parametrize("existing", [False, True])
@@ -295,9 +296,11 @@ def test_a_region_over_all_row_bands_is_one(tmp_path: Path, monkeypatch: pytest.
     pair = ScenePair(*(cube_from_array(values, grid=place) for values in (t1, t2)))
     monkeypatch.setattr("hsi_cd.inference.mapping.score_rows", partial(score_rows, rows=7))
     paths = {"change": tmp_path / "change.tif", "vector": tmp_path / "regions.gpkg"}
-    write_maps(MeanDifference(), pair, MapFiles(**paths, min_area=30_000), MapOptions(threshold=1.5))
+    write_maps(MeanDifference(), pair, MapFiles(**paths, regions=RegionChoice(30_000)), MapOptions(threshold=1.5))
     fields = pyogrio.raw.read(paths["vector"])[3]
     assert [field.tolist() for field in fields[:3]] == [[pytest.approx(160 * 900, rel=2e-3)], ["m2"], [160]]
     with pytest.raises(OutputError, match=r"change\.tif exists"):
         write_maps(MeanDifference(), pair, MapFiles(**(paths | {"vector": tmp_path / "again.gpkg"})))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["change.tif", "regions.gpkg"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "change.tif", "change.qml", "change.tif.aux.xml", "regions.gpkg", "regions.qml"
+    }  # fmt: skip

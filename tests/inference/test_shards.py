@@ -22,7 +22,7 @@ from rasterio.rpc import RPC
 
 from hsi_cd.errors import FormatError, GridError, HsiCdError, OutputError, ShardError
 from hsi_cd.inference.mapping import MapOptions, write_maps
-from hsi_cd.io import MapFiles, join_shards, read_shards
+from hsi_cd.io import MapFiles, RegionChoice, join_shards, read_shards
 from hsi_cd.io.raster import quiet_georeference
 from hsi_cd.scene import Bands, Grid, ScenePair, Shard, cube_from_array
 
@@ -172,11 +172,11 @@ def test_control_points_and_sensor_models_stay_on_the_ground(tmp_path: Path) -> 
 def test_polygons_of_shards_are_those_of_the_whole(tmp_path: Path) -> None:
     pair = scene(200, 40)
     whole, joined = tmp_path / "whole.geojson", tmp_path / "joined.geojson"
-    files_of_all = MapFiles(tmp_path / "c.tif", vector=whole, min_area=3000)
+    files_of_all = MapFiles(tmp_path / "c.tif", vector=whole, regions=RegionChoice(3000))
     write_maps(WhereItStands(), pair, files_of_all, MapOptions(threshold=0.4))
     files = [path for path in write_shards(tmp_path, pair, 3, threshold=0.4) if "uncertainty" not in path.name]
     # The scores are needed for the polygons' probabilities, not asked for as a file.
-    join_shards(read_shards(files), MapFiles(tmp_path / "joined.tif", vector=joined, min_area=3000))
+    join_shards(read_shards(files), MapFiles(tmp_path / "joined.tif", vector=joined, regions=RegionChoice(3000)))
     assert joined.read_bytes() == whole.read_bytes()
     assert len(pyogrio.raw.read(joined)[2]) > 3
 

@@ -24,6 +24,10 @@ PLACE = Affine(30, 0, 200000, 0, -30, 3600000)
 UTM = CRS.from_epsg(32651)
 
 
+BESIDE = ["change.qml", "change.tif.aux.xml", "score.qml"]
+"""What lies beside a map and its scores."""
+
+
 def names(folder: Path) -> list[str]:
     """Names of all files in a folder, hidden ones too."""
     return sorted(path.name for path in folder.iterdir())
@@ -61,7 +65,7 @@ def test_what_is_written_is_read(tmp_path_factory, rows: int, cols: int, step: i
     assert found_grid == grid
     with quiet_georeference(), rasterio.open(folder / "score.tif") as dataset:
         np.testing.assert_array_equal(dataset.read(1), score)
-    assert names(folder) == ["change.tif", "score.tif"]
+    assert names(folder) == sorted(["change.tif", "score.tif", *BESIDE])
 
 
 def test_the_form_of_the_files(tmp_path: Path) -> None:
@@ -132,7 +136,7 @@ def test_cloud_optimized_maps_hold_the_same(tmp_path: Path, grid: Grid) -> None:
                     for size in dataset.overviews(1):
                         small = dataset.read(1, out_shape=(grid.rows // size, grid.cols // size))
                         assert set(np.unique(small)) <= {0, 1, 255}
-    assert names(tmp_path / "True") == ["change.tif", "score.tif"]
+    assert names(tmp_path / "True") == sorted(["change.tif", "score.tif", *BESIDE])
 
 
 def test_a_cloud_optimized_map_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +197,7 @@ def test_existing_maps_are_not_replaced_unless_asked(tmp_path: Path) -> None:
     before = (tmp_path / "score.tif").read_bytes()
     with pytest.raises(OutputError, match=r"score\.tif exists: pass overwrite=True"):
         write_both(tmp_path, Grid(3, 3))
-    assert names(tmp_path) == ["score.tif"]
+    assert names(tmp_path) == sorted(["score.tif", *BESIDE])
     assert (tmp_path / "score.tif").read_bytes() == before
     write_both(tmp_path, Grid(5, 5), overwrite=True)
     assert read_map(tmp_path / "change.tif")[0].shape == (5, 5)
@@ -266,7 +270,8 @@ def test_three_rasters_appear_together_or_not_at_all(tmp_path: Path) -> None:
         write(score[1:])
     assert names(tmp_path) == []
     write(score / 2)
-    assert names(tmp_path) == ["change.tif", "score.tif", "uncertainty.tif"]
+    rasters = ["change.tif", "score.tif", "uncertainty.tif", "uncertainty.qml"]
+    assert names(tmp_path) == sorted([*rasters, *BESIDE])
     with rasterio.open(paths[2]) as dataset:
         assert (dataset.dtypes, dataset.crs) == (("float32",), UTM) and math.isnan(dataset.nodata)
         assert dataset.tags()["THRESHOLD"] == "0.5"

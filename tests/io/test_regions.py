@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from rasterio.crs import CRS
 
 from hsi_cd.errors import FormatError, GridError
-from hsi_cd.io import check_vector, write_regions
+from hsi_cd.io import RegionChoice, check_vector, write_regions
 from hsi_cd.scene import Grid
 
 EQUAL = CRS.from_epsg(6933)  # keeps areas: 30 x 30 of its metres are 900 m2 anywhere
@@ -65,9 +65,10 @@ def flood(change: np.ndarray) -> list[set[tuple[int, int]]]:
 def test_regions_are_those_of_a_flood(tmp_path_factory, change: np.ndarray, least: int) -> None:
     path = tmp_path_factory.mktemp("regions") / "r.gpkg"
     probability = np.random.default_rng(change.size).random(change.shape, dtype=np.float32)
-    count = write_regions(
-        path, change, probability[change == 1], grid=grid(change.shape), min_area=900 * least - 1
+    regions = write_regions(
+        path, change, probability[change == 1], grid=grid(change.shape), choice=RegionChoice(900 * least - 1)
     )
+    count = regions.count
     expected = sorted(
         (len(region), round(float(np.mean([probability[at] for at in region])), 5))
         for region in flood(change)
@@ -124,7 +125,9 @@ def test_geojson_lies_in_longitude_and_latitude(tmp_path: Path) -> None:
 def test_no_change_is_an_empty_file_that_opens(tmp_path: Path) -> None:
     for name in ("r.gpkg", "r.geojson"):
         assert (
-            write_regions(tmp_path / name, np.zeros((4, 4), np.uint8), np.empty(0, np.float32), grid=grid((4, 4)))
+            write_regions(
+                tmp_path / name, np.zeros((4, 4), np.uint8), np.empty(0, np.float32), grid=grid((4, 4))
+            ).count
             == 0
         )
         assert pyogrio.read_info(tmp_path / name)["features"] == 0

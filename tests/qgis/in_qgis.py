@@ -25,6 +25,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
+    QgsRenderContext,
     QgsSingleBandPseudoColorRenderer,
     QgsVectorLayer,
 )
@@ -75,6 +76,17 @@ def value_of(value: Any) -> Any:
     return layer.id()
 
 
+def table_of(path: str) -> list[list[str]]:
+    """Value and name of each row of a raster's attribute table, as this GDAL reads it."""
+    from osgeo import gdal
+
+    gdal.UseExceptions()
+    file = gdal.Open(path)
+    table = file.GetRasterBand(1).GetDefaultRAT()
+    rows = range(0 if table is None else table.GetRowCount())
+    return [[table.GetValueAsString(row, col) for col in (0, 1)] for row in rows]
+
+
 def look_of(layer: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"name": layer.name(), "file": Path(layer.source()).name}
     renderer = layer.renderer()
@@ -82,10 +94,12 @@ def look_of(layer: Any) -> dict[str, Any]:
         found["classes"] = {
             int(c.value): [c.label, c.color.getRgb()[:3], c.color.alpha()] for c in renderer.classes()
         }
+        found["table"] = table_of(layer.source())
     elif isinstance(renderer, QgsSingleBandPseudoColorRenderer):
         found["ramp"] = [renderer.classificationMin(), renderer.classificationMax()]
     elif isinstance(layer, QgsVectorLayer):
         found["features"] = layer.featureCount()
+        found["colours"] = [symbol.color().getRgb()[:3] for symbol in renderer.symbols(QgsRenderContext())]
         found["fields"] = [field.name() for field in layer.fields()]
     return found
 

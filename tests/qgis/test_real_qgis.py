@@ -105,6 +105,7 @@ def first(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFac
     other = program(folder / "other", "#!/bin/sh\necho 'something else'\n")
     layers = {"T1": {"raster": str(t1)}, "T2": {"raster": str(t2)}}
     maps = {"OUTPUT": folder / "change.tif", "SCORE": folder / "score.tif", "VECTOR": folder / "regions.gpkg"}
+    maps["PROBABILITY"] = folder / "probability.tif"
     orders = {
         "detect": order("detect", **layers, METHOD="cva", **maps, how={"load": True}),
         "absent date": order("info", T1=t1, T2=folder / "nothing.tif"),
@@ -150,6 +151,7 @@ def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
         "OUTPUT": str(folder / "change.tif"),
         "SCORE": str(folder / "score.tif"),
         "VECTOR": str(folder / "regions.gpkg"),
+        "PROBABILITY": str(folder / "probability.tif"),
     }
     words = ["--t1", simulated.t1, "--t2", simulated.t2, "--method", "cva", "--output", tmp_path / "c.tif"]
     assert cli("detect", *words, "--score", tmp_path / "s.tif", "--vector", tmp_path / "r.gpkg") == 0
@@ -157,8 +159,10 @@ def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
     looks = {look["file"].partition("|")[0]: look for look in done["looks"]}
     assert looks["change.tif"]["classes"] == CLASSES
     scores = band(tmp_path / "s.tif")
-    ends = np.nanquantile(scores, [0.02, 0.98])
-    assert looks["score.tif"]["ramp"] == pytest.approx(ends, abs=0.02 * float(np.nanmax(scores)))
+    assert looks["score.tif"]["ramp"] == pytest.approx(np.nanquantile(scores.astype(float), [0.02, 0.98]))
+    assert looks["probability.tif"]["ramp"] == [0, 1]
+    assert looks["change.tif"]["table"] == [[value, told[0]] for value, told in CLASSES.items()]
+    assert looks["regions.gpkg"]["colours"] == [[200, 30, 30]]
     assert looks["regions.gpkg"]["features"] == pyogrio.read_info(tmp_path / "r.gpkg")["features"]
     (typed,) = done["command"]
     assert typed.split()[:2] == [str(Path(sysconfig.get_path("scripts")) / "hsi-cd"), "detect"]
@@ -275,6 +279,7 @@ def test_a_model_maps(way: dict[str, Any]) -> None:
 def test_places_to_draw_next_are_loaded(way: dict[str, Any]) -> None:
     (look,) = way["suggest"]["looks"]
     assert look["features"] == 4 and "class" in look["fields"]
+    assert look["colours"] == [[200, 30, 30], [230, 230, 230], [255, 214, 0]]  # changed, unchanged, to be said
 
 
 @pytest.mark.slow

@@ -167,3 +167,12 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
         save_figure(figure, tmp_path / "figure.jpg")
     with pytest.raises(OutputError, match="cannot be written"):
         save_figure(figure, tmp_path / "absent" / "figure.png")
+
+
+def test_a_pdf_holds_its_letters_as_letters(tmp_path):
+    """Journals take fonts of Type 42, which a PDF holds as TrueType; Type 3 draws each letter."""
+    t1, t2, change, _, _ = scene(20, 30)
+    save_figure(panel_figure(t1, t2, change=change, title=Title("scene", "method")), tmp_path / "f.pdf")
+    data = (tmp_path / "f.pdf").read_bytes()
+    assert b"/FontFile2" in data and b"/CIDFontType2" in data
+    assert b"/Type3" not in data

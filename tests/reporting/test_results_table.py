@@ -338,6 +338,39 @@ def test_latex():
     assert header.count("&") == siamese.count("&") == 6
 
 
+def test_latex_over_two_columns_with_label_names_and_order():
+    wanted = {"names": {"cva": "CVA", "taizhou": "Taizhou"}, "order": ["rennes", "cva", "svm"]}
+    text = results_table(RUNS, format="latex", label="tab:all", wide=True, **wanted)
+    assert text.count(r"\label{tab:all}") == 1
+    assert [text.count(rf"\{end}{{table*}}") for end in ("begin", "end")] == [1, 1] and "{table}" not in text
+    lines = text.splitlines()
+    rows = [line.split(" & ")[0] for line in lines if line.endswith(r"\\")]
+    assert [row for row in rows if row in ("CVA", "svm", "siamese")] == ["CVA", "svm", "siamese"]
+    heads = next(line for line in lines if "multicolumn" in line)
+    assert heads.index("rennes") < heads.index("Taizhou") and "taizhou" not in heads
+    # The numbers are those of the table that nobody renamed.
+    plain = results_table(RUNS, format="latex", order=["rennes"])
+    assert next(x for x in lines if x.startswith("svm")) in plain
+    two = results_table(RUNS, format="latex", columns="score", label="tab:all")
+    assert r"\label{tab:all-1}" in two and r"\label{tab:all-2}" in two
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"order": ["smv"]}, "smv.*did you mean 'svm'"),
+        ({"names": {"cav": "CVA"}}, "cav.*did you mean 'cva'"),
+        ({"names": {"cva": "svm"}}, "would both be called svm: call them differently"),
+        ({"label": "a}b", "format": "latex"}, "LaTeX labels are of letters"),
+        ({"label": "tab:x"}, "of LaTeX tables, and the format is text"),
+        ({"wide": True, "format": "csv"}, "of LaTeX tables, and the format is csv"),
+    ],
+)
+def test_names_and_labels_that_do_not_go_are_refused(asked, message):
+    with pytest.raises((ConfigError, UnknownNameError), match=message):
+        results_table(RUNS, **asked)
+
+
 AWKWARD = ["a_b & 100 % #1 $x$ {y} \\z ~^ <|>", "Čerenkov Ångström é", "中文 ß", "tab\tand\nline"]
 
 
@@ -347,7 +380,8 @@ def test_latex_compiles_alone_and_in_a_paper(tmp_path, columns):
     runs = [
         run(method, dataset, wrong=w) for w, method in enumerate(AWKWARD, 1) for dataset in ("taizhou", AWKWARD[0])
     ]
-    table = results_table([*RUNS, *runs], format="latex", columns=columns, costs=("parameters", "train_seconds"))
+    told = {"costs": ("parameters", "train_seconds"), "label": "tab:all", "wide": columns == "score"}
+    table = results_table([*RUNS, *runs], format="latex", columns=columns, **told)
     (tmp_path / "table.tex").write_text(table, encoding="utf-8")
     paper = r"\documentclass{article}\usepackage{booktabs}\begin{document}Text.\input{table}More.\end{document}"
     (tmp_path / "paper.tex").write_text(paper)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from hsi_cd.reporting.figures import panel_figure
+from hsi_cd.reporting.figures import Title, panel_figure
 from hsi_cd.reporting.scale_bar import ground_of, nice_length
-from hsi_cd.scene import Grid
+from hsi_cd.reporting.side_by_side import methods_figure, split_figure
+from hsi_cd.scene import Grid, Labels, Split
 
 UTM = CRS.from_epsg(32651)
 ON_MERIDIAN = 500000  # where UTM draws the ground at 0.9996 of its size
@@ -133,3 +134,33 @@ def test_without_a_georeference_nothing_is_drawn():
     picture = np.zeros((40, 30, 3), np.uint8)
     figure = panel_figure(picture, picture, change=np.zeros((40, 30), np.uint8), grid=Grid(40, 30))
     assert texts(figure) == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "reason"),
+    [
+        (Grid(40, 30), "nothing tells where the scene lies"),
+        (Grid(40, 30, transform=Affine(30, 0, 0, 0, -30, 0)), "the scene has no CRS"),
+        (
+            Grid(40, 30, CRS.from_wkt('LOCAL_CS["x",UNIT["pixel",1]]'), Affine(1, 0, 0, 0, -1, 0)),
+            "tells no length",
+        ),
+        (Grid(40, 30, CRS.from_epsg(4326), Affine(3e-4, 0, 10, 0, -3e-4, 60)), ""),
+    ],
+    ids=["nowhere", "no CRS", "no length", "degrees"],
+)
+def test_a_figure_has_a_bar_or_says_why_not(grid, reason):
+    picture, change = np.zeros((40, 30, 3), np.uint8), np.zeros((40, 30), np.uint8)
+    labels = Labels(np.ones((40, 30), np.uint8), name="truth")
+    for figure in (
+        panel_figure(picture, picture, change=change, title=Title("s", note="P1"), grid=grid),
+        methods_figure(picture, picture, {"a": change, "b": change}, note="P1", grid=grid),
+        split_figure(Split("P1", 0, (40, 30), np.array([3])), labels, grid=grid),
+    ):
+        note = figure.texts[1].get_text()
+        assert (
+            note.startswith("P1")
+            and ("no scale bar" in note) == bool(reason)
+            and reason in note.replace("\n", " ")
+        )
+        assert bool(figure.axes[0].lines) == (not reason)

@@ -13,12 +13,18 @@ from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
-    from hsi_cd.io import MapFiles
+    from hsi_cd.io import MapFiles, Regions
     from hsi_cd.scene import Grid
 
 FilePath = PathType()
 
-_WORDS = {"output": "change map", "score": "scores", "uncertainty": "uncertainty"}
+_WORDS = {
+    "output": "change map",
+    "score": "scores",
+    "probability": "probabilities of change",
+    "uncertainty": "uncertainty",
+}
+_OF_REGIONS = ("min_area", "sieve", "simplify")
 
 
 @dataclass(frozen=True)
@@ -28,20 +34,34 @@ class OutputChoice:
     Attributes:
         output: the change map, or None.
         score: the scores, or None.
+        probability: the probabilities, or None.
         uncertainty: the uncertainty, or None.
         cog: write Cloud Optimized GeoTIFFs.
         vector: file of the changed regions as polygons, or None.
-        min_area: smallest region kept.
+        min_area: smallest region kept, or None.
+        sieve: least number of pixels of a region, or None.
+        simplify: how much outlines are smoothed, or None.
         overwrite: replace files that exist.
+
+    Raises:
+        click.UsageError: something is said of polygons that are not asked for.
     """
 
     output: Path | None = None
     score: Path | None = None
+    probability: Path | None = None
     uncertainty: Path | None = None
     cog: bool = False
     vector: Path | None = None
-    min_area: float = 0.0
+    min_area: float | None = None
+    sieve: int | None = None
+    simplify: float | None = None
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _OF_REGIONS:
+            if getattr(self, name) is not None and self.vector is None:
+                raise click.UsageError(f"--{name.replace('_', '-')} is about polygons: give --vector FILE, too")
 
     def named(self) -> MapFiles:
         """What is to be written, where there must be a change map.
@@ -49,12 +69,19 @@ class OutputChoice:
         Raises:
             click.UsageError: there is none.
         """
-        from hsi_cd.io import MapFiles
+        from hsi_cd.io import MapFiles, RegionChoice
 
         if self.output is None:
             raise click.UsageError("no map is named: give --output FILE")
         return MapFiles(
-            self.output, self.score, self.uncertainty, self.vector, self.min_area, self.cog, self.overwrite
+            self.output,
+            self.score,
+            self.uncertainty,
+            self.vector,
+            RegionChoice(self.min_area or 0.0, self.sieve or 0, self.simplify or 0.0),
+            self.cog,
+            self.overwrite,
+            self.probability,
         )
 
     @property
@@ -101,7 +128,11 @@ class OutputChoice:
             check_vector(self.vector, grid)
 
     def told(self, *, unit: str = "score") -> dict[str, str]:
-        """What was written, by what it is called; ``unit`` of the scores: ``probability`` alone is called so."""
+        """The files that were written, by what they are called.
+
+        Args:
+            unit: of the scores: ``probability`` alone is called so.
+        """
         words = _WORDS | ({"score": "change probabilities"} if unit == "probability" else {})
         files = {words[name]: str(path) for name, path in self.maps.items()}
         return files | ({"changed regions": str(self.vector)} if self.vector is not None else {})
@@ -112,29 +143,12 @@ def named_files(*paths: Path | None) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def _files(
-    output: Path | None,
-    score: Path | None,
-    cog: bool,
-    vector: Path | None,
-    min_area: float | None,
-    overwrite: bool,
-    uncertainty: Path | None = None,
-) -> OutputChoice:
-    if min_area is not None and vector is None:
-        raise click.UsageError("--min-area is about polygons: give --vector FILE, too")
-    return OutputChoice(output, score, uncertainty, cog, vector, min_area or 0.0, overwrite)
-
-
-def _files_without_uncertainty(
-    output: Path | None,
-    score: Path | None,
-    cog: bool,
-    vector: Path | None,
-    min_area: float | None,
-    overwrite: bool,
-) -> OutputChoice:
-    return _files(output, score, cog, vector, min_area, overwrite)
+def regions_told(regions: Regions | None) -> dict[str, str]:
+    """How many regions were written, and how many were left out; nothing where none were asked for."""
+    if regions is None:
+        return {}
+    small = f", {regions.left_out} smaller ones left out" if regions.left_out else ""
+    return {"regions": f"{regions.count}{small}"}
 
 
 def output_options(
@@ -155,9 +169,15 @@ def output_options(
     )
     return gathering(
         "files",
-        _files if uncertainty else _files_without_uncertainty,
+        OutputChoice,
         click.option("--output", type=FilePath, required=required, metavar="FILE", help="Change map (GeoTIFF)."),
         click.option("--score", type=FilePath, metavar="FILE", help=score),
+        click.option(
+            "--probability",
+            type=FilePath,
+            metavar="FILE",
+            help="Probability of change, 0 to 1 (GeoTIFF, float32), whatever the score is.",
+        ),
         *further,
         click.option("--cog", is_flag=True, help="Write Cloud Optimized GeoTIFFs, with overviews."),
         click.option(
@@ -171,6 +191,18 @@ def output_options(
             type=click.FloatRange(min=0),
             metavar="AREA",
             help="Leave out smaller regions; m2 on the ground, on the CRS's own ellipsoid.",
+        ),
+        click.option(
+            "--sieve",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Leave out regions of fewer than N pixels; the map keeps them.",
+        ),
+        click.option(
+            "--simplify",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="M",
+            help="Smooth the regions' outlines: corners go that cut off less than M x M square metres.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
     )

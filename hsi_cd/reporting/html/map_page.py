@@ -1,0 +1,119 @@
+"""One HTML file that shows a map of which nobody knows the truth: both dates, the map, scores, areas, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi_cd.evaluation import BIASED
+from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
+from hsi_cd.reporting.html.rendering import render
+from hsi_cd.reporting.html.run_section import score_image
+from hsi_cd.reporting.images import BLACK, GREY, WHITE, class_image
+from hsi_cd.scene import CHANGED, UNCHANGED
+
+_COLOURS = {"changed": WHITE, "unchanged": BLACK, "no data": GREY}
+
+
+@dataclass(frozen=True)
+class MapView:
+    """A map, and what is known of it.
+
+    Attributes:
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        dates: both dates, uint8 ``(rows, cols, 3)``, thinned out or whole; None where they were not given.
+        shown: which bands the dates show.
+        scores: rasters of scores by what they are, float ``(rows, cols)``, NaN for no data.
+        areas: area of the pixels of each class, by its value, in ``unit``.
+        unit: ``m2``, or ``pixels`` where nothing tells a length.
+        regions: area, pixels and, where that is known, mean probability of each changed region, the largest first.
+        facts: what is known of the map, by its title.
+        warnings: what was warned of.
+    """
+
+    change: NDArray[np.uint8]
+    dates: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None
+    shown: str
+    scores: Mapping[str, NDArray[np.float32]]
+    areas: Mapping[int, float]
+    unit: str
+    regions: Sequence[tuple[float, int, float | None]]
+    facts: Mapping[str, str]
+    warnings: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class _Layer:
+    name: str
+    picture: Picture
+
+
+_LARGEST = 10  # regions that are listed
+
+
+def map_page(view: MapView, *, title: str) -> str:
+    """The page.
+
+    Args:
+        view: the map.
+        title: of the page.
+
+    Returns:
+        A whole HTML document; nothing in it is read from elsewhere.
+    """
+    images = []
+    if view.dates is not None:
+        told = f" ({view.shown})" if view.shown else ""
+        images = [(f"Date {i}{told}", date) for i, date in enumerate(view.dates, start=1)]
+    images.append(("Map", class_image(view.change)))
+    images += [(name[0].upper() + name[1:], score_image(score)) for name, score in view.scores.items()]
+    changed, valid = (int((view.change == CHANGED).sum()), int((view.change <= CHANGED).sum()))
+    share = f"{100 * changed / valid:.2f} %" if valid else "nothing"
+    return render(
+        "map.html",
+        title=title,
+        summary=f"{share} of the {valid:,} pixels with data is called changed. {BIASED}; a reference sample tells "
+        "the area (hsi-cd sample, then hsi-cd area).",
+        layers=[_Layer(name, make_picture(image, name)) for name, image in images],
+        colours=_COLOURS,
+        has_scores=bool(view.scores),
+        warnings=view.warnings,
+        areas=_areas(view),
+        regions=_regions(view),
+        facts=Sheet((), [(name, [text]) for name, text in view.facts.items()], words=True),
+    )
+
+
+def in_words(area: float, unit: str) -> str:
+    """An area as people write it: hectares, or pixels where nothing tells a length."""
+    return f"{area:,.0f} pixels" if unit == "pixels" else f"{area / 1e4:,.2f} ha"
+
+
+def _areas(view: MapView) -> Sheet:
+    total = view.change.size
+    rows = []
+    for value, name in ((CHANGED, "called changed"), (UNCHANGED, "called unchanged"), (255, "no data")):
+        count = int((view.change == value).sum())
+        area = in_words(view.areas.get(value, 0.0), view.unit)
+        rows.append((name, [f"{count:,}", f"{100 * count / total:.2f} %", area]))
+    return Sheet(["", "pixels", "of the scene", "area of these pixels"], rows, caption=f"{BIASED}.")
+
+
+def _regions(view: MapView) -> Sheet | None:
+    if not view.regions:
+        return None
+    rows = []
+    for number, (area, pixels, chance) in enumerate(view.regions[:_LARGEST], start=1):
+        rows.append(
+            (str(number), [in_words(area, view.unit), f"{pixels:,}", "-" if chance is None else f"{chance:.2f}"])
+        )
+    count = len(view.regions)
+    few = f"The {_LARGEST} largest of {count:,} regions" if count > _LARGEST else f"All {count} regions"
+    return Sheet(
+        ["", "area", "pixels", "mean probability"],
+        rows,
+        caption=f"{few} of changed pixels that hang together by their edges.",
+    )

@@ -200,7 +200,7 @@ def sample_map(
     values, grid = opened_map(change, nodata)
     if like is not None:
         grid = grid_like(like, values.shape)
-    areas, unit = _areas_of(grid)
+    areas, unit = areas_of(grid)
     strata = measure_strata(values, areas)
     if not strata:
         raise LabelError("the map has no pixel with data: there is nothing to sample")
@@ -258,7 +258,7 @@ def map_identity(values: NDArray[np.uint8]) -> str:
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
-def _areas_of(grid: Grid) -> tuple[Areas, str]:
+def areas_of(grid: Grid) -> tuple[Areas, str]:
     """Areas of the pixels of some rows, and their unit; one each where the map does not tell where it lies."""
     if grid.transform is None or grid.crs is None:
         return (lambda rows: np.ones((rows.stop - rows.start, grid.cols))), "pixels"

@@ -14,7 +14,7 @@ from hsi_cd.prepare.two_sensors import one_spectrum_of
 from hsi_cd.scene import Cube, Grid, matching
 from hsi_cd.scene.contract import ground_distance, is_same_grid, overlap, to_pixels
 
-__all__ = ["as_dates"]
+__all__ = ["as_dates", "check_together", "put_on", "with_common_bands"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,32 +39,62 @@ def as_dates(t1: Cube, t2: Cube, masks: Masks, *, tolerance: float) -> tuple[Cub
         GridError: they are of other places.
         BandError: they have no band in common.
     """
+    check_together(t1, t2, names=("t1", "t2"))
+    first = mask_own(t1, masks, date="t1")
+    second = put_on(first, t2, masks, names=("t1", "t2"))
+    return with_common_bands(first, second, tolerance, names=("t1", "t2"))
+
+
+def check_together(t1: Cube, t2: Cube, *, names: tuple[str, str]) -> None:
+    """Refuse two products that are no dates of one place.
+
+    Raises:
+        FormatError: one holds radiance and the other reflectance.
+        GridError: they are of other places.
+    """
     if t1.product is None or t2.product is None:
-        return mask_own(t1, masks, date="t1"), mask_own(t2, masks, date="t2")
+        return
     if t1.product.quantity != t2.product.quantity:
         raise FormatError(
-            f"t1 ({t1.name}) is {t1.product.title} in {t1.product.quantity}, but t2 ({t2.name}) "
+            f"{names[0]} ({t1.name}) is {t1.product.title} in {t1.product.quantity}, but {names[1]} ({t2.name}) "
             f"{t2.product.title} in {t2.product.quantity}: order both dates of one level, best as surface "
             "reflectance"
         )
-    _check_place(t1, t2)
-    first = mask_own(t1, masks, date="t1")
-    if t2.product.onto is not None and not is_same_grid(t1.grid, t2.grid):
-        t2 = replace(t2.product.onto(t1.grid), fill=t2.fill, saturated=t2.saturated)
-        _log.warning("t2 (%s) is put on the grid of t1: each pixel takes the nearest that was measured", t2.name)
-    second = mask_own(t2, masks, date="t2")
-    if not is_same_grid(first.grid, second.grid):
-        how = (
-            "by whole pixels" if _is_one_lattice(first.grid, second.grid) else "bilinearly, as their pixels differ"
-        )
-        _log.warning("t2 (%s) is put on the grid of t1 (%s), %s", second.name, first.name, how)
-        # What it is stays known; its masks, which lie on its own grid, are applied by now.
-        known = None if second.product is None else replace(second.product, masks=(), onto=None)
-        second = replace(alignment.align(second, first.grid), product=known)
-    return _with_common_bands(first, second, tolerance)
+    _check_place(t1, t2, names)
 
 
-def _check_place(t1: Cube, t2: Cube) -> None:
+def put_on(first: Cube, cube: Cube, masks: Masks, *, names: tuple[str, str]) -> Cube:
+    """A date without what its product marks and, where both are products, on the grid of another one.
+
+    Args:
+        first: the other one, which tells the grid.
+        cube: the date.
+        masks: what is left out.
+        names: what messages call the two.
+
+    Raises:
+        FormatError: a mask is not there.
+    """
+    of, date = names
+    if first.product is None or cube.product is None:
+        return mask_own(cube, masks, date=date)
+    if cube.product.onto is not None and not is_same_grid(first.grid, cube.grid):
+        cube = replace(cube.product.onto(first.grid), fill=cube.fill, saturated=cube.saturated)
+        _log.warning(
+            "%s (%s) is put on the grid of %s: each pixel takes the nearest that was measured",
+            date, cube.name, of,
+        )  # fmt: skip
+    second = mask_own(cube, masks, date=date)
+    if is_same_grid(first.grid, second.grid):
+        return second
+    how = "by whole pixels" if _is_one_lattice(first.grid, second.grid) else "bilinearly, as their pixels differ"
+    _log.warning("%s (%s) is put on the grid of %s (%s), %s", date, second.name, of, first.name, how)
+    # What it is stays known; its masks, which lie on its own grid, are applied by now.
+    known = None if second.product is None else replace(second.product, masks=(), onto=None)
+    return replace(alignment.align(second, first.grid), product=known)
+
+
+def _check_place(t1: Cube, t2: Cube, names: tuple[str, str]) -> None:
     if is_same_grid(t1.grid, t2.grid):
         return
     try:
@@ -72,11 +102,13 @@ def _check_place(t1: Cube, t2: Cube) -> None:
             return
         apart = ground_distance(t1.grid, t2.grid)
     except GridError as error:
-        raise GridError(f"t1 ({t1.name}) and t2 ({t2.name}) cannot be put on one grid: {error}") from error
+        raise GridError(
+            f"{names[0]} ({t1.name}) and {names[1]} ({t2.name}) cannot be put on one grid: {error}"
+        ) from error
     told = "" if apart is None else f": their middles lie {apart:.4g} km apart"
     raise GridError(
-        f"t1 ({t1.name}) and t2 ({t2.name}) are of other places and share no ground{told}; give two dates "
-        "of one place"
+        f"{names[0]} ({t1.name}) and {names[1]} ({t2.name}) are of other places and share no ground{told}; give "
+        "two dates of one place"
     )
 
 
@@ -89,34 +121,53 @@ def _is_one_lattice(first: Grid, second: Grid) -> bool:
     return bool(np.abs(off).max() <= _WHOLE)
 
 
-def _with_common_bands(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, Cube]:
-    if t1.product is not None and t2.product is not None and t1.product.title != t2.product.title:
+def with_common_bands(
+    t1: Cube, t2: Cube, tolerance: float, *, names: tuple[str, str], told: bool = True
+) -> tuple[Cube, Cube]:
+    """Two products with the bands that both have; what is no product keeps its own.
+
+    Args:
+        t1: the earlier date.
+        t2: the later date.
+        tolerance: largest difference of centre wavelengths, nm, of the same band.
+        names: what messages call the two.
+        told: warn of what is left out.
+
+    Raises:
+        BandError: they have no band in common.
+    """
+    if t1.product is None or t2.product is None:
+        return t1, t2
+    tell = _log.warning if told else _log.debug
+    if t1.product.title != t2.product.title:
         shared = one_spectrum_of(t1, t2, tolerance=tolerance)
         if shared is not None:
-            _log.warning("%s", shared.told)
+            tell("%s", shared.told)
             return shared.t1, shared.t2
-    t2 = _of_one_family(t1, t2, tolerance)
+    family = _of_one_family(t1, t2, tolerance)
+    if family is not None:
+        t2, apart = family
+        tell(
+            "the bands of %s (%s) and %s (%s) are paired by their names: their centres lie up to %.3g nm apart",
+            names[0], t1.name, names[1], t2.name, apart,
+        )  # fmt: skip
     match = matching.match_bands(t1.bands, t2.bands, tolerance=tolerance)
     if match.is_same or match.by != "wavelength":
         return t1, t2
     first, second = matching.common_bands(t1, t2, tolerance=tolerance)
-    for date, cube, only in (("t1", t1, match.only_first), ("t2", t2, match.only_second)):
+    for date, cube, only in zip(names, (t1, t2), (match.only_first, match.only_second), strict=True):
         if only:
-            names = ", ".join(matching.band_name(cube.bands, i) for i in only[:4])
+            shown = ", ".join(matching.band_name(cube.bands, i) for i in only[:4])
             more = f" and {len(only) - 4} more" if len(only) > 4 else ""
-            _log.warning(
+            tell(
                 "%d bands of %s (%s) are not in the other date and are left out: %s%s",
-                len(only),
-                date,
-                cube.name,
-                names,
-                more,
-            )
+                len(only), date, cube.name, shown, more,
+            )  # fmt: skip
     return first, second
 
 
-def _of_one_family(t1: Cube, t2: Cube, tolerance: float) -> Cube:
-    """t2 with the wavelengths of t1 in the bands that two satellites of one family call the same, which is told.
+def _of_one_family(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, float] | None:
+    """t2 with the wavelengths of t1 in the bands that two satellites of one family call the same, and how far off.
 
     The broad bands of Sentinel-2A and -2B lie up to 17 nm apart, a tenth of their width; they are made to be
     compared.
@@ -124,21 +175,15 @@ def _of_one_family(t1: Cube, t2: Cube, tolerance: float) -> Cube:
     first, second = t1.bands, t2.bands
     same_title = t1.product is not None and t2.product is not None and t1.product.title == t2.product.title
     if not same_title or not first.names or not second.names or not first.fwhm or not first.centres:
-        return t2
+        return None
     place = {name: i for i, name in enumerate(first.names)}
     pairs = [(place[name], i) for i, name in enumerate(second.names) if name in place]
     apart = [abs(first.centres[i] - second.centres[j]) for i, j in pairs]
     if not pairs or max(apart) <= tolerance or any(
         off > first.fwhm[i] / 2 for off, (i, _) in zip(apart, pairs, strict=True)
     ):  # fmt: skip
-        return t2
+        return None
     centres = list(second.centres)
     for i, j in pairs:
         centres[j] = first.centres[i]
-    _log.warning(
-        "the bands of t1 (%s) and t2 (%s) are paired by their names: their centres lie up to %.3g nm apart",
-        t1.name,
-        t2.name,
-        max(apart),
-    )
-    return replace(t2, bands=replace(second, centres=tuple(centres)))
+    return replace(t2, bands=replace(second, centres=tuple(centres))), max(apart)

@@ -216,14 +216,14 @@ def map_writers(
                 writer.close()
             if cog:
                 for name, draft in zip(wanted, drafts, strict=True):
-                    _optimise(draft, "NEAREST" if name == "change map" else "AVERAGE")
+                    make_cog(draft, "NEAREST" if name == "change map" else "AVERAGE")
         finally:
             for dataset in opened:
                 with quiet_georeference():
                     dataset.close()
 
 
-def _optimise(path: Path, resampling: str) -> None:
+def make_cog(path: Path, resampling: str) -> None:
     """Rewrite a tiled GeoTIFF as a Cloud Optimized GeoTIFF.
 
     From the finished file, because GDAL's COG driver, written to, would hold the whole raster in memory.

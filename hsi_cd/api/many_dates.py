@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -77,7 +79,7 @@ class ChangeSeries:
     method: str
     checkpoint: str
     areas: SeriesAreas
-    _room: Any = field(default=None, repr=False)
+    _room: _Room | None = field(default=None, repr=False)
 
     @property
     def grid(self) -> Grid:
@@ -207,10 +209,8 @@ def compared_series(
     asked = dates.registered is not None or dates.contract.register is not None
     if fitted is not None and not asked and fitted_settings(fitted.configuration).dates:
         dates = registered_series(dates)
-    room = None if work is not None else tempfile.TemporaryDirectory(prefix="hsi-cd-series-")
-    folder = as_path(work) if work is not None else Path(room.name) if room is not None else Path()
-    if work is not None:
-        _make_room(folder)
+    room = _Room() if work is None else None
+    folder = _folder_of(work) if room is None else room.folder
     areas, unit = areas_of(dates.grid)
     scorer = PairScorer(dates, how, fitted, folder, areas, memory)
     wanted = pairs_of_dates(len(dates.days), reference=dates.reference, every=every)
@@ -221,12 +221,28 @@ def compared_series(
     return ChangeSeries(dates, pairs, every, title, "" if fitted is None else fitted.checkpoint_, counted, room)
 
 
-def _make_room(folder: Path) -> None:
+class _Room:
+    """A temporary folder, which goes with this object."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hsi-cd-series-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def _folder_of(work: FilePath | None) -> Path:
+    """The folder that keeps what is fitted and scored, made if it is not there.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    folder = as_path(work or ".")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror}): name another folder by work=") from None
+        why = f"{folder} is a file" if folder.is_file() else error.strerror
+        raise OutputError(f"work is to be kept in {folder}, but {why}: name another folder by work=") from None
     check_output(folder / "scores.npy", overwrite=True)
+    return folder
 
 
 def _read(

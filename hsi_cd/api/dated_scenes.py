@@ -306,14 +306,7 @@ def _together(
     for place, cube in enumerate(laid):
         remedy = "resample {second} to the grid of {first}, or use align=True"
         check_same_grid(own.grid, cube.grid, names=(label[reference], label[place]), remedy=remedy)
-    # Once to find what all have, and once more to bring each to that.
-    for told in (True, False):
-        for place in range(len(laid)):
-            if place != reference:
-                both = (base, days[place])
-                own, laid[place] = with_common_bands(own, laid[place], tolerance, names=both, told=told)
-                if contract.common_bands:
-                    own, laid[place] = matching.common_bands(own, laid[place], tolerance=tolerance)
+    own = _with_bands_of_all(own, laid, reference, days=days, contract=contract)
     laid[reference] = own
     for place, cube in enumerate(laid):
         names = (label[reference], label[place])
@@ -321,6 +314,39 @@ def _together(
         if own.bands.centres and cube.bands.centres:  # or two dates could lie further apart than each from it
             laid[place] = replace(cube, bands=replace(cube.bands, centres=own.bands.centres))
     return mask_with(laid, masks, align=contract.align) if masks.drawn else laid
+
+
+def _with_bands_of_all(
+    own: Cube, laid: list[Cube], reference: int, *, days: Sequence[str], contract: Contract
+) -> Cube:
+    """The reference with the bands that all dates have; the others are brought to these in their list.
+
+    Of several sensors, spectra are those of the coarsest, to which the dates of the reference's own sensor are
+    resampled as the reference is.
+    """
+    tolerance, before = contract.band_tolerance, own
+    sensors = {cube.product.title for cube in laid if cube.product is not None}
+    others = [place for place in range(len(laid)) if place != reference]
+
+    def shared(place: int, *, told: bool) -> tuple[Cube, Cube]:
+        both = (days[reference], days[place])
+        first, second = with_common_bands(
+            own, laid[place], tolerance, names=both, several=len(sensors) > 1, told=told
+        )
+        return (
+            matching.common_bands(first, second, tolerance=tolerance) if contract.common_bands else (first, second)
+        )
+
+    for place in others:
+        own, _ = shared(place, told=False)
+    if own.bands.count != before.bands.count:
+        _log.warning(
+            "of %s (%s) %d of %d bands are left, which all dates have or can be made to have",
+            days[reference], own.name, own.bands.count, before.bands.count,
+        )  # fmt: skip
+    for place in others:
+        _, laid[place] = shared(place, told=True)
+    return own
 
 
 def _refuse_empty(series: DateSeries) -> None:

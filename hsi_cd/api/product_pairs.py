@@ -18,6 +18,7 @@ __all__ = ["as_dates", "check_together", "put_on", "with_common_bands"]
 
 _log = logging.getLogger(__name__)
 
+_ALIKE = 0.25  # logarithm of the ratio of two bands' widths up to which one sensor's band is taken for another's
 _WHOLE = 1e-3  # of a pixel: how far two grids may lie off whole pixels and still be one lattice
 
 
@@ -122,7 +123,13 @@ def _is_one_lattice(first: Grid, second: Grid) -> bool:
 
 
 def with_common_bands(
-    t1: Cube, t2: Cube, tolerance: float, *, names: tuple[str, str], told: bool = True
+    t1: Cube,
+    t2: Cube,
+    tolerance: float,
+    *,
+    names: tuple[str, str],
+    several: bool = False,
+    told: bool = True,
 ) -> tuple[Cube, Cube]:
     """Two products with the bands that both have; what is no product keeps its own.
 
@@ -131,6 +138,7 @@ def with_common_bands(
         t2: the later date.
         tolerance: largest difference of centre wavelengths, nm, of the same band.
         names: what messages call the two.
+        several: one of them may have been resampled to the bands of another sensor, whatever product it is.
         told: warn of what is left out.
 
     Raises:
@@ -139,7 +147,7 @@ def with_common_bands(
     if t1.product is None or t2.product is None:
         return t1, t2
     tell = _log.warning if told else _log.debug
-    if t1.product.title != t2.product.title:
+    if t1.product.title != t2.product.title if not several else not _is_among(t1, t2, tolerance):
         shared = one_spectrum_of(t1, t2, tolerance=tolerance)
         if shared is not None:
             tell("%s", shared.told)
@@ -164,6 +172,15 @@ def with_common_bands(
                 len(only), date, cube.name, shown, more,
             )  # fmt: skip
     return first, second
+
+
+def _is_among(t1: Cube, t2: Cube, tolerance: float) -> bool:
+    """Whether t2 has all bands of t1 as they are, of their wavelengths and about their widths."""
+    match = matching.match_bands(t1.bands, t2.bands, tolerance=tolerance)
+    if match.only_first or not (t1.bands.fwhm and t2.bands.fwhm):
+        return not match.only_first
+    widths = [t2.bands.fwhm[j] / t1.bands.fwhm[i] for i, j in zip(match.first, match.second, strict=True)]
+    return bool(np.abs(np.log(widths)).max() <= _ALIKE)
 
 
 def _of_one_family(t1: Cube, t2: Cube, tolerance: float) -> tuple[Cube, float] | None:

@@ -276,6 +276,26 @@ def test_products_are_dates_with_their_times_grids_and_masks(cli: Any, tmp_path:
     assert mask == "auto" and days == sorted(days) and len(days[0]) > 10  # with the time of the day
 
 
+def test_a_date_of_another_sensor_between_two_of_one(
+    cli: Any, tmp_path: Path, monkeypatch: Any, caplog: Any
+) -> None:
+    """All three are compared in the coarser sensor's bands, those of the reference's own sensor, too."""
+    monkeypatch.chdir(tmp_path)
+    first, last = (deliveries.desis(tmp_path, date) for date in (1, 2))
+    between = deliveries.enmap(tmp_path, 2)
+    days = ["--dates", "2020-01-01,2021-01-01,2022-01-01"]
+    assert cli("series", first, between, last, *days, *CVA, *OUT) == 0
+    assert "84 of 235 bands are left" in caplog.text
+    assert "spectra of t2 (desis2, 235 bands) are resampled to 84 bands" in caplog.text
+    assert cli("detect", "--t1", first, "--t2", between, *CVA, "--output", "pair.tif") == 0
+    found = bands()
+    np.testing.assert_array_equal(found[1][found[6] == 2], bands("pair.tif")[0][found[6] == 2])
+    changed = np.zeros(found[0].shape, dtype=bool)
+    changed[deliveries.BLOCK] = True
+    changed &= found[6] == 2
+    assert (found[0][changed] == 2021001).all() and (found[5][changed] == 1).all()
+
+
 def test_a_lake_is_left_out_and_a_shift_undone(cli: Any, scene: SimulatedSeries) -> None:
     lake = np.zeros((1, 64, 56), np.uint8)
     lake[:, 5:15, 5:15] = 1

@@ -52,8 +52,8 @@ def simulate_series(
     options = options or SimulationOptions()
     if dates < 3:
         raise ConfigError(f"dates is {dates}: expected 3 or more, or nothing could come back")
-    still = {"shift": 0.0, "drift": 0.0, "gain": 0.0, "path_radiance": 0.0, "stripes": 0.0}
-    scene = Simulation(replace(options, snr=math.inf, dtype="float32", **still))
+    calm = replace(options, shift=0.0, drift=0.0, gain=0.0, path_radiance=0.0, stripes=0.0)
+    scene = Simulation(replace(calm, snr=math.inf, dtype="float32"))
     changed_at, back_at = _when(scene.truth, options.seed, dates, returning)
     before, after = scene.read(1), scene.read(2)
     seeds = np.random.SeedSequence(options.seed, spawn_key=(1,)).spawn(dates)
@@ -67,8 +67,8 @@ def simulate_series(
             scene.wavelengths, gain=options.gain, path_radiance=options.path_radiance, rng=rng
         )
         factors = light.factors(np.arange(options.rows, dtype=float), np.arange(options.cols, dtype=float))
-        seen = np.where(other, after, before) * factors.transpose(2, 0, 1)
-        seen = seen * gain[:, None, None] + path[:, None, None]
+        ground = np.where(other, after, before) * factors.transpose(2, 0, 1)
+        seen = ground * gain[:, None, None] + path[:, None, None]
         seen += noise[:, None, None] * rng.standard_normal(seen.shape)
         images.append(np.clip(np.rint(seen * SCALE), 1, 65535).astype(np.uint16))
     return SimulatedSeries(tuple(images), changed_at, back_at, scene.wavelengths)

@@ -235,11 +235,19 @@ def test_a_stopped_series_goes_on_and_ends_the_same(
     assert not np.array_equal(bands(), expected)
 
 
+def begun(cli: Any) -> Any:
+    """A process of its own that has scored its first pair, and is at work on others."""
+    here = Path.cwd()  # which is not the folder of forks
+    files = [here / name for name in FILES]
+    process = cli.fork("series", *files, "--output", here / "series.tif", "--work", here / "work")
+    while not list(Path("work").glob("*.json")):
+        assert process.poll() is None
+    return process
+
+
 @pytest.mark.slow
 def test_a_killed_process_leaves_no_half_file(cli: Any, scene: SimulatedSeries) -> None:
-    process = cli.fork("series", *FILES, *OUT, "--work", "work")
-    while not list(Path("work").glob("*.json")) and process.poll() is None:
-        pass
+    process = begun(cli)
     process.kill()
     process.communicate()
     assert not Path("series.tif").exists() and not Path("series.qml").exists()
@@ -431,3 +439,35 @@ def test_images_out_of_order_are_sorted_and_it_is_told(
     with rasterio.open("c.tif") as file:
         assert file.tags()["DATES"].split(" ") == days.split(",")
         assert set(np.unique(file.read(1))) == {0, 2001001, 2003365}
+
+
+@pytest.mark.slow
+def test_memory_grows_neither_with_the_height_nor_with_the_dates(cli: Any, tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys\nfrom hsi_cd.cli.main import run\ncode = run(sys.argv[1:])\n"
+        "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\nsys.exit(code)"
+    )
+    random = np.random.default_rng(0)
+    peak = {}
+    for rows, dates in ((2048, 3), (4096, 3), (2048, 6)):
+        ground = random.integers(2000, 4000, (40, rows, 200))
+        for place in range(dates):
+            name = tmp_path / f"{rows}-{dates}_{2010 + place}0601.tif"
+            tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "zlevel": 1}
+            write(name, (ground + random.integers(-40, 40, ground.shape)).astype(np.uint16), **tiles)
+        pattern = f"{tmp_path}/{rows}-{dates}_{{date:%Y%m%d}}.tif"
+        done = cli.process("series", pattern, *CVA, "--output", tmp_path / f"{rows}-{dates}.tif", code=code)
+        assert done.returncode == 0, done.stderr
+        peak[rows, dates] = int(done.stdout.split()[-1]) / 1024
+    # Two dates of the further rows alone would take 33 MB each as they are stored, as much again as floats.
+    further = 40 * 200 * 2 * 2048 / 1e6
+    assert peak[4096, 3] - peak[2048, 3] < further and peak[2048, 6] - peak[2048, 3] < further, peak
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_wants_the_machine_back_gets_it(cli: Any, scene: SimulatedSeries) -> None:
+    process = begun(cli)
+    process.send_signal(15)
+    _, said = process.communicate()
+    assert process.returncode == 75 and not Path("series.tif").exists(), said
+    assert cli("series", *FILES, *OUT, "--work", "work") == 0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
     from hsi_cd import errors
     from hsi_cd.api.area_estimates import estimate_area
     from hsi_cd.api.area_samples import ReferenceSample, sample_map
+    from hsi_cd.api.dated_scenes import DateSeries, open_series
     from hsi_cd.api.drawing import draw, write_labels
     from hsi_cd.api.estimators import (
         CVA,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         Superpixel,
         load,
     )
+    from hsi_cd.api.many_dates import ChangeSeries, series
     from hsi_cd.api.map_report import report_map
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
@@ -76,7 +78,9 @@ _PLACES = {
     "CVA": "hsi_cd.api.estimators",
     "Celik": "hsi_cd.api.estimators",
     "ChangeMap": "hsi_cd.inference.change_map",
+    "ChangeSeries": "hsi_cd.api.many_dates",
     "Cube": "hsi_cd.scene",
+    "DateSeries": "hsi_cd.api.dated_scenes",
     "Estimator": "hsi_cd.api.estimators",
     "Forest": "hsi_cd.api.estimators",
     "Grid": "hsi_cd.scene",
@@ -111,11 +115,13 @@ _PLACES = {
     "open_dataset": "hsi_cd.api.opening",
     "open_labels": "hsi_cd.api.opening",
     "open_pair": "hsi_cd.api.opening",
+    "open_series": "hsi_cd.api.dated_scenes",
     "open_split": "hsi_cd.api.opening",
     "predict": "hsi_cd.api.verbs",
     "register": "hsi_cd.api.registering",
     "report_map": "hsi_cd.api.map_report",
     "sample_map": "hsi_cd.api.area_samples",
+    "series": "hsi_cd.api.many_dates",
     "split": "hsi_cd.api.verbs",
     "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
@@ -135,7 +141,9 @@ __all__ = [
     "Auto",
     "Celik",
     "ChangeMap",
+    "ChangeSeries",
     "Cube",
+    "DateSeries",
     "Estimator",
     "Forest",
     "Grid",
@@ -164,11 +172,13 @@ __all__ = [
     "open_dataset",
     "open_labels",
     "open_pair",
+    "open_series",
     "open_split",
     "predict",
     "register",
     "report_map",
     "sample_map",
+    "series",
     "split",
     "suggest",
     "train",

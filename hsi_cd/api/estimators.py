@@ -79,7 +79,7 @@ class Estimator:
             RegistrationError: the scene is to be registered, and no shift lays its dates on one another.
         """
         detector, own = self._fitted(), options or MapOptions()
-        known = self._as_fitted.model_dump() if self._loaded is None else self._loaded["config"]
+        known = self.configuration
         pair = laid_like(pair, fitted_settings(known), asked=own.register)
         if refit:
             from hsi_cd.detectors.refit import refit_statistics
@@ -90,6 +90,16 @@ class Estimator:
         told = "refitted on the scene" if refit else own.statistics
         how = replace(own, checkpoint=self.checkpoint_, statistics=told)
         return ChangeMap(detector, pair, how, method=find_method(self.method).row)
+
+    @property
+    def configuration(self) -> Any:
+        """The settings with which it was fitted, as its checkpoint holds them.
+
+        Raises:
+            NotFittedError: it has not been fitted.
+        """
+        self._fitted()
+        return self._as_fitted.model_dump() if self._loaded is None else self._loaded["config"]
 
     @property
     def threshold_(self) -> float:

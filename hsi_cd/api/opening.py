@@ -226,10 +226,10 @@ def open_scene(source: SceneSource, contract: Contract | None = None, *, like: A
 
         pair = open_by_name(source.dataset, source.root)
         return make_pair(pair.t1, pair.t2, name=pair.name, contract=contract)
-    t1, t2 = _open_dates(source, _expected(like))
+    t1, t2 = open_dates(source, _expected(like))
     if not contract.allow_identical:  # once it is clear which variable of the file is meant
         _refuse_one_file(source)
-    return make_pair(t1, t2, name=source.name or _scene_name(source.t1), contract=contract)
+    return make_pair(t1, t2, name=source.name or scene_name(source.t1), contract=contract)
 
 
 def _refuse_one_file(source: SceneSource) -> None:
@@ -275,7 +275,7 @@ def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[
     return dataset_files(source.dataset, source.root, labelled=truth is not None)
 
 
-def _open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:
+def open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:
     """Both dates; where one of them lies in memory, its shape tells the axes of the other's file."""
     axes = _axes(source.axes)
     dates = (source.t1, source.t2)
@@ -345,7 +345,8 @@ def _expected(like: Any) -> Expected | None:
     return _expected(first) if isinstance(first, Labels) else Expected(*map_band(first).values.shape)
 
 
-def _scene_name(t1: Any) -> str:
+def scene_name(t1: Any) -> str:
+    """What a scene is called whose earlier date, or first one, this is."""
     files = as_paths(t1)
     if not files:
         return "scene"

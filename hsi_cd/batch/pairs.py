@@ -140,6 +140,61 @@ def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair
         ConfigError: the pattern has no date, or there are no two dates of anything.
     """
     pattern = as_path(pattern).as_posix()
+    listed = dated_files(pattern, root, where=where)
+    found = listed.files
+    pairs = []
+    for name, files in found.items():
+        days = sorted(files)
+        couples = [(days[0], days[-1])] if ends else list(pairwise(days))
+        stamp = stamp_of(days)
+        pairs += [
+            Pair(f"{name}_{a.strftime(stamp)}_{b.strftime(stamp)}", files[a], files[b])
+            for a, b in couples
+            if a < b
+        ]
+    single = [path for files in found.values() if len(files) == 1 for path in files.values()]
+    listed.tell_left_out({"no partner": single})
+    if not pairs:
+        said = (
+            f"only single dates are there, of {', '.join(list(found)[:3])}"
+            if found
+            else f"no file below {root} is called so"
+        )
+        raise ConfigError(f"{where} is {pattern!r}: {said}; two dates of one name make a pair")
+    return pairs
+
+
+def stamp_of(days: Iterable[datetime]) -> str:
+    """How dates are written in names: with the time of the day only where one is told."""
+    return "%Y%m%d" if all(day.time() == datetime.min.time() for day in days) else "%Y%m%dT%H%M%S"
+
+
+@dataclass(frozen=True)
+class DatedFiles:
+    """Files whose names tell what they show and when.
+
+    Attributes:
+        files: of each place its files by their dates.
+        undated: files of the pattern whose digits are no date.
+        strange: files beside them that the pattern does not fit.
+    """
+
+    files: Mapping[str, Mapping[datetime, Path]]
+    undated: Sequence[Path]
+    strange: Sequence[Path]
+
+    def tell_left_out(self, more: Mapping[str, Sequence[Path]]) -> None:
+        """Warn of the files that make nothing, by why they do not; ``more`` are the caller's own reasons."""
+        _tell_left_out({"fit no pattern": self.strange, "no readable date": self.undated, **more})
+
+
+def dated_files(pattern: str, root: Path, *, where: str) -> DatedFiles:
+    """The files of a pattern, see :func:`find_pairs`.
+
+    Raises:
+        ConfigError: the pattern has no date, or two files are of one place and date.
+    """
+    pattern = as_path(pattern).as_posix()
     expression, glob, letters = _expression(pattern, where)
     found: dict[str, dict[datetime, Path]] = {}
     like_it = sorted(_matching(root, glob))
@@ -159,30 +214,10 @@ def find_pairs(pattern: str, root: Path, *, ends: bool, where: str) -> list[Pair
             raise ConfigError(
                 f"{where}: {earlier.name} and {path.name} are both {name} at {when}: be more specific"
             )
-    pairs = []
-    for name, files in found.items():
-        days = sorted(files)
-        couples = [(days[0], days[-1])] if ends else list(pairwise(days))
-        stamp = "%Y%m%d" if all(d.time() == datetime.min.time() for d in days) else "%Y%m%dT%H%M%S"
-        pairs += [
-            Pair(f"{name}_{a.strftime(stamp)}_{b.strftime(stamp)}", files[a], files[b])
-            for a, b in couples
-            if a < b
-        ]
-    single = [path for files in found.values() if len(files) == 1 for path in files.values()]
     known = {
         (path.parent, path.stem) for path in (*undated, *(p for files in found.values() for p in files.values()))
     }
-    strange_ones = [path for path in strange if not _describes(path, known)]
-    _tell_left_out({"fit no pattern": strange_ones, "no readable date": undated, "no partner": single})
-    if not pairs:
-        said = (
-            f"only single dates are there, of {', '.join(list(found)[:3])}"
-            if found
-            else f"no file below {root} is called so"
-        )
-        raise ConfigError(f"{where} is {pattern!r}: {said}; two dates of one name make a pair")
-    return pairs
+    return DatedFiles(found, undated, [path for path in strange if not _describes(path, known)])
 
 
 def _matching(root: Path, glob: str) -> Iterable[Path]:

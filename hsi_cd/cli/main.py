@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "register": "Lay the later date on the earlier one: measure the shift, undo it, write it.",
         "detect": "Map a scene pair without any label or training.",
         "predict": "Map a scene pair with a trained checkpoint, as GeoTIFF.",
+        "series": "Compare many dates: when each pixel changed, how often, and what came back.",
         "mosaic": "Join the parts that predict --shard wrote to one map.",
     },
     "Learn": {

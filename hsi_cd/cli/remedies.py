@@ -43,7 +43,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
     (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
-    (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
+    (rf"(?<![\w./-])(axes|device|precision|reference)=({_QUOTED})", r"--\1 \2"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (rf"(?<![\w./-])mask=({_QUOTED})", r"--mask \1"),
     (r"(?<![\w./-])(probability|score|split|uncertainty)=FILE\b", r"--\1 FILE"),
@@ -57,7 +57,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|probability|profile|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|dates|field|key|layer|like|mask|nodata|output|probability|profile|run|score|uncertainty|vector|work)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

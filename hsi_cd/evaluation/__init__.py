@@ -38,6 +38,7 @@ from hsi_cd.evaluation.headline import (
     shape_interval,
     stands_on_few,
 )
+from hsi_cd.evaluation.interval_areas import SeriesAreas
 from hsi_cd.evaluation.intervals import Interval, bootstrap_pixels, bootstrap_seeds, mean_std
 from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
 from hsi_cd.evaluation.judge_drawn import JudgingShapes, judge_drawn
@@ -79,6 +80,7 @@ __all__ = [
     "ReliabilityCurve",
     "RunResult",
     "SaidOfChange",
+    "SeriesAreas",
     "ShapeRates",
     "UndefinedScoreWarning",
     "all_scores",

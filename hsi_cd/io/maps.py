@@ -245,7 +245,7 @@ def map_writers(
                 writer.close()
             if cog:
                 for name, draft in zip(wanted, drafts, strict=True):
-                    _optimise(draft, "NEAREST" if name == "change map" else "AVERAGE")
+                    make_cog(draft, "NEAREST" if name == "change map" else "AVERAGE")
             for name, target in wanted.items():
                 if target in styles:
                     write_beside(styles[target], _style(name, writers[name], tags))
@@ -266,7 +266,7 @@ def _style(name: str, writer: RasterWriter, tags: Mapping[str, str]) -> str:
     return qml.ramp_qml(*writer.ends())
 
 
-def _optimise(path: Path, resampling: str) -> None:
+def make_cog(path: Path, resampling: str) -> None:
     """Rewrite a tiled GeoTIFF as a Cloud Optimized GeoTIFF.
 
     From the finished file, because GDAL's COG driver, written to, would hold the whole raster in memory.

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from hsi_cd.api.bounding import in_area
 from hsi_cd.api.masking import mask_with, parse_masks
 from hsi_cd.api.product_pairs import as_dates
 from hsi_cd.api.registering import register
@@ -54,6 +55,7 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         masks=masks.asked if has_masks or masks.drawn else (),
     )
     warn_of_doubts(pair)
+    pair = in_area(pair, contract.area)
     return register(pair) if contract.register else pair
 
 

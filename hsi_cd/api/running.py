@@ -52,7 +52,7 @@ def open_labelled(
         HsiCdError: as :func:`hsi_cd.open_pair`, :func:`hsi_cd.open_labels` and :func:`hsi_cd.open_split` say.
     """
     pair = open_scene(source, contract, like=truth)
-    labels = truth_of(source, replace(truth, align=truth.align or contract.align), pair.grid)
+    labels = truth_of(source, replace(truth, align=truth.align or contract.align), pair.scene_grid)
     return LabelledScene(pair, labels, None if split is None else open_split(split, labels))
 
 

@@ -28,7 +28,7 @@ from hsi_cd.io.vector_files import (
     shapes_in_memory,
 )
 from hsi_cd.prepare.alignment import align_labels
-from hsi_cd.scene import Grid, Labels, LabelScheme
+from hsi_cd.scene import Grid, Labels, LabelScheme, ScenePair
 from hsi_cd.scene.contract import check_truth_grid, is_same_grid
 
 Values = float | str | Sequence[float] | Sequence[str] | None
@@ -75,7 +75,8 @@ def labels_like(truth: TruthSource, like: Any) -> Labels:
     """
     if like is None:
         return read_truth(truth)
-    grid = grid_of(like)
+    # Labels are of the whole scene, whose area of interest takes its own.
+    grid = like.scene_grid if isinstance(like, ScenePair) else grid_of(like)
     labels = read_truth(truth, grid)
     check_truth_grid(labels.grid, grid, names=(f"the truth ({labels.name})", "the scene"))
     return labels

@@ -44,6 +44,9 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     # Options that take a value.
     (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
     (rf"(?<![\w./-])(axes|device|precision)=({_QUOTED})", r"--\1 \2"),
+    (rf"(?<![\w./-])bounds_crs=({_QUOTED})", r"--bounds-crs \1"),
+    (rf"(?<![\w./-])statistics=({_QUOTED})", r"--statistics \1"),
+    (r"(?<![\w./-])bounds_crs=(?![^\s,;)])", "--bounds-crs"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (rf"(?<![\w./-])mask=({_QUOTED})", r"--mask \1"),
     (r"(?<![\w./-])(score|split|uncertainty)=FILE\b", r"--\1 FILE"),
@@ -57,7 +60,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|profile|run|score|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(aoi|axes|bounds|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|profile|run|score|shard|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

@@ -105,9 +105,12 @@ def map_rows(
     Raises:
         BandError: the scene's bands are not the detector's, its values are in other units, or no pixel has data.
         PairError: the dates hold the same values.
+        ShardError: a shard of an area of interest is asked for.
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
     check_bands(detector, pair)
+    if how.shard is not None:
+        _check_shard(pair)
     if uncertainty:
         uncertain(detector)
     return _map_rows(detector, pair, how, uncertainty=uncertainty)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.config import AreaConfig
-from hsi_cd.errors import LabelError
+from hsi_cd.errors import GridError, LabelError
 from hsi_cd.io.area_polygons import area_of_bounds, area_of_polygons
-from hsi_cd.scene import UNLABELLED, AreaOfInterest, Grid, Labels, ScenePair
+from hsi_cd.io.split_files import read_split
+from hsi_cd.scene import UNLABELLED, AreaOfInterest, Grid, Labels, ScenePair, Split
 
-__all__ = ["choice_of", "find_area", "in_area", "labels_in", "told_of_area"]
+__all__ = ["choice_of", "find_area", "in_area", "labels_in", "split_of", "told_of_area"]
 
 
 def find_area(choice: AreaChoice, grid: Grid, *, place: str = "the scene") -> AreaOfInterest | None:
@@ -63,6 +65,29 @@ def labels_in(area: AreaOfInterest, labels: Labels) -> Labels:
             "larger area"
         )
     return found
+
+
+def split_of(path: Path, labels: Labels, area: AreaOfInterest | None) -> Split:
+    """Which pixels teach, from a file of the whole scene or, as a run leaves it, of its area of interest.
+
+    Args:
+        path: the file.
+        labels: the labels of the whole scene.
+        area: its area of interest, or None.
+
+    Raises:
+        HsiCdError: as :func:`hsi_cd.open_split` says.
+    """
+    try:
+        return read_split(path, labels)
+    except GridError:
+        if area is None or area.shape == labels.shape:
+            raise
+        try:
+            return read_split(path, area.labels(labels))
+        except GridError:
+            pass
+        raise
 
 
 def told_of_area(pair: ScenePair) -> dict[str, str]:

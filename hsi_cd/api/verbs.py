@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.api.area_choice import AreaChoice, checked_bounds
-from hsi_cd.api.bounding import find_area, labels_in
+from hsi_cd.api.bounding import find_area, labels_in, split_of
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
 from hsi_cd.api.judging import judge
 from hsi_cd.api.settings import resolve_run
@@ -27,7 +27,6 @@ from hsi_cd.evaluation import RunResult
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import read_map
-from hsi_cd.io.split_files import read_split
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.drawn_shapes import default_protocol
 from hsi_cd.prepare.measurement import Measurement, Scene
@@ -177,13 +176,13 @@ def evaluate(
     # Labels of a scene judge the map of its area.
     drawn_on = change.options.grid or area.scene if isinstance(change, ChangeMap) and area is not None else grid
     truth = read_truth(source, drawn_on, place="the map")
-    truth = truth if area is None else area.labels(truth)
+    whole, truth = truth, truth if area is None else area.labels(truth)
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")
         check_truth_grid(grid, truth.grid, names=names)
     elif values.shape != truth.shape:
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
-    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(as_path(exclude), truth)
+    divided = exclude if isinstance(exclude, Split | None) else split_of(as_path(exclude), whole, area)
     divided = divided if area is None or divided is None else area.split(divided)
     if (judged := find_area(choice, grid or Grid(*truth.shape), place="the map")) is not None:
         truth = labels_in(judged, truth)
@@ -243,7 +242,7 @@ def train(
     truth: Labels = read_truth(TruthSource(labels), pair.scene_grid)
     named = [] if split is None or isinstance(split, Split) else [as_path(split)]
     named += map(Path, config.weight_files)
-    divided = split if split is None or isinstance(split, Split) else read_split(as_path(split), truth)
+    divided = split if split is None or isinstance(split, Split) else split_of(as_path(split), truth, pair.area)
     scene = LabelledScene(pair, truth, divided)
     result = run_training(scene, config, as_path(run), resume=resume, inputs=named)
     if result is None:  # never of one process alone

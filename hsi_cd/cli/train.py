@@ -139,7 +139,7 @@ def train(
     record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict(), **done}
     tell(score_table(result), record, as_json=as_json)
     hint(
-        "".join(f"\n{line}" for line in done.values())
+        "".join(f"\n{what}: {line}" for what, line in done.items())
         + f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"
         f"map another scene of these bands: hsi-cd predict --checkpoint {folder / 'best.pt'} --t1 ... --t2 ...",
         as_json=as_json,

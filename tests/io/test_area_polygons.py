@@ -119,7 +119,7 @@ PLACELESS = Grid(40, 30)
 @pytest.mark.parametrize(
     ("bounds", "crs", "grid", "said"),
     [
-        ((500000, 5700000, 500100, 5700100), None, GRID, r"outside of the scene: their middles lie 140\.\d km apart"),
+        ((500000, 5700000, 500100, 5700100), None, GRID, r"outside of the scene: .* lie 140\.\d km apart"),
         ((13.5, 52.3, 13.6, 52.4), None, GRID, "look like degrees, but the scene is in EPSG:32633: .* "
          "bounds_crs='EPSG:4326'"),
         ((52.33, 13.53, 52.34, 13.54), "EPSG:4326", GRID, "exchanged: write longitude before latitude"),

@@ -60,7 +60,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(aoi|axes|bounds|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|profile|run|score|shard|uncertainty|vector)=(?![^\s,;)])",
+        r"(?<![\w./-])(aoi|axes|bounds|changed|unchanged|ignore|checkpoint|field|key|layer|like|mask|nodata|output|profile|run|score|uncertainty|vector)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

@@ -186,7 +186,7 @@ def _check_shard(pair: ScenePair) -> None:
     if pair.area is not None:
         raise ShardError(
             f"a shard is a part of a whole scene, but an area of interest ({pair.area}) is mapped alone: leave "
-            "shard= or the area out"
+            "the shard or the area out"
         )
 
 

@@ -134,7 +134,7 @@ def test_cut_to_it_a_scene_is_as_if_nothing_else_were_there() -> None:
 def test_a_shard_of_an_area_is_refused() -> None:
     pair = ScenePair(*map(cube_from_array, random_dates(30, 20)))
     area = AreaOfInterest(slice(0, 9), slice(0, 9), np.ones((9, 9), dtype=bool), Grid(30, 20), bounds=(0, 0, 9, 9))
-    with pytest.raises(ShardError, match=r"area of interest \(0,0,9,9\) is mapped alone: leave shard= or"):
+    with pytest.raises(ShardError, match=r"area of interest \(0,0,9,9\) is mapped alone: leave the shard or"):
         _ = ChangeMap(SquareDifference(), pair.in_area(area), MapOptions(shard=Shard(1, 2))).change
 
 

@@ -50,6 +50,7 @@ class AreaChoice:
         bounds: ``(min x, min y, max x, max y)``; None without.
         bounds_crs: their CRS, as ``EPSG:4326``; None for the scene's.
         statistics: ``scene``: from the whole of it; ``area``: as if the scene were cut to the area.
+        like: a raster of the scene's pixels that says where a scene without a place lies, or None.
 
     Raises:
         ConfigError: both are given, the bounds are no four numbers in their order, or nothing says where the area
@@ -60,6 +61,7 @@ class AreaChoice:
     bounds: tuple[float, float, float, float] | None = None
     bounds_crs: str | None = None
     statistics: str = _SCENE
+    like: Any = None
 
     def __post_init__(self) -> None:
         if self.aoi is not None and self.bounds is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hsi_cd.api.area_choice import AreaChoice
+from hsi_cd.api.truths import grid_like
 from hsi_cd.config import AreaConfig
 from hsi_cd.errors import GridError, LabelError
 from hsi_cd.io.area_polygons import area_of_bounds, area_of_polygons
@@ -43,7 +44,10 @@ def in_area(pair: ScenePair, choice: AreaChoice) -> ScenePair:
     Raises:
         HsiCdError: as :func:`find_area` says.
     """
-    area = find_area(choice, pair.grid)
+    if not choice.is_named:
+        return pair
+    told = choice.like is None or pair.grid.is_georeferenced
+    area = find_area(choice, pair.grid if told else grid_like(choice.like, pair.shape))
     if area is None:
         return pair
     # Which no output may replace.

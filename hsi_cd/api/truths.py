@@ -121,6 +121,26 @@ def grid_of(like: Any) -> Grid:
     raise FormatError(f"like= is a {type(like).__name__}: give the scene's pair, or the file of a raster of it")
 
 
+def grid_like(like: Any, shape: tuple[int, int]) -> Grid:
+    """The georeference of a raster or pair, for a scene ``(rows, cols)`` that has none of its own.
+
+    Raises:
+        GridError: it is of another shape, or has no georeference.
+        FormatError: it is neither.
+    """
+    grid, named = grid_of(like), getattr(like, "name", like)
+    if grid.shape != shape:
+        raise GridError(
+            f"like={named} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
+            "give a raster of the same pixels"
+        )
+    if not grid.is_georeferenced:
+        raise GridError(
+            f"like={named} has no georeference to take: give a raster with a CRS and transform or GCPs"
+        )
+    return grid
+
+
 def _draw_labels(several: Sequence[Any], truth: TruthSource, grid: Grid | None, place: str) -> Labels:
     if truth.key is not None:
         raise FormatError(

@@ -98,7 +98,7 @@ def detect(
         raise click.UsageError(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
-    pair = open_scene(source, replace(contract, area=area))
+    pair = open_scene(source, replace(contract, area=replace(area, like=like)))
     files.check(inputs=pair.files, save=save)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.scene_grid.shape) if like is not None else None
     files.check_regions(grid or pair.grid)

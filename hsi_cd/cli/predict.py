@@ -143,7 +143,7 @@ def predict(
     from hsi_cd.api.registering import told_of
 
     pair = open_scene(
-        source, replace(contract, register=None, area=area)
+        source, replace(contract, register=None, area=replace(area, like=like))
     )  # the checkpoint knows its own scene's shift
     files.check(inputs=pair.files, provenance=provenance)  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.scene_grid.shape) if like is not None else None

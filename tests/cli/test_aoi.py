@@ -212,7 +212,14 @@ def train(cli: Any, simulated: PairFiles, run: Path, *more: object, method: str 
 @pytest.mark.quick("scene")
 @pytest.mark.parametrize("statistics", ["scene", "area"])
 def test_a_run_of_an_area(
-    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, statistics: str, caplog: Log, capsys: Capture
+    cli: Any,
+    figures: None,
+    simulated: PairFiles,
+    dates: list[str],
+    tmp_path: Path,
+    statistics: str,
+    caplog: Log,
+    capsys: Capture,
 ) -> None:
     run, area = tmp_path / "run", [*bounds_of(simulated.t1), "--statistics", statistics]
     assert train(cli, simulated, run, *area) == 0
@@ -392,7 +399,7 @@ def test_dates_that_are_registered(cli: Any, simulated: PairFiles, tmp_path: Pat
     with rasterio.open(simulated.t2) as file, rasterio.open(moved, "w", **file.profile) as out:
         out.write(np.roll(file.read(), 2, axis=2))
     named = ["detect", "--t1", simulated.t1, "--t2", moved, "--register"]
-    assert cli(*named, "--output", tmp_path / "w.tif") == 0
+    assert cli(*named, "--like", simulated.t1, "--output", tmp_path / "w.tif") == 0
     assert cli(*named, *bounds_of(simulated.t1), "--output", tmp_path / "a.tif") == 0
     (whole, tags, _), (found, own, _) = read(tmp_path / "w.tif"), read(tmp_path / "a.tif")
     np.testing.assert_array_equal(found, whole[ROWS, COLS])
@@ -480,6 +487,15 @@ def test_a_scene_without_a_place_has_no_area(
         assert cli(*named, *words, "--output", tmp_path / "c.tif") == 2
         err = capsys.readouterr().err
         assert said in err and err.count("\n") == 1 and not (tmp_path / "c.tif").exists()
+    # Where it lies, another raster of its pixels says.
+    assert cli(*named, "--like", simulated.t1, "--aoi", area, "--output", tmp_path / "c.tif") == 0
+    assert cli(*named, "--like", simulated.t1, "--output", tmp_path / "w.tif") == 0
+    change, _, place = read(tmp_path / "c.tif")
+    inside = covered_by(TWO, (48, 40))
+    down, across = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    window = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
+    np.testing.assert_array_equal(change, np.where(inside, read(tmp_path / "w.tif")[0], 255)[window])
+    assert place.almost_equals(read(simulated.t1)[2] @ rasterio.Affine.translation(across[0], down[0]))
 
 
 def test_an_area_that_cannot_be_used(

@@ -80,6 +80,8 @@ class Estimator:
         """
         detector, own = self._fitted(), options or MapOptions()
         known = self.configuration
+        if pair.focus is not None and "measurement_" in self.__dict__ and self.measurement_.pair is pair:
+            own = replace(own, any_units=True)  # the scene's, of whatever ground its area is
         pair = laid_like(pair, fitted_settings(known), asked=own.register)
         if refit:
             from hsi_cd.detectors.refit import refit_statistics
@@ -215,13 +217,13 @@ class Supervised(Estimator):
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
         pair = scene.pair if isinstance(scene, Measurement) else scene
         config = self._config()  # options are refused before labels are looked at
-        truth: Labels = read_truth(TruthSource(labels), pair.grid)
+        truth: Labels = read_truth(TruthSource(labels), pair.scene_grid)
         self._as_fitted = config = declared_of(config_of(config, split, truth), pair)
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
             examples = prepare_examples(LabelledScene(pair, truth, split), config, measurement=_of(scene))
             circumstances = Circumstances(generator, choose_device(config.device))
             self.detector_ = learn(examples.measurement, examples.taught, config, circumstances).detector
-        self.measurement_, self.split_, self._loaded = examples.measurement, examples.split, None
+        self.measurement_, self.split_, self._loaded = examples.measurement, examples.on_map()[1], None
         return self
 
     def _config(self) -> RunConfig:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hsi_cd.api.area_choice import ALL_OF_IT, AreaChoice
+from hsi_cd.api.bounding import find_area
 from hsi_cd.api.masking import Masks, mask_own, mask_with, parse_masks
 from hsi_cd.api.pairing import warn_of_doubts
 from hsi_cd.api.product_pairs import as_dates
@@ -24,6 +26,7 @@ from hsi_cd.prepare.coregistration import measure_coregistration
 from hsi_cd.prepare.residual_shift import WORTH_TELLING
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.scene import Cube, ScenePair, check_same_bands, check_same_grid
+from hsi_cd.scene.area_of_interest import cut_cube
 from hsi_cd.scene.matching import BAND_TOLERANCE, match_bands
 from hsi_cd.scene.quality import shares
 
@@ -48,10 +51,12 @@ class SeenFile:
 
     Attributes:
         info: what the file says.
-        summaries: of its images, in their order.
+        parts: its images, or of each its area of interest.
+        summaries: of these, in their order.
     """
 
     info: FileInfo
+    parts: tuple[Part, ...]
     summaries: tuple[Summary, ...]
 
 
@@ -99,6 +104,7 @@ def look_at(
     resample: bool = False,
     nodata: Sequence[float] = (),
     mask: Any = "auto",
+    area: AreaChoice = ALL_OF_IT,
 ) -> list[SeenFile]:
     """What is in files, each read once in blocks.
 
@@ -109,10 +115,12 @@ def look_at(
         resample: bring single-band files of several pixel sizes to the finest.
         nodata: stored values that mean no data, beside those that the files declare.
         mask: what is left out of images, see :func:`hsi_cd.open_pair`.
+        area: what alone of each image is looked at.
 
     Raises:
         MissingInputError: a file is not there.
         FormatError: a file is damaged, or the axes are no axes.
+        GridError: an image has no pixel in the area of interest, or no place.
     """
     chosen = None if axes is None else parse_axes(axes)
     found = inspect_paths(paths, key=key, axes=chosen, resample=resample)
@@ -120,7 +128,8 @@ def look_at(
         found = [replace(info, parts=tuple(_declaring(part, nodata) for part in info.parts)) for info in found]
     masks = parse_masks(mask)
     found = [replace(info, parts=tuple(_masked(part, masks) for part in info.parts)) for info in found]
-    return [SeenFile(info, tuple(summarise(part) for part in info.parts)) for info in found]
+    looked = [tuple(_in_area(part, area) for part in info.parts) for info in found]
+    return [SeenFile(info, parts, tuple(map(summarise, parts))) for info, parts in zip(found, looked, strict=True)]
 
 
 def mask_shares(cube: Cube) -> dict[str, float | None]:
@@ -180,6 +189,11 @@ def _masked(part: Part, masks: Masks) -> Part:
         cube = replace(cube, product=replace(product, masks=there))
     (cube,) = mask_with([mask_own(cube, masks)], masks, align=False)
     return replace(part, cube=replace(cube, product=product))
+
+
+def _in_area(part: Part, choice: AreaChoice) -> Part:
+    area = find_area(choice, part.cube.grid, place=part.cube.name)
+    return part if area is None else replace(part, cube=cut_cube(part.cube, area))
 
 
 def _declaring(part: Part, nodata: Sequence[float]) -> Part:

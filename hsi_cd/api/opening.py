@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hsi_cd.api.area_choice import AreaChoice, checked_bounds
 from hsi_cd.api.in_memory import array_cube, is_rasterio, is_xarray, raster_cube, xarray_cube
 from hsi_cd.api.pairing import make_pair, warn_of_doubts
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource, as_paths, as_values
@@ -46,6 +47,10 @@ def open_pair(
     nodata: float | Sequence[float] | None = None,
     allow_identical: bool = False,
     mask: Any = "auto",
+    aoi: Any = None,
+    bounds: Sequence[float] | None = None,
+    bounds_crs: str | None = None,
+    statistics: str = "scene",
     axes: str | Sequence[str] | None = None,
     keys: tuple[str | None, str | None] = (None, None),
     resample: bool = False,
@@ -73,6 +78,11 @@ def open_pair(
         mask: what is left out, in either date: ``"auto"``, what a product marks as cloud, shadow, cirrus, haze or
             snow; ``"none"``; kinds, as ``"cloud,shadow"``; the file of a raster (what is not 0) or of polygons
             (what they cover); an array ``(rows, cols)``; or several of these in a list.
+        aoi: what alone is mapped and judged: a file of polygons in any CRS, a GeoDataFrame or a FeatureCollection.
+        bounds: the same as ``(min x, min y, max x, max y)``.
+        bounds_crs: their CRS, as ``"EPSG:4326"``; by default the scene's.
+        statistics: of an area of interest: ``"scene"``: they come from the whole scene, and the map in the area is
+            that of the whole scene; ``"area"``: as if the scene were cut to the area.
         axes: axes of bare arrays as stored, as ``"rows,cols,bands"``; by default found.
         keys: variables of t1 and t2, where they are files with several.
         resample: bring single-band files of several pixel sizes to the finest.
@@ -88,10 +98,12 @@ def open_pair(
         MissingInputError: a file does not exist.
         FormatError: a file is damaged or of another kind; an array is none of numbers.
         AxesError: an array does not tell its axes.
-        GridError: the dates do not lie on one grid and are not, or cannot be, aligned.
+        GridError: the dates do not lie on one grid and are not, or cannot be, aligned; the area of interest covers
+            no pixel of the scene.
         BandError: the dates have other bands.
         RegistrationError: the dates are to be registered, and no shift lays them on one another.
         PairError: the dates are one file. (Those that hold the same values are refused when they are read.)
+        ConfigError: an area of interest is named twice, or its bounds are no four numbers in their order.
 
     Example:
         >>> import numpy as np, hsi_cd as hc
@@ -100,8 +112,9 @@ def open_pair(
         (40, 30)
     """
     source = SceneSource(t1=t1, t2=t2, keys=keys, axes=axes, resample=resample, name=name, memory=memory)
+    area = AreaChoice(aoi, None if bounds is None else checked_bounds(bounds), bounds_crs, statistics)
     contract = Contract(
-        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register, mask
+        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register, mask, area
     )
     return open_scene(source, contract, like=like)
 

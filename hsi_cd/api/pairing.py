@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any
 
+from hsi_cd.api.bounding import in_area
 from hsi_cd.api.masking import mask_with, parse_masks
 from hsi_cd.api.product_pairs import as_dates
 from hsi_cd.api.registering import register
 from hsi_cd.api.sources import Contract
-from hsi_cd.api.truths import grid_of
-from hsi_cd.errors import GridError
+from hsi_cd.api.truths import grid_like
 from hsi_cd.prepare import alignment
 from hsi_cd.prepare.band_choice import choose_bands
-from hsi_cd.scene import Bands, Cube, Grid, ScenePair, matching
+from hsi_cd.scene import Bands, Cube, ScenePair, matching
 from hsi_cd.scene.acquisition import days_of
 from hsi_cd.scene.contract import is_same_grid
 
@@ -54,6 +53,7 @@ def make_pair(t1: Cube, t2: Cube, *, name: str, contract: Contract) -> ScenePair
         masks=masks.asked if has_masks or masks.drawn else (),
     )
     warn_of_doubts(pair)
+    pair = in_area(pair, contract.area)
     return register(pair) if contract.register else pair
 
 
@@ -68,26 +68,6 @@ def like_checkpoint(pair: ScenePair, bands: Bands, *, contract: Contract) -> Sce
     names = ("the checkpoint", f"the scene {pair.name}")
     indices = matching.find_bands(bands, pair.bands, names=names, tolerance=pair.band_tolerance)
     return replace(pair, t1=matching.select_bands(pair.t1, indices), t2=matching.select_bands(pair.t2, indices))
-
-
-def grid_like(like: Any, shape: tuple[int, int]) -> Grid:
-    """The georeference of a raster or pair, for a scene ``(rows, cols)`` that has none of its own.
-
-    Raises:
-        GridError: it is of another shape, or has no georeference.
-        FormatError: it is neither.
-    """
-    grid, named = grid_of(like), getattr(like, "name", like)
-    if grid.shape != shape:
-        raise GridError(
-            f"like={named} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
-            "give a raster of the same pixels"
-        )
-    if not grid.is_georeferenced:
-        raise GridError(
-            f"like={named} has no georeference to take: give a raster with a CRS and transform or GCPs"
-        )
-    return grid
 
 
 def warn_of_doubts(pair: ScenePair) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hsi_cd.api.opening import open_scene, open_split, truth_of
+from hsi_cd.api.bounding import split_of
+from hsi_cd.api.opening import open_scene, truth_of
 from hsi_cd.api.processes import ALONE, Stop, Team
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource
 from hsi_cd.config import RunConfig
@@ -52,8 +53,8 @@ def open_labelled(
         HsiCdError: as :func:`hsi_cd.open_pair`, :func:`hsi_cd.open_labels` and :func:`hsi_cd.open_split` say.
     """
     pair = open_scene(source, contract, like=truth)
-    labels = truth_of(source, replace(truth, align=truth.align or contract.align), pair.grid)
-    return LabelledScene(pair, labels, None if split is None else open_split(split, labels))
+    labels = truth_of(source, replace(truth, align=truth.align or contract.align), pair.scene_grid)
+    return LabelledScene(pair, labels, None if split is None else split_of(split, labels, pair.area))
 
 
 def train_run(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi_cd.api.area_choice import ALL_OF_IT, AreaChoice
 from hsi_cd.paths import as_path
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Contract:
         allow_identical: take two dates that are one file, or hold the same values.
         register: lay t2 on t1 by the shift between them; None where nobody said.
         mask: what is left out of both dates, see :func:`hsi_cd.api.masking.parse_masks`.
+        area: what alone of the scene is of interest.
     """
 
     align: bool = False
@@ -38,6 +40,7 @@ class Contract:
     allow_identical: bool = False
     register: bool | None = None
     mask: Any = "auto"
+    area: AreaChoice = ALL_OF_IT
 
 
 @dataclass(frozen=True)

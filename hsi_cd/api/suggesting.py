@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hsi_cd.api.area_choice import AreaChoice
+from hsi_cd.api.bounding import choice_of, find_area, in_area
 from hsi_cd.api.opening import open_labels
 from hsi_cd.api.registering import fitted_settings, laid_like
 from hsi_cd.api.run_folders import open_run
 from hsi_cd.api.suggestions import KINDS, PlaceKind, Suggestions, windows_of
-from hsi_cd.config import read_config_file
+from hsi_cd.config import AreaConfig, read_config_file
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.checkpoint import load_detector
 from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, MissingInputError
@@ -44,7 +46,7 @@ def suggest(
     kind: PlaceKind = "squares",
     labels: Any = None,
     pair: ScenePair | None = None,
-    within: NDArray[np.bool_] | None = None,
+    within: NDArray[np.bool_] | AreaChoice | None = None,
     seed: int = 0,
 ) -> Suggestions:
     """Say where to draw next.
@@ -60,7 +62,7 @@ def suggest(
         labels: what is labelled already, in any form that :func:`hsi_cd.open_labels` takes; a run knows it.
         pair: a run's two dates, to compare places by all of their bands; by default they are compared by the
             pictures of both dates that the run keeps (near infrared, red and green). A map knows them.
-        within: bool ``(rows, cols)``: where places may lie; by default everywhere.
+        within: bool ``(rows, cols)``, or an area of interest: where places may lie; by default everywhere.
         seed: of the draw; the same seed suggests the same.
 
     Returns:
@@ -89,6 +91,9 @@ def suggest(
         known = _of_run(_one_run(source), pair)
     there = np.isfinite(known.probability) & np.isfinite(known.features).all(axis=0)
     labelled = _labelled(known, there)
+    if isinstance(within, AreaChoice):
+        area = find_area(within, known.grid, place="the map")
+        within = None if area is None else area.of_scene()
     if within is not None and within.shape != there.shape:
         raise GridError(f"within has the shape {within.shape} but the scene {there.shape}: give one of its shape")
     places = suggest_places(
@@ -173,9 +178,12 @@ def _of_run(folder: Path, pair: ScenePair | None) -> _Known:
         features = _compared(*(np.moveaxis(each, -1, 0).astype(np.float32) for each in pictures))
     else:
         names = (f"the run {folder}", f"the scene {pair.name}")
-        check_same_grid(run.grid, pair.grid, names=names, remedy="give the two dates of this run")
         kept = folder / "config.yaml"
-        laid = laid_like(pair, fitted_settings(read_config_file(kept) if kept.is_file() else {}))
+        settings = read_config_file(kept) if kept.is_file() else {}
+        if pair.area is None and "area" in settings:
+            pair = in_area(pair, choice_of(AreaConfig.model_validate(settings["area"])))
+        check_same_grid(run.grid, pair.map_grid(), names=names, remedy="give the two dates of this run")
+        laid = laid_like(pair, fitted_settings(settings))
         _warn_of_other_pixels(folder, laid)
         features = _components(laid)
     if run.gives_probabilities:
@@ -215,12 +223,15 @@ def _warn_of_other_pixels(folder: Path, pair: ScenePair) -> None:
 
 def _of_map(change: ChangeMap, labels: Labels) -> _Known:
     pair = change.pair
-    if change.grid.shape != pair.shape:
+    if change.grid.shape != pair.map_grid().shape:
         raise GridError("the map is a part of its scene: give the map of the whole scene")
     pair.check_labels(labels)
+    area = pair.area
+    labels = labels if area is None else area.labels(labels)
     probability, threshold = _probability(change.score, change.threshold, change.detector)
     shown = shown_bands(pair.bands, used=pair.used)
-    dates = tuple(each[list(shown.indices)] for each in pair.read())
+    inside = (slice(None), slice(None)) if pair.focus is None else (pair.focus.rows, pair.focus.cols)
+    dates = tuple(each[list(shown.indices)] for each in pair.read(*inside))
     limits = stretch_limits(*dates)
     t1, t2 = (false_colour(each, limits=limits) for each in dates)
     return _Known(
@@ -249,7 +260,9 @@ def _components(pair: ScenePair) -> NDArray[np.floating]:
     measurement = Measurement(pair)
     how = Preparation(projection="mnf", components=_COMPONENTS, drop_constant=True, exact=False)
     components = measurement.components(measurement.transform(how), exact=False)
-    return _compared(*components.window(slice(0, pair.shape[0]), slice(0, pair.shape[1])))
+    area = pair.focus
+    rows, cols = (slice(0, length) for length in pair.shape) if area is None else (area.rows, area.cols)
+    return _compared(*components.window(rows, cols))
 
 
 def _compared(t1: NDArray[np.floating], t2: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -28,7 +28,7 @@ from hsi_cd.io.vector_files import (
     shapes_in_memory,
 )
 from hsi_cd.prepare.alignment import align_labels
-from hsi_cd.scene import Grid, Labels, LabelScheme
+from hsi_cd.scene import Grid, Labels, LabelScheme, ScenePair
 from hsi_cd.scene.contract import check_truth_grid, is_same_grid
 
 Values = float | str | Sequence[float] | Sequence[str] | None
@@ -75,7 +75,8 @@ def labels_like(truth: TruthSource, like: Any) -> Labels:
     """
     if like is None:
         return read_truth(truth)
-    grid = grid_of(like)
+    # Labels are of the whole scene, whose area of interest takes its own.
+    grid = like.scene_grid if isinstance(like, ScenePair) else grid_of(like)
     labels = read_truth(truth, grid)
     check_truth_grid(labels.grid, grid, names=(f"the truth ({labels.name})", "the scene"))
     return labels
@@ -118,6 +119,26 @@ def grid_of(like: Any) -> Grid:
     if is_xarray(like):
         return xarray_cube(like).grid
     raise FormatError(f"like= is a {type(like).__name__}: give the scene's pair, or the file of a raster of it")
+
+
+def grid_like(like: Any, shape: tuple[int, int]) -> Grid:
+    """The georeference of a raster or pair, for a scene ``(rows, cols)`` that has none of its own.
+
+    Raises:
+        GridError: it is of another shape, or has no georeference.
+        FormatError: it is neither.
+    """
+    grid, named = grid_of(like), getattr(like, "name", like)
+    if grid.shape != shape:
+        raise GridError(
+            f"like={named} has {grid.rows} x {grid.cols} pixels but the scene has {shape[0]} x {shape[1]}: "
+            "give a raster of the same pixels"
+        )
+    if not grid.is_georeferenced:
+        raise GridError(
+            f"like={named} has no georeference to take: give a raster with a CRS and transform or GCPs"
+        )
+    return grid
 
 
 def _draw_labels(several: Sequence[Any], truth: TruthSource, grid: Grid | None, place: str) -> Labels:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.api.area_choice import AreaChoice, checked_bounds
+from hsi_cd.api.bounding import find_area, labels_in, split_of
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
 from hsi_cd.api.judging import judge
 from hsi_cd.api.settings import resolve_run
@@ -25,12 +27,11 @@ from hsi_cd.evaluation import RunResult
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import read_map
-from hsi_cd.io.split_files import read_split
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.drawn_shapes import default_protocol
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, Split
 from hsi_cd.scene.contract import check_truth_grid
 
 FilePath = str | os.PathLike[str]
@@ -130,6 +131,9 @@ def evaluate(
     name: str | None = None,
     method: str | None = None,
     nodata: float | Sequence[float] | None = None,
+    aoi: Any = None,
+    bounds: Sequence[float] | None = None,
+    bounds_crs: str | None = None,
 ) -> RunResult:
     """Score a change map against a truth map. Only labelled pixels count.
 
@@ -142,20 +146,25 @@ def evaluate(
         name: what the result calls the scene.
         method: what it calls the map's method.
         nodata: values of a map's file that mean no data, beside those that it declares.
+        aoi: where alone is judged: a file of polygons, or shapes in memory, see :func:`hsi_cd.open_pair`.
+        bounds: the same as ``(min x, min y, max x, max y)``.
+        bounds_crs: their CRS; by default the map's.
 
     Returns:
         The result: protocol, pixels, confusion counts and scores; a table in a notebook.
 
     Raises:
-        GridError: map and truth lie on different grids.
+        GridError: map and truth lie on different grids, or the area of interest covers no pixel of the map.
+        LabelError: no label lies in the area of interest.
         ConfigError: ``protocol`` beside ``exclude``, or another than P4.
     """
     if protocol is not None and (protocol != "P4" or exclude is not None):
         why = "protocol='P4' says that no pixel of this scene taught: leave exclude out"
         raise ConfigError(why if protocol == "P4" else f"protocol is {protocol!r}: give 'P4', or exclude a split")
     shown: dict[str, Any] = {}
+    area, choice = None, AreaChoice(aoi, None if bounds is None else checked_bounds(bounds), bounds_crs)
     if isinstance(change, ChangeMap):
-        values, grid = change.change, change.grid
+        values, grid, area = change.change, change.grid, change.pair.area
         name, method = name or change.pair.name, method or change.method
         shown = {"score": change.score, "probability": change.probability, "threshold": change.threshold}
     elif isinstance(change, np.ndarray):
@@ -164,13 +173,20 @@ def evaluate(
         values, grid = read_map(as_path(change), nodata=as_values(nodata))
         method = method or Path(change).name
     source = labels if isinstance(labels, TruthSource) else TruthSource(labels)
-    truth = read_truth(source, grid, place="the map")
+    # Labels of a scene judge the map of its area.
+    drawn_on = change.options.grid or area.scene if isinstance(change, ChangeMap) and area is not None else grid
+    truth = read_truth(source, drawn_on, place="the map")
+    whole, truth = truth, truth if area is None else area.labels(truth)
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")
         check_truth_grid(grid, truth.grid, names=names)
     elif values.shape != truth.shape:
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
-    divided = exclude if isinstance(exclude, Split) or exclude is None else read_split(as_path(exclude), truth)
+    divided = exclude if isinstance(exclude, Split | None) else split_of(as_path(exclude), whole, area)
+    divided = divided if area is None or divided is None else area.split(divided)
+    if (judged := find_area(choice, grid or Grid(*truth.shape), place="the map")) is not None:
+        truth = labels_in(judged, truth)
+        shown["details"] = {"area_of_interest": str(judged)}
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
     result = judge(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
@@ -223,10 +239,10 @@ def train(
     if start_from is not None:
         options["train"] = {"start_from": str(as_path(start_from))}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
-    truth: Labels = read_truth(TruthSource(labels), pair.grid)
+    truth: Labels = read_truth(TruthSource(labels), pair.scene_grid)
     named = [] if split is None or isinstance(split, Split) else [as_path(split)]
     named += map(Path, config.weight_files)
-    divided = split if split is None or isinstance(split, Split) else read_split(as_path(split), truth)
+    divided = split if split is None or isinstance(split, Split) else split_of(as_path(split), truth, pair.area)
     scene = LabelledScene(pair, truth, divided)
     result = run_training(scene, config, as_path(run), resume=resume, inputs=named)
     if result is None:  # never of one process alone

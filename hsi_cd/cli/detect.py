@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
@@ -25,6 +28,7 @@ EPILOG = """\b
 Examples:
   hsi-cd detect --t1 before.tif --t2 after.tif --output change.tif
   hsi-cd detect --t1 before.tif --t2 after.tif --register --output change.tif
+  hsi-cd detect --t1 before.tif --t2 after.tif --aoi valley.gpkg --output valley.tif
   hsi-cd detect --method irmad --dataset taizhou --output change.tif --score score.tif
   hsi-cd detect --method cva --set threshold=otsu --t1 a.tif --t2 b.tif --output change.tif
   hsi-cd detect --t1 a.tif --t2 b.tif --save auto.pt      # then predict --checkpoint auto.pt --shard 1/8
@@ -35,6 +39,7 @@ Examples:
 @click.option("--method", default="auto", show_default=True, help="A method without labels; see hsi-cd methods.")
 @scene_options
 @pair_options
+@area_options
 @drop_option
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change an option of the method.")
 @output_options(required=False, score="Scores (GeoTIFF, float32), in the method's own unit.")
@@ -57,6 +62,7 @@ def detect(
     method: str,
     source: SceneSource,
     contract: Contract,
+    area: AreaChoice,
     dropped: tuple[str, ...],
     assignments: tuple[str, ...],
     files: OutputChoice,
@@ -81,6 +87,7 @@ def detect(
         options = merge(options, parse_assignment(text))
 
     from hsi_cd import MapOptions
+    from hsi_cd.api.bounding import told_of_area
     from hsi_cd.api.estimators import make_estimator
     from hsi_cd.api.method_names import find_method
     from hsi_cd.api.opening import open_scene
@@ -92,9 +99,9 @@ def detect(
         raise click.UsageError(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
-    pair = open_scene(source, contract)
+    pair = open_scene(source, replace(contract, area=replace(area, like=like)))
     files.check(inputs=pair.files, save=save)  # those of a dataset among them, which nobody named
-    grid = grid_like(like, pair.shape) if like is not None else None
+    grid = grid_like(like, pair.scene_grid.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     pair = choose_bands(pair, **drop_settings(dropped))
     settings = {} if chosen.fit is not None else {"settings": options}
@@ -107,7 +114,7 @@ def detect(
         regions = regions_told(estimator.predict(pair, how).write_files(files.named()))
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
-    done = told_of(pair)
+    done = told_of(pair) | told_of_area(pair)
     lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import SceneSource, TruthSource
+from hsi_cd.cli.options.area_options import place_options
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -18,6 +20,7 @@ EPILOG = """\b
 Examples:
   hsi-cd evaluate change.tif --truth truth.tif
   hsi-cd evaluate change.tif --truth labels.gpkg --field class
+  hsi-cd evaluate change.tif --truth truth.tif --aoi valley.gpkg
   hsi-cd evaluate runs/mine/change.tif --dataset taizhou --exclude runs/mine/split.npz --json scores.json
 """
 
@@ -30,6 +33,7 @@ _STANDARD_OUTPUT = Path("-")
 @click.option("--dataset", metavar="NAME", help="Judge against the truth of a benchmark scene.")
 @aligned_truth_options
 @data_root_option
+@place_options
 @click.option(
     "--exclude",
     type=PathType(),
@@ -55,6 +59,7 @@ def evaluate(
     dataset: str | None,
     truth: TruthSource,
     data_root: Path,
+    area: AreaChoice,
     exclude: Path | None,
     nodata: tuple[float, ...],
     protocol: str | None,
@@ -76,10 +81,11 @@ def evaluate(
 
     check_truth(truth, dataset)
     if json_file != _STANDARD_OUTPUT:
-        read = [*truth_inputs(truth, dataset, data_root), *named_files(map_file, exclude)]
+        read = [*truth_inputs(truth, dataset, data_root), *named_files(map_file, exclude), *area.files]
         check_outputs({"--json": json_file}, kind=JSON, inputs=read, overwrite=overwrite)
     labels = truth if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
-    result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata)
+    where = {"aoi": area.aoi, "bounds": area.bounds, "bounds_crs": area.bounds_crs}
+    result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata, **where)
     if json_file == _STANDARD_OUTPUT:
         click.echo(document(result.to_dict()))
         return

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.cli.next_command import next_command, told_next
+from hsi_cd.cli.options.area_options import place_options
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import mask_of, mask_option, nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -39,6 +42,7 @@ _QUANTITIES = {"reflectance": "reflectance, 0 to 1", "radiance": "radiance, W/m2
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
 @nodata_option
 @mask_option
+@place_options
 @click.option("--png", type=PathType(), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")
@@ -49,6 +53,7 @@ def info(
     resample: bool,
     nodata: tuple[float, ...],
     mask: tuple[str, ...],
+    area: AreaChoice,
     png: Path | None,
     as_json: bool,
     overwrite: bool,
@@ -64,14 +69,15 @@ def info(
     from hsi_cd.api.looking import compare_cubes, look_at, write_quick_look
     from hsi_cd.io import PNG, check_outputs
 
-    check_outputs({"--png": png}, kind=PNG, inputs=paths, overwrite=overwrite)
-    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask))
+    check_outputs({"--png": png}, kind=PNG, inputs=[*paths, *area.files], overwrite=overwrite)
+    seen = look_at(paths, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask), area=area)
     records = [_record(file) for file in seen]
     compared = compare_cubes(seen)
     pair = None if compared is None else _pair_record(compared)
     if png is not None:
         write_quick_look(png, seen, overwrite=overwrite)
     step = next_step(seen, compared, key=key, axes=axes, resample=resample, nodata=nodata, mask=mask_of(mask))
+    step = None if step is None else replace(step, contract=replace(step.contract, area=area))
     texts = [_text(record) for record in records] + ([_pair_text(pair)] if pair is not None else [])
     following = _next_record(step)
     if following is not None and following["text"]:
@@ -99,7 +105,7 @@ def _record(file: SeenFile) -> dict[str, Any]:
         "kind": found.kind,
         "bytes": found.size,
         "arrays": [{"name": v.name, "shape": list(v.shape), "type": v.kind} for v in found.arrays],
-        "images": [_image(part, summary) for part, summary in zip(found.parts, file.summaries, strict=True)],
+        "images": [_image(part, summary) for part, summary in zip(file.parts, file.summaries, strict=True)],
         "layers": [
             {"name": each.name, "crs": each.crs, "shapes": each.shapes, "fields": each.fields}
             for each in found.layers

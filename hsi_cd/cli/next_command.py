@@ -59,7 +59,11 @@ def _reading(step: NextStep) -> list[str]:
     words += ["--resample"] if source.resample else []
     words += [f"--nodata={value:.17g}" for value in contract.nodata]
     masks: Any = () if isinstance(contract.mask, str) else contract.mask
-    return [*words, *(word for mask in masks for word in ("--mask", str(mask)))]
+    words += [word for mask in masks for word in ("--mask", str(mask))]
+    area = contract.area
+    words += [] if area.aoi is None else ["--aoi", str(area.aoi)]
+    words += [] if area.bounds is None else [f"--bounds={','.join(map(repr, area.bounds))}"]
+    return words if area.bounds_crs is None else [*words, "--bounds-crs", area.bounds_crs]
 
 
 def _free(path: Path) -> Path:

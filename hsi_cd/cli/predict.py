@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
@@ -61,6 +63,7 @@ class Scoring:
 @click.option("--checkpoint", type=PathType(), required=True, metavar="FILE", help="best.pt of a run.")
 @scene_options
 @pair_options
+@area_options
 @output_options(uncertainty="Standard deviation of the change probability over the ensemble's members (GeoTIFF).")
 @gathering(
     "scoring",
@@ -100,6 +103,7 @@ def predict(
     checkpoint: Path,
     source: SceneSource,
     contract: Contract,
+    area: AreaChoice,
     files: OutputChoice,
     scoring: Scoring,
     like: Path | None,
@@ -121,12 +125,17 @@ def predict(
     if scoring.shard is not None and (files.cog or files.vector is not None):
         option = "--cog" if files.cog else "--vector"
         raise click.UsageError(f"{option} is for the whole map: give it to hsi-cd mosaic, which joins the shards")
+    if scoring.shard is not None and area.is_named:
+        raise click.UsageError(
+            "--shard is for the whole scene: leave --aoi and --bounds out, or map the area at once"
+        )
     from hsi_cd.scene import parse_shard
 
     part = parse_shard(scoring.shard) if scoring.shard is not None else None
     files.check(inputs=named_files(*source.files, checkpoint, like), provenance=provenance)
 
     from hsi_cd import MapOptions
+    from hsi_cd.api.bounding import told_of_area
     from hsi_cd.api.estimators import load
     from hsi_cd.api.masking import mask_files
     from hsi_cd.api.opening import open_scene
@@ -134,9 +143,11 @@ def predict(
     from hsi_cd.api.precision import compute_in
     from hsi_cd.api.registering import told_of
 
-    pair = open_scene(source, replace(contract, register=None))  # the checkpoint knows its own scene's shift
+    pair = open_scene(
+        source, replace(contract, register=None, area=replace(area, like=like))
+    )  # the checkpoint knows its own scene's shift
     files.check(inputs=pair.files, provenance=provenance)  # those of a dataset among them, which nobody named
-    grid = grid_like(like, pair.shape) if like is not None else None
+    grid = grid_like(like, pair.scene_grid.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     estimator = load(checkpoint, device=scoring.device)
     detector = estimator.detector_
@@ -146,11 +157,11 @@ def predict(
     pair = like_checkpoint(pair, detector.bands, contract=contract)
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     how = replace(how, register=contract.register)
-    with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), checkpoint]):
+    with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), *area.files, checkpoint]):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
         regions = regions_told(change.write_files(files.named()))
     written = files.told(unit=detector.unit)
-    done = told_of(change.pair)
+    done = told_of(change.pair) | told_of_area(pair)
     lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:

@@ -43,7 +43,9 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
     (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
-    (rf"(?<![\w./-])(axes|device|precision|reference)=({_QUOTED})", r"--\1 \2"),
+    (rf"(?<![\w./-])(axes|device|precision|reference|statistics)=({_QUOTED})", r"--\1 \2"),
+    (rf"(?<![\w./-])bounds_crs=({_QUOTED})", r"--bounds-crs \1"),
+    (r"(?<![\w./-])bounds_crs=(?![^\s,;)])", "--bounds-crs"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),
     (rf"(?<![\w./-])mask=({_QUOTED})", r"--mask \1"),
     (r"(?<![\w./-])(probability|score|split|uncertainty)=FILE\b", r"--\1 FILE"),
@@ -57,7 +59,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(axes|changed|unchanged|ignore|checkpoint|dates|field|key|layer|like|mask|nodata|output|probability|profile|run|score|uncertainty|vector|work)=(?![^\s,;)])",
+        r"(?<![\w./-])(aoi|axes|bounds|changed|unchanged|ignore|checkpoint|dates|field|key|layer|like|mask|nodata|output|probability|profile|run|score|uncertainty|vector|work)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource
+from hsi_cd.cli.options.area_options import place_options
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import pair_options
@@ -93,6 +95,7 @@ class PlaceFiles:
 )
 @scene_options
 @pair_options
+@place_options
 @json_option
 def suggest(
     run: Path,
@@ -100,6 +103,7 @@ def suggest(
     files: PlaceFiles,
     source: SceneSource,
     contract: Contract,
+    area: AreaChoice,
     as_json: bool,
 ) -> None:
     """Say where to draw next: places of a run's scene whose labels would teach most.
@@ -117,7 +121,14 @@ def suggest(
         check_scene(source)
     check_suggestions(run, output=files.output, page=files.page, like=files.like, overwrite=files.overwrite)
     pair = open_scene(source, contract) if named else None
-    found = find_places(run, choice.number, kind=choice.kind, pair=pair, seed=choice.seed)  # type: ignore[arg-type]
+    found = find_places(
+        run,
+        choice.number,
+        kind=choice.kind,  # type: ignore[arg-type]
+        pair=pair,
+        within=area if area.is_named else None,
+        seed=choice.seed,
+    )
     found.write(files.output, like=files.like, overwrite=files.overwrite)
     lines = [f"places: {files.output}"]
     if files.page is not None:

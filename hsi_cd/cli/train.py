@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource
+from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
@@ -41,6 +43,7 @@ hsi-cd config lists every setting that --set and --config can change.
 @click.command(epilog=EPILOG)
 @scene_options
 @pair_options
+@area_options
 @truth_options
 @settings_options
 @run_options(seed="the split, the weights and the batches", torchrun=True)
@@ -66,6 +69,7 @@ hsi-cd config lists every setting that --set and --config can change.
 def train(
     source: SceneSource,
     contract: Contract,
+    area: AreaChoice,
     truth: TruthSource,
     settings: SettingsChoice,
     choice: RunChoice,
@@ -91,7 +95,7 @@ def train(
 
     context = click.get_current_context()
     stop = context.with_resource(heed_signals())  # before anything slow: a signal would end the process
-    layers = choice.layers(contract, dataset=source.dataset, method=method)
+    layers = choice.layers(replace(contract, area=area), dataset=source.dataset, method=method)
     if protocol is not None:
         layers.insert(1, ("--protocol", {"split": {"protocol": protocol}}))
     if share is not None:
@@ -99,8 +103,13 @@ def train(
     if start_from is not None:
         layers.insert(1, ("--start-from", {"train": {"start_from": str(start_from)}}))
     check_split(split, protocol, settings.assignments)
+    from hsi_cd.api.bounding import choice_of, told_of_area
+
     config = run_config(settings, layers, source)
-    contract = replace(contract, nodata=config.nodata, mask=config.mask, register=config.coregister.dates)
+    area = choice_of(config.area)
+    contract = replace(
+        contract, nodata=config.nodata, mask=config.mask, register=config.coregister.dates, area=area
+    )
     if name is not None and config.dataset is not None:
         raise click.UsageError("--name is for a scene of --t1 and --t2: a dataset has its own")
     choice.check()
@@ -117,20 +126,20 @@ def train(
 
     team = context.with_resource(join_team(device=config.device))
     if choice.folder is not None:
-        refuse_folder_of_inputs(choice.folder, [*source.files, *as_paths(truth.source)])
+        refuse_folder_of_inputs(choice.folder, [*source.files, *as_paths(truth.source), *area.files])
     source = replace(source, dataset=config.dataset, name=name)
     scene = open_labelled(source, contract, truth, split)
     folder = choice.folder_or(f"{scene.pair.name}-{file_word(config.method)}-seed{config.seed}")
-    inputs = [*input_files(source, truth), *mask_files(contract.mask)]
+    inputs = [*input_files(source, truth), *mask_files(contract.mask), *area.files]
     attempt = Attempt(choice.resume, team, stop, context.obj, inputs)
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return
-    done = told_of(scene.pair)
+    done = told_of(scene.pair) | told_of_area(scene.pair)
     record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict(), **done}
     tell(score_table(result), record, as_json=as_json)
     hint(
-        "".join(f"\n{line}" for line in done.values())
+        "".join(f"\n{what}: {line}" for what, line in done.items())
         + f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"
         f"map another scene of these bands: hsi-cd predict --checkpoint {folder / 'best.pt'} --t1 ... --t2 ...",
         as_json=as_json,

@@ -13,6 +13,7 @@ from hsi_cd.config.layers import (
 from hsi_cd.config.model_config import AttentionConfig, BackboneConfig, ModelConfig
 from hsi_cd.config.run_config import (
     AUTO_MASK,
+    AreaConfig,
     AugmentConfig,
     BandsConfig,
     FreezeConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "BACKBONES",
     "HEADS",
     "HEADS_WITH_DISTANCE",
+    "AreaConfig",
     "AttentionConfig",
     "AugmentConfig",
     "BackboneConfig",

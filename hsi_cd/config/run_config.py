@@ -68,6 +68,38 @@ class RegisterConfig(Section):
     pixels: Annotated[str, Field(strict=True)] | None = None
 
 
+class AreaConfig(Section):
+    """What alone of the scene is mapped and judged, and where its statistics come from."""
+
+    aoi: FileName | None = None
+    bounds: Annotated[tuple[float, float, float, float], Field(strict=False)] | None = None
+    bounds_crs: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    statistics: Literal["scene", "area"] = "scene"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there is an area of interest."""
+        return self.aoi is not None or self.bounds is not None
+
+    @property
+    def described(self) -> str:
+        """The area in words, empty where all of the scene is of interest."""
+        if not self.is_named:
+            return ""
+        where = self.aoi or ",".join(map(repr, self.bounds or ()))
+        return f"{where}{f' in {self.bounds_crs}' if self.bounds_crs else ''}, statistics of the {self.statistics}"
+
+    @model_validator(mode="after")
+    def _is_one(self) -> AreaConfig:
+        if self.aoi is not None and self.bounds is not None:
+            raise ValueError("aoi and bounds both say which area is of interest: set one of them")
+        if self.bounds is None and self.bounds_crs is not None:
+            raise ValueError("bounds_crs is of bounds, which are not set: set area.bounds, too")
+        if not self.is_named and self.statistics == "area":
+            raise ValueError("statistics are to be of the area, but none is named: set area.aoi or area.bounds")
+        return self
+
+
 class BandsConfig(Section):
     """Which bands are used."""
 
@@ -257,6 +289,7 @@ class RunConfig(Section):
     nodata: Values = ()
     mask: Words = AUTO_MASK
     coregister: RegisterConfig = RegisterConfig()
+    area: AreaConfig = AreaConfig()
     method: str = "siamese"
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

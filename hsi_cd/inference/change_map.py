@@ -58,7 +58,7 @@ class ChangeMap:
     @property
     def grid(self) -> Grid:
         """Shape, CRS and transform of the map."""
-        whole, shard = self.options.grid or self.pair.grid, self.options.shard
+        whole, shard = self.pair.map_grid(self.options.grid), self.options.shard
         return whole if shard is None else whole.part(shard.rows(self.pair.shape[0]))
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
-from hsi_cd.errors import BandError
+from hsi_cd.errors import BandError, ShardError
 from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, Regions, shard_tags, write_prediction
@@ -20,7 +20,8 @@ from hsi_cd.prepare.data_watch import DataWatch
 from hsi_cd.prepare.measurement import tell_shift
 from hsi_cd.prepare.residual_shift import ShiftWatch
 from hsi_cd.prepare.windows import Dates
-from hsi_cd.scene import Grid, ScenePair, Shard
+from hsi_cd.scene import AreaOfInterest, Grid, ScenePair, Shard
+from hsi_cd.scene.area_of_interest import OF_AREA
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class MapOptions:
 def write_maps(
     detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None
 ) -> Regions | None:
-    """Score a scene and write its change map, and what is asked for beside it.
+    """Score a scene, or its area of interest, and write its change map, and what is asked for beside it.
 
     The scene is read, scored and written band by band: its height costs time, not memory. No labels are read.
 
@@ -72,7 +73,7 @@ def write_maps(
         What was written as polygons; None where none were asked for.
 
     Raises:
-        ShardError: there are more shards than rows.
+        ShardError: there are more shards than rows, or a shard of an area of interest is asked for.
         BandError: the scene's bands are not the detector's.
         GridError: regions of a scene without CRS and transform are asked for.
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
@@ -80,9 +81,10 @@ def write_maps(
     """
     how = how or MapOptions()
     files.check(inputs=pair.files)
-    grid = how.grid or pair.grid
+    grid = pair.map_grid(how.grid)
     tags = _tags(detector, pair, how)
     if how.shard is not None:
+        _check_shard(pair)
         tags |= shard_tags(how.shard, pair, grid)
         grid = grid.part(how.shard.rows(pair.shape[0]))
     return write_prediction(
@@ -108,26 +110,37 @@ def map_rows(
     Raises:
         BandError: the scene's bands are not the detector's, its values are in other units, or no pixel has data.
         PairError: the dates hold the same values.
+        ShardError: a shard of an area of interest is asked for.
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
     check_bands(detector, pair)
+    if how.shard is not None:
+        _check_shard(pair)
     if uncertainty:
         uncertain(detector)
     return _map_rows(detector, pair, how, uncertainty=uncertainty)
 
 
 def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertainty: bool) -> Iterator[MapRows]:
-    rows = how.shard.rows(pair.shape[0]) if how.shard is not None else slice(0, pair.shape[0])
+    area = pair.focus
+    rows = how.shard.rows(pair.shape[0]) if how.shard is not None else None
+    top, shape = (0, pair.shape) if area is None else (area.rows.start, area.shape)
+    top = top if rows is None else rows.start
     limit = detector.threshold if how.threshold is None else how.threshold
     lost = 0
     look = how.look_at_shift and how.shard is None
-    watch, data = (ShiftWatch(pair.shape), DataWatch(pair)) if look else (None, None)
+    mapped = pair if area is None else pair.in_area(replace(area, statistics=OF_AREA))
+    watch, data = (ShiftWatch(shape), DataWatch(mapped)) if look else (None, None)
 
     scene = SceneWatch(detector, pair, any_units=how.any_units)
     known = False
 
     def seen(read: slice, dates: Dates) -> None:
         scene.see(read, dates)
+        if area is not None and how.shard is None:
+            read, dates = _inside(area, read, dates)
+        if not len(dates[0][0]):
+            return
         if watch is not None and data is not None:
             watch.see(read.start, dates)
             data.see(read.start, dates)
@@ -149,22 +162,48 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
         lost += int(np.isnan(scores).sum())
         check_units(whole=False)
         known = known or not np.isnan(scores).all()
-        yield MapRows(row - rows.start, classify(scores, limit), scores, found[1] if uncertainty else None)
+        yield MapRows(row - top, classify(scores, limit), scores, found[1] if uncertainty else None)
     if known:
         check_units(whole=True)
     if how.shard is None:  # a part may hold nothing, or nothing that differs
         scene.check_dates()
         if not known:
-            raise BandError(f"no pixel of {pair.name} has data in all bands of both dates: the dates must overlap")
+            where = pair.name if pair.area is None else f"the area of interest ({pair.area}) of {pair.name}"
+            raise BandError(f"no pixel of {where} has data in all bands of both dates: the dates must overlap")
     if watch is not None and data is not None:
         tell_shift(watch.shift())
-        data.tell(unmapped=lost / (pair.shape[0] * pair.shape[1]))
+        data.tell(unmapped=lost / (shape[0] * shape[1]))
+
+
+def _inside(area: AreaOfInterest, rows: slice, dates: Dates) -> tuple[slice, Dates]:
+    """What was read of an area of interest, in rows of its window: without what only surrounds it."""
+    start, stop = max(rows.start, area.rows.start), max(min(rows.stop, area.rows.stop), area.rows.start)
+    stop, own = max(start, stop), area.rows.start
+    covered = area.covered[start - own : stop - own]
+    t1, t2 = (
+        np.where(covered, date[:, start - rows.start : stop - rows.start, area.cols], np.float32(np.nan))
+        for date in dates
+    )
+    return slice(start - own, stop - own), (t1, t2)
+
+
+def _check_shard(pair: ScenePair) -> None:
+    if pair.area is not None:
+        raise ShardError(
+            f"a shard is a part of a whole scene, but an area of interest ({pair.area}) is mapped alone: leave "
+            "the shard or the area out"
+        )
 
 
 def _registered(pair: ScenePair) -> dict[str, str]:
     """What was undone to lay date 2 on date 1, (down, right) in pixels."""
     done = pair.registered
     return {} if done is None else {"REGISTERED": f"{done.down!r} {done.right!r}"}
+
+
+def _area_tags(area: AreaOfInterest | None) -> dict[str, str]:
+    """What alone was mapped of the scene, and where its statistics came from."""
+    return {} if area is None else {"AREA_OF_INTEREST": str(area), "AREA_STATISTICS": area.statistics}
 
 
 def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str]:
@@ -182,6 +221,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),
         **_registered(pair),
         **({"MASK": pair.mask} if pair.mask else {}),
+        **_area_tags(pair.area),
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
     if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:

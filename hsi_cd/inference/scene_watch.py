@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from hsi_cd.errors import BandError
 from hsi_cd.prepare.sameness import Sameness, identical_dates
 from hsi_cd.prepare.windows import Dates
 from hsi_cd.scene import ScenePair
+
+_log = logging.getLogger(__name__)
 
 _LOOKED_AT = 1 << 17  # pixels of a scene: enough for means and deviations
 _FACTOR = 8.0  # in which all bands' means and deviations are larger, or smaller: no light and no ground do that
@@ -107,13 +110,25 @@ class SceneWatch:
                 )
 
     def check_dates(self) -> None:
-        """Refuse a whole scene of two identical dates.
+        """Refuse a whole scene of two identical dates; an area of interest that is the same in both is told.
 
         Raises:
             PairError: all values are the same, and nobody allowed it.
         """
-        if self._sameness.identical and not self._pair.allow_identical:
-            raise identical_dates(self._pair)
+        pair = self._pair
+        if not self._sameness.identical or pair.allow_identical:
+            return
+        if pair.focus is None or _look_identical(pair):
+            raise identical_dates(pair)
+        _log.warning("both dates hold the same values everywhere in the area of interest (%s)", pair.area)
+
+
+def _look_identical(pair: ScenePair) -> bool:
+    """Whether two dates are the same in three rows of the whole scene."""
+    sameness = Sameness()
+    for row in (0, pair.shape[0] // 2, pair.shape[0] - 1):
+        sameness.see(*pair.read(slice(row, row + 1)))
+    return not sameness.differ
 
 
 def _transform_of(detector: Detector) -> Any:

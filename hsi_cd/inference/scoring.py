@@ -55,7 +55,7 @@ def score_rows(
     seen: Callable[[slice, Dates], None] | None = None,
     show: bool = True,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Score a scene band by band.
+    """Score a scene, or its area of interest, band by band.
 
     One thread reads ahead while others score, one a CPU core, each computing on its own, and the caller writes
     what is done. (Splitting every small product over the cores instead makes them wait for each other: on two
@@ -65,31 +65,38 @@ def score_rows(
         detector: a fitted detector.
         pair: the scene.
         rows: height of a band; chosen by :func:`rows_per_band` by default. It changes no score.
-        within: the rows that are wanted, with plain bounds; all by default. Bands are cut as for the whole scene
-            and then to these rows, so that each score has the same bits as in the whole.
+        within: the rows that are wanted, with plain bounds; by default all, or those of the area of interest.
+            Bands are cut as for the whole scene and then to these rows, so that each score has the same bits as in
+            the whole.
         uncertainty: ask the detector how far its members differ, too.
         memory: see :func:`rows_per_band`.
         seen: is shown all rows that are read, once each, from top to bottom.
         show: show how far it is.
 
     Yields:
-        The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data;
+        The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data
+        and outside of an area of interest, whose columns alone these are;
         with ``uncertainty``, float32 ``(2, band's rows, cols)``: the probabilities, then the uncertainty.
 
     Raises:
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
     score = uncertain(detector).score_and_uncertainty if uncertainty else detector.score
-    height = pair.shape[0]
+    height, area = pair.shape[0], pair.focus
     step = rows or rows_per_band(pair, detector.radius, memory=memory)
-    wanted = within or slice(0, height)
+    wanted = within or (slice(0, height) if area is None else area.rows)
     starts = progress(
         range(wanted.start // step * step, wanted.stop, step), desc="scoring", unit="band", show=show
     )
 
     def cut(start: int, scored: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
         first = max(wanted.start - start, 0)
-        return start + first, scored[..., first : wanted.stop - start, :]
+        found = scored[..., first : wanted.stop - start, :]
+        if area is not None:
+            top = start + first - area.rows.start
+            inside = area.covered[top : top + found.shape[-2]]
+            found = np.where(inside, found[..., area.cols], np.float32(np.nan))
+        return start + first, found
 
     bands = (slice(start, min(start + step, height)) for start in starts)
     threads = torch.get_num_threads()

@@ -47,7 +47,7 @@ def in_tiles(
         tile: largest height and width of a tile; chosen for the device by default.
 
     Returns:
-        ``(1, K, h, w)``, on the device of ``t1``.
+        ``(1, K, h, w)``, on the device of ``t1``; zeros in tiles without a valid pixel, which are not computed.
 
     Raises:
         torch.cuda.OutOfMemoryError: the smallest tile does not fit into the device's memory.
@@ -91,14 +91,15 @@ def tile_size(device: torch.device) -> tuple[int, int]:
 def _in_tiles(network: Network, inputs: tuple[Tensor, ...], radius: int, height: int, width: int) -> Tensor:
     rows, cols = (length - 2 * radius for length in inputs[0].shape[2:])
     out = inputs[0].new_empty(0)
-    for row in _cuts(rows, height):
-        for col in _cuts(cols, width):
-            seen = (..., slice(row.start, row.stop + 2 * radius), slice(col.start, col.stop + 2 * radius))
-            parts = (x[seen].contiguous(memory_format=torch.channels_last) for x in inputs)
-            tile = network(*parts)
-            if not out.numel():
-                out = inputs[0].new_empty(1, tile.shape[1], rows, cols)
-            out[..., row, col] = tile
+    tiles = [(row, col) for row in _cuts(rows, height) for col in _cuts(cols, width)]
+    there = inputs[2][..., radius : radius + rows, radius : radius + cols]
+    for row, col in [each for each in tiles if there[..., each[0], each[1]].any()] or tiles[:1]:
+        seen = (..., slice(row.start, row.stop + 2 * radius), slice(col.start, col.stop + 2 * radius))
+        parts = (x[seen].contiguous(memory_format=torch.channels_last) for x in inputs)
+        tile = network(*parts)
+        if not out.numel():
+            out = inputs[0].new_zeros(1, tile.shape[1], rows, cols)
+        out[..., row, col] = tile
     return out
 
 

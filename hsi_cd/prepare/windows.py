@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.prepare.padding import mirror_index
-from hsi_cd.scene import Cube, ScenePair
+from hsi_cd.scene import AreaOfInterest, Cube, ScenePair
 
 Part = TypeVar("Part")
 
@@ -64,7 +64,8 @@ def sliding_windows(
         seen: is shown all rows that are read, once each, from top to bottom.
 
     Yields:
-        The band's rows, and what :func:`read_window` gives for them.
+        The band's rows, and what :func:`read_window` gives for them; of a scene with an area of interest, NaN
+        where no pixel of it depends on, which is not read.
     """
     height, width = pair.shape
     col = mirror_index(-radius, width + radius, width)
@@ -76,7 +77,7 @@ def sliding_windows(
         again = top < known.stop  # a window's first row never lies above the one before
         start = known.stop if again else top
         fresh = slice(start, max(bottom, start))
-        dates = pair.of_both(lambda cube, rows=fresh: cube.read(rows))  # type: ignore[misc]
+        dates = pair.of_both(lambda cube, rows=fresh: _rows_of(cube, rows, pair.focus, radius))  # type: ignore[misc]
         if seen is not None and fresh.stop > fresh.start:
             seen(fresh, dates)
         if kept is not None and again:
@@ -88,6 +89,18 @@ def sliding_windows(
         del dates
         yield band, window
         del window
+
+
+def _rows_of(cube: Cube, rows: slice, area: AreaOfInterest | None, radius: int) -> NDArray[np.float32]:
+    """Whole rows; what no pixel of the area depends on is not read, and NaN."""
+    if area is None:
+        return cube.read(rows)
+    values = np.full((cube.bands.count, rows.stop - rows.start, cube.grid.cols), np.nan, dtype=np.float32)
+    found = area.near(rows, radius)
+    if found is not None:
+        down, across = found
+        values[:, down.start - rows.start : down.stop - rows.start, across] = cube.read(down, across)
+    return values
 
 
 def _joined(above: Dates, below: Dates, *, skip: int) -> Dates:

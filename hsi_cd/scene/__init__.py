@@ -1,5 +1,6 @@
 """Values: grids, bands, cubes, labels, pairs. No files, no torch."""
 
+from hsi_cd.scene.area_of_interest import AreaOfInterest
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.contract import check_same_grid
 from hsi_cd.scene.cube import Cube, cube_from_array
@@ -16,6 +17,7 @@ __all__ = [
     "GIVEN",
     "UNCHANGED",
     "UNLABELLED",
+    "AreaOfInterest",
     "Bands",
     "Cube",
     "Grid",

@@ -53,21 +53,28 @@ class Grid:
             return {"crs": self.gcp_crs, "gcps": list(self.gcps), **sensor}
         return sensor
 
-    def part(self, rows: slice) -> Grid:
-        """The grid of some of its rows, which lie where they lie in the whole.
+    def part(self, rows: slice, cols: slice | None = None) -> Grid:
+        """The grid of some of its rows and columns, which lie where they lie in the whole.
 
         Args:
             rows: the rows, with plain bounds inside the grid.
+            cols: the columns, likewise; all by default.
         """
+        cols = cols or slice(0, self.cols)
         rpcs = self.rpcs
         if rpcs is not None:
-            rpcs = RPC(**rpcs.to_dict() | {"line_off": rpcs.line_off - rows.start})
+            moved = {"line_off": rpcs.line_off - rows.start, "samp_off": rpcs.samp_off - cols.start}
+            rpcs = RPC(**rpcs.to_dict() | moved)
         return replace(
             self,
             rows=rows.stop - rows.start,
-            transform=None if self.transform is None else self.transform @ Affine.translation(0, rows.start),
+            cols=cols.stop - cols.start,
+            transform=None
+            if self.transform is None
+            else self.transform @ Affine.translation(cols.start, rows.start),
             gcps=tuple(
-                GroundControlPoint(p.row - rows.start, p.col, p.x, p.y, p.z, p.id, p.info) for p in self.gcps
+                GroundControlPoint(p.row - rows.start, p.col - cols.start, p.x, p.y, p.z, p.id, p.info)
+                for p in self.gcps
             ),
             rpcs=rpcs,
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.scene.area_of_interest import AreaOfInterest, cut_cube
 from hsi_cd.scene.bands import Bands
 from hsi_cd.scene.contract import check_same_grid, check_truth_grid
 from hsi_cd.scene.cube import Cube
@@ -60,6 +61,8 @@ class ScenePair:
         registered: what was done to lay date 2 on date 1, or None where nobody asked.
         masks: what masks leave out of the dates, in the words in which it was asked for, for the record; none
             where no date has a mask.
+        area: what of the scene is of interest, or None for all of it. Where statistics come from the area, the
+            dates are cut to it; else they are the whole scene.
 
     Raises:
         GridError: the dates do not lie on one grid.
@@ -75,6 +78,7 @@ class ScenePair:
     allow_identical: bool = False
     registered: Registered | None = None
     masks: tuple[str, ...] = ()
+    area: AreaOfInterest | None = None
 
     def __post_init__(self) -> None:
         names = (f"t1 ({self.t1.name})", f"t2 ({self.t2.name})")
@@ -98,6 +102,31 @@ class ScenePair:
     def grid(self) -> Grid:
         """The grid of both dates, with the georeference of the first that has one."""
         return self.t1.grid if self.t1.grid.is_georeferenced else self.t2.grid
+
+    @property
+    def scene_grid(self) -> Grid:
+        """The grid of the whole scene, also where the dates are cut to an area of interest."""
+        return self.grid if self.area is None else self.area.scene
+
+    @property
+    def focus(self) -> AreaOfInterest | None:
+        """What alone is mapped of dates that are the whole scene; None where all of them is."""
+        return None if self.area is None or self.area.is_cut else self.area
+
+    def in_area(self, area: AreaOfInterest) -> ScenePair:
+        """The scene with an area of interest, on its own grid; cut to it where statistics come from the area."""
+        if not area.is_cut:
+            return replace(self, area=area)
+        return replace(self, t1=cut_cube(self.t1, area), t2=cut_cube(self.t2, area), area=area)
+
+    def map_grid(self, whole: Grid | None = None) -> Grid:
+        """The grid of a map of the scene: of its area of interest, where there is one.
+
+        Args:
+            whole: a georeference of the whole scene in place of the dates' own.
+        """
+        grid = whole or self.scene_grid
+        return grid if self.area is None else grid.part(self.area.rows, self.area.cols)
 
     @property
     def bands(self) -> Bands:
@@ -148,4 +177,5 @@ class ScenePair:
             GridError: with the difference.
         """
         names = (f"truth ({labels.name})", "the scene")
-        check_truth_grid(labels.grid, self.grid, names=names)
+        cut = self.area is not None and self.area.is_cut and labels.shape == self.shape
+        check_truth_grid(labels.grid, self.grid if cut else self.scene_grid, names=names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hsi_cd.config import AUTO_MASK, RegisterConfig, RunConfig, resolve
+from hsi_cd.config import AUTO_MASK, AreaConfig, RegisterConfig, RunConfig, resolve
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import preparation
@@ -36,6 +36,32 @@ class LabelledScene:
     labels: Labels
     split: Split | None = None
 
+    def in_area(self) -> LabelledScene:
+        """The same with labels and split on the pixels of the pair, without those outside of its area of interest.
+
+        Raises:
+            LabelError: no label lies in the area.
+        """
+        area = self.pair.area
+        if area is None:
+            return self
+        own, given = (area.labels, area.split) if area.is_cut else (area.whole_labels, area.whole_split)
+        labels, split = own(self.labels), None if self.split is None else given(self.split)
+        there, left = (int((each.values != UNLABELLED).sum()) for each in (self.labels, labels))
+        if there and not left:
+            raise LabelError(
+                f"none of the {there} labelled pixels of {labels.name} lies in the area of interest ({area}): "
+                "give labels in it, or a larger area"
+            )
+        if there > left:
+            log.warning(
+                "%d of %d labelled pixels lie outside of the area of interest (%s): they neither teach nor judge",
+                there - left,
+                there,
+                area,
+            )
+        return LabelledScene(self.pair, labels, split)
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -56,6 +82,11 @@ class Examples:
         """The pixels that teach, with their classes, and their shapes under the protocol of drawn labels."""
         target = self.labels.values.ravel()[self.split.train].astype(np.int64)
         return TrainingSet(self.split.train, target, shapes=self.split.shapes)
+
+    def on_map(self) -> tuple[Labels, Split]:
+        """Labels and split on the grid of the map: that of the scene, or of its area of interest."""
+        area = self.measurement.pair.focus
+        return (self.labels, self.split) if area is None else (area.labels(self.labels), area.split(self.split))
 
 
 def config_of(config: RunConfig, split: Split | None, labels: Labels) -> RunConfig:
@@ -92,12 +123,12 @@ def config_of(config: RunConfig, split: Split | None, labels: Labels) -> RunConf
 
 
 def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
-    """The configuration with what a scene was declared to hold as no data, what masks it, how it was registered.
+    """The configuration with what a scene was declared to hold as no data, what masks and bounds it, and so on.
 
     Raises:
         ConfigError: the configuration says otherwise, and the scene is open already.
     """
-    config = masked_of(registered_of(config, pair), pair)
+    config = bounded_of(masked_of(registered_of(config, pair), pair), pair)
     if config.nodata == pair.nodata:
         return config
     if config.nodata:
@@ -123,6 +154,28 @@ def masked_of(config: RunConfig, pair: ScenePair) -> RunConfig:
             f"{pair.mask}: open it with the same mask="
         )
     return config.model_copy(update={"mask": pair.masks})
+
+
+def bounded_of(config: RunConfig, pair: ScenePair) -> RunConfig:
+    """The configuration with a scene's area of interest.
+
+    Raises:
+        ConfigError: the configuration says otherwise, and the scene is open already.
+    """
+    area, kept = pair.area, AreaConfig()
+    if area is not None:
+        said = {"aoi": area.polygons, "bounds": area.bounds, "bounds_crs": area.bounds_crs}
+        told = {name: value or None for name, value in said.items()}
+        kept = AreaConfig.model_validate({**told, "statistics": area.statistics})
+    if config.area == kept:
+        return config
+    if config.area.is_named:
+        asked, known = (each.described or "none" for each in (config.area, kept))
+        raise ConfigError(
+            f"the settings of area are {asked}, but the scene {pair.name} was opened with {known}: open it with "
+            "the same aoi= or bounds="
+        )
+    return config.model_copy(update={"area": kept})
 
 
 def registered_of(config: RunConfig, pair: ScenePair) -> RunConfig:
@@ -170,6 +223,7 @@ def prepare_examples(
     if find_method(config.method).fit is None:
         check_parts(config.model)  # before anything is read
     how = measured_for(config)
+    scene = scene.in_area()
     scene.pair.check_labels(scene.labels)
     pair = choose_bands(scene.pair, **config.bands.model_dump())
     if measurement is None or measurement.pair is not pair:

@@ -16,7 +16,15 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
-from hsi_cd.evaluation import RunResult, beside_headline, judge_drawn, judge_map, not_judged, scores_elsewhere
+from hsi_cd.evaluation import (
+    JudgingShapes,
+    RunResult,
+    beside_headline,
+    judge_drawn,
+    judge_map,
+    not_judged,
+    scores_elsewhere,
+)
 from hsi_cd.inference.mapping import MapOptions, write_maps
 from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
@@ -82,6 +90,7 @@ def run_training(
     """
     check_learning(config, processes=team.size)
     config = declared_of(config_of(config, scene.split, scene.labels), scene.pair)
+    scene = scene.in_area()
     scene.pair.check_labels(scene.labels)
     device = team.device(choose_device(config.device))
     inputs, pixels = tuple(inputs), None
@@ -105,7 +114,7 @@ def run_training(
         make_folder(folder, config)
     digests = {"pixels": pixels, "labels": scene.labels.fingerprint()}
     with recording(folder / PROVENANCE, command, machine=machine(), inputs=inputs, **digests):
-        _keep_split(folder / "split.npz", examples.split, resume=resume)
+        _keep_split(folder / "split.npz", examples.on_map()[1], resume=resume)
         try:
             learned = learn(examples.measurement, examples.taught, config, circumstances, keeper)
         except HsiCdError:
@@ -119,13 +128,14 @@ def _map_and_judge(
     examples: Examples, learned: Learned, config: RunConfig, folder: Path, *, device: torch.device
 ) -> RunResult:
     """Map the scene with what was learned, judge the map, and leave both in the folder."""
-    detector, labels, split = learned.detector, examples.labels, examples.split
+    detector, (labels, split) = learned.detector, examples.on_map()
     pair, method = examples.measurement.pair, find_method(config.method)
 
     started = time.perf_counter()
     overview = Overview(pair)
     files = MapFiles(folder / "change.tif", folder / "score.tif", overwrite=True)
     how = MapOptions(checkpoint=file_hash(folder / "best.pt"), look_at_shift=False, seen=overview.see)
+    how = replace(how, any_units=pair.focus is not None)  # the scene's, of whatever ground its area is
     write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 
@@ -155,7 +165,7 @@ def _map_and_judge(
         result = judge_drawn(
             change,
             labels,
-            judging_shapes(examples, learned, config),
+            _of_map(judging_shapes(examples, learned, config), pair),
             probability=probability,
             details=details,
             **facts,
@@ -173,6 +183,19 @@ def _map_and_judge(
     _draw(folder, overview, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
+
+
+def _of_map(judging: JudgingShapes, pair: ScenePair) -> JudgingShapes:
+    """Judging shapes of a scene on the grid of its map."""
+    area = pair.focus
+    if area is None:
+        return judging
+    found: dict[str, Any] = {
+        name: area.cut(values)
+        for name in ("shapes", "decided", "score", "probability")
+        if (values := getattr(judging, name)) is not None
+    }
+    return replace(judging, **found)
 
 
 def _keep_split(path: Path, split: Split, *, resume: bool) -> None:

@@ -110,6 +110,8 @@ def _deciding(config: RunConfig) -> Iterator[tuple[str, Any]]:
     yield "method", config.method
     yield "nodata", config.nodata
     yield "mask", config.mask
+    # Cut to an area, a scene is another: its pixels are counted from there.
+    yield "area", config.area.described if config.area.statistics == "area" else "the scene"
     yield "train.folds", config.train.folds
     for name in ("bands", "prepare", "model"):
         for key, value in getattr(config, name).model_dump(exclude=_FREE).items():

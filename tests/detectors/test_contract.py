@@ -25,7 +25,7 @@ from hsi_cd.detectors.registry import METHODS
 from hsi_cd.errors import CheckpointError, HsiCdError, LabelError, OutputError, UnknownNameError
 from hsi_cd.inference import score_scene
 from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import UNLABELLED, ScenePair, cube_from_array
+from hsi_cd.scene import UNLABELLED, AreaOfInterest, ScenePair, cube_from_array
 
 ROWS, COLS = 40, 34
 HOLES = ((4, 5), (20, 11), (21, 11), (0, 0))
@@ -139,6 +139,21 @@ def test_bands_of_rows_and_threads_make_the_same_map(name: str) -> None:
             np.testing.assert_allclose(score, whole(name), rtol=1e-5, atol=1e-5)
     finally:
         torch.set_num_threads(threads)
+
+
+@EVERY_METHOD
+@pytest.mark.quick("auto", "cva", "superpixel", "svm", "forest", "logistic", "siamese")
+def test_an_area_of_interest_has_the_scores_of_the_whole_scene_bit_for_bit(name: str) -> None:
+    detector, pair = fitted(name).detector_, scene()[0]
+    expected = score_scene(detector, pair)
+    rng = np.random.default_rng(2)
+    for top, left, height, width in ((0, 0, 9, 8), (ROWS - 7, COLS - 12, 7, 12), (13, 5, 20, 21), (30, 17, 1, 1)):
+        rows, cols = slice(top, top + height), slice(left, left + width)
+        covered = rng.random((height, width)) < 0.7
+        covered[0, 0] = covered[-1, -1] = True
+        area = AreaOfInterest(rows, cols, covered, pair.grid)
+        found = score_scene(detector, pair.in_area(area))
+        np.testing.assert_array_equal(found, np.where(covered, expected[rows, cols], np.nan))
 
 
 @EVERY_FIT

@@ -34,9 +34,24 @@ def window(rows: int, cols: int) -> tuple[Tensor, Tensor, Tensor]:
 def test_tiles_of_any_size_give_the_whole(rows: int, cols: int, height: int, width: int) -> None:
     network, tensors = Spread(), window(rows, cols)
     found = in_tiles(network, *tensors, radius=2, tile=(height, width))
-    torch.testing.assert_close(found, Spread()(*tensors))
+    there = tensors[2][..., 2:-2, 2:-2]
+    torch.testing.assert_close(found[there], Spread()(*tensors)[there])
     assert max(r for r, _ in network.asked) <= height and max(c for _, c in network.asked) <= width
-    assert sum(r * c for r, c in network.asked) == rows * cols
+    assert sum(r * c for r, c in network.asked) == rows * cols or not there.all()
+    assert int(there.sum()) <= sum(r * c for r, c in network.asked) <= rows * cols
+
+
+def test_tiles_without_a_valid_pixel_are_not_computed() -> None:
+    network, (t1, t2, valid) = Spread(), window(40, 60)
+    valid[:] = False
+    valid[..., 2 + 25, 2 + 41] = valid[..., 0, 0] = True  # the second lies beyond the window itself
+    found = in_tiles(network, t1, t2, valid, radius=2, tile=(20, 20))
+    expected = torch.zeros(1, 1, 40, 60, dtype=torch.float64)
+    expected[..., 20:, 40:] = Spread()(t1, t2, valid)[..., 20:, 40:]
+    assert network.asked == [(20, 20)]
+    torch.testing.assert_close(found, expected)
+    assert in_tiles(network, t1, t2, torch.zeros_like(valid), radius=2, tile=(20, 20)).shape == (1, 1, 40, 60)
+    assert len(network.asked) == 2
 
 
 def test_tiles_are_of_about_equal_size() -> None:

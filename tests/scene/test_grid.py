@@ -43,3 +43,8 @@ def test_a_part_lies_where_it_lies_in_the_whole() -> None:
     assert (point.row, point.col, point.x, point.y, point.z) == (2, 3, 10, 50, 7)
     assert part.rpcs is not None and (part.rpcs.line_off, part.rpcs.samp_off) == (10, 5)
     assert Grid(4, 3).part(slice(1, 2)) == Grid(1, 3)
+    part = grid.part(slice(10, 25), slice(2, 9))
+    assert part.shape == (15, 7) and part.transform is not None
+    assert part.transform @ (1, 4) == pytest.approx(turned @ (3, 14))
+    assert (part.gcps[0].row, part.gcps[0].col) == (2, 1)
+    assert part.rpcs is not None and (part.rpcs.line_off, part.rpcs.samp_off) == (10, 3)

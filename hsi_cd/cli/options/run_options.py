@@ -103,12 +103,13 @@ class RunChoice:
 
         Args:
             contract: what is asked of the dates: what no data is, what masks them and whether they are
-                registered, a run keeps with its settings.
+                registered, and the area of interest, a run keeps with its settings.
             further: what other options say.
         """
         asked = None if contract.register is None else {"dates": contract.register}
         masked = None if contract.mask == NO_WORD else list(contract.mask)
         kept = {"nodata": list(contract.nodata) or None, "mask": masked, "coregister": asked}
+        kept["area"] = contract.area.settings()
         said = {"seed": self.seed, "device": self.device, **kept, **further}
         layers: Layers = [("options", {name: value for name, value in said.items() if value is not None})]
         return [*layers, ("--drop", {"bands": drop_settings(self.dropped)})] if self.dropped else layers

@@ -85,6 +85,7 @@ def test_runs_that_differ_are_told(two_runs: tuple[Path, Path], what: str, scrip
     assert "0 of 1 runs are the same" in done.stdout
 
 
+@pytest.mark.slow
 def test_intervals_of_the_area_hold_the_truth_as_often_as_the_pages_say(script: Script) -> None:
     """Of 120 samples of each design: the area's in nine of ten at least, the usual one far less often."""
     words = ["--draws", "120", "--shares", "0.01", "--accuracies", "0.8/0.7"]

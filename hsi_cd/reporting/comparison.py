@@ -26,7 +26,6 @@ def compare_results(
     baselines: bool = True,
     interval: str | None = None,
     ddof: int = 1,
-    order: Sequence[str] = (),
 ) -> tuple[Table, ...]:
     """Lay out results of many runs, averaged over seeds.
 
@@ -45,7 +44,6 @@ def compare_results(
         interval: what is printed beside the mean: its standard deviation over seeds (None), or its 95 % bootstrap
             interval over test ``pixels`` or over ``seeds``.
         ddof: of the standard deviation.
-        order: methods and datasets that stand first, in this order.
 
     Returns:
         The tables; None cells are missing runs.
@@ -65,10 +63,7 @@ def compare_results(
     measures = find_measures(results, scores, percent, costs)
     runs = Runs(results, interval=interval, ddof=ddof)
     in_percent = [measure.short for measure in measures if measure.percent]
-    place = {name: i for i, name in enumerate(order)}
-    methods, datasets = (
-        sorted(names, key=lambda name: place.get(name, len(place))) for names in (runs.methods, runs.datasets)
-    )
+    methods, datasets = runs.methods, runs.datasets
 
     extra = [FLOOR, MAJORITY] if baselines and rows == "method" and runs.has_baselines(measures) else []
     if columns == "score":
@@ -99,6 +94,31 @@ def compare_results(
             )
         )
     return tuple(tables)
+
+
+def in_order(tables: Sequence[Table], order: Sequence[str]) -> tuple[Table, ...]:
+    """Tables with methods and datasets in an order, wherever they stand; the others follow, and floors come last.
+
+    Args:
+        tables: as :func:`compare_results` lays them out.
+        order: names of methods and datasets.
+    """
+    place = {name: i for i, name in enumerate(order)}
+    ordered = []
+    for table in sorted(tables, key=lambda table: place.get(table.title, len(place))):
+        at = sorted(range(len(table.groups)), key=lambda i: place.get(table.groups[i], len(place)))
+        cells = [i * len(table.columns) + j for i in at for j in range(len(table.columns))]
+        rows = sorted(
+            table.rows, key=lambda row: (row.label in (FLOOR, MAJORITY), place.get(row.label, len(place)))
+        )
+        ordered.append(
+            replace(
+                table,
+                groups=tuple(table.groups[i] for i in at),
+                rows=tuple(replace(row, cells=tuple(row.cells[i] for i in cells)) for row in rows),
+            )
+        )
+    return tuple(ordered)
 
 
 def told_apart(results: Sequence[RunResult]) -> list[RunResult]:

@@ -15,7 +15,7 @@ from hsi_cd.errors import ConfigError, unknown_name
 from hsi_cd.evaluation import NOT_JUDGED, RunResult, judged_apart
 from hsi_cd.reporting.captions import FEW, PLUS_MINUS
 from hsi_cd.reporting.cells import Cell
-from hsi_cd.reporting.comparison import Row, Table, compare_results
+from hsi_cd.reporting.comparison import Row, Table, compare_results, in_order
 from hsi_cd.reporting.display_names import as_asked
 from hsi_cd.reporting.tables import align
 
@@ -63,7 +63,7 @@ def results_table(
     if format != "latex" and (label or wide):
         raise ConfigError(f"label and wide are of LaTeX tables, and the format is {format}: leave them out")
     results, order = as_asked(results, names=names, order=order)
-    tables = compare_results(results, order=order, **layout)
+    tables = in_order(compare_results(results, **layout), order)
     if format == "latex":
         return latex(tables, label=label, wide=wide)
     if format == "csv":  # which has no caption to say it

@@ -56,7 +56,8 @@ def test_two_multispectral_sensors_are_matched_by_wavelength(caplog: pytest.LogC
     first = date("A", np.array([443.0, 482, 561, 655, 865, 1609, 2201]), 50)
     second = date("B", np.array([443.0, 490, 560, 665, 705, 865, 1610, 2190]), 60, seed=1)
     pair = hc.open_pair(first, second)
-    assert pair.t1.bands.centres == (443, 561, 865, 1609) and "resampled" not in caplog.text
+    assert pair.t1.bands.centres == (443, 482, 561, 655, 865, 1609, 2201) and "resampled" not in caplog.text
+    assert pair.t2.bands.count == 7 and "left out: 705" in caplog.text
 
 
 @pytest.mark.parametrize("other", [np.arange(1000.0, 1700, 25), np.arange(955.0, 1700, 25)])

@@ -24,7 +24,7 @@ from hsi_cd.paths import as_path
 from hsi_cd.prepare.stratified_sample import Areas, Stratum, allocate, draw_points, measure_strata
 from hsi_cd.reporting.html.place_page import AROUND, PlaceView, place_page
 from hsi_cd.reporting.images import false_colour, stretch_limits
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, ScenePair, check_same_grid
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, ScenePair, window_of
 from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.scene.surface import pixel_areas
@@ -135,9 +135,12 @@ class ReferenceSample:
             GridError: the dates lie on another grid than the map.
         """
         names = ("the map", f"the scene {pair.name}")
-        check_same_grid(self.grid, pair.grid, names=names, remedy="give the two dates of this map")
+        down, right = window_of(self.grid, pair.grid, names=names, remedy="give the two dates of this map")
         shown = shown_bands(pair.bands, used=pair.used)
-        dates = [_around(pair, row, col, shown.indices) for row, col in zip(self.rows, self.cols, strict=True)]
+        dates = [
+            _around(pair, down.start + row, right.start + col, shown.indices)
+            for row, col in zip(self.rows, self.cols, strict=True)
+        ]
         limits = stretch_limits(*(chip for both in dates for chip in both))
         places = []
         for number, (row, col, both) in enumerate(zip(self.rows, self.cols, dates, strict=True), start=1):

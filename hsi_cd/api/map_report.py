@@ -22,7 +22,7 @@ from hsi_cd.prepare.stratified_sample import Areas
 from hsi_cd.reporting.html.elements import step_of
 from hsi_cd.reporting.html.map_page import MapView, map_page
 from hsi_cd.reporting.images import false_colour, stretch_limits
-from hsi_cd.scene import CHANGED, Grid, ScenePair, check_same_grid
+from hsi_cd.scene import CHANGED, Grid, ScenePair, window_of
 from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.scene.surface import column_step, row_step
@@ -146,13 +146,14 @@ def _dates(pair: ScenePair | None, grid: Grid) -> tuple[tuple[Image, Image] | No
     if pair is None:
         return None, "", {}
     names = ("the map", f"the scene {pair.name}")
-    check_same_grid(grid, pair.grid, names=names, remedy="give the two dates of this map")
+    down, right = window_of(grid, pair.grid, names=names, remedy="give the two dates of this map")
     shown = shown_bands(pair.bands, used=pair.used)
-    step, bands = step_of(pair.shape), list(shown.indices)
+    step, bands = step_of(grid.shape), list(shown.indices)
     rows = rows_per_band(pair, 0)
     parts = []
-    for start in range(0, pair.shape[0], rows):
-        block = pair.read(slice(start, min(start + rows, pair.shape[0])), slice(0, pair.shape[1]))
+    for start in range(0, grid.rows, rows):
+        stop = min(start + rows, grid.rows)
+        block = pair.read(slice(down.start + start, down.start + stop), right)
         parts.append([date[bands, -start % step :: step, ::step] for date in block])
     t1, t2 = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
     limits = stretch_limits(t1, t2)

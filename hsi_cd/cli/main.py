@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import click
 
 from hsi_cd import __version__
-from hsi_cd.api.processes import first_to_speak, launched
+from hsi_cd.api.processes import first_to_speak, heed_signals, launched
 from hsi_cd.cli.remedies import for_command, in_options
 from hsi_cd.errors import EXIT_REQUEUE, HsiCdError, Preempted, unknown_name
 
@@ -227,7 +227,8 @@ def _run(arguments: list[str], *, debug: bool, contradiction: bool = False) -> i
             from hsi_cd.progress import interval
 
             interval()
-        code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False, obj=["hsi-cd", *arguments])
+        with heed_signals():  # of every command: what it has half-written goes before it does
+            code = cli.main(arguments, prog_name="hsi-cd", standalone_mode=False, obj=["hsi-cd", *arguments])
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())

@@ -30,7 +30,6 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
     """
     import time
 
-    from hsi_cd.api.processes import heed_signals
     from hsi_cd.batch.estimate import in_words
     from hsi_cd.batch.runner import run_missing
     from hsi_cd.progress import Bar, progress
@@ -49,7 +48,6 @@ def run_with_bar(jobs: Mapping[Job, str], slots: Sequence[Slot], *, tell: bool =
             since[job] = time.monotonic()
             show()
 
-        click.get_current_context().with_resource(heed_signals())
         for job, failure in run_missing(list(jobs), slots=slots, started=start):
             done += 1
             if failure is not None:

@@ -48,9 +48,6 @@ def mosaic(
     Shards of change map, scores and uncertainty may be named in any order. Those that are missing, there twice, or
     not of one prediction (another checkpoint, threshold, scene, grid or number of shards) are refused.
     """
-    from hsi_cd.api.processes import heed_signals
-
-    click.get_current_context().with_resource(heed_signals())
     files.check(inputs=named_files(*shards, checkpoint), provenance=provenance)
     from hsi_cd.api.mosaicking import join_shards, probabilities_by, read_shards
 

@@ -115,9 +115,6 @@ def predict(
     The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
     of any height are read, scored and written in bounded memory; with --shard, by several processes or nodes.
     """
-    from hsi_cd.api.processes import heed_signals
-
-    click.get_current_context().with_resource(heed_signals())
     check_scene(source)
     threshold = scoring.threshold
     if threshold is not None and math.isnan(threshold):

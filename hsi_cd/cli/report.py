@@ -14,6 +14,7 @@ from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.telling import tell
+from hsi_cd.errors import MissingInputError
 
 EPILOG = """\b
 Examples:
@@ -82,6 +83,8 @@ def report(
         )
         return
     if dates or score is not None or probability is not None:
+        if len(runs) == 1 and not runs[0].exists():
+            raise MissingInputError(f"{runs[0]} does not exist: name the file of a change map")
         raise click.UsageError(
             "dates, --score and --probability are of a map: name its file alone, in place of runs"
         )

@@ -251,9 +251,6 @@ def series(
     The dates T1 T2 T3... are files or folders, or one pattern in quotes, as 'scenes/field_{date:%Y%m%d}.tif'. Each
     date is compared with the next and with the reference; t1 in messages is the earlier one of a pair.
     """
-    from hsi_cd.api.processes import heed_signals
-
-    click.get_current_context().with_resource(heed_signals())
     files, days = named.found()
     how = scorer.chosen()
     raster = outputs.check(inputs=[*files, *named_files(scorer.checkpoint)])

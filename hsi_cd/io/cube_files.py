@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from hsi_cd.errors import FormatError, OutputError
 from hsi_cd.io.atomic import atomic_path
 from hsi_cd.io.raster import open_raster, quiet_georeference
+from hsi_cd.io.sidecars import remove_stale
 from hsi_cd.progress import progress
 from hsi_cd.scene import Cube
 
@@ -28,6 +29,8 @@ def write_cube(
     path: Path, cube: Cube, *, like: Cube, tags: Mapping[str, str] | None = None, overwrite: bool = False
 ) -> None:
     """Write a cube that was made of another one: whole or not at all, window by window.
+
+    What GDAL kept beside a file of this name, as a mask, goes: it would be read as part of what is written now.
 
     Integers of up to 16 bits stay such, rounded and kept within their range; all else is written as float32. No
     data is the value that the source declares, else NaN, or of integers the type's smallest number; a value that
@@ -81,6 +84,7 @@ def write_cube(
         except (RasterioError, FormatError) as error:
             reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
             raise OutputError(f"{path} cannot be written ({reason}): is the disk full?") from error
+    remove_stale([path])
 
 
 def _nodata_of(like: Cube, dtype: np.dtype[np.generic]) -> float:

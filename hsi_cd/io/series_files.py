@@ -1,23 +1,26 @@
-"""The raster of a series of dates, and the style by which a GIS shows it; both appear together, or neither."""
+"""The raster of a series of dates, and the style by which a GIS shows it.
+
+Both appear together, or neither; a style that somebody made stays, as beside every other output.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
+from hsi_cd.io import qml
 from hsi_cd.io.atomic import atomic_paths
 from hsi_cd.io.cube_files import write_cube
 from hsi_cd.io.maps import make_cog
 from hsi_cd.io.outputs import GEOTIFF, check_outputs
+from hsi_cd.io.sidecars import remove_stale, style_path, styles_beside, write_beside
 from hsi_cd.scene import Bands, Cube, Grid
 from hsi_cd.scene.cube import WindowReader
 from hsi_cd.scene.product import Product
 
-_UNCHANGED = "#e6e6e6"
 _EARLIEST, _MIDDLE, _LATEST = (68, 1, 84), (33, 145, 140), (253, 231, 37)  # viridis, for those who see no red
 
 
@@ -38,7 +41,7 @@ class SeriesFiles:
     @property
     def style(self) -> Path:
         """The style file, which QGIS reads when it opens the raster."""
-        return self.raster.with_suffix(".qml")
+        return style_path(self.raster)
 
     def check(self, *, inputs: Iterable[Path] = ()) -> None:
         """Refuse files that could not be written so, before any long work.
@@ -49,7 +52,7 @@ class SeriesFiles:
         """
         inputs = list(inputs)
         check_outputs({"the raster": self.raster}, kind=GEOTIFF, inputs=inputs, overwrite=self.overwrite)
-        check_outputs({"its style": self.style}, inputs=inputs, overwrite=self.overwrite)
+        check_outputs({"its style": self.style}, inputs=inputs, overwrite=True)  # one that is not ours stays
 
 
 def write_series(
@@ -82,32 +85,28 @@ def write_series(
         reader=reader,
         product=Product("series of dates"),  # whose zeros are numbers
     )
-    with atomic_paths([files.raster, files.style], overwrite=files.overwrite) as (raster, style):
+    with (
+        styles_beside([files.raster]) as styles,
+        atomic_paths([files.raster], overwrite=files.overwrite) as (raster,),
+    ):
         write_cube(raster, cube, like=cube, tags=tags)
         if files.cog:
             make_cog(raster, "NEAREST")
-        style.write_text(_style(days), encoding="utf-8")
+        for style in styles.values():
+            write_beside(style, _style(days))
+    remove_stale([files.raster])
 
 
 def _style(days: Mapping[int, str]) -> str:
     """A style of QGIS: the date of the largest change in colours, the later the lighter."""
-    root = ElementTree.Element("qgis", version="3.22", styleCategories="AllStyleCategories")
-    pipe = ElementTree.SubElement(root, "pipe")
-    renderer = ElementTree.SubElement(
-        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
-    )
-    palette = ElementTree.SubElement(renderer, "colorPalette")
-    entries = [("0", _UNCHANGED, "no change")]
+    colours, names = {0: qml.GREY}, {0: "no change"}
     for place, (code, label) in enumerate(days.items()):
-        share = place / max(1, len(days) - 1)
-        entries.append((str(code), _between(share), f"largest change by {label}"))
-    for value, colour, label in entries:
-        ElementTree.SubElement(palette, "paletteEntry", value=value, color=colour, label=label, alpha="255")
-    ElementTree.indent(root)
-    header = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-    return header + ElementTree.tostring(root, encoding="unicode") + "\n"
+        colours[code] = _between(place / max(1, len(days) - 1))
+        names[code] = f"largest change by {label}"
+    return qml.classes_qml(colours, names)
 
 
-def _between(share: float) -> str:
+def _between(share: float) -> qml.Colour:
     low, high, part = (_EARLIEST, _MIDDLE, share * 2) if share < 0.5 else (_MIDDLE, _LATEST, share * 2 - 1)
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(low, high, strict=True))
+    red, green, blue = (round(a + (b - a) * part) for a, b in zip(low, high, strict=True))
+    return red, green, blue, 255

@@ -2,7 +2,7 @@
 
 from hsi_cd.scene.area_of_interest import AreaOfInterest
 from hsi_cd.scene.bands import Bands
-from hsi_cd.scene.contract import check_same_grid
+from hsi_cd.scene.contract import check_same_grid, window_of
 from hsi_cd.scene.cube import Cube, cube_from_array
 from hsi_cd.scene.division import DRAWN, GIVEN, Split
 from hsi_cd.scene.grid import Grid
@@ -31,4 +31,5 @@ __all__ = [
     "check_same_grid",
     "cube_from_array",
     "parse_shard",
+    "window_of",
 ]

@@ -77,6 +77,36 @@ def is_same_grid(first: Grid, second: Grid) -> bool:
     return True
 
 
+def window_of(part: Grid, whole: Grid, *, names: tuple[str, str], remedy: str) -> tuple[slice, slice]:
+    """Where a raster of some pixels of a grid lies in it, as the map of an area of interest in its scene.
+
+    Args:
+        part: grid of the raster; that of all pixels, too.
+        whole: the grid.
+        names: what the two are called in messages.
+        remedy: what to do where it is no part.
+
+    Returns:
+        Its rows and columns of the grid.
+
+    Raises:
+        GridError: as :func:`check_same_grid`, where it is no part.
+    """
+    row = col = 0
+    if part.shape != whole.shape and placement(part) is not None and placement(whole) is not None:
+        corner = np.zeros(1)
+        try:
+            across, down = to_pixels(corner, corner, source=part, target=whole)
+            col, row = round(float(across[0])), round(float(down[0]))
+        except GridError:
+            pass  # which is told below
+    rows, cols = slice(row, row + part.rows), slice(col, col + part.cols)
+    inside = min(row, col) >= 0 and rows.stop <= whole.rows and cols.stop <= whole.cols
+    if not (part.is_georeferenced and inside and is_same_grid(part, whole.part(rows, cols))):
+        check_same_grid(part, whole, names=names, remedy=remedy)
+    return rows, cols
+
+
 def corner_distance(first: Grid, second: Grid) -> float | None:
     """The largest distance, in pixels of the first grid, between the same corner of two rasters.
 

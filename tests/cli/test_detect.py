@@ -158,3 +158,43 @@ def test_one_line_and_nothing_written(
     assert message in err
     assert [file.name for file in tmp_path.iterdir()] == ["here.tif"]
     assert Path("here.tif").read_text() == "mine"
+
+
+LEAVE = """
+import os, signal
+from hsi_cd.io.maps import RasterWriter
+from hsi_cd.io import cube_files
+
+def leave(*given):
+    os.kill(os.getpid(), signal.{signal})
+
+RasterWriter.write = leave
+cube_files._as_stored = leave
+from hsi_cd.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("command", "signal"), [("detect", "SIGTERM"), ("register", "SIGUSR1")])
+def test_what_is_asked_to_leave_while_it_writes_leaves_nothing(
+    cli: Any, scene: Path, tmp_path: Path, command: str, signal: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    asked = words(scene, "--method", "cva", "--score", out / "s.tif", "--vector", out / "v.gpkg")
+    if command == "register":
+        asked = ["register", scene / "t1.tif", moved(scene / "t2.tif", tmp_path / "moved.tif")]
+    process = cli.fork(*asked, "--output", out / "c.tif", code=LEAVE.format(signal=signal))
+    _, said = process.communicate()
+    assert process.returncode == 75
+    assert said.splitlines()[-1] == f"hsi-cd: error: asked to leave by {signal}"
+    assert not list(out.iterdir())
+
+
+def moved(source: Path, target: Path) -> Path:
+    """A copy whose ground lies three rows too low."""
+    with rasterio.open(source) as file:
+        values, profile = file.read(), file.profile
+    with rasterio.open(target, "w", **profile) as file:
+        file.write(np.roll(values, 3, axis=1))
+    return target

@@ -155,6 +155,7 @@ def test_what_is_warned_of_is_on_the_page(cli: Any, made: Path, tmp_path: Path) 
         ),
         (["{made}/t1.tif"], "t1.tif"),
         (["{made}/no.tif"], "no.tif"),
+        (["{made}/no.tif", "--t1", "{made}/t1.tif", "--t2", "{made}/t2.tif"], "no.tif does not exist"),
         (["{made}", "--score", "{made}/s.tif"], "are of a map: name its file alone"),
     ],
 )
@@ -167,6 +168,30 @@ def test_what_does_not_go_is_one_line(
     assert message in err and err.count("\n") == 1, err
     assert cli("report", made / "c.tif", "--output", made / "c.tif", "--overwrite") == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_map_of_an_area_is_shown_with_its_part_of_the_dates(cli: Any, made: Path, tmp_path: Path) -> None:
+    dates = ["--t1", made / "t1.tif", "--t2", made / "t2.tif"]
+    box = ["--bounds", "500800,3998600,502400,3999600"]  # columns 40 to 119, rows 20 to 69
+    assert cli("detect", "--method", "cva", *dates, *box, "--output", tmp_path / "c.tif") == 0
+    corner = Affine(20, 0, 5e5 + 40 * 20, 0, -20, 4e6 - 20 * 20)
+    for name in ("t1", "t2"):
+        with rasterio.open(made / f"{name}.tif") as file:
+            profile = file.profile | {"height": 50, "width": 80, "transform": corner}
+            with rasterio.open(tmp_path / f"{name}.tif", "w", **profile) as part:
+                part.write(file.read()[:, 20:70, 40:120])
+    cut = ["--t1", tmp_path / "t1.tif", "--t2", tmp_path / "t2.tif"]
+    pages = []
+    for words in (dates, cut):
+        out = tmp_path / f"r{len(pages)}.html"
+        assert cli("report", tmp_path / "c.tif", *words, "--output", out) == 0
+        pages.append(Page(out).pictures)
+    assert pages[0].keys() == pages[1].keys() and len(pages[0]) >= 3
+    for title, picture in pages[0].items():
+        np.testing.assert_array_equal(picture, pages[1][title], err_msg=title)
+    sample = ["sample", tmp_path / "c.tif", "--per-stratum", "3", *dates, "--html", tmp_path / "p.html"]
+    assert cli(*sample, "--output", tmp_path / "s.gpkg") == 0
+    assert (tmp_path / "p.html").read_text().count("data:image/png") == 12
 
 
 def test_scores_of_another_scene_are_refused(cli: Any, made: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -24,6 +24,7 @@ PLACE = Affine(30, 0, 400_000, 0, -30, 5_800_000)
 ROWS, COLS, MARGIN = 100, 90, 40
 SHIFT = (3, -11)
 PAIR = ["--t1", "t1.tif", "--t2", "t2.tif"]
+MASK = {"driver": "GTiff", "count": 1, "height": ROWS, "width": COLS, "dtype": "uint8"}
 CVA = ["detect", "--method", "cva", "--set", "threshold=otsu", *PAIR]
 
 
@@ -92,6 +93,13 @@ def test_the_file_is_date_2_on_the_grid_of_date_1(cli: Any, files: None, capsys:
     laid, off = read("laid.tif"), read("t2.tif")
     np.testing.assert_array_equal(laid[:, :-3, 11:], off[:, 3:, :-11])
     assert not laid[:, -3:].any() and not laid[:, :, :11].any()
+    # What GDAL kept beside another file of this name would be read as its mask.
+    with quiet_georeference(), rasterio.open("laid.tif.msk", "w", **MASK) as file:
+        file.write(np.zeros((1, ROWS, COLS), np.uint8))
+    assert cli("register", "t1.tif", "t2.tif", "--output", "laid.tif", "--overwrite") == 0
+    assert not Path("laid.tif.msk").exists()
+    np.testing.assert_array_equal(read("laid.tif"), laid)
+    capsys.readouterr()
     # Once more there is nothing to undo, and info agrees.
     assert cli("register", "t1.tif", "laid.tif") == 0
     assert "nothing worth undoing: " in capsys.readouterr().out

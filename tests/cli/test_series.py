@@ -421,9 +421,25 @@ def test_what_is_suggested_helps(cli: Any, scene: SimulatedSeries, make: Any, op
 
 def test_no_output_replaces_a_date(cli: Any, scene: SimulatedSeries, capsys: Capture) -> None:
     assert "is an input" in complaint(cli, capsys, *FILES, "--output", FILES[1], "--overwrite")
+
+
+def test_what_lies_beside_is_replaced_with_the_series_and_what_somebody_made_is_kept(
+    cli: Any, scene: SimulatedSeries, kept: list[str], tmp_path: Path
+) -> None:
+    words = ["series", *FILES[:3], *kept, *OUT]
     Path("series.qml").write_text("of somebody")
-    assert "series.qml exists" in complaint(cli, capsys, *FILES, *OUT)
+    assert cli(*words) == 0
     assert Path("series.qml").read_text() == "of somebody"
+    Path("series.qml").unlink()
+    for stale in ("series.tif.aux.xml", "series.tif.ovr"):
+        Path(stale).write_bytes(b"of the raster that was here before")
+    assert cli(*words) == 2  # the series is there
+    assert Path("series.tif.ovr").exists() and not Path("series.qml").exists()
+    assert cli(*words, "--overwrite") == 0
+    assert not Path("series.tif.aux.xml").exists() and not Path("series.tif.ovr").exists()
+    # Its style is known as ours, so that a map of this name later gets its own.
+    assert cli("detect", "--t1", FILES[0], "--t2", FILES[1], "--method", "cva", *OUT, "--overwrite") == 0
+    assert 'label="unchanged"' in Path("series.qml").read_text()
 
 
 def test_images_out_of_order_are_sorted_and_it_is_told(

@@ -63,7 +63,9 @@ def test_an_existing_scene_is_refused_unless_asked(tmp_path: Path) -> None:
     again = run.invoke(simulate, [str(tmp_path), *TINY])
     assert isinstance(again.exception, OutputError)
     assert "\n" not in str(again.exception)
+    (tmp_path / "t1.tif.msk").write_bytes(b"of the scene that was here before")
     assert run.invoke(simulate, [str(tmp_path), *TINY, "--overwrite"]).exit_code == 0
+    assert not (tmp_path / "t1.tif.msk").exists()
 
 
 @pytest.mark.parametrize("wrong", [["--rows", "2"], ["--snr", "nan"], ["--changed", "2"], ["--materials", "1"]])

@@ -20,6 +20,7 @@ import hsi_cd
 from hsi_cd.datasets.simulated.simulation import CHUNK, SCALE, Simulation, SimulationOptions
 from hsi_cd.errors import OutputError
 from hsi_cd.io.atomic import atomic_paths, check_output
+from hsi_cd.io.sidecars import remove_stale
 from hsi_cd.paths import as_path
 from hsi_cd.progress import Bar, progress
 
@@ -91,6 +92,7 @@ def write_pair(
                 _write_cube(t2, scene, 2, bar)
             _write_truth(truth, scene)
             record.write_text(json.dumps(_record(scene), indent=2) + "\n", encoding="utf-8")
+        remove_stale([files.t1, files.t2, files.truth])
     except OutputError:
         raise
     except (OSError, rasterio.errors.RasterioError) as error:

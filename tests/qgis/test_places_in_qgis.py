@@ -142,7 +142,7 @@ def test_a_sample_is_drawn_interpreted_and_tells_the_area(
     assert drawn["results"] == {"OUTPUT": str(sample), "HTML": str(tmp_path / "points.html")}
     assert (tmp_path / "points.html").read_text().count("data:image/") >= 60
     assert "--t1 FILE and --t2 FILE" in lacking["error"] and not (tmp_path / "none.gpkg").exists()
-    assert "\n" not in empty["error"] and "reference" in empty["error"]
+    assert "\n" not in empty["error"] and "has no interpreted points" in empty["error"]
 
     truth, mapped = band(simulated.truth), band(change)
     meta, _, shapes, columns = pyogrio.raw.read(sample, layer="reference_sample")
@@ -168,4 +168,6 @@ def test_a_sample_is_drawn_interpreted_and_tells_the_area(
     own = mapped[points["row"], points["col"]]
     hectares = sum((mapped == code).sum() * (seen[own == code] == 1).mean() for code in (0, 1)) * 0.09
     told = json.loads(done["json"]["results"]["TEXT"])
-    assert told["classes"]["changed"]["area"]["value"] == pytest.approx(hectares, rel=2e-3)  # the projection's scale
+    assert told["classes"]["changed"]["area"]["value"] == pytest.approx(
+        hectares, rel=2e-3
+    )  # the projection's scale

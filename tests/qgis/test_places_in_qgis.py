@@ -118,7 +118,7 @@ def test_every_algorithm_keeps_to_the_area(
     truth = band(simulated.truth)
     judged = covered & (truth != 255) & (run != 255)
     assert placed["evaluate"]["results"]["OA"] == pytest.approx((truth == run)[judged].mean())
-    assert "area" in placed["info"]["results"]["TEXT"]
+    assert "--aoi" in placed["info"]["results"]["TEXT"]
     _, _, places, _ = pyogrio.raw.read(placed["folder"] / "next.gpkg")
     _, _, valley, _ = pyogrio.raw.read(placed["valley"])
     area = shapely.union_all(shapely.from_wkb(valley))

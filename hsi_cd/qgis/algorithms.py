@@ -17,9 +17,9 @@ class Parameter:
     Attributes:
         name: in scripts, as ``T1``.
         kind: what it holds, and so how QGIS asks for it: ``date`` (a raster layer, a file or a folder), ``map``,
-            ``labels`` (several layers), ``mask``, ``file``, ``folder``, ``choice``, ``text``, ``switch``,
-            ``number``, ``whole``, ``further``; or what is written: ``raster``, ``vector``, ``page``, ``json``,
-            ``run`` (a folder).
+            ``labels`` (several layers), ``points``, ``mask``, ``polygons``, ``extent``, ``file``, ``folder``,
+            ``choice``, ``text``, ``switch``, ``number``, ``whole``, ``further``; or what is written: ``raster``,
+            ``vector``, ``page`` (what was said), ``html``, ``json``, ``run`` (a folder).
         title: in the dialog.
         option: of the command, as ``--t1``; empty for an argument without one.
         default: what it holds at first.
@@ -85,6 +85,10 @@ MASKS = (
     Parameter("MASK", "text", "Left out (mask): auto, none, or kinds as cloud,shadow", "--mask", "auto"),
     Parameter("MASK_LAYER", "mask", "Left out, too: a raster (what is not 0) or polygons", "--mask"),
 )
+AREA = (
+    Parameter("AOI", "polygons", "Area of interest (aoi): polygons", "--aoi"),
+    Parameter("BOUNDS", "extent", "Or a rectangle in place of polygons (bounds)", "--bounds"),
+)
 REGISTER = Parameter("REGISTER", "switch", "Lay t2 on t1 first (register)", "--register", False)
 SEED = Parameter("SEED", "whole", "Seed", "--seed", 0, limits=(0, LARGEST), advanced=True)
 FURTHER = Parameter("OPTIONS", "further", "Further options, as on the command line", default="", advanced=True)
@@ -115,6 +119,7 @@ ALGORITHMS = (
             Parameter("T1", "date", "Date, map, or another file", needed=True),
             Parameter("T2", "date", "Later date, to compare"),
             MASKS[0],
+            *AREA,
             *FOLDERS,
             FURTHER,
             Parameter("OUTPUT", "page", "Report"),
@@ -147,6 +152,7 @@ ALGORITHMS = (
             T2,
             Parameter("METHOD", "choice", "Method", "--method", "auto", LABEL_FREE),
             *MASKS,
+            *AREA,
             REGISTER,
             *FOLDERS,
             SEED,
@@ -170,6 +176,7 @@ ALGORITHMS = (
             T2,
             Parameter("THRESHOLD", "number", "Score from which a pixel is changed (threshold)", "--threshold"),
             *MASKS,
+            *AREA,
             REGISTER,
             *FOLDERS,
             *REGIONS[1:],
@@ -198,6 +205,7 @@ ALGORITHMS = (
             ),
             Parameter("START_FROM", "folder", "Go on from this run (start-from)", "--start-from"),
             *MASKS,
+            *AREA,
             REGISTER,
             FIELD,
             *FOLDERS,
@@ -218,6 +226,7 @@ ALGORITHMS = (
             Parameter("RUN", "folder", "Folder of the run", needed=True),
             Parameter("NUMBER", "whole", "Number of places", "--number", 20, limits=(1, None)),
             Parameter("KIND", "choice", "Kind", "--kind", "squares", ("squares", "points")),
+            *AREA,
             SEED,
             FURTHER,
             Parameter("OUTPUT", "vector", "Places to label", "--output", needed=True),
@@ -233,12 +242,57 @@ ALGORITHMS = (
             Parameter("MAP", "map", "Change map", needed=True),
             LABELS,
             Parameter("EXCLUDE", "file", "Pixels that taught (exclude): split.npz", "--exclude", choices=("npz",)),
+            *AREA,
             FIELD,
             FURTHER,
             Parameter("OUTPUT", "page", "Report"),
             Parameter("JSON", "json", "Scores as JSON", "--json"),
         ),
         scores=("oa", "kappa", "f1", "precision", "recall", "iou"),
+    ),
+    Algorithm(
+        "sample",
+        "Draw a reference sample",
+        "Judge",
+        "Draw random points of each class of a change map. Look at both dates, and fill in the field reference of "
+        "each with changed or unchanged, whatever the map says there; then Area of change tells how much changed. "
+        "A page with both dates around each point needs the dates.",
+        (
+            Parameter("MAP", "map", "Change map", needed=True),
+            Parameter("PER_STRATUM", "whole", "Points of each class", "--per-stratum", 50, limits=(2, None)),
+            Parameter("TOTAL", "whole", "Points of all classes (total)", "--total", limits=(4, None)),
+            Parameter(
+                "STANDARD_ERROR",
+                "number",
+                "As many as give this standard error",
+                "--standard-error",
+                advanced=True,
+            ),
+            Parameter("T1", "date", "Earlier date (t1), for the page", "--t1"),
+            Parameter("T2", "date", "Later date (t2), for the page", "--t2"),
+            *FOLDERS,
+            SEED,
+            FURTHER,
+            Parameter("OUTPUT", "vector", "Points to interpret", "--output", needed=True),
+            Parameter("HTML", "html", "Page of the points", "--html"),
+        ),
+    ),
+    Algorithm(
+        "area",
+        "Area of change",
+        "Judge",
+        "Tell how much changed, and how good the map is, each with its 95 % interval, from a sample of the map "
+        "that was interpreted.",
+        (
+            Parameter("MAP", "map", "Change map", needed=True),
+            Parameter("SAMPLE", "points", "Interpreted sample of this map", "--sample", needed=True),
+            Parameter(
+                "FIELD", "text", "Field that tells the class, if it is not reference", "--field", advanced=True
+            ),
+            FURTHER,
+            Parameter("OUTPUT", "page", "Report"),
+        ),
+        always=(),
     ),
 )
 """All algorithms, in the order of the toolbox; a command that should be there, too, is one entry more."""

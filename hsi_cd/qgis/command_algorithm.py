@@ -23,12 +23,14 @@ from qgis.core import (
 from .algorithms import Algorithm, Parameter
 from .command import CommandError, Line, check_version, run_command
 from .command_words import shown, words_for
-from .fields import field, find_source, find_sources
+from .fields import bounds_of, field, find_source, find_sources
 from .layer_sources import SourceError
 from .layer_styles import StyleOnLoading
 
 _LAYERS = ("raster", "vector")
-_FILES = ("page", "json", "run")
+_FILES = ("page", "html", "json", "run")
+_READ = ("date", "map", "points", "mask", "polygons")
+_WHOLE = ("mask", "polygons")  # of a file of shapes the command reads every layer
 
 
 class CommandAlgorithm(QgsProcessingAlgorithm):
@@ -83,7 +85,7 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
 
     def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Any:
         """QGIS's own check, but for what is read: it may be a product that QGIS itself cannot open."""
-        read = {each.name for each in self._algorithm.of_kind("date", "map", "labels", "mask")}
+        read = {each.name for each in self._algorithm.of_kind("labels", *_READ)}
         for each in self.parameterDefinitions():
             fits = each.name() in read or each.checkValueIsAcceptable(parameters.get(each.name()), context)
             if not fits:
@@ -106,8 +108,9 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
                 value = parameters.get(each.name)
                 if each.kind == "labels":
                     self._sources[each.name] = find_sources(value, each.title, context, feedback)
-                elif each.kind in ("date", "map", "mask"):
-                    self._sources[each.name] = find_source(value, each.title, context, feedback)
+                elif each.kind in _READ:
+                    alone = each.kind in _WHOLE
+                    self._sources[each.name] = find_source(value, each.title, context, feedback, alone=alone)
         except SourceError as error:
             self._fault = str(error)
         return True
@@ -143,6 +146,9 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
         name = parameter.name
         if parameter.kind in _FILES:
             return self.parameterAsFileOutput(parameters, name, context)
+        if parameter.kind == "extent":
+            crs = self.parameterAsExtentCrs(parameters, name, context)
+            return bounds_of(self.parameterAsExtent(parameters, name, context), crs)
         if parameter.kind == "switch":
             return self.parameterAsBool(parameters, name, context)
         if parameter.kind == "choice":

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .algorithms import Algorithm, Parameter
-from .layer_sources import Source, SourceError, one_layer
+from .layer_sources import Bounds, Source, SourceError, one_layer
 
-_PATHS = ("date", "map", "mask", "file", "folder", "raster", "vector", "json", "run")
+_PATHS = ("date", "map", "mask", "polygons", "file", "folder", "raster", "vector", "html", "json", "run")
 
 
 def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:
@@ -18,8 +18,9 @@ def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:
 
     Args:
         algorithm: what is run.
-        values: by the parameters' names: a :class:`Source` for what is read, a list of them for labels, else text,
-            numbers, booleans. What is absent, None or empty is left to the command's own default.
+        values: by the parameters' names: a :class:`Source` for what is read, a list of them for labels,
+            :class:`Bounds` for an extent, else text, numbers, booleans. What is absent, None or empty is left to
+            the command's own default.
 
     Raises:
         SourceError: what is needed is missing, or the further options cannot be read.
@@ -68,9 +69,13 @@ def _words(parameter: Parameter, value: Any) -> list[str]:
     """An option with its value, or the value of an argument."""
     if parameter.kind == "switch":
         return [parameter.option] if value else []
-    if parameter.kind == "labels":
-        words = [word for source in value for word in (parameter.option, source.path)]
-        layer = one_layer(value, parameter.title)
+    if isinstance(value, Bounds):
+        words = [parameter.option, ",".join(repr(float(each)) for each in value.rectangle)]
+        return [*words, *([f"{parameter.option}-crs", value.crs] if value.crs else [])]
+    if parameter.kind in ("labels", "points"):
+        sources = value if isinstance(value, list) else [value]
+        words = [word for source in sources for word in (parameter.option, source.path)]
+        layer = one_layer(sources, parameter.title)
         return [*words, *(["--layer", layer] if layer else [])]
     if parameter.kind in _PATHS:
         text = value.path if isinstance(value, Source) else str(value)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeatureRequest,
     QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
@@ -14,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
@@ -24,22 +27,34 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
+    QgsProcessingParameterVectorLayer,
     QgsProcessingUtils,
     QgsProviderRegistry,
     QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 
 from .algorithms import Parameter
-from .layer_sources import RASTERS, VECTORS, Source, SourceError, raster_source, vector_source
+from .layer_sources import RASTERS, VECTORS, Bounds, Source, SourceError, raster_source, vector_source
 
 _DRAWN = ["gpkg", "geojson", "json", "shp", "fgb", "kml"]
 """Files of drawn shapes that the command reads; layers of other kinds are written to one of the first."""
+
+_AUTHORITIES = ("EPSG", "ESRI", "OGC")
+"""Whose numbers of a CRS others than QGIS know."""
 
 FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
     "date": lambda p: QgsProcessingParameterRasterLayer(p.name, p.title, optional=not p.needed),
     "map": lambda p: QgsProcessingParameterRasterLayer(p.name, p.title, optional=not p.needed),
     "mask": lambda p: QgsProcessingParameterMapLayer(p.name, p.title, optional=True),
+    "polygons": lambda p: QgsProcessingParameterVectorLayer(
+        p.name, p.title, [QgsProcessing.TypeVectorPolygon], optional=not p.needed
+    ),
+    "points": lambda p: QgsProcessingParameterVectorLayer(
+        p.name, p.title, [QgsProcessing.TypeVectorPoint], optional=not p.needed
+    ),
+    "extent": lambda p: QgsProcessingParameterExtent(p.name, p.title, optional=not p.needed),
     "labels": lambda p: QgsProcessingParameterMultipleLayers(
         p.name, p.title, QgsProcessing.TypeMapLayer, optional=not p.needed
     ),
@@ -65,6 +80,9 @@ FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
     ),
     "page": lambda p: QgsProcessingParameterFileDestination(
         p.name, p.title, fileFilter="HTML files (*.html)", optional=True
+    ),
+    "html": lambda p: QgsProcessingParameterFileDestination(
+        p.name, p.title, fileFilter="HTML files (*.html)", optional=True, createByDefault=False
     ),
     "json": lambda p: QgsProcessingParameterFileDestination(
         p.name, p.title, fileFilter="JSON files (*.json)", optional=True, createByDefault=False
@@ -105,9 +123,21 @@ def find_sources(
 
 
 def find_source(
-    value: Any, title: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    value: Any,
+    title: str,
+    context: QgsProcessingContext,
+    feedback: QgsProcessingFeedback,
+    *,
+    alone: bool = False,
 ) -> Source | None:
     """The file behind a layer, or the file or folder that was named; None where the field is empty.
+
+    Args:
+        value: of the field.
+        title: of the field, for messages.
+        context: of the run.
+        feedback: of the run.
+        alone: whether the command reads every layer of a file of shapes: one of several is written to its own.
 
     Raises:
         SourceError: no file is behind the layer, or edits of it are not saved.
@@ -120,19 +150,28 @@ def find_source(
     if layer is None:
         layer = QgsProcessingUtils.mapLayerFromString(str(value), context, False)
     if isinstance(layer, QgsVectorLayer):
-        return _drawn(layer, title, context, feedback)
+        return _drawn(layer, title, context, feedback, alone=alone)
     if isinstance(layer, QgsRasterLayer):
         return raster_source(layer.source(), layer.providerType(), f"{title} ({layer.name()})")
     if layer is not None:
         raise SourceError(f"{title} ({layer.name()}): neither raster nor vector; choose one of these")
     text = str(value)
     if "|layername=" in text:
-        return vector_source(text, VECTORS, title)
+        source = vector_source(text, VECTORS, title)
+        layer = QgsVectorLayer(text, source.layer, VECTORS) if alone else None
+        return (
+            source if layer is None or not layer.isValid() else _drawn(layer, title, context, feedback, alone=True)
+        )
     return raster_source(text, RASTERS, title)
 
 
 def _drawn(
-    layer: QgsVectorLayer, title: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    layer: QgsVectorLayer,
+    title: str,
+    context: QgsProcessingContext,
+    feedback: QgsProcessingFeedback,
+    *,
+    alone: bool = False,
 ) -> Source:
     """The file of drawn shapes; what lies in no file that the command reads, or is filtered, is written to one."""
     if layer.isModified():
@@ -141,7 +180,20 @@ def _drawn(
         layer, False, "labels", _DRAWN, "gpkg", context, feedback
     )
     own = path == layer.source().partition("|")[0]
-    return Source(path, name if own and _layers_in(path) > 1 else "")
+    if not own or _layers_in(path) < 2:
+        return Source(path)
+    if alone:
+        return _drawn(layer.materialize(QgsFeatureRequest()), title, context, feedback)
+    return Source(path, name)
+
+
+def bounds_of(rectangle: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> Bounds | None:
+    """An extent as the command takes it; None for an empty one."""
+    if rectangle.isNull():
+        return None
+    known = crs.authid().partition(":")[0] in _AUTHORITIES
+    edges = (rectangle.xMinimum(), rectangle.yMinimum(), rectangle.xMaximum(), rectangle.yMaximum())
+    return Bounds(edges, crs.authid() if known else crs.toWkt(QgsCoordinateReferenceSystem.WKT_PREFERRED))
 
 
 def _layers_in(path: str) -> int:

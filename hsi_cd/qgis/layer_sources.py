@@ -36,6 +36,19 @@ class Source:
     layer: str = ""
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """A rectangle.
+
+    Attributes:
+        rectangle: least x, least y, greatest x, greatest y.
+        crs: theirs, as EPSG:4326 or as WKT; empty for the scene's.
+    """
+
+    rectangle: tuple[float, float, float, float]
+    crs: str = ""
+
+
 def raster_source(source: str, provider: str, title: str) -> Source:
     """The file behind a raster layer.
 

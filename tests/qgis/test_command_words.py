@@ -12,7 +12,7 @@ import pytest
 from hsi_cd.cli.main import cli as group
 from hsi_cd.qgis.algorithms import ALGORITHMS
 from hsi_cd.qgis.command_words import shown, words_for
-from hsi_cd.qgis.layer_sources import Source, SourceError, raster_source, vector_source
+from hsi_cd.qgis.layer_sources import Bounds, Source, SourceError, raster_source, vector_source
 
 ENTRIES = {entry.command: entry for entry in ALGORITHMS}
 DATES = {"T1": Source("/a/b 1.tif"), "T2": Source("/a/2.tif")}
@@ -62,6 +62,41 @@ def test_several_drawings_and_a_folder_in_place_of_a_date() -> None:
     found = parsed(words_for(ENTRIES["train"], values))
     assert found["t1"] == ["/a/bands"] and found["truth"] == ["/a/labels.gpkg", "/a/next.gpkg"]
     assert found["layer"] == "mine" and "/r" in found.values() and "overwrite" not in found
+
+
+@pytest.mark.parametrize("name", ["detect", "predict", "train", "info", "evaluate", "suggest"])
+def test_an_area_of_interest_is_a_file_or_a_rectangle_with_its_crs(name: str) -> None:
+    file = Source("/a/m.tif")
+    needed = {
+        "T1": file,
+        "T2": file,
+        "MAP": file,
+        "TRUTH": [file],
+        "CHECKPOINT": "/b.pt",
+        "RUN": "/r",
+        "OUTPUT": "/o",
+    }
+    found = parsed(words_for(ENTRIES[name], {**needed, "AOI": Source("/a/valley.gpkg")}))
+    assert found["aoi"] == "/a/valley.gpkg" and "bounds" not in found
+    bounds = Bounds((-1.66, 48.1, -1.64, 48.12), "EPSG:4326")
+    found = parsed(words_for(ENTRIES[name], {**needed, "BOUNDS": bounds}))
+    assert (found["bounds"], found["bounds_crs"]) == ("-1.66,48.1,-1.64,48.12", "EPSG:4326") and "aoi" not in found
+    found = parsed(words_for(ENTRIES[name], {**needed, "BOUNDS": Bounds((0, 1, 2e6, 3))}))
+    assert found["bounds"] == "0.0,1.0,2000000.0,3.0" and "bounds_crs" not in found
+
+
+def test_a_sample_is_drawn_and_counted() -> None:
+    values = {
+        "MAP": Source("/m.tif"), "PER_STRATUM": 50, "TOTAL": 120, "STANDARD_ERROR": None, "SEED": 3,
+        "T1": Source("/1.tif"), "T2": Source("/2.tif"), "HTML": "/p.html", "OUTPUT": "/s.gpkg",
+    }  # fmt: skip
+    found = parsed(words_for(ENTRIES["sample"], values))
+    assert (found["per_stratum"], found["total"], found["seed"]) == ("50", "120", "3")
+    assert (found["t1"], found["t2"], found["page"]) == (["/1.tif"], ["/2.tif"], "/p.html")
+    assert "standard_error" not in found and found["map_file"] == "/m.tif"
+    drawn = {"MAP": Source("/m.tif"), "SAMPLE": Source("/s.gpkg", "mine"), "FIELD": "", "OUTPUT": "/r.html"}
+    words = ["area", "--sample", "/s.gpkg", "--layer", "mine", "--", "/m.tif"]
+    assert words_for(ENTRIES["area"], drawn) == words  # the report is written by QGIS of what was said
 
 
 @pytest.mark.parametrize(

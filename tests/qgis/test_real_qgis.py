@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 import subprocess
@@ -15,12 +14,11 @@ from typing import Any
 import numpy as np
 import pyogrio
 import pytest
-import rasterio
+from qgis_process import Qgis, band, order
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 
-PYTHON = "/usr/bin/python3"
 PICTURES = Path(__file__).resolve().parents[2] / "scripts" / "docs" / "qgis_pictures.py"
 CLASSES = {
     "0": ["unchanged", [230, 230, 230], 255],
@@ -34,60 +32,10 @@ STYLE = """<qgis version="3.22"><pipe><rasterrenderer type="paletted" band="1" o
 """
 
 
-def why_not() -> str:
-    """Why QGIS cannot be started here; empty where it can."""
-    if not Path(PYTHON).exists():
-        return f"no {PYTHON}"
-    code = "import qgis.core; print(qgis.core.Qgis.QGIS_VERSION)"
-    tried = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=False)
-    return "" if tried.returncode == 0 else "QGIS is not installed for Debian's Python (python3-qgis)"
-
-
-class Qgis:
-    """A profile with the plugin, and QGIS started in it."""
-
-    def __init__(self, folder: Path, cli: Any) -> None:
-        self.home, self.profile = folder, folder / "profile"
-        self.profile.mkdir()
-        assert cli("qgis", "install", "--profile", self.profile) == 0
-
-    def __call__(self, *orders: dict[str, Any]) -> dict[str, Any]:
-        """What comes of orders (see ``in_qgis.py``) in one process."""
-        own = {"HOME": str(self.home), "QT_QPA_PLATFORM": "offscreen", "OMP_NUM_THREADS": "1"}
-        own |= {name: str(self.home) for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        script = Path(__file__).with_name("in_qgis.py")
-        done = subprocess.run(
-            [PYTHON, script, self.profile], input=json.dumps(orders), env=kept | own, cwd=self.home,
-            capture_output=True, text=True, check=False, timeout=900,
-        )  # fmt: skip
-        assert done.returncode == 0 and done.stdout, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
-
-
-@pytest.fixture(scope="module")
-def qgis(cli: Any, tmp_path_factory: pytest.TempPathFactory) -> Qgis:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    return Qgis(tmp_path_factory.mktemp("qgis"), cli)
-
-
-def order(algorithm: str, *, how: dict[str, Any] | None = None, **parameters: Any) -> dict[str, Any]:
-    texts = {name: str(value) if isinstance(value, Path) else value for name, value in parameters.items()}
-    return {"algorithm": f"hsi_cd:{algorithm}", "parameters": texts, **(how or {})}
-
-
 def program(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
-
-
-def band(path: Path | str) -> Any:
-    with rasterio.open(path) as file:
-        return file.read(1)
 
 
 def no_drafts(folder: Path) -> bool:
@@ -136,6 +84,8 @@ def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, An
         "train": "Train from drawn labels",
         "suggest": "Suggest labels",
         "evaluate": "Judge a map",
+        "sample": "Draw a reference sample",
+        "area": "Area of change",
     }
     assert first["extensions"] == [["tif"], hc.__version__]
     assert {"hsi_cd_qgis", "processing"} <= set(first["imported"])

@@ -295,7 +295,8 @@ def test_the_dialog_runs_in_the_window(qgis: Qgis, cli: Any, simulated: PairFile
 @pytest.mark.slow
 def test_a_layer_of_a_product_stands_for_the_product(qgis: Qgis, cli: Any, shared: Path, tmp_path: Path) -> None:
     """A variable that QGIS shows of an EMIT granule; and EnMAP's folders, which it cannot show."""
-    earlier, later = sorted((shared / "products").glob("EMIT_L2A_RFL_*.nc"))[:2]
+    granules = sorted((shared / "products").glob("EMIT_L2A_RFL_*.nc"))[:2]
+    earlier, later = (Path(shutil.copy(each, tmp_path)) for each in granules)  # QGIS writes statistics beside them
     folders = sorted((shared / "products").glob("enmap_*"))[:2]
     layer = {"raster": f'NETCDF:"{earlier}":reflectance'}
     done = qgis(

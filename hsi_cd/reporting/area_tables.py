@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 
-from hsi_cd.errors import unknown_name
 from hsi_cd.evaluation import BIASED, AreaEstimate, Estimate
 from hsi_cd.reporting.cells import UNDEFINED, Cell
 from hsi_cd.reporting.comparison import Row, Table
-from hsi_cd.reporting.formats import FORMATS
+from hsi_cd.reporting.formats import csv_lines, print_tables
 
 _UNITS = {"ha": "ha", "pixels": "pixels"}
 
@@ -30,11 +26,7 @@ def area_table(found: AreaEstimate, *, format: str = "text") -> str:  # noqa: A0
     Raises:
         UnknownNameError: there is no such format.
     """
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
-    if format == "csv":
-        return _csv(found)
-    return FORMATS[format]([_estimates(found), _matrix(found)])
+    return print_tables(format, [_estimates(found), _matrix(found)], lambda: _csv(found))
 
 
 def _estimates(found: AreaEstimate) -> Table:
@@ -55,7 +47,7 @@ def _estimates(found: AreaEstimate) -> Table:
         f"{_number(100 * overall.value)} % [{_ends(overall, 100)}]. {BIASED}."
     )
     columns = (f"area ({_UNITS[found.unit]})", "share (%)", "user's accuracy (%)", "producer's accuracy (%)")
-    return _table(caption, "class", columns, rows)
+    return Table.of(caption, "class", columns, rows)
 
 
 def _matrix(found: AreaEstimate) -> Table:
@@ -87,11 +79,7 @@ def _matrix(found: AreaEstimate) -> Table:
     )
     left = f" {found.left_out:,} points that were drawn are left out." if found.left_out else ""
     caption = f"Error matrix in shares of the area: the map in the rows, the reference in the columns.{left}"
-    return _table(caption, "map \\ reference", columns, rows)
-
-
-def _table(caption: str, corner: str, columns: Sequence[str], rows: Sequence[Row]) -> Table:
-    return Table("", caption, corner, ("",), tuple(columns), tuple(rows), protocol="", scope="")
+    return Table.of(caption, "map \\ reference", columns, rows)
 
 
 def _cell(found: Estimate, factor: float = 1.0) -> Cell:
@@ -112,9 +100,6 @@ def _number(value: float) -> str:
 
 
 def _csv(found: AreaEstimate) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["quantity", "class", "estimate", "standard_error", "low", "high", "unit"])
     accuracy = found.accuracy
     per_class = (
         ("area", tuple(found.areas.values()), found.unit),
@@ -123,7 +108,10 @@ def _csv(found: AreaEstimate) -> str:
         ("producers_accuracy", accuracy.producers, "1"),
     )
     lines = [(what, name, each[i], unit) for what, each, unit in per_class for i, name in enumerate(found.classes)]
-    for what, name, each, unit in [*lines, ("overall_accuracy", "", accuracy.overall, "1")]:
-        numbers = each.value, each.standard_error, each.interval.low, each.interval.high
-        writer.writerow([what, name, *("" if math.isnan(x) else repr(float(x)) for x in numbers), unit])
-    return out.getvalue().rstrip("\n")
+    return csv_lines(
+        ("quantity", "class", "estimate", "standard_error", "low", "high", "unit"),
+        [
+            (what, name, each.value, each.standard_error, each.interval.low, each.interval.high, unit)
+            for what, name, each, unit in [*lines, ("overall_accuracy", "", accuracy.overall, "1")]
+        ],
+    )

@@ -216,3 +216,8 @@ class Table:
     rows: tuple[Row, ...]
     protocol: str
     scope: str
+
+    @classmethod
+    def of(cls, caption: str, corner: str, columns: Sequence[str], rows: Sequence[Row]) -> Table:
+        """A table of numbers that no protocol gave, in one group of columns."""
+        return cls("", caption, corner, ("",), tuple(columns), tuple(rows), protocol="", scope="")

@@ -8,7 +8,7 @@ import logging
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hsi_cd.errors import ConfigError, unknown_name
@@ -22,6 +22,9 @@ from hsi_cd.reporting.tables import align
 log = logging.getLogger(__name__)
 
 _DASH = "\N{EN DASH}"
+_CSV_HEADER = (
+    "table", "row", "group", "column", "mean", "std", "low", "high", "runs", "rank", "protocol", "scope", "note",
+)  # fmt: skip
 _LABEL = re.compile(r"[A-Za-z0-9:._/+-]+")
 
 
@@ -70,6 +73,22 @@ def results_table(
         for sentence in judged_apart(results).values():
             log.warning("%s", sentence)
     return FORMATS[format](tables)
+
+
+def print_tables(format: str, tables: Sequence[Table], numbers: Callable[[], str]) -> str:  # noqa: A002
+    """Tables of numbers that no runs share, in one of the formats.
+
+    Args:
+        format: of :data:`FORMATS`.
+        tables: to be read by people.
+        numbers: what CSV holds of them, in full precision.
+
+    Raises:
+        UnknownNameError: there is no such format.
+    """
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    return numbers() if format == "csv" else FORMATS[format](tables)
 
 
 def latex(tables: Sequence[Table], *, label: str = "", wide: bool = False) -> str:
@@ -184,35 +203,31 @@ def csv_table(tables: Sequence[Table]) -> str:
 
     Numbers are in full precision and in the unit that the column's title says: one in % holds per cent.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            "table",
-            "row",
-            "group",
-            "column",
-            "mean",
-            "std",
-            "low",
-            "high",
-            "runs",
-            "rank",
-            "protocol",
-            "scope",
-            "note",
-        ]
-    )
+    lines = []
     for table in tables:
         places = [(group, column) for group in table.groups for column in table.columns]
         for row in table.rows:
             for (group, column), cell in zip(places, row.cells, strict=True):
                 cell = cell or Cell("")
-                numbers = ["" if math.isnan(x) else repr(x) for x in (cell.mean, cell.std)]
                 facts = [*(cell.ends or ("", "")), cell.count, cell.rank or "", table.protocol, table.scope]
                 facts.append(FEW.strip("()") if cell.few else NOT_JUDGED if cell.value == NOT_JUDGED else "")
-                writer.writerow([table.title, row.label, group, column, *numbers, *facts])
+                lines.append([table.title, row.label, group, column, cell.mean, cell.std, *facts])
+    return csv_lines(_CSV_HEADER, lines)
+
+
+def csv_lines(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Comma-separated values without a line break at their end; fractions in full precision, NaN as nothing."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_csv_value(value) for value in line] for line in lines)
     return out.getvalue().rstrip("\n")
+
+
+def _csv_value(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else repr(float(value))  # NumPy's floats would say their type
 
 
 def text(tables: Sequence[Table]) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 
-from hsi_cd.errors import unknown_name
 from hsi_cd.evaluation import BIASED, SeriesAreas
 from hsi_cd.reporting.cells import UNDEFINED, Cell
 from hsi_cd.reporting.comparison import Row, Table
-from hsi_cd.reporting.formats import FORMATS
+from hsi_cd.reporting.formats import csv_lines, print_tables
 
 _COLUMNS = ("from", "to", "comparison", "threshold", "changed_pixels", "pixels", "share", "changed_area", "unit")
 
@@ -29,11 +26,7 @@ def series_table(found: SeriesAreas, *, format: str = "text") -> str:  # noqa: A
     Raises:
         UnknownNameError: there is no such format.
     """
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
-    if format == "csv":
-        return _csv(found)
-    return FORMATS[format]([_intervals(found), _returns(found)])
+    return print_tables(format, [_intervals(found), _returns(found)], lambda: _csv(found))
 
 
 def _intervals(found: SeriesAreas) -> Table:
@@ -51,24 +44,29 @@ def _intervals(found: SeriesAreas) -> Table:
         for each in found.intervals
     ]
     columns = ("comparison", "changed pixels", "pixels with data", "share (%)", f"changed ({found.unit})")
-    return Table("", f"Called changed between two dates. {BIASED}.", "dates", ("",), columns, tuple(rows), "", "")
+    return Table.of(f"Called changed between two dates. {BIASED}.", "dates", columns, rows)
 
 
 def _returns(found: SeriesAreas) -> Table:
     rows = [Row(each.name, (Cell(f"{each.pixels:,}"), Cell(f"{each.area:,.2f}"))) for each in found.returns]
     columns = ("pixels", f"area ({found.unit})")
     caption = f"What came back, and what stayed, by the map. {BIASED}."
-    return Table("", caption, "over all dates", ("",), columns, tuple(rows), "", "")
+    return Table.of(caption, "over all dates", columns, rows)
 
 
 def _csv(found: SeriesAreas) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "note"])
-    for each in found.intervals:
-        share = "" if math.isnan(each.share) else repr(each.share)
-        facts = [each.earlier, each.later, each.kind, repr(each.threshold), each.changed, each.known, share]
-        writer.writerow([*facts, repr(each.changed_area), found.unit, BIASED])
-    for kind in found.returns:
-        writer.writerow(["", "", kind.name, "", kind.pixels, "", "", repr(kind.area), found.unit, BIASED])
-    return out.getvalue().rstrip("\n")
+    lines: list[tuple[object, ...]] = [
+        (
+            each.earlier,
+            each.later,
+            each.kind,
+            each.threshold,
+            each.changed,
+            each.known,
+            each.share,
+            each.changed_area,
+        )
+        for each in found.intervals
+    ]
+    lines += [("", "", kind.name, "", kind.pixels, "", "", kind.area) for kind in found.returns]
+    return csv_lines((*_COLUMNS, "note"), ((*line, found.unit, BIASED) for line in lines))

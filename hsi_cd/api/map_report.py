@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hsi_cd.io import read_score_name, read_scores
 from hsi_cd.io.map_reading import read_map_tags
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.coregistration import measure_coregistration
-from hsi_cd.prepare.stratified_sample import Areas
+from hsi_cd.prepare.stratified_sample import Areas, class_totals
 from hsi_cd.reporting.html.elements import step_of
 from hsi_cd.reporting.html.map_page import MapView, map_page
 from hsi_cd.reporting.images import false_colour, stretch_limits
@@ -80,6 +80,7 @@ def report_map(
         tags = read_map_tags(path)
         scores = _scores(score, probability, values.shape)
         areas, unit = areas_of(grid)
+        pixels, area = class_totals(values, areas)
         opened = pair() if callable(pair) else pair
         dates, shown, shift = _dates(opened, grid)
     told = {words: tags[name] for name, words in _TAGS.items() if tags.get(name)}
@@ -102,7 +103,7 @@ def report_map(
         dates,
         shown,
         scores,
-        _sums(values, areas),
+        {value: float(area[value]) for value in np.flatnonzero(pixels).tolist()},
         unit,
         _regions(values, areas, chances),
         told,
@@ -176,15 +177,6 @@ def _size(grid: Grid) -> str:
     if across is not None and down is not None:
         text += f" of {across:.4g} x {down:.4g} m"
     return f"{text}; {crs_name(grid.crs)}"
-
-
-def _sums(values: NDArray[np.uint8], areas: Areas) -> Mapping[int, float]:
-    """Area of each class."""
-    sums = np.zeros(256)
-    for start in range(0, len(values), _BLOCK):
-        part = values[start : start + _BLOCK]
-        sums += np.bincount(part.ravel(), weights=areas(slice(start, start + len(part))).ravel(), minlength=256)
-    return {value: float(sums[value]) for value in np.unique(values).tolist()}
 
 
 def _regions(

@@ -95,20 +95,19 @@ class PairScorer:
         pair = self.dates.pair(*numbers)
         stem = self.folder / f"{pair.name.replace(' to ', '_').replace(':', '')}-{self._key(pair)}"
         scores, record, model = (stem.with_name(stem.name + ending) for ending in (".npy", ".json", ".pt"))
-        kept = _kept(record, scores, pair.shape)
-        if kept is not None and (self.fitted is not None or model.is_file()):
+        tally = _kept(record, scores, pair.shape)
+        if tally is not None and (self.fitted is not None or model.is_file()):
             estimator = self.fitted or load(model, device=self.how.device)
             _log.info("%s: taken up as it was kept in %s", pair.name, self.folder)
-            detector = estimator.detector_
-            return PairScores(numbers, scores, detector.threshold, detector.unit, detector.probability, kept)
-        try:
-            estimator, change = self._mapped(pair, model)
-            found = write_scores(scores, change, pair.shape, areas=self.areas)
-        except BandError as error:
-            raise BandError(f"{pair.name}: {error}") from None
-        write_json(record, asdict(found), overwrite=True)
+        else:
+            try:
+                estimator, change = self._mapped(pair, model)
+                tally = write_scores(scores, change, pair.shape, areas=self.areas)
+            except BandError as error:
+                raise BandError(f"{pair.name}: {error}") from None
+            write_json(record, asdict(tally), overwrite=True)
         detector = estimator.detector_
-        return PairScores(numbers, scores, detector.threshold, detector.unit, detector.probability, found)
+        return PairScores(scores, detector.threshold, detector.probability, tally)
 
     def _mapped(self, pair: ScenePair, model: Path) -> tuple[Estimator, Iterator[MapRows]]:
         how = MapOptions(memory=self.memory, look_at_shift=False, any_units=self.how.any_units, register=False)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import OutputError
-from hsi_cd.inference.series_rule import DateNumbers, PairWindow
+from hsi_cd.inference.series_rule import PairWindow
 from hsi_cd.io import MapRows, atomic_path
 from hsi_cd.scene import CHANGED, UNLABELLED
 
@@ -38,18 +38,14 @@ class PairScores:
     """The scores of one pair of dates.
 
     Attributes:
-        dates: the two dates, by their places.
         path: file of the scores, ``.npy``, float32 ``(rows, cols)``, NaN for no data.
         threshold: score from which a pixel is changed.
-        unit: what a score is, as a detector says it.
         chance: from scores to probabilities of change.
         tally: what the map counts.
     """
 
-    dates: DateNumbers
     path: Path
     threshold: float
-    unit: str
     chance: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     tally: PairTally
 

@@ -64,21 +64,22 @@ def measure_shift(
     inner = (slice(4, -4), slice(4, -4))
     known = both[inner]
     shift = step = np.zeros(2)
+    down = right = rest = np.empty((0, 0))
     for _ in range(_ITERATIONS):
         error = np.zeros(known.shape, dtype=np.float32)
         for component, blurred in enumerate(moved):
             blurred[:] = _smooth(_resample_whole(weighted(t2, component), shift))
             error += np.square((first[component] - blurred)[inner])
         agree = known & (error <= np.quantile(error[known], _KEPT)) if known.any() else known
-        del error
-        found = _step(*_equations(first, moved, inner, agree))
+        del error, down, right, rest  # the last step's equations, before the next one's
+        down, right, rest = _equations(first, moved, inner, agree)
+        found = _step(down, right, rest)
         if found is None:
             return 0.0, 0.0
         step = found
         shift = np.clip(shift + step, -LARGEST_SHIFT, LARGEST_SHIFT)
     if math.hypot(*shift) < _SMALLEST:
         return 0.0, 0.0
-    down, right, rest = _equations(first, moved, inner, agree)
     del first, moved, blurred
     for component, left in enumerate(rest):
         left -= step[0] * down[component] + step[1] * right[component]

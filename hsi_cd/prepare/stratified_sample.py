@@ -34,6 +34,16 @@ class Stratum:
     area: float
 
 
+def class_totals(change: NDArray[np.uint8], areas: Areas) -> tuple[NDArray[np.int64], Array]:
+    """Number of pixels of each value of a map, int64 ``(256,)``, and the sum of their areas, float64 ``(256,)``."""
+    pixels, area = np.zeros(256, dtype=np.int64), np.zeros(256)
+    for rows in _blocks(len(change)):
+        codes = change[rows].ravel()
+        pixels += np.bincount(codes, minlength=256)
+        area += np.bincount(codes, weights=areas(rows).ravel(), minlength=256)
+    return pixels, area
+
+
 def measure_strata(change: NDArray[np.uint8], areas: Areas) -> tuple[Stratum, ...]:
     """The classes of a map, with the number and the area of their pixels, the least code first.
 
@@ -41,11 +51,7 @@ def measure_strata(change: NDArray[np.uint8], areas: Areas) -> tuple[Stratum, ..
         change: uint8 ``(rows, cols)``: classes, 255 no data, which is no stratum.
         areas: of the pixels of some rows, ``(rows, cols)``.
     """
-    pixels, area = np.zeros(256, dtype=np.int64), np.zeros(256)
-    for rows in _blocks(len(change)):
-        codes = change[rows].ravel()
-        pixels += np.bincount(codes, minlength=256)
-        area += np.bincount(codes, weights=areas(rows).ravel(), minlength=256)
+    pixels, area = class_totals(change, areas)
     return tuple(Stratum(c, int(pixels[c]), float(area[c])) for c in range(256) if pixels[c] and c != UNLABELLED)
 
 

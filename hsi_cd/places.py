@@ -64,6 +64,11 @@ def archive_of(path: str | Path) -> Path | None:
     return Path(name.split("{", 1)[1].split("}/", 1)[0])
 
 
+def file_of(path: Path) -> Path:
+    """The absolute path of the file on disk that a file is, or lies in; a place elsewhere as it is."""
+    return archive_of(path) or path.absolute()
+
+
 def member_of(path: Path) -> str:
     """The name, in its archive, of a file that lies in one."""
     return path.as_posix().partition("}/")[2]

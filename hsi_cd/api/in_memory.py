@@ -23,6 +23,7 @@ from hsi_cd.io import Axes, Expected, open_cube
 from hsi_cd.io.axes import band_first, find_axes
 from hsi_cd.io.file_masks import FileMasks, find_masks
 from hsi_cd.io.legend import Legend, flag_names
+from hsi_cd.io.raster import grid_of
 from hsi_cd.io.raster_cubes import cube_of
 from hsi_cd.io.single_band import SingleBand, band_in_memory
 from hsi_cd.io.spectral_bands import spectral_cube
@@ -80,8 +81,10 @@ def raster_cube(dataset: Any, *, name: str | None = None) -> Cube:
     if isinstance(dataset, DatasetReader) and path.is_file():
         return open_cube(path, name=name)
     _check_numbers(np.result_type(*dataset.dtypes), str(dataset.name))
-    masks = find_masks(dataset, name=str(dataset.name), image=True)
-    return spectral_cube(cube_of(dataset, masks, name=name or path.name, reader=_DatasetWindows(dataset, masks)))
+    shown = str(dataset.name)
+    masks = find_masks(dataset, name=shown, image=True)
+    grid, reader = grid_of(dataset, name=shown), _DatasetWindows(dataset, masks)
+    return spectral_cube(cube_of(dataset, masks, grid, name=name or path.name, reader=reader))
 
 
 def xarray_cube(array: Any, *, name: str | None = None) -> Cube:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import ConfigError, FormatError
 from hsi_cd.io.mask_files import read_mask
 from hsi_cd.paths import as_path
-from hsi_cd.places import archive_of, file_name, is_place
+from hsi_cd.places import file_name, file_of, is_place
 from hsi_cd.prepare import alignment
 from hsi_cd.scene import CHANGED, UNCHANGED, Cube, Grid, Labels, ScenePair, check_same_grid
 from hsi_cd.scene.contract import corner_distance, is_same_grid
@@ -146,7 +146,7 @@ def mask_with(cubes: Sequence[Cube], masks: Masks, *, align: bool) -> list[Cube]
         raise FormatError(f"the mask ({names}) covers every pixel: what it covers, or is not 0, is left out")
     _log.warning("%s of the scene is left out by the mask (%s): 255 in the map", percent(covered.mean()), names)
     # Which no output may replace.
-    files = tuple(archive_of(each) or each.absolute() for each in masks.files)
+    files = tuple(map(file_of, masks.files))
     return [replace(without(cube, [ArrayMask(covered)]), files=(*cube.files, *files)) for cube in cubes]
 
 

@@ -22,7 +22,7 @@ from hsi_cd.io.drawn_labels import in_pixels
 from hsi_cd.io.shape_parts import parts_of
 from hsi_cd.io.vector_files import ShapeTable, is_shapes, is_vector_file, read_layers, shapes_in_memory
 from hsi_cd.scene import AreaOfInterest, Grid
-from hsi_cd.scene.contract import crs_name, ground_distance, placement, to_pixels
+from hsi_cd.scene.contract import crs_name, ground_distance, holds, placement, to_pixels
 from hsi_cd.scene.undeclared import percent
 
 Bounds = tuple[float, float, float, float]
@@ -194,19 +194,9 @@ def _hint(bounds: Bounds, crs: str | None, grid: Grid) -> str:
         )
     if said.is_geographic and (max(map(abs, (x0, x1))) > 361 or max(map(abs, (y0, y1))) > 91):
         return f"these are no degrees of {crs_name(said)}: say in which CRS they are by bounds_crs="
-    if said.is_geographic and _is_in((y0 + y1) / 2, (x0 + x1) / 2, said, grid):
+    if said.is_geographic and holds(grid, (y0 + y1) / 2, (x0 + x1) / 2, said):
         return "they lie in it with x and y exchanged: write longitude before latitude"
     return ""
-
-
-def _is_in(x: float, y: float, crs: CRS, grid: Grid) -> bool:
-    """Whether a place lies in the scene."""
-    point = Grid(1, 1, crs=crs, transform=Affine.identity())
-    try:
-        col, row = to_pixels(np.array([x]), np.array([y]), source=point, target=grid)
-    except GridError:
-        return False
-    return bool(0 <= col[0] <= grid.cols and 0 <= row[0] <= grid.rows)
 
 
 def _crs(text: str) -> CRS:

@@ -56,7 +56,7 @@ def open_bytes(path: Path) -> BinaryIO:
         return path.open("rb")
     archive = archive_of(path)
     if archive is None:
-        return cast(BinaryIO, _Window(_remote(path).read, _remote(path).size))
+        return cast(BinaryIO, _Window(_remote(path)))
     try:
         return _packed(path, archive)
     except UNREADABLE as error:
@@ -115,31 +115,28 @@ def _unreadable(path: Path, error: Exception) -> FormatError:
 def _packed(path: Path, archive: Path) -> BinaryIO:
     name = member_of(path)
     if _packing(path) is Packing.TAR:
-        start, size = tar_spans(archive)[name]
-        return _part(archive, start, size)
+        return cast(BinaryIO, _Window(_Part(archive.open("rb"), *tar_spans(archive)[name])))
     with zipfile.ZipFile(archive) as opened:
         found = opened.getinfo(name)
         if found.compress_type != zipfile.ZIP_STORED or found.flag_bits & 1:
             stat = archive.stat()
-            kept = _unpacked(archive.absolute(), name, stat.st_size, stat.st_mtime_ns)
-            return cast(BinaryIO, _Window(kept.read, kept.size))
+            return cast(BinaryIO, _Window(_unpacked(archive.absolute(), name, stat.st_size, stat.st_mtime_ns)))
         opened.open(name).close()  # which checks the head that stands before it
     with archive.open("rb") as whole:
         whole.seek(found.header_offset + _LENGTHS_AT)
         start = found.header_offset + _ZIP_HEADER + sum(struct.unpack("<HH", whole.read(4)))
-    return _part(archive, start, found.file_size)
-
-
-def _part(archive: Path, start: int, size: int) -> BinaryIO:
-    handle = archive.open("rb")
-    return cast(BinaryIO, _Window(_Part(handle, start).read, size))
+    return cast(BinaryIO, _Window(_Part(archive.open("rb"), start, found.file_size)))
 
 
 class _Part:
-    """Reads a part of an open file, which goes with this object."""
+    """Reads a part of an open file, which goes with this object.
 
-    def __init__(self, handle: IO[bytes], start: int) -> None:
-        self._handle, self._start = handle, start
+    Attributes:
+        size: its bytes.
+    """
+
+    def __init__(self, handle: IO[bytes], start: int, size: int) -> None:
+        self._handle, self._start, self.size = handle, start, size
         weakref.finalize(self, handle.close)
 
     def read(self, start: int, stop: int) -> bytes:
@@ -147,21 +144,12 @@ class _Part:
         return os.pread(self._handle.fileno(), stop - start, self._start + start)
 
 
-class _Unpacked(_Part):
+@functools.lru_cache(maxsize=4)
+def _unpacked(archive: Path, name: str, _size: int, _changed: int) -> _Part:
     """A file of an archive, in a temporary file without a name.
 
-    Attributes:
-        size: its bytes.
+    Unpacked once, however often it is opened, and by whatever process that is forked from this one.
     """
-
-    def __init__(self, handle: IO[bytes], size: int) -> None:
-        super().__init__(handle, 0)
-        self.size = size
-
-
-@functools.lru_cache(maxsize=4)
-def _unpacked(archive: Path, name: str, _size: int, _changed: int) -> _Unpacked:
-    """Unpacked once, however often it is opened, and by whatever process that is forked from this one."""
     with zipfile.ZipFile(archive) as opened, opened.open(name) as packed:
         size = opened.getinfo(name).file_size
         folder = tempfile.gettempdir()
@@ -171,7 +159,7 @@ def _unpacked(archive: Path, name: str, _size: int, _changed: int) -> _Unpacked:
                 "takes unpacked: make room, name another folder by TMPDIR, or unpack the archive"
             )
         file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as what is returned
-        unpacked = _Unpacked(file, size)
+        unpacked = _Part(file, 0, size)
         left = size
         while left and (block := packed.read(min(left, 1 << 20))):
             file.write(block)
@@ -183,11 +171,11 @@ def _unpacked(archive: Path, name: str, _size: int, _changed: int) -> _Unpacked:
 
 
 class _Window(io.RawIOBase):
-    """A file to be read at any position, over a function that reads spans of bytes."""
+    """A file to be read at any position, over what reads spans of its bytes."""
 
-    def __init__(self, read: Any, size: int) -> None:
+    def __init__(self, source: _Part | _Ranges) -> None:
         super().__init__()
-        self._read, self._size, self._at = read, size, 0
+        self._source, self._at = source, 0
 
     def readable(self) -> bool:
         return True
@@ -196,7 +184,7 @@ class _Window(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
+        self._at = offset + (0, self._at, self._source.size)[whence]
         return self._at
 
     def tell(self) -> int:
@@ -204,10 +192,10 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         wanted = memoryview(buffer).cast("B")
-        stop = min(self._at + len(wanted), self._size)
+        stop = min(self._at + len(wanted), self._source.size)
         count = 0
         while self._at < stop:
-            found = self._read(self._at, stop)
+            found = self._source.read(self._at, stop)
             if not found:
                 raise OSError("the file ends before its end: it was cut off meanwhile")
             wanted[count : count + len(found)] = found

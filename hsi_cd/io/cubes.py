@@ -20,7 +20,7 @@ from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stac import open_item, read_item
 from hsi_cd.io.stack import band_files, open_stack
 from hsi_cd.paths import as_path
-from hsi_cd.places import archive_of, file_name, is_place, place_name
+from hsi_cd.places import file_name, file_of, is_place, place_name
 from hsi_cd.scene import Cube
 
 FilePath = str | os.PathLike[str]
@@ -88,7 +88,7 @@ def open_cube(
         if len(paths) != 1:
             _refuse_array_options(" and ".join(map(str, paths[:2])), key, axes)
             stack = open_stack(paths, name=name or f"{len(paths)} files", resample=resample, keep=keep)
-            return replace(stack, files=tuple(archive_of(each) or each.absolute() for each in paths))
+            return replace(stack, files=tuple(map(file_of, paths)))
         path = paths[0]
     found = as_path(path)
     if not is_place(found):
@@ -112,11 +112,11 @@ def open_cube(
         cube = open_array_cube(found, kind, key=key, axes=axes, expected=expected, name=label, keep=keep)
     else:
         _refuse_array_options(place_name(found), None if kind is FileKind.ZARR else key, axes)
-        cube = _described(open_raster_cube(found, kind, name=label, keep=keep, key=key))
-    return replace(cube, files=(archive_of(found) or found.absolute(),))
+        cube = described(open_raster_cube(found, kind, name=label, keep=keep, key=key))
+    return replace(cube, files=(file_of(found),))
 
 
-def _described(cube: Cube) -> Cube:
+def described(cube: Cube) -> Cube:
     """A raster without what is no spectral band, and with the wavelengths that the names of its bands tell."""
     return with_known_waves(spectral_cube(cube))
 
@@ -135,9 +135,7 @@ def open_cubes(t1: CubeSource, t2: CubeSource, *, expected: Expected | None = No
     opened: list[Cube | None] = []
     faults = []
     arrays = [is_array_file(source) for source in (t1, t2)]
-    if any(
-        arrays
-    ):  # where one date is a bare array and the other is none, what is said of axes is said of the first
+    if any(arrays):  # where one date is a bare array and the other is none, what is said of axes is of the first
         t1, t2 = (s if a else replace(s, axes=None) for s, a in zip((t1, t2), arrays, strict=True))
     for source in (t1, t2):
         try:
@@ -218,12 +216,13 @@ def _open(source: CubeSource, expected: Expected | None) -> Cube:
 
 def is_array_file(source: CubeSource) -> bool:
     """Whether a date is a file of bare arrays, which may not tell its axes."""
-    path = source.path
+    if not isinstance(source.path, str | os.PathLike):
+        return False
+    path = as_path(source.path)
     return (
-        isinstance(path, str | os.PathLike)
-        and (is_place(as_path(path)) or as_path(path).is_file())
-        and read_item(as_path(path)) is None
-        and raster_or_array(as_path(path), key=source.key).holds_arrays
+        (is_place(path) or path.is_file())
+        and read_item(path) is None
+        and raster_or_array(path, key=source.key).holds_arrays
     )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
 from hsi_cd.errors import GridError, LabelError
 from hsi_cd.io.burning import NOBODY, PixelShapes, are_there, burn
@@ -18,7 +17,7 @@ from hsi_cd.io.class_names import ClassNames, declared
 from hsi_cd.io.shape_parts import ShapeParts, parts_of
 from hsi_cd.io.vector_files import ShapeTable
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme
-from hsi_cd.scene.contract import crs_name, placement
+from hsi_cd.scene.contract import crs_name, holds, placement
 from hsi_cd.scene.surface import transformed
 
 _log = logging.getLogger(__name__)
@@ -247,19 +246,6 @@ def _where(tables: Sequence[ShapeTable], grid: Grid) -> str:
     ours += f" in {crs_name(placed[1])}" if placed[1] is not None else ""
     if crs.is_geographic and (max(abs(x0), abs(x1)) > 361 or max(abs(y0), abs(y1)) > 91):
         return f"and its coordinates ({theirs}) are no degrees: assign the CRS that it was drawn in"
-    if crs.is_geographic and _is_in((y0 + y1) / 2, (x0 + x1) / 2, crs, grid):
+    if crs.is_geographic and holds(grid, (y0 + y1) / 2, (x0 + x1) / 2, crs):
         return f"but they would if their coordinates ({theirs}) were swapped: write longitude before latitude"
     return f"which covers {ours}; they cover {theirs}: give labels of this scene, and check their CRS"
-
-
-def _is_in(x: float, y: float, crs: CRS, grid: Grid) -> bool:
-    """Whether a place lies in the scene."""
-    placed = placement(grid)
-    if placed is None or placed[1] is None:
-        return False
-    try:
-        there = transformed(crs, placed[1], [x], [y])
-    except GridError:
-        return False
-    col, row = ~placed[0] @ (float(there[0][0]), float(there[1][0]))
-    return bool(0 <= col <= grid.cols and 0 <= row <= grid.rows)

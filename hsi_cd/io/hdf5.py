@@ -107,14 +107,9 @@ def is_netcdf4(path: Path) -> bool:
         return "_NCProperties" in file.attrs
 
 
-def open_hdf5(path: Path, **options: Any) -> Any:
-    """An HDF5 file, open to be read; at an address or in an archive by the bytes that are asked for.
-
-    Args:
-        path: the file.
-        options: of ``h5py.File``.
-    """
-    return h5py.File(open_bytes(path) if is_place(path) else path, "r", **options)
+def open_hdf5(path: Path) -> Any:
+    """An HDF5 file, open to be read; at an address or in an archive by the bytes that are asked for."""
+    return h5py.File(open_bytes(path) if is_place(path) else path, "r")
 
 
 @contextmanager

@@ -15,14 +15,13 @@ from hsi_cd.errors import AxesError, FormatError, HsiCdError
 from hsi_cd.io.arrays import list_arrays, open_array_cube, read_matrix
 from hsi_cd.io.axes import Axes, Expected
 from hsi_cd.io.class_fields import values_of
-from hsi_cd.io.cubes import open_cube, raster_or_array
+from hsi_cd.io.cubes import described, open_cube, raster_or_array
 from hsi_cd.io.envi import find_envi_pair
 from hsi_cd.io.hdf5 import is_matlab
 from hsi_cd.io.kinds import FileKind, check_exists, is_zarr, vector_title
 from hsi_cd.io.memory import check_memory
 from hsi_cd.io.products import FoundProduct, find_product
 from hsi_cd.io.raster_cubes import open_raster_cube
-from hsi_cd.io.spectral_bands import spectral_cube
 from hsi_cd.io.stac import read_item
 from hsi_cd.io.swath_coordinates import swath_reason
 from hsi_cd.io.variables import Variable, candidates, choose, find_named
@@ -234,7 +233,7 @@ def _inspect(
         raise FormatError(f"{path} is no file of arrays: a key ({key!r}) names a variable of MATLAB, HDF5 or .npz")
     if kind in (FileKind.ENVI_HEADER, FileKind.RAW):
         size = find_envi_pair(path)[0].stat().st_size
-    cube = spectral_cube(open_raster_cube(path, kind, name=file_name(path), key=key))
+    cube = described(open_raster_cube(path, kind, name=file_name(path), key=key))
     return [FileInfo(path, kind.title, size, parts=(Part(cube, _is_map(cube)),))]
 
 

@@ -50,8 +50,8 @@ def open_raster(path: Opened, driver: str) -> Iterator[Any]:
         raise FormatError(f"{path} holds text that is not UTF-8 ({error.reason}): write its tags again") from error
 
 
-def grid_of(dataset: Any) -> Grid:
-    """Shape and georeference of an open rasterio dataset.
+def grid_of(dataset: Any, *, name: str) -> Grid:
+    """Shape and georeference of an open rasterio dataset, which messages call ``name``.
 
     Raises:
         FormatError: its transform holds what is no number, or pixels of no size.
@@ -62,7 +62,7 @@ def grid_of(dataset: Any) -> Grid:
     if not (np.isfinite(dataset.transform[:6]).all() and dataset.transform.determinant):
         told = ", ".join(f"{number:.10g}" for number in dataset.transform.to_gdal())
         raise FormatError(
-            f"{place_name(dataset.name)} lies at {told} (GDAL's geotransform), which is no place: expected finite "
+            f"{name} lies at {told} (GDAL's geotransform), which is no place: expected finite "
             "numbers and pixels of some size; correct or remove its map info, or copy the file again"
         )
     return Grid(
@@ -72,7 +72,7 @@ def grid_of(dataset: Any) -> Grid:
         transform=dataset.transform if placed else None,
         gcps=tuple(points),
         gcp_crs=point_crs,
-        rpcs=_rpcs(dataset),
+        rpcs=_rpcs(dataset, name),
     )
 
 
@@ -219,12 +219,13 @@ def masks_of(dataset: Any, path: Opened, *, image: bool = False) -> FileMasks:
     Raises:
         FormatError: it is damaged, or has alpha bands alone.
     """
+    name = place_name(str(path))
     try:
-        masks = find_masks(dataset, name=place_name(str(path)), image=image)
+        masks = find_masks(dataset, name=name, image=image)
     except RasterioError as error:
         raise damaged(path, error) from error
     if not masks.bands:
-        raise FormatError(f"{path} has no bands but alpha bands: expected an image beside them")
+        raise FormatError(f"{name} has no bands but alpha bands: expected an image beside them")
     return masks
 
 
@@ -235,12 +236,12 @@ def header_fields(data: Opened, driver: str) -> dict[str, str]:
     return read_envi_header(find_envi_pair(data)[1], given=data).fields
 
 
-def _rpcs(dataset: Any) -> RPC | None:
+def _rpcs(dataset: Any, name: str) -> RPC | None:
     try:
         return dataset.rpcs
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FormatError(
-            f"its rational polynomial coefficients are not understood ({error}): remove them"
+            f"{name}: its rational polynomial coefficients are not understood ({error}): remove them"
         ) from error
 
 

@@ -27,7 +27,7 @@ from hsi_cd.io.raster_formats import locate_raster, zarr_array
 from hsi_cd.io.sensor_bands import told_sensor
 from hsi_cd.io.wavelengths import read_acquired, read_bands, read_scaling, read_written
 from hsi_cd.places import place_name
-from hsi_cd.scene import Cube
+from hsi_cd.scene import Cube, Grid
 from hsi_cd.scene.cube import WindowReader
 from hsi_cd.scene.matching import take_bands
 
@@ -57,23 +57,26 @@ def open_raster_cube(
             dtype = np.result_type(*dataset.dtypes)
             check_plausible(data, (dataset.height, dataset.width, dataset.count), dtype.itemsize)
         masks = masks_of(dataset, data, image=True)
-        reader = _reader(dataset, opened, masks, keep, shown=shown)
-        return cube_of(dataset, masks, name=name, reader=reader, header=header_fields(data, driver))
-
-
-def _reader(dataset: Any, opened: Opened, masks: FileMasks, keep: int | None, *, shown: str) -> MaskedReader:
-    blocks = BlockReader(
-        RasterReader(opened, dataset.driver, masks=masks),
-        layout_of(dataset, masks),
-        most=kept_bytes() if keep is None else keep,
-        name=shown,
-    )
-    return MaskedReader(blocks, masks)
+        blocks = BlockReader(
+            RasterReader(opened, dataset.driver, masks=masks),
+            layout_of(dataset, masks),
+            most=kept_bytes() if keep is None else keep,
+            name=shown,
+        )
+        return cube_of(
+            dataset,
+            masks,
+            grid_of(dataset, name=shown),
+            name=name,
+            reader=MaskedReader(blocks, masks),
+            header=header_fields(data, driver),
+        )
 
 
 def cube_of(
     dataset: Any,
     masks: FileMasks,
+    grid: Grid,
     *,
     name: str,
     reader: WindowReader,
@@ -84,6 +87,7 @@ def cube_of(
     Args:
         dataset: the open rasterio dataset.
         masks: how it marks pixels without data.
+        grid: its shape and place.
         name: what messages call it.
         reader: reads its windows, masked where it holds nothing.
         header: the fields of an ENVI header.
@@ -95,7 +99,7 @@ def cube_of(
     scale, offset = read_scaling(dataset, header=header)
     return Cube(
         name=name,
-        grid=grid_of(dataset),
+        grid=grid,
         bands=take_bands(read_bands(dataset, header=header), places),
         dtype=masks.dtype_of(dataset),
         reader=reader,

@@ -81,11 +81,11 @@ def read_single_band(path: Path, kind: FileKind, *, key: str | None = None) -> S
         if isinstance(data, Path):  # of a VRT it is checked already
             shape = (dataset.height, dataset.width, dataset.count)
             check_plausible(data, shape, np.dtype(dataset.dtypes[0]).itemsize)
-        return band_of(dataset, name=place_name(path))
+        return band_of(dataset, name=str(path))
 
 
 def band_of(dataset: Any, *, name: str) -> SingleBand:
-    """The one band of an open rasterio dataset.
+    """The one band of an open rasterio dataset, of a file or place of this name.
 
     Raises:
         FormatError: it is damaged, or its bands differ.
@@ -102,10 +102,12 @@ def band_of(dataset: Any, *, name: str) -> SingleBand:
         lossy = read_legend(dataset).lossy
         picture = f"a colour picture, {lossy}-compressed, which smears classes" if lossy else "a colour picture?"
         raise FormatError(
-            f"{name} has {dataset.count} bands that differ ({picture}): expected one band with one value a pixel"
+            f"{place_name(name)} has {dataset.count} bands that differ ({picture}): expected one band with one "
+            "value a pixel"
         )
     one, valid = values[0], ~np.ma.getmaskarray(read)[0] & has_number(values[0])
-    return SingleBand(one, grid_of(dataset), nodata_of(dataset, masks), valid, read_legend(dataset))
+    grid = grid_of(dataset, name=place_name(name))
+    return SingleBand(one, grid, nodata_of(dataset, masks), valid, read_legend(dataset))
 
 
 def band_in_memory(

@@ -23,7 +23,7 @@ from hsi_cd.errors import FormatError
 from hsi_cd.io.byte_sources import head_of
 from hsi_cd.io.spectral_bands import no_band
 from hsi_cd.io.stack import open_stack
-from hsi_cd.places import archive_of, as_place, gdal_name, is_place, is_remote, member_of, place_name
+from hsi_cd.places import archive_of, as_place, file_of, gdal_name, is_place, is_remote, member_of, place_name
 from hsi_cd.scene import Bands, Cube
 
 ALLOWED_HOSTS = "HSI_CD_ALLOW_HOSTS"
@@ -117,7 +117,7 @@ def open_item(
         described=lambda place, found: _as_told(found, placed[place], properties, place_name(path)),
     )
     taken = str(properties.get("datetime") or properties.get("start_datetime") or "")[:19]
-    files = (archive_of(each) or each.absolute() for each in (path, *placed))
+    files = map(file_of, (path, *placed))
     return replace(cube, acquired=cube.acquired or taken, files=tuple(dict.fromkeys(files)))
 
 

@@ -257,6 +257,8 @@ def _parsed(path: Path) -> ElementTree.Element:
         if _DECLARATION.search(text) is not None:
             raise FormatError(f"{path} declares a document type, which no virtual raster (VRT) needs: remove it")
         root = ElementTree.fromstring(text)
+    except FormatError:
+        raise
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise FormatError(
             f"{path} cannot be read as a virtual raster (VRT) ({error}): it is truncated or damaged; copy it again"

@@ -159,6 +159,19 @@ def overlap(first: Grid, second: Grid) -> bool:
     return bool(cols.max() > 0 and rows.max() > 0 and cols.min() < first.cols and rows.min() < first.rows)
 
 
+def holds(grid: Grid, x: float, y: float, crs: CRS) -> bool:
+    """Whether a place lies on a raster; not where it does not tell its own place on the earth."""
+    placed = placement(grid)
+    if placed is None or placed[1] is None:
+        return False
+    point = Grid(1, 1, crs=crs, transform=Affine.identity())
+    try:
+        col, row = to_pixels(np.array([x]), np.array([y]), source=point, target=grid)
+    except GridError:
+        return False
+    return bool(0 <= col[0] <= grid.cols and 0 <= row[0] <= grid.rows)
+
+
 def to_pixels(
     col: NDArray[np.float64], row: NDArray[np.float64], *, source: Grid, target: Grid
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -71,6 +71,13 @@ def test_dates_at_addresses_give_the_map_of_those_on_disk(tmp_path: Path) -> Non
         assert set(server.asked) == {"t1.tif", "t2.tif"}  # nothing beside them
 
 
+def test_messages_leave_out_the_query_of_an_address(tmp_path: Path) -> None:
+    write("colours.tif", np.arange(3 * SIDE * SIDE, dtype=np.int32).reshape(3, SIDE, SIDE))
+    with serving(tmp_path) as server, pytest.raises(FormatError, match="3 bands that differ") as refused:
+        hc.open_labels(f"{server.url}/colours.tif?signature=secret")
+    assert "colours.tif has" in str(refused.value) and "secret" not in str(refused.value)
+
+
 def test_bands_at_addresses_are_one_date(tmp_path: Path, dates: tuple[np.ndarray, np.ndarray]) -> None:
     write("b4.tif", dates[0][:1])
     write("b8.tif", dates[0][1:2])

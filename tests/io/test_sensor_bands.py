@@ -11,6 +11,7 @@ from delivered_ground import PLACE, raster
 
 import hsi_cd as hc
 from hsi_cd.io import open_cube
+from hsi_cd.io.inspect import inspect_paths
 
 # Centres and widths, nm, as the agencies publish them: Sentinel-2A (ESA), OLI and TM (USGS).
 SENTINEL = {
@@ -120,6 +121,12 @@ def test_what_is_not_known_is_not_guessed(
     assert cube.bands.centres == () == cube.bands.fwhm
     if name == "export.tif" and names[0] == "B2":
         assert "wavelengths are not known" in caplog.text
+
+
+def test_info_tells_the_same_wavelengths(tmp_path: Path) -> None:
+    path = described(tmp_path / "S2A_export.tif", ("B2", "B3", "B8A"))
+    (part,) = inspect_paths([path])[0].parts
+    assert part.cube.bands.centres == open_cube(path).bands.centres != ()
 
 
 def test_own_wavelengths_count_more_than_names(tmp_path: Path) -> None:

@@ -48,12 +48,7 @@ def recognise(delivery: Delivery) -> str | None:
                 "has no map's grid: take the orthorectified file (_RFL_ORT)"
             )
         return found[0]
-    images = envi_images(delivery, _ENVI)
-    if len(images) > 1:
-        raise FormatError(
-            f"{delivery.root} holds {len(images)} AVIRIS images ({', '.join(images[:3])}): name one of them"
-        )
-    return images[0] if images else None
+    return delivery.only(list(envi_images(delivery, _ENVI)), "AVIRIS images")
 
 
 def open_aviris(delivery: Delivery, main: str, name: str, keep: int | None) -> Cube:

@@ -12,7 +12,7 @@ import re
 
 from hsi_cd.errors import FormatError
 from hsi_cd.io.products.delivery import Delivery
-from hsi_cd.io.products.flight_lines import RADIANCE, envi_images, header_of, open_flight_line
+from hsi_cd.io.products.flight_lines import RADIANCE, envi_images, open_flight_line
 from hsi_cd.scene import Cube
 
 _FLIGHT = r"f(\d\d)(\d\d)(\d\d)t\d\dp\d\d_?r\d\d"
@@ -27,18 +27,13 @@ def recognise(delivery: Delivery) -> str | None:
     Raises:
         FormatError: a folder holds several.
     """
-    found = []
-    for name in envi_images(delivery, r".*"):
-        header = header_of(delivery, name)
-        if header is None or header.bands != _BANDS:
-            continue
-        if re.match(_FLIGHT, name, re.IGNORECASE) or _gain_file(delivery, name) is not None:
-            found.append(name)
-    if len(found) > 1:
-        raise FormatError(
-            f"{delivery.root} holds {len(found)} AVIRIS Classic images ({', '.join(found[:3])}): name one of them"
-        )
-    return found[0] if found else None
+    found = [
+        name
+        for name, header in envi_images(delivery, r".*").items()
+        if header.bands == _BANDS
+        and (re.match(_FLIGHT, name, re.IGNORECASE) or _gain_file(delivery, name) is not None)
+    ]
+    return delivery.only(found, "AVIRIS Classic images")
 
 
 def open_aviris_classic(delivery: Delivery, main: str, name: str, keep: int | None) -> Cube:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +37,7 @@ class Delivery:
         path: what the user named.
         root: the folder of the files, or the archive that holds them; of a compressed tar, a plain one.
         named: the one of them that the user named, or None for a folder or an archive.
-        packing: which kind of archive ``root`` is, read where it lies and never unpacked; None for files.
+        packing: which kind of archive ``root`` is; None for files. Its files are read where they lie.
         folder: the folder of an archive that the user named; empty for the whole.
     """
 
@@ -97,6 +97,20 @@ class Delivery:
         if deep or top:
             return found if deep else top
         return found if len({name.rpartition("/")[0] for name in found}) == 1 else []
+
+    def only(self, names: Sequence[str], what: str) -> str | None:
+        """The one name of a list; None of an empty one.
+
+        Args:
+            names: the main files that were found.
+            what: they are, in the plural.
+
+        Raises:
+            FormatError: there are several.
+        """
+        if len(names) > 1:
+            raise FormatError(f"{self.root} holds {len(names)} {what} ({', '.join(names[:3])}): name one of them")
+        return names[0] if names else None
 
     def place(self, name: str) -> str:
         """What GDAL calls a file: its absolute path, or its place in the archive."""
@@ -173,7 +187,13 @@ class Delivery:
 
 
 def delivery_of(path: Path) -> Delivery | None:
-    """What lies at a path, of which nothing but the first bytes is read; None of what cannot be read."""
+    """What lies at a path; None of what cannot be read.
+
+    Nothing but the first bytes is read, except of a compressed tar, which is unpacked once.
+
+    Raises:
+        FormatError: a compressed tar cannot be unpacked.
+    """
     if is_place(path):
         return _placed(path)
     if path.is_dir():

@@ -28,15 +28,20 @@ _SPECTROMETERS = 4  # that an instrument has at most, each with wavelengths that
 _BESIDE_IMAGES = re.compile(r"_(obs|igm|glt|loc|h2o|eph|lonlat)(_|\.|$)", re.IGNORECASE)
 
 
-def envi_images(delivery: Delivery, pattern: str) -> list[str]:
+def envi_images(delivery: Delivery, pattern: str) -> dict[str, EnviHeader]:
     """The ENVI images on disk of such names: the one that is named, by itself or its header, or those of a folder.
+
+    A folder may hold thousands of other files: only those beside which a header lies are opened.
 
     Args:
         delivery: the files.
         pattern: expression of the data file's whole name; case is left out.
+
+    Returns:
+        The header of each, by the name of the data file.
     """
     if delivery.zipped:
-        return []
+        return {}
     wanted = [name for name in delivery.matching(pattern) if not _BESIDE_IMAGES.search(name)]
     if delivery.named is not None:
         stem, _, ending = delivery.named.rpartition(".")
@@ -44,10 +49,13 @@ def envi_images(delivery: Delivery, pattern: str) -> list[str]:
             wanted = [name for name in wanted if stem in (name, name.rpartition(".")[0])]
         else:
             wanted = [name for name in wanted if name == delivery.named]
-    return [name for name in wanted if header_of(delivery, name) is not None]
+    headed = {name[: -len(".hdr")].casefold() for name in delivery.names if name.casefold().endswith(".hdr")}
+    wanted = [name for name in wanted if headed & {name.casefold(), name.rpartition(".")[0].casefold()}]
+    found = ((name, _header_of(delivery, name)) for name in wanted)
+    return {name: header for name, header in found if header is not None}
 
 
-def header_of(delivery: Delivery, name: str) -> EnviHeader | None:
+def _header_of(delivery: Delivery, name: str) -> EnviHeader | None:
     """The header of an ENVI data file; None where a file is none, or has none."""
     path = delivery.root / name
     try:

@@ -59,11 +59,7 @@ def recognise(delivery: Delivery) -> str | None:
             )
         if kind is not None:
             found.append(name)
-    if len(found) > 1:
-        raise FormatError(
-            f"{delivery.root} holds {len(found)} NEON files ({', '.join(found[:3])}): name one of them"
-        )
-    return found[0] if found else None
+    return delivery.only(found, "NEON files")
 
 
 def open_neon(delivery: Delivery, main: str, name: str, keep: int | None) -> Cube:

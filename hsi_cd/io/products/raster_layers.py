@@ -92,7 +92,7 @@ def open_layer(delivery: Delivery, name: str, *, keep: int | None = None) -> Lay
     check_beside(delivery.file(name))
     with open_raster(place, driver) as dataset:
         try:
-            grid, descriptions = grid_of(dataset), tuple(text or "" for text in dataset.descriptions)
+            grid, descriptions = grid_of(dataset, name=shown), tuple(text or "" for text in dataset.descriptions)
         except (RasterioError, UnicodeDecodeError) as error:
             raise damaged(shown, error) from error
         if grid.crs is None or grid.transform is None or grid.transform.is_identity:

@@ -28,7 +28,7 @@ from hsi_cd.io.products import (
 )
 from hsi_cd.io.products.delivery import Delivery, delivery_of
 from hsi_cd.paths import as_path
-from hsi_cd.places import archive_of, file_name, is_remote, place_name
+from hsi_cd.places import file_name, file_of, is_remote, place_name
 from hsi_cd.scene import Cube
 
 
@@ -101,7 +101,7 @@ class FoundProduct:
         """
         path = self.delivery.path
         cube = self.reader.open(self.delivery, self.main, name or file_name(path) or str(path), keep)
-        files = (archive_of(each) or each.absolute() for each in (path, *cube.files))
+        files = map(file_of, (path, *cube.files))
         return replace(cube, files=tuple(dict.fromkeys(files)))
 
 

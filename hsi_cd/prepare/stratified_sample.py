@@ -35,7 +35,7 @@ class Stratum:
 
 
 def class_totals(change: NDArray[np.uint8], areas: Areas) -> tuple[NDArray[np.int64], Array]:
-    """Number of pixels of each value of a map, int64 ``(256,)``, and the sum of their areas, float64 ``(256,)``."""
+    """Pixels of each value of a map, int64 ``(256,)``, and the sum of their areas, float64 ``(256,)``."""
     pixels, area = np.zeros(256, dtype=np.int64), np.zeros(256)
     for rows in _blocks(len(change)):
         codes = change[rows].ravel()

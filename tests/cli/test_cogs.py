@@ -46,7 +46,7 @@ def check(path: Path, rows: int, cols: int) -> None:
         assert STRIPS not in fields and fields[TILE_WIDTH] == fields[TILE_HEIGHT]
         assert (fields.get(SUBFILE, (0,))[0] & 1) == (number > 0)  # reduced images follow the whole one
         size, tile = (fields[HEIGHT][0], fields[WIDTH][0]), fields[TILE_WIDTH][0]
-        assert size == (-(-rows // 2**number), -(-cols // 2**number))
+        assert all(abs(own - whole / 2**number) < 1 for own, whole in zip(size, (rows, cols), strict=True))
         tiles = [(at, count) for at, count in zip(fields[OFFSETS], fields[COUNTS], strict=True) if count]
         assert len(fields[OFFSETS]) % (-(-size[0] // tile) * -(-size[1] // tile)) == 0
         assert tiles == sorted(tiles) and all(at + count <= len(content) for at, count in tiles)

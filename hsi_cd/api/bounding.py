@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.truths import grid_like
 from hsi_cd.config import AreaConfig
@@ -13,7 +15,7 @@ from hsi_cd.io.area_polygons import area_of_bounds, area_of_polygons
 from hsi_cd.io.split_files import read_split
 from hsi_cd.scene import UNLABELLED, AreaOfInterest, Grid, Labels, ScenePair, Split
 
-__all__ = ["choice_of", "find_area", "in_area", "labels_in", "split_of", "told_of_area"]
+__all__ = ["choice_of", "find_area", "in_area", "judged_in", "split_of", "told_of_area"]
 
 
 def find_area(choice: AreaChoice, grid: Grid, *, place: str = "the scene") -> AreaOfInterest | None:
@@ -56,19 +58,29 @@ def in_area(pair: ScenePair, choice: AreaChoice) -> ScenePair:
     return replace(pair, t1=t1, t2=t2).in_area(area)
 
 
-def labels_in(area: AreaOfInterest, labels: Labels) -> Labels:
-    """Labels of a whole scene or map without those outside of an area of interest.
+def judged_in(area: AreaOfInterest, labels: Labels, split: Split | None) -> tuple[Labels, Split | None]:
+    """Labels and division of a whole scene or map without what lies outside of an area of interest.
+
+    A shape that taught outside of it judges nothing inside.
 
     Raises:
-        LabelError: none lies in it.
+        LabelError: no label lies in it.
     """
     found = area.whole_labels(labels)
+    if split is not None and split.shape == labels.shape:
+        inside = area.of_scene().ravel()[split.train]
+        if labels.shapes is not None:
+            taught, left = (np.unique(labels.shapes.ravel()[split.train[which]]) for which in (~inside, inside))
+            across = np.isin(labels.shapes, np.setdiff1d(taught, left))
+            found = replace(found, values=np.where(across, np.uint8(UNLABELLED), found.values))
+        shapes = None if split.shapes is None else split.shapes[inside]
+        split = replace(split, train=split.train[inside], shapes=shapes)
     if not (found.values != UNLABELLED).any():
         raise LabelError(
             f"no labelled pixel of {labels.name} lies in the area of interest ({area}): give labels in it, or a "
             "larger area"
         )
-    return found
+    return found, split
 
 
 def split_of(path: Path, labels: Labels, area: AreaOfInterest | None) -> Split:
@@ -94,9 +106,8 @@ def split_of(path: Path, labels: Labels, area: AreaOfInterest | None) -> Split:
         raise
 
 
-def told_of_area(pair: ScenePair) -> dict[str, str]:
+def told_of_area(area: AreaOfInterest | None) -> dict[str, str]:
     """What a command says of the area of interest of its scene: nothing where there is none."""
-    area = pair.area
     if area is None:
         return {}
     (top, bottom), (left, right) = ((part.start, part.stop - 1) for part in (area.rows, area.cols))

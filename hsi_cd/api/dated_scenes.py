@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hsi_cd.api.area_choice import AreaChoice, checked_bounds
+from hsi_cd.api.bounding import find_area
 from hsi_cd.api.masking import Masks, mask_own, mask_with, parse_masks
 from hsi_cd.api.opening import open_dates, scene_name
 from hsi_cd.api.pairing import choose_bands, warn_of_doubts
@@ -22,7 +24,8 @@ from hsi_cd.errors import BandError, ConfigError, RegistrationError
 from hsi_cd.prepare import alignment
 from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.progress import progress
-from hsi_cd.scene import Cube, Grid, ScenePair, check_same_bands, check_same_grid, matching
+from hsi_cd.scene import AreaOfInterest, Cube, Grid, ScenePair, check_same_bands, check_same_grid, matching
+from hsi_cd.scene.area_of_interest import cut_cube
 from hsi_cd.scene.contract import is_same_grid
 
 __all__ = ["DateSeries", "SeriesSource", "open_series", "opened_series", "registered_series", "with_chosen_bands"]
@@ -74,6 +77,8 @@ class DateSeries:
         used: indices of the bands that methods may look at, or None for all.
         registered: what was done to lay each date on the reference, in words; None where nobody asked.
         masks: what masks leave out, in the words in which it was asked for.
+        area: what of the place is of interest, or None for all of it; the dates are cut to it, or whole, as those
+            of a :class:`~hsi_cd.scene.ScenePair` are.
     """
 
     cubes: tuple[Cube, ...]
@@ -84,6 +89,7 @@ class DateSeries:
     used: tuple[int, ...] | None = None
     registered: tuple[str, ...] | None = None
     masks: tuple[str, ...] = ()
+    area: AreaOfInterest | None = None
 
     @property
     def grid(self) -> Grid:
@@ -93,9 +99,20 @@ class DateSeries:
         return own if own.is_georeferenced else next(placed, own)
 
     @property
+    def map_grid(self) -> Grid:
+        """The grid of what is written: of the area of interest, where there is one."""
+        return self.grid if self.area is None else self.area.grid
+
+    @property
     def files(self) -> tuple[Path, ...]:
-        """The files that the dates are read from, each once."""
-        return tuple(dict.fromkeys(path for cube in self.cubes for path in cube.files))
+        """The files that the dates and their area of interest are read from, each once."""
+        dates = (path for cube in self.cubes for path in cube.files)
+        return tuple(dict.fromkeys((*dates, *(path.absolute() for path in self.contract.area.files))))
+
+    def in_area(self, area: AreaOfInterest) -> DateSeries:
+        """The dates with an area of interest on their grid; cut to it where statistics come from the area."""
+        cubes = tuple(cut_cube(cube, area) for cube in self.cubes) if area.is_cut else self.cubes
+        return replace(self, cubes=cubes, area=area)
 
     def pair(self, first: int, second: int) -> ScenePair:
         """Two of the dates as a scene, with readers of its own: what they keep goes when it goes."""
@@ -109,6 +126,7 @@ class DateSeries:
             nodata=self.contract.nodata,
             allow_identical=self.contract.allow_identical,
             masks=self.masks,
+            area=self.area,
         )
 
     def label(self, place: int) -> str:
@@ -136,6 +154,10 @@ def open_series(
     nodata: float | Sequence[float] | None = None,
     allow_identical: bool = False,
     mask: Any = "auto",
+    aoi: Any = None,
+    bounds: Sequence[float] | None = None,
+    bounds_crs: str | None = None,
+    statistics: str = "scene",
     axes: str | Sequence[str] | None = None,
     key: str | None = None,
     resample: bool = False,
@@ -158,6 +180,10 @@ def open_series(
         nodata: stored values that mean no data in all dates, beside those that the files declare.
         allow_identical: take dates that are one file, or hold the same values.
         mask: what is left out of each date, see :func:`hsi_cd.open_pair`.
+        aoi: what alone is compared, as polygons, see :func:`hsi_cd.open_pair`; so are the three that follow.
+        bounds: the same as ``(min x, min y, max x, max y)``.
+        bounds_crs: their CRS; by default the reference's.
+        statistics: ``scene`` or ``area``.
         axes: axes of bare arrays as stored.
         key: variable of files with several.
         resample: bring single-band files of several pixel sizes to the finest.
@@ -170,13 +196,15 @@ def open_series(
     Raises:
         ConfigError: fewer than two dates, one that nothing tells, or no such reference.
         PairError: two dates are of one time, or one file.
-        GridError: a date lies on another grid and is not, or cannot be, aligned.
+        GridError: a date lies on another grid and is not, or cannot be, aligned; the area of interest covers no
+            pixel of the reference.
         BandError: a date has other bands, or no pixel with data.
         RegistrationError: no shift lays a date on the reference.
     """
     source = SeriesSource(images, dates, reference, key, axes, resample, name, memory)
+    area = AreaChoice(aoi, None if bounds is None else checked_bounds(bounds), bounds_crs, statistics)
     contract = Contract(
-        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register, mask
+        align, common_bands, band_tolerance, saturated, as_values(nodata), allow_identical, register, mask, area
     )
     return opened_series(source, contract)
 
@@ -208,6 +236,8 @@ def opened_series(source: SeriesSource, contract: Contract) -> DateSeries:
     for place in range(len(cubes)):
         if place != reference:
             warn_of_doubts(series.pair(min(place, reference), max(place, reference)))
+    area = find_area(contract.area, series.grid)
+    series = series if area is None else series.in_area(area)
     _refuse_empty(series)
     return registered_series(series) if contract.register else series
 

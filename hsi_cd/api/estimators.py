@@ -80,8 +80,6 @@ class Estimator:
         """
         detector, own = self._fitted(), options or MapOptions()
         known = self.configuration
-        if pair.focus is not None and "measurement_" in self.__dict__ and self.measurement_.pair is pair:
-            own = replace(own, any_units=True)  # the scene's, of whatever ground its area is
         pair = laid_like(pair, fitted_settings(known), asked=own.register)
         if refit:
             from hsi_cd.detectors.refit import refit_statistics

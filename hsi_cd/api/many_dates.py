@@ -27,6 +27,7 @@ from hsi_cd.api.series_days import day_code
 from hsi_cd.errors import ConfigError, OutputError
 from hsi_cd.evaluation import SeriesAreas
 from hsi_cd.evaluation.interval_areas import AGAINST, ENDS, INTERVAL, IntervalArea, ReturnArea
+from hsi_cd.inference.mapping import area_tags
 from hsi_cd.inference.pair_scores import PairScores
 from hsi_cd.inference.series_rule import (
     BANDS,
@@ -84,7 +85,7 @@ class ChangeSeries:
     @property
     def grid(self) -> Grid:
         """Shape, CRS and transform."""
-        return self.dates.grid
+        return self.dates.map_grid
 
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
         """The bands of :data:`hsi_cd.inference.series_rule.BANDS` in a window, float32 ``(7, rows, cols)``."""
@@ -144,6 +145,7 @@ class ChangeSeries:
             **({"NODATA": " ".join(map(repr, dates.contract.nodata))} if dates.contract.nodata else {}),
             **({"MASK": " and ".join(dates.masks)} if dates.masks else {}),
             **({"REGISTERED": "; ".join(dates.registered)} if dates.registered else {}),
+            **area_tags(dates.area),
             "CAME_BACK": ", ".join(f"{code} {text}" for code, text in RETURN_CLASSES.items()),
         }
 
@@ -211,7 +213,7 @@ def compared_series(
         dates = registered_series(dates)
     room = _Room() if work is None else None
     folder = _folder_of(work) if room is None else room.folder
-    areas, unit = areas_of(dates.grid)
+    areas, unit = areas_of(dates.map_grid)
     scorer = PairScorer(dates, how, fitted, folder, areas, memory)
     wanted = pairs_of_dates(len(dates.days), reference=dates.reference, every=every)
     pairs = {pair: scorer.scores(pair) for pair in progress(wanted, desc="pairs of dates", unit="pair")}
@@ -258,9 +260,9 @@ def _returns(
     every: bool,
     areas: Callable[[slice], NDArray[np.float64]],
 ) -> dict[int, tuple[int, float]]:
-    """Pixels and area of each kind of return, over the whole scene."""
+    """Pixels and area of each kind of return, over all that is written."""
     counts = dict.fromkeys(RETURN_CLASSES, (0, 0.0))
-    height = dates.grid.rows
+    height = dates.map_grid.rows
     for start in progress(range(0, height, _ROWS), desc="what came back", unit="band"):
         rows = slice(start, min(start + _ROWS, height))
         found = count_returns(_read(dates, pairs, every, rows, slice(None)), areas(rows))

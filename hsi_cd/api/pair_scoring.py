@@ -95,14 +95,15 @@ class PairScorer:
         pair = self.dates.pair(*numbers)
         stem = self.folder / f"{pair.name.replace(' to ', '_').replace(':', '')}-{self._key(pair)}"
         scores, record, model = (stem.with_name(stem.name + ending) for ending in (".npy", ".json", ".pt"))
-        tally = _kept(record, scores, pair.shape)
+        shape = pair.map_grid().shape
+        tally = _kept(record, scores, shape)
         if tally is not None and (self.fitted is not None or model.is_file()):
             estimator = self.fitted or load(model, device=self.how.device)
             _log.info("%s: taken up as it was kept in %s", pair.name, self.folder)
         else:
             try:
                 estimator, change = self._mapped(pair, model)
-                tally = write_scores(scores, change, pair.shape, areas=self.areas)
+                tally = write_scores(scores, change, shape, areas=self.areas)
             except BandError as error:
                 raise BandError(f"{pair.name}: {error}") from None
             write_json(record, asdict(tally), overwrite=True)
@@ -123,7 +124,7 @@ class PairScorer:
         return estimator, map_rows(change.detector, change.pair, change.options)
 
     def _key(self, pair: ScenePair) -> str:
-        """By what the scores of a pair are known again: files, values, bands, method, version."""
+        """By what the scores of a pair are known again: files, values, bands, area, method, version."""
         how = self.how
         told = {
             "version": __version__,
@@ -137,6 +138,7 @@ class PairScorer:
             if how.checkpoint is None
             else file_hash(how.checkpoint),
             "refit": how.refit,
+            "area": None if pair.area is None else pair.area.fingerprint,
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:12]
 

@@ -115,10 +115,8 @@ def reference_of(said: str | None, cubes: Sequence[Cube], days: Sequence[str]) -
         or str(Path(said).absolute()) in files[place]
     ]  # fmt: skip
     if len(found) != 1:
-        what = "no date of the series is" if not found else f"{len(found)} dates of the series are"
-        raise ConfigError(
-            f"{what} called reference={said!r}: give one of {_listed(list(days))}, or its file's name"
-        )
+        what = "is no date of the series" if not found else f"is {len(found)} dates of the series"
+        raise ConfigError(f"reference={said!r} {what}: give one of {_listed(list(days))}, or its file's name")
     return found[0]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.api.area_choice import AreaChoice, checked_bounds
-from hsi_cd.api.bounding import find_area, labels_in, split_of
+from hsi_cd.api.bounding import find_area, judged_in, split_of
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
 from hsi_cd.api.judging import judge
 from hsi_cd.api.settings import resolve_run
@@ -184,8 +184,9 @@ def evaluate(
         raise GridError(f"the map has shape {values.shape} but the truth {truth.shape}: give both on one grid")
     divided = exclude if isinstance(exclude, Split | None) else split_of(as_path(exclude), whole, area)
     divided = divided if area is None or divided is None else area.split(divided)
+    divided = None if divided is None else divided.on(truth.shape)
     if (judged := find_area(choice, grid or Grid(*truth.shape), place="the map")) is not None:
-        truth = labels_in(judged, truth)
+        truth, divided = judged_in(judged, truth, divided)
         shown["details"] = {"area_of_interest": str(judged)}
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))

@@ -114,7 +114,7 @@ def detect(
         regions = regions_told(estimator.predict(pair, how).write_files(files.named()))
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
-    done = told_of(pair) | told_of_area(pair)
+    done = told_of(pair) | told_of_area(pair.area)
     lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}

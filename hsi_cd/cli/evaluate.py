@@ -8,7 +8,7 @@ import click
 
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import SceneSource, TruthSource
-from hsi_cd.cli.options.area_options import place_options
+from hsi_cd.cli.options.area_options import area_place_options
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -33,7 +33,7 @@ _STANDARD_OUTPUT = Path("-")
 @click.option("--dataset", metavar="NAME", help="Judge against the truth of a benchmark scene.")
 @aligned_truth_options
 @data_root_option
-@place_options
+@area_place_options
 @click.option(
     "--exclude",
     type=PathType(),

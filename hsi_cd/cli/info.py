@@ -11,7 +11,7 @@ import click
 
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.cli.next_command import next_command, told_next
-from hsi_cd.cli.options.area_options import place_options
+from hsi_cd.cli.options.area_options import area_place_options
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import mask_of, mask_option, nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -42,7 +42,7 @@ _QUANTITIES = {"reflectance": "reflectance, 0 to 1", "radiance": "radiance, W/m2
 @click.option("--resample", is_flag=True, help="Bring single-band files of several pixel sizes to the finest.")
 @nodata_option
 @mask_option
-@place_options
+@area_place_options
 @click.option("--png", type=PathType(), metavar="FILE", help="Write a quick look.")
 @json_option
 @click.option("--overwrite", is_flag=True, help="Replace the quick look if it exists.")

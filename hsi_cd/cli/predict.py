@@ -158,7 +158,7 @@ def predict(
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
         regions = regions_told(change.write_files(files.named()))
     written = files.told(unit=detector.unit)
-    done = told_of(change.pair) | told_of_area(pair)
+    done = told_of(change.pair) | told_of_area(pair.area)
     lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:

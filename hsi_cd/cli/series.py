@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract
+from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.matrix_options import FORMATS
@@ -25,6 +27,7 @@ Examples:
   hsi-cd series 'scenes/field_{date:%Y%m%d}.tif' --output series.tif --table areas.csv --format csv
   hsi-cd series a.tif b.tif c.tif --dates 2019-06-01,2020-06-14,2021-06-09 --reference 2020-06-14 \\
       --output series.tif
+  hsi-cd series a.tif b.tif c.tif --aoi valley.gpkg --output valley.tif
   hsi-cd series a.tif b.tif c.tif --checkpoint runs/mine/best.pt --work work --output series.tif
 """
 
@@ -188,6 +191,7 @@ class SeriesOutputs:
     ),
 )
 @pair_options
+@area_options
 @drop_option
 @gathering(
     "scorer",
@@ -239,6 +243,7 @@ class SeriesOutputs:
 def series(
     named: Images,
     contract: Contract,
+    area: AreaChoice,
     dropped: tuple[str, ...],
     scorer: Scorer,
     every_pair: bool,
@@ -253,15 +258,16 @@ def series(
     """
     files, days = named.found()
     how = scorer.chosen()
-    raster = outputs.check(inputs=[*files, *named_files(scorer.checkpoint)])
+    raster = outputs.check(inputs=[*files, *named_files(scorer.checkpoint), *area.files])
 
+    from hsi_cd.api.bounding import told_of_area
     from hsi_cd.api.dated_scenes import SeriesSource, opened_series, with_chosen_bands
     from hsi_cd.api.many_dates import compared_series
     from hsi_cd.reporting.series_tables import series_table
 
     half = None if named.memory is None else named.memory // 2
     source = SeriesSource(files, days, named.reference, named.key, named.axes, named.resample, memory=half)
-    dates = opened_series(source, contract)
+    dates = opened_series(source, replace(contract, area=area))
     outputs.check(inputs=dates.files)
     dates = with_chosen_bands(dates, **drop_settings(dropped))
     found = compared_series(dates, how, every=every_pair, work=work, memory=half)
@@ -275,7 +281,8 @@ def series(
 
         write_text(outputs.table, words + "\n", overwrite=outputs.overwrite)
         written["table"] = str(outputs.table)
-    lines = [f"{what}: {path}" for what, path in written.items()]
+    done = told_of_area(dates.area)
+    lines = [f"{what}: {path}" for what, path in (written | done).items()]
     text = "\n".join([*lines, *([] if outputs.table is not None else ["", words])])
     record = {
         "files": written,
@@ -284,6 +291,7 @@ def series(
         "reference": found.dates.days[found.dates.reference],
         "method": found.method,
         **({"registered": list(found.dates.registered)} if found.dates.registered else {}),
+        **done,
         **found.areas.to_dict(),
     }
     tell(text, record, as_json=as_json)

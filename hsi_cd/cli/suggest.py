@@ -10,7 +10,7 @@ import click
 
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource
-from hsi_cd.cli.options.area_options import place_options
+from hsi_cd.cli.options.area_options import area_place_options
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import pair_options
@@ -95,7 +95,7 @@ class PlaceFiles:
 )
 @scene_options
 @pair_options
-@place_options
+@area_place_options
 @json_option
 def suggest(
     run: Path,

@@ -135,7 +135,7 @@ def train(
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
         return
-    done = told_of(scene.pair) | told_of_area(scene.pair)
+    done = told_of(scene.pair) | told_of_area(scene.pair.area)
     record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict(), **done}
     tell(score_table(result), record, as_json=as_json)
     hint(

@@ -201,7 +201,7 @@ def _registered(pair: ScenePair) -> dict[str, str]:
     return {} if done is None else {"REGISTERED": f"{done.down!r} {done.right!r}"}
 
 
-def _area_tags(area: AreaOfInterest | None) -> dict[str, str]:
+def area_tags(area: AreaOfInterest | None) -> dict[str, str]:
     """What alone was mapped of the scene, and where its statistics came from."""
     return {} if area is None else {"AREA_OF_INTEREST": str(area), "AREA_STATISTICS": area.statistics}
 
@@ -221,7 +221,7 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
         **({"NODATA": " ".join(map(repr, pair.nodata))} if pair.nodata else {}),
         **_registered(pair),
         **({"MASK": pair.mask} if pair.mask else {}),
-        **_area_tags(pair.area),
+        **area_tags(pair.area),
         **{name: date for name, date in (("T1_DATE", pair.t1.acquired), ("T2_DATE", pair.t2.acquired)) if date},
     }
     if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _LOOKED_AT = 1 << 17  # pixels of a scene: enough for means and deviations
 _FACTOR = 8.0  # in which all bands' means and deviations are larger, or smaller: no light and no ground do that
 _AT_FIRST_SIGHT = 50.0  # the same, told from the first rows, which may be of one kind of ground
+_ROWS = 256  # of a scene, that tell its units where an area of interest seems to have others
 _SEEN = 1000  # pixels from which the first rows tell
 _OFFSET = 0.7  # of a band's deviation: the least offset that is told
 _EVEN = 0.25  # of the offset: how far it may differ between the bands
@@ -49,11 +50,13 @@ class SceneWatch:
             pair: the scene.
             any_units: do not look whether the values are in the detector's units.
         """
+        self._detector = detector
         self._pair, self._network = pair, isinstance(detector, SiameseDetector)
         self._angles = isinstance(detector, AngleDetector)  # which no factor changes
         self._sameness = Sameness()
         self._transform: Any = None if any_units else _transform_of(detector)
         self._even = _knows_means(detector)
+        self._judged = False  # by the whole scene
         self._step = max(1, math.isqrt(pair.shape[0] * pair.shape[1] // _LOOKED_AT))
         used = 0 if self._transform is None else len(self._transform.bands)
         self._sums = _Sums(0, np.zeros((2, used)), np.zeros((2, used)))
@@ -79,15 +82,34 @@ class SceneWatch:
     def check_units(self, *, whole: bool) -> None:
         """Refuse a scene whose values are far from all that the detector was fitted on.
 
+        An area of interest may hold one kind of ground alone: what seems far there is judged by the whole scene.
+
         Args:
             whole: whether all has been seen; the first rows tell gross differences alone.
 
         Raises:
             BandError: with what to do.
         """
-        sums = self._sums
-        if self._transform is None or sums.count < (2 if whole else _SEEN):
+        if self._transform is None or self._judged or self._sums.count < (2 if whole else _SEEN):
             return
+        said = self._other_units(whole=whole)
+        if said is not None and self._pair.focus is not None:  # of water, an area may be darker than all else
+            scene, self._judged = self._of_scene(), True
+            said = scene._other_units(whole=True) if scene._sums.count >= 2 else said
+        if said is not None:
+            raise BandError(said)
+
+    def _of_scene(self) -> SceneWatch:
+        """The same look at rows all over a scene of which the area of interest alone is read."""
+        scene = SceneWatch(self._detector, replace(self._pair, area=None))
+        for row in range(0, self._pair.shape[0], max(1, self._pair.shape[0] // _ROWS)):
+            rows = slice(row, row + 1)
+            scene.see(rows, self._pair.read(rows))
+        return scene
+
+    def _other_units(self, *, whole: bool) -> str | None:
+        """How far the values that were seen are from those that the detector was fitted on, and what to do."""
+        sums = self._sums
         away = sums.total / sums.count
         spread = np.sqrt(np.maximum(sums.squares / sums.count - np.square(away), 0))
         for date, cube in enumerate((self._pair.t1, self._pair.t2)):
@@ -103,11 +125,12 @@ class SceneWatch:
             if what is not None:
                 typical = f"mean {np.median(mean):.4g} in the middle band, there {np.median(centre):.4g}"
                 anew = ", measure this scene's statistics by refit=True," if self._network else ""
-                raise BandError(
+                return (
                     f"the values of t{date + 1} ({cube.name}) are {what} those that the checkpoint was fitted on, "
                     f"in all bands ({typical}): bring the scene into its units, as by a scale and offset in the "
                     f"file{anew} or say any_units=True if they are right"
                 )
+        return None
 
     def check_dates(self) -> None:
         """Refuse a whole scene of two identical dates; an area of interest that is the same in both is told.

@@ -173,7 +173,7 @@ def in_pixels(shapes: NDArray[np.object_], table: ShapeTable, grid: Grid, place:
         except GridError as error:
             raise GridError(
                 f"the CRS of {table.name} ({crs_name(table.crs)}) cannot be related to that of {place} "
-                f"({crs_name(crs)}): {error}; draw labels on the scene itself"
+                f"({crs_name(crs)}): {error}; draw them on the scene itself"
             ) from error
     moved = np.stack(
         (to_pixel.a * x + to_pixel.b * y + to_pixel.c, to_pixel.d * x + to_pixel.e * y + to_pixel.f), 1

@@ -22,6 +22,7 @@ from hsi_cd.io.split_mat import holds_indices, read_mat_split, write_mat_split
 from hsi_cd.io.truth import read_labels
 from hsi_cd.paths import as_path
 from hsi_cd.scene import DRAWN, GIVEN, UNLABELLED, Labels, Split, check_same_grid
+from hsi_cd.scene.division import Place
 
 SPLIT_ENDINGS = (".npz", ".csv", ".mat")
 """Endings of the names under which a split is written."""
@@ -41,7 +42,8 @@ def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool =
     """Write a split, in the format that the name's ending says.
 
     ``.npz`` holds all of it: ``train`` (flat row-major indices), ``shape``, ``protocol``, ``seed``, ``guard``,
-    ``shapes``; a split without a guard or shapes is written without, as earlier versions wrote and read it.
+    ``shapes``, ``place`` (of an area of interest: its first row and column, and its scene's rows and columns); a
+    split without guard, shapes or place is written without, as earlier versions wrote and read it.
     ``.mat`` holds ``rows`` and ``cols`` as MATLAB counts them, ``base`` = 1, ``shape``, the guard; ``.csv`` rows
     and columns from 0, and no guard.
 
@@ -62,6 +64,8 @@ def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool =
             arrays["guard"] = split.guard
         if split.shapes is not None:
             arrays["shapes"] = split.shapes
+        if split.place is not None:
+            arrays["place"] = np.array([split.place.row, split.place.col, *split.place.scene])
         write_npz(path, arrays, overwrite=overwrite)
         return
     if not len(split.train):
@@ -83,7 +87,7 @@ def read_split(path: str | os.PathLike[str], labels: Labels | None = None) -> Sp
             ``row,col``, counted from 0; a ``.mat`` with ``rows`` and ``cols``, or ``train`` and ``column_major``,
             and ``base``; or a label raster, whose labelled pixels teach.
         labels: the scene's truth map; needed where the file does not tell the scene's shape, and for a raster,
-            whose labels must agree with it.
+            whose labels must agree with it. What a run of an area of interest kept is put on the scene's pixels.
 
     Returns:
         The split; its protocol is ``file`` where the file names none.
@@ -110,6 +114,7 @@ def read_split(path: str | os.PathLike[str], labels: Labels | None = None) -> Sp
                 f"{found} is not a split, and no label raster that can be read: give the split.npz of a run, a "
                 ".csv or .mat of pixels, or a raster in which the pixels that teach are labelled"
             ) from error
+    split = split if labels is None else split.on(labels.shape)
     if labels is not None and split.shape != labels.shape:
         raise GridError(
             f"{found} is of a scene of {split.shape[0]} x {split.shape[1]} pixels but {labels.name} has "
@@ -125,7 +130,7 @@ def _read_npz(found: Path) -> Split:
             rows, cols = (int(n) for n in content["shape"])
             protocol, seed = str(content["protocol"]), int(content["seed"])
             train = content["train"]
-            guard, shapes = content.get("guard"), content.get("shapes")
+            guard, shapes, place = (content.get(name) for name in ("guard", "shapes", "place"))
     except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise FormatError(f"{found} is not a split: give the split.npz of a run folder") from None
     inside = rows >= 0 and cols >= 0 and train.ndim == 1 and train.dtype.kind in "iu"
@@ -135,10 +140,17 @@ def _read_npz(found: Path) -> Split:
     if shapes is not None:
         inside = inside and shapes.shape == train.shape and shapes.dtype.kind in "iu" and bool((shapes > 0).all())
     inside = inside and (shapes is not None or protocol != DRAWN)
+    where = None
+    if place is not None and inside:
+        inside = place.shape == (4,) and place.dtype.kind in "iu"
+        if inside:
+            row, col, *scene = (int(each) for each in place)
+            where = Place(row, col, (scene[0], scene[1]))
+            inside = where.holds((rows, cols))
     if not inside or len(np.unique(train)) != len(train):
         raise FormatError(f"{found} is damaged: its pixels do not fit a scene of {rows} x {cols}")
     shapes = None if shapes is None else shapes.astype(np.int32)
-    return Split(protocol, seed, (rows, cols), train.astype(np.int64), guard, shapes)
+    return Split(protocol, seed, (rows, cols), train.astype(np.int64), guard, shapes, where)
 
 
 def _read_raster(found: Path, labels: Labels | None) -> Split:

@@ -157,6 +157,10 @@ def _layers_of(path: str | os.PathLike[str]) -> tuple[Path, str, dict[str, bool]
     if title == "Shapefile":
         _check_siblings(found)
     listed = _calling(found, title, pyogrio.list_layers)
+    if not len(listed) and title != "GeoPackage":  # which alone may have none
+        raise FormatError(
+            f"{found} ({title}) cannot be read (no layer is found): it is damaged; copy or export it again"
+        )
     return found, title, {str(name): kind is not None for name, kind in listed if name != STYLES}
 
 
@@ -250,7 +254,8 @@ def _read_layer(path: Path, title: str, layer: str, *, alone: bool) -> ShapeTabl
     names = [str(field) for field in told["fields"]]
     left = _KML_FIELDS if title == "KML" else ()
     fields = {field: column for field, column in zip(names, values, strict=True) if field.casefold() not in left}
-    geometry = shapely.from_wkb(wkb, on_invalid="ignore")
+    with np.errstate(invalid="ignore"):  # of coordinates that are no numbers
+        geometry = shapely.from_wkb(wkb, on_invalid="ignore")
     return ShapeTable(name, layer, _crs_of_file(told["crs"], path, title), shapely.force_2d(geometry), fields)
 
 

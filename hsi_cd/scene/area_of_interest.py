@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.scene.cube import Cube, WindowReader
-from hsi_cd.scene.division import Split
+from hsi_cd.scene.division import Place, Split
 from hsi_cd.scene.grid import Grid
 from hsi_cd.scene.labels import UNLABELLED, Labels
 from hsi_cd.scene.quality import ArrayMask, without
@@ -64,6 +65,13 @@ class AreaOfInterest:
     def is_cut(self) -> bool:
         """Whether nothing beyond the area is looked at at all."""
         return self.statistics == OF_AREA
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits by which the same pixels and source of statistics are known again."""
+        told = hashlib.sha256(repr((self.rows, self.cols, self.scene.shape, self.statistics)).encode())
+        told.update(np.packbits(self.covered).tobytes())
+        return told.hexdigest()[:12]
 
     def cut(self, values: NDArray[Number]) -> NDArray[Number]:
         """The window of values of the whole scene, ``(..., rows, cols)``."""
@@ -120,9 +128,12 @@ class AreaOfInterest:
         return found
 
     def split(self, split: Split) -> Split:
-        """A division of the whole scene's pixels on the window; one of the window as it is."""
-        if split.shape != self.scene.shape or split.shape == self.shape:
-            return split
+        """A division of the scene's pixels on the window, with its place; one of the window, too."""
+        place, split = Place(self.rows.start, self.cols.start, self.scene.shape), split.on(self.scene.shape)
+        if split.shape == self.shape:
+            return split if self.shape == self.scene.shape else replace(split, place=place)
+        if split.shape != self.scene.shape:
+            return split  # which is of another scene, as is told where it is used
         row, col = np.divmod(split.train, self.scene.cols)
         row, col = row - self.rows.start, col - self.cols.start
         inside = (row >= 0) & (row < self.shape[0]) & (col >= 0) & (col < self.shape[1])
@@ -132,19 +143,13 @@ class AreaOfInterest:
             train=row[inside] * self.shape[1] + col[inside],
             guard=None if split.guard is None else self.cut(split.guard),
             shapes=None if split.shapes is None else split.shapes[inside],
+            place=place,
         )
 
     def whole_split(self, split: Split) -> Split:
         """A division of the window's pixels on the whole scene; one of the scene as it is."""
-        if split.shape != self.shape or split.shape == self.scene.shape:
-            return split
-        row, col = np.divmod(split.train, self.shape[1])
-        guard = None
-        if split.guard is not None:
-            guard = np.zeros(self.scene.shape, dtype=bool)
-            guard[self.rows, self.cols] = split.guard
-        train = (row + self.rows.start) * self.scene.cols + col + self.cols.start
-        return replace(split, shape=self.scene.shape, train=train, guard=guard)
+        split = split.on(self.scene.shape)
+        return split if split.shape != self.shape else self.split(split).on(self.scene.shape)
 
 
 def cut_cube(cube: Cube, area: AreaOfInterest) -> Cube:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +19,40 @@ DRAWN = "drawn"
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the pixels of an area of interest lie in its scene.
+
+    Attributes:
+        row: of the scene, of the first one.
+        col: column of the scene, of the first one.
+        scene: ``(rows, cols)`` of the scene.
+    """
+
+    row: int
+    col: int
+    scene: tuple[int, int]
+
+    def holds(self, shape: tuple[int, int]) -> bool:
+        """Whether an extent at this place lies in the scene."""
+        ends = (self.row + shape[0], self.col + shape[1])
+        return min(self.row, self.col) >= 0 and all(a <= b for a, b in zip(ends, self.scene, strict=True))
+
+
+@dataclass(frozen=True)
 class Split:
     """Which pixels taught, and which may not judge although they did not teach.
 
     Attributes:
         protocol: the protocol's id, as ``P1``; :data:`GIVEN` where nobody told it.
         seed: seed of the draw.
-        shape: ``(rows, cols)`` of the scene.
+        shape: ``(rows, cols)`` of the scene, or of its area of interest.
         train: flat (row-major) indices of the training pixels, int64, in the order drawn; none where the protocol
             teaches nothing.
         guard: bool ``(rows, cols)``: pixels too near to the training pixels to judge; None where every labelled
             pixel that does not teach judges.
         shapes: where the labels were drawn, the number of the shape that each pixel of ``train`` was drawn with,
             from 1, int32 in the same order; None under the other protocols.
+        place: of an area of interest alone, where it lies in its scene.
 
     Raises:
         GridError: the guard is of another shape, or the shapes are of other pixels.
@@ -43,11 +64,17 @@ class Split:
     train: NDArray[np.int64]
     guard: NDArray[np.bool_] | None = None
     shapes: NDArray[np.int32] | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if self.shapes is not None and self.shapes.shape != self.train.shape:
             raise GridError(
                 f"{len(self.shapes)} numbers of shapes for {len(self.train)} training pixels: give one for each"
+            )
+        if self.place is not None and not self.place.holds(self.shape):
+            raise GridError(
+                f"{self.shape[0]} x {self.shape[1]} pixels from row {self.place.row}, column {self.place.col} are "
+                f"no part of a scene of {self.place.scene[0]} x {self.place.scene[1]}"
             )
         if self.guard is not None and self.guard.shape != self.shape:
             raise GridError(
@@ -60,6 +87,23 @@ class Split:
         if not len(self.train):
             return "all labelled"
         return "held-out" if self.guard is None else "held-out, beyond the guard"
+
+    def on(self, shape: tuple[int, int]) -> Split:
+        """The same division on the pixels of its whole scene, where these are as many; else as it is.
+
+        Args:
+            shape: ``(rows, cols)`` of what it is wanted for.
+        """
+        place = self.place
+        if place is None or shape == self.shape or shape != place.scene:
+            return self
+        row, col = np.divmod(self.train, self.shape[1])
+        guard = None
+        if self.guard is not None:
+            guard = np.zeros(shape, dtype=bool)
+            guard[place.row : place.row + self.shape[0], place.col : place.col + self.shape[1]] = self.guard
+        train = (row + place.row) * shape[1] + col + place.col
+        return replace(self, shape=shape, train=train, guard=guard, place=None)
 
     def same_pixels(self, other: Split) -> bool:
         """Whether both let the same pixels of the same shapes teach, in the same order, and the same judge."""

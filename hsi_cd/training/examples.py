@@ -85,7 +85,7 @@ class Examples:
 
     def on_map(self) -> tuple[Labels, Split]:
         """Labels and split on the grid of the map: that of the scene, or of its area of interest."""
-        area = self.measurement.pair.focus
+        area = self.measurement.pair.area
         return (self.labels, self.split) if area is None else (area.labels(self.labels), area.split(self.split))
 
 

@@ -135,7 +135,6 @@ def _map_and_judge(
     overview = Overview(pair)
     files = MapFiles(folder / "change.tif", folder / "score.tif", overwrite=True)
     how = MapOptions(checkpoint=file_hash(folder / "best.pt"), look_at_shift=False, seen=overview.see)
-    how = replace(how, any_units=pair.focus is not None)  # the scene's, of whatever ground its area is
     write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 

@@ -1,8 +1,9 @@
-"""What the tests of commands that do a matrix of runs share."""
+"""What the tests of commands share."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
@@ -31,3 +32,11 @@ def quick(cli: Any, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> list[li
     monkeypatch.setattr(runner, "start_process", start)
     monkeypatch.setattr("hsi_cd.training.run._draw", lambda *drawn: None)
     return commands
+
+
+@pytest.fixture(scope="session")
+def whole_map(cli: Any, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the map that ``detect`` makes of the whole simulated scene, with its scores."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert cli("detect", *dates, "--output", folder / "change.tif", "--score", folder / "score.tif") == 0
+    return folder

@@ -26,20 +26,11 @@ Capture = pytest.CaptureFixture[str]
 Log = pytest.LogCaptureFixture
 
 
-@pytest.fixture(scope="module")
-def whole(cli: Any, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The map of the whole simulated scene, and its scores beside it."""
-    folder = tmp_path_factory.mktemp("whole")
-    files = ["--output", folder / "change.tif", "--score", folder / "score.tif"]
-    assert cli("detect", *dates, *files) == 0
-    return folder
-
-
 # --- The map ---
 
 
 def test_the_map_of_polygons_is_the_whole_map_inside_and_nothing_outside(
-    cli: Any, simulated: PairFiles, dates: list[str], whole: Path, tmp_path: Path, capsys: Capture
+    cli: Any, simulated: PairFiles, dates: list[str], whole_map: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     area = polygons(tmp_path / "two parts.gpkg", simulated.t1, *TWO, crs=4326)
     names = {name: tmp_path / f"{name}.tif" for name in ("output", "score")} | {"vector": tmp_path / "v.gpkg"}
@@ -49,8 +40,8 @@ def test_the_map_of_polygons_is_the_whole_map_inside_and_nothing_outside(
     told = json.loads(capsys.readouterr().out)["area of interest"]
     change, tags, place = read(names["output"])
     score, _, _ = read(names["score"])
-    expected, _, own = read(whole / "change.tif")
-    scores, _, _ = read(whole / "score.tif")
+    expected, _, own = read(whole_map / "change.tif")
+    scores, _, _ = read(whole_map / "score.tif")
     inside = covered_by(TWO, expected.shape)
     down, across = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     window = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
@@ -68,7 +59,7 @@ def test_the_map_of_polygons_is_the_whole_map_inside_and_nothing_outside(
 
 @pytest.mark.parametrize("method", ["auto", "cva"])
 def test_with_its_own_statistics_a_scene_is_as_if_cut(
-    cli: Any, simulated: PairFiles, dates: list[str], whole: Path, tmp_path: Path, method: str
+    cli: Any, simulated: PairFiles, dates: list[str], whole_map: Path, tmp_path: Path, method: str
 ) -> None:
     options = ["--method", method]
     cut = []
@@ -97,7 +88,7 @@ def test_with_its_own_statistics_a_scene_is_as_if_cut(
         np.testing.assert_array_equal(values, expected)
         assert place.almost_equals(own) and tags["AREA_STATISTICS"] == "area"
     if method == "auto":  # which is another answer than the scene's
-        assert (read(tmp_path / "as.tif")[0] != read(whole / "score.tif")[0][ROWS, COLS]).any()
+        assert (read(tmp_path / "as.tif")[0] != read(whole_map / "score.tif")[0][ROWS, COLS]).any()
 
 
 def test_what_is_read(

@@ -22,15 +22,6 @@ Capture = pytest.CaptureFixture[str]
 Log = pytest.LogCaptureFixture
 
 
-@pytest.fixture(scope="module")
-def whole(cli: Any, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The map of the whole simulated scene, and its scores beside it."""
-    folder = tmp_path_factory.mktemp("whole")
-    files = ["--output", folder / "change.tif", "--score", folder / "score.tif"]
-    assert cli("detect", *dates, *files) == 0
-    return folder
-
-
 def train(cli: Any, simulated: PairFiles, run: Path, *more: object, method: str = "logistic") -> int:
     named = ["--t1", simulated.t1, "--t2", simulated.t2, "--truth", simulated.truth]
     own = [] if method == "siamese" else ["--set", "split.fraction=0.1"]
@@ -146,6 +137,40 @@ def test_a_split_of_the_whole_scene_teaches_in_the_area(
     )
 
 
+@pytest.mark.parametrize("statistics", ["scene", "area"])
+def test_the_whole_map_is_judged_without_what_taught_in_an_area(
+    cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, statistics: str, capsys: Capture
+) -> None:
+    run, area = tmp_path / "run", [*bounds_of(simulated.t1), "--statistics", statistics]
+    assert train(cli, simulated, run, *area) == 0
+    assert cli("predict", "--checkpoint", run / "best.pt", *dates, "--output", tmp_path / "w.tif") == 0
+    change, truth = read(tmp_path / "w.tif")[0], read(simulated.truth)[0]
+    split = hc.open_split(run / "split.npz")
+    free = np.ones(truth.shape, dtype=bool)
+    free[ROWS, COLS] = ~split.train_mask()
+    judge = ["evaluate", tmp_path / "w.tif", "--truth", simulated.truth, "--exclude", run / "split.npz"]
+    for rows, cols in ((slice(0, 48), slice(0, 40)), (ROWS, COLS), (slice(10, 43), slice(2, 26))):
+        capsys.readouterr()
+        assert cli(*judge, *bounds_of(simulated.t1, rows, cols), "--json", "-") == 0
+        told = json.loads(capsys.readouterr().out)
+        inside = np.zeros(truth.shape, dtype=bool)
+        inside[rows, cols] = True
+        counts = {
+            name: int((inside & free & (truth == t) & (change == c)).sum())
+            for name, t, c in (("tn", 0, 0), ("fp", 0, 1), ("fn", 1, 0), ("tp", 1, 1))
+        }
+        assert told["counts"] == counts | {"unscored": 0} and told["protocol"] == "P1"
+    assert (
+        hc.evaluate(tmp_path / "w.tif", simulated.truth, exclude=split).counts
+        == hc.evaluate(tmp_path / "w.tif", simulated.truth, exclude=split.on(truth.shape)).counts
+    )
+    # The same pixels teach in the whole scene.
+    assert train(cli, simulated, tmp_path / "again", "--split", run / "split.npz") == 0
+    kept = hc.open_split(tmp_path / "again" / "split.npz")
+    np.testing.assert_array_equal(kept.train_mask()[ROWS, COLS], split.train_mask())
+    assert len(kept.train) == len(split.train)
+
+
 def test_to_resume_with_another_area_is_refused(
     cli: Any, simulated: PairFiles, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -169,12 +194,12 @@ def test_to_resume_with_another_area_is_refused(
 
 
 def test_a_map_is_judged_in_an_area(
-    cli: Any, simulated: PairFiles, whole: Path, tmp_path: Path, capsys: Capture
+    cli: Any, simulated: PairFiles, whole_map: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     area = polygons(tmp_path / "a.gpkg", simulated.t1, *TWO, crs=3857)
-    change, truth = read(whole / "change.tif")[0], read(simulated.truth)[0]
+    change, truth = read(whole_map / "change.tif")[0], read(simulated.truth)[0]
     capsys.readouterr()
-    assert cli("evaluate", whole / "change.tif", "--truth", simulated.truth, "--aoi", area, "--json", "-") == 0
+    assert cli("evaluate", whole_map / "change.tif", "--truth", simulated.truth, "--aoi", area, "--json", "-") == 0
     found = json.loads(capsys.readouterr().out)
     inside = covered_by(TWO, truth.shape)
     counts = {
@@ -182,7 +207,7 @@ def test_a_map_is_judged_in_an_area(
         for name, t, c in (("tn", 0, 0), ("fp", 0, 1), ("fn", 1, 0), ("tp", 1, 1))
     }
     assert found["counts"] == counts | {"unscored": 0} and found["details"]["area_of_interest"] == str(area)
-    same = hc.evaluate(whole / "change.tif", simulated.truth, aoi=area)
+    same = hc.evaluate(whole_map / "change.tif", simulated.truth, aoi=area)
     assert same.scores["kappa"] == found["scores"]["kappa"]
 
 

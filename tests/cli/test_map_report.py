@@ -103,7 +103,7 @@ def test_all_that_is_known_is_on_one_page(cli: Any, made: Path, tmp_path: Path) 
     at = page.cells.index("mean probability") + 2
     mean = probability[numbers == largest].mean()
     assert page.cells[at + 1 : at + 3] == [f"{(numbers == largest).sum():,}", f"{mean:.2f}"]
-    assert f" {count} regions" in text
+    assert (f"All {count} regions" if count > 1 else "The only region") in text
 
     shown = [name for name in page.pictures if name.startswith("Date")]
     assert [name[:6] for name in shown] == ["Date 1", "Date 2"] and "Probability of change" in page.pictures

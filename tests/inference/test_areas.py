@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hsi_cd.errors import BandError, PairError, ShardError
+from hsi_cd.api.bounding import judged_in
+from hsi_cd.errors import BandError, FormatError, GridError, PairError, ShardError
 from hsi_cd.inference import score_scene
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
-from hsi_cd.scene import AreaOfInterest, Bands, Cube, Grid, ScenePair, Shard, cube_from_array
+from hsi_cd.io.split_files import read_split, write_split
+from hsi_cd.prepare.splits import make_split
+from hsi_cd.scene import AreaOfInterest, Bands, Cube, Grid, Labels, ScenePair, Shard, Split, cube_from_array
 from hsi_cd.scene.area_of_interest import OF_AREA
+from hsi_cd.scene.division import Place
 
 
 class SquareDifference:
@@ -168,3 +173,50 @@ def test_a_cube_is_read_in_the_same_way_when_it_is_cut() -> None:
     pair = ScenePair(cube, cube).in_area(area)
     np.testing.assert_array_equal(pair.t1.read(), cube.read()[:, 3:9, 2:9])
     np.testing.assert_array_equal(pair.t1.read(slice(1, 3), slice(0, 2)), cube.read()[:, 4:6, 2:4])
+
+
+def test_a_split_of_an_area_finds_its_pixels_in_the_scene(tmp_path: Path) -> None:
+    """Also from its file, with what is too near to judge, and in another area of the scene."""
+    labels = Labels(np.random.default_rng(0).integers(0, 2, (30, 20)).astype(np.uint8))
+    split = make_split(labels, protocol="P1-strict", seed=3, fraction=0.01)
+    assert split.guard is not None and split.guard.any() and not split.guard.all()
+    area, other = (
+        AreaOfInterest(rows, cols, np.ones((12, 9), dtype=bool), Grid(30, 20))
+        for rows, cols in ((slice(4, 16), slice(7, 16)), (slice(9, 21), slice(5, 14)))
+    )
+    own = area.split(split)
+    assert own.place == Place(4, 7, (30, 20)) and 0 < len(own.train) < len(split.train)
+    write_split(tmp_path / "s.npz", own)
+    expected = np.zeros((30, 20), dtype=bool)
+    expected[4:16, 7:16] = split.train_mask()[4:16, 7:16]
+    guard = np.zeros((30, 20), dtype=bool)
+    guard[4:16, 7:16] = split.guard[4:16, 7:16]
+    for found in (read_split(tmp_path / "s.npz", labels), area.whole_split(own), own.on((30, 20))):
+        assert found.shape == (30, 20) and found.guard is not None
+        np.testing.assert_array_equal(found.train_mask(), expected)
+        np.testing.assert_array_equal(found.guard, guard)
+    np.testing.assert_array_equal(other.split(own).train_mask(), expected[9:21, 5:14])
+    assert read_split(tmp_path / "s.npz").same_pixels(own)
+    with pytest.raises(GridError, match="of a scene of 12 x 9 pixels but"):
+        read_split(tmp_path / "s.npz", Labels(labels.values[:, :19]))
+    with np.load(tmp_path / "s.npz") as content:
+        kept = dict(content)
+    for place in ([20, 7, 30, 20], [-1, 7, 30, 20], [4, 7, 30]):
+        np.savez(tmp_path / "wrong.npz", **kept | {"place": np.array(place)})
+        with pytest.raises(FormatError, match="is damaged: its pixels do not fit"):
+            read_split(tmp_path / "wrong.npz")
+
+
+def test_a_shape_that_taught_beside_an_area_does_not_judge_in_it() -> None:
+    values, shapes = np.full((6, 10), 255, dtype=np.uint8), np.zeros((6, 10), dtype=np.int32)
+    for number, (rows, cols, code) in enumerate(
+        [(1, slice(1, 9), 0), (3, slice(5, 9), 1), (5, slice(5, 9), 0)], 1
+    ):
+        values[rows, cols], shapes[rows, cols] = code, number
+    area = AreaOfInterest(slice(0, 6), slice(4, 10), np.ones((6, 6), dtype=bool), Grid(6, 10))
+    train = np.array([1 * 10 + 2, 3 * 10 + 6])  # of shape 1 beside the area, of shape 2 in it
+    labels, split = judged_in(area, Labels(values, shapes=shapes), Split("drawn", 0, (6, 10), train))
+    assert split is not None and split.train.tolist() == [36]
+    expected = np.where(shapes == 1, 255, values)
+    expected[:, :4] = 255
+    np.testing.assert_array_equal(labels.values, expected)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 
 import hsi_cd as hc
 from hsi_cd.detectors.difference import sam_from_state
 from hsi_cd.errors import BandError
-from hsi_cd.scene import Bands, Cube, Grid
+from hsi_cd.scene import Bands, Cube, Grid, cube_from_array
 
 SHAPE = (6, 40, 32)
 
@@ -106,3 +108,23 @@ def test_fill_that_no_file_declares_is_told_where_it_looks_like_other_units(
     assert "15.6 % of its pixels hold 1e+20 in every band" in caplog.text
     assert "declare it with nodata=" in caplog.text
     assert (fitted.predict(hc.open_pair(*filled, nodata=1e20)).change[:, :5] == 255).all()
+
+
+def test_an_area_of_one_ground_is_judged_by_its_scene(tmp_path: Path) -> None:
+    """Dark water alone lies far from all means, and is mapped as in the whole scene; other units are refused."""
+    first, second = dates()
+    for date in (first, second):
+        date[:, :8, :8] = 0.002 * date[:, :8, :8] + 1
+    fitted = hc.CVA().fit(hc.open_pair(*dates(1)))
+    first, second = np.tile(first, (1, 3, 1)), np.tile(second, (1, 3, 1))
+    whole = fitted.predict(hc.open_pair(first, second)).score
+    place = {"transform": Affine.identity()}
+    cubes = [replace(c, grid=replace(c.grid, **place)) for c in map(cube_from_array, (first, second))]
+    water = (0, 0, 8, 8)
+    found = fitted.predict(hc.open_pair(*cubes, bounds=water)).score
+    np.testing.assert_array_equal(found, whole[:8, :8])
+    with pytest.raises(BandError, match=r"the values of t1 .* about 1/"):
+        _ = fitted.predict(hc.open_pair(*cubes, bounds=water, statistics="area")).score
+    with pytest.raises(BandError, match=r"the values of t1 .* 10. times .* any_units=True"):
+        small = [replace(c, scale=(100.0,) * 6) for c in cubes]
+        _ = fitted.predict(hc.open_pair(*small, bounds=(0, 20, 20, 36))).score

@@ -156,7 +156,7 @@ def test_polygons_that_are_not_there(tmp_path: Path) -> None:
         (far, GRID, GridError, r"far.gpkg\) lies outside of the scene: their middles lie 140\.\d km apart"),
         (beside, GRID, GridError, "covers no pixel of the scene: .* give a larger area"),
         (empty, GRID, FormatError, "is empty: it holds no shape; draw polygons"),
-        (point, GRID, FormatError, "is empty: it holds 1 shapes and no polygon"),
+        (point, GRID, FormatError, "is empty: it holds 1 shape and no polygon with an area"),
         (lost, GRID, GridError, "lost.shp tells no CRS"),
         (far, PLACELESS, GridError, r"is in EPSG:32633, but the scene has no CRS and transform .*: georeference"),
         (far, Grid(9, 9, transform=Affine.identity()), GridError, "has no CRS .*, or give bounds= in its own"),

@@ -33,7 +33,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--bounds-crs", metavar="CRS", help="CRS of --bounds, as EPSG:4326 [default: the scene's]."),
 )
 
-place_options = gathering("area", partial(_choice, statistics="scene"), *_OPTIONS)
+area_place_options = gathering("area", partial(_choice, statistics="scene"), *_OPTIONS)
 """Name an area of interest; the command is handed it as ``area``."""
 
 area_options = gathering(

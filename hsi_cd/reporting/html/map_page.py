@@ -111,7 +111,8 @@ def _regions(view: MapView) -> Sheet | None:
             (str(number), [in_words(area, view.unit), f"{pixels:,}", "-" if chance is None else f"{chance:.2f}"])
         )
     count = len(view.regions)
-    few = f"The {_LARGEST} largest of {count:,} regions" if count > _LARGEST else f"All {count} regions"
+    few = f"All {count} regions" if count > 1 else "The only region"
+    few = f"The {_LARGEST} largest of {count:,} regions" if count > _LARGEST else few
     return Sheet(
         ["", "area", "pixels", "mean probability"],
         rows,

@@ -238,6 +238,26 @@ def test_csv_has_every_number_in_full(cli: Any, drawn: tuple[Path, Path], tmp_pa
     assert told["overall_accuracy", ""] == list(found["overall_accuracy"].values())
 
 
+def test_the_json_is_written_beside_the_table_or_printed_alone(
+    cli: Any, drawn: tuple[Path, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    sample, file, table = fill(drawn[1], tmp_path / "f.gpkg"), tmp_path / "area.json", tmp_path / "area.csv"
+    words = ["area", drawn[0], "--sample", sample]
+    found = estimates(cli, capsys, drawn[0], "--sample", sample)
+    assert cli(*words, "--json", file) == 0
+    said = capsys.readouterr().out
+    assert json.loads(file.read_text()) == found and "Error matrix" in said and f"estimates: {file}" in said
+    assert "--overwrite" in refusal(cli, capsys, *words, "--json", file)
+    assert cli(*words, "--json", file, "--overwrite") == 0
+    capsys.readouterr()
+    assert cli(*words, "--json", "-", "--format", "csv", "--output", table) == 0
+    assert json.loads(capsys.readouterr().out) == found and table.read_text().startswith("quantity,")
+    both = ["--format", "json", "--output", tmp_path / "x.json", "--json", tmp_path / "x.json"]
+    assert "give each a file of its own" in refusal(cli, capsys, *words, *both)
+    assert "let the name end in .json" in refusal(cli, capsys, *words, "--json", tmp_path / "x.csv")
+    assert not list(tmp_path.glob("x.*"))
+
+
 def test_the_page_shows_both_dates_and_not_the_map(
     cli: Any, simulated: Any, tmp_path: Path, capsys: Capture
 ) -> None:

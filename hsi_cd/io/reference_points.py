@@ -18,19 +18,24 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import LabelError
 from hsi_cd.io.class_fields import classes_of
+from hsi_cd.io.class_maps import TWO
 from hsi_cd.io.class_names import ClassNames, declared, text_of_value
 from hsi_cd.io.drawn_labels import in_pixels
+from hsi_cd.io.reference_kinds import kinds_of
 from hsi_cd.io.regions import in_place
 from hsi_cd.io.shape_files import write_features
 from hsi_cd.io.vector_files import ShapeTable, read_shapes
-from hsi_cd.scene import CHANGED, UNCHANGED, Grid, LabelScheme
+from hsi_cd.scene import Grid, LabelScheme
 from hsi_cd.scene.contract import placement
 
 REFERENCE = "reference"
 """The field to be filled in."""
 
-STRATA = {UNCHANGED: "called unchanged", CHANGED: "called changed"}
-"""What the field ``stratum`` says: never a bare class, which somebody could take for what is there."""
+
+def called(name: str) -> str:
+    """What the field ``stratum`` says: never a bare class, which somebody could take for what is there."""
+    return f"called {name}"
+
 
 _LAYER = "reference_sample"
 _WHOLE = ("id", "row", "col", "pixels", "drawn")  # fields that hold whole numbers
@@ -53,7 +58,7 @@ class ReferencePoints:
         area: area of its stratum.
         unit: of the areas.
         map: by what the map is known again.
-        reference: UNCHANGED, CHANGED, UNLABELLED or :data:`~hsi_cd.io.class_fields.UNSAID` of each.
+        reference: class that is there, UNLABELLED, or :data:`~hsi_cd.io.class_fields.UNSAID` of each.
         xy: where it lies, in columns and rows of the map, ``(points, 2)``; None where the map has no place.
     """
 
@@ -101,6 +106,7 @@ def read_reference_points(
     path: str | os.PathLike[str],
     grid: Grid,
     *,
+    names: Mapping[int, str] = TWO,
     scheme: LabelScheme | ClassNames | None = None,
     layer: str | None = None,
     field: str | None = None,
@@ -110,6 +116,7 @@ def read_reference_points(
     Args:
         path: the file, in any format and CRS that drawn labels may have.
         grid: of the map.
+        names: of the map's classes, by code. Of kinds of change the field says these, or the codes.
         scheme: what the values of the field mean; by default told from them, as those of drawn labels are.
         layer: the layer, where the file has several.
         field: the field that tells the class, in place of ``reference``.
@@ -140,11 +147,15 @@ def read_reference_points(
         numbers, count = np.unique(whole["id"], return_counts=True)
         twice = ", ".join(map(str, numbers[count > 1][:_SHOWN].tolist()))
         raise LabelError(f"{table.name}: the points with the id {twice} are there twice: keep each once")
-    codes = {word: code for code, word in STRATA.items()}
+    codes = {called(name): code for code, name in names.items()}
     words = [text_of_value(value) or "" for value in held["stratum"]]
     if strange := sorted({word for word in words if word not in codes}):
         raise LabelError(f"{table.name}: stratum {strange[0]!r}: expected {' or '.join(codes)}, as it was written")
-    classes = classes_of([table], names=declared(scheme), field=field or named[REFERENCE])
+    told = field or named[REFERENCE]
+    if names.keys() == TWO.keys():
+        reference = classes_of([table], names=declared(scheme), field=told).codes
+    else:
+        reference = kinds_of(table, names, declared(scheme), field=told)
     try:
         area = np.array(held["area"], dtype=np.float64)
     except (TypeError, ValueError):
@@ -158,7 +169,7 @@ def read_reference_points(
         area=area,
         unit=_only(table.name, "unit", held["unit"]),
         map=_only(table.name, "map", held["map"]),
-        reference=classes.codes,
+        reference=reference,
         xy=_places(table, grid),
     )
 

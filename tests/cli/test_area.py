@@ -427,7 +427,8 @@ def test_python_and_the_command_line_say_the_same(
     found = hc.estimate_area(drawn[0], sample.answer(hc.Labels(a_truth())))
     assert json.loads(json.dumps(found.to_dict())) == told
     assert found.changed.value == told["classes"]["changed"]["area"]["value"]
-    with pytest.raises(hc.errors.FormatError, match="is no change map"):
-        hc.sample_map(np.full((4, 4), 7, dtype=np.uint8))
+    for no_map in (np.full((4, 4), 300), np.full((4, 4), 0.5), np.zeros((4, 4, 2)), np.full((4, 4), -1)):
+        with pytest.raises(hc.errors.FormatError, match="is no change map"):
+            hc.sample_map(no_map)
     with pytest.raises(hc.errors.GridError, match="give a truth of this map"):
         sample.answer(hc.Labels(a_truth()[:5]))

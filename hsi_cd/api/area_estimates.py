@@ -162,7 +162,7 @@ def _strata_of(
             points.pixels[own], points.drawn[own], points.area[own], strict=True
         )}  # fmt: skip
         pixels, drawn, area = next(iter(told))
-        if len(told) > 1 or pixels != there or drawn < own.sum() or not area > 0:
+        if len(told) > 1 or pixels != there or drawn < own.sum() or not 0 < area < np.inf:
             raise LabelError(
                 f"{points.name}: the fields pixels, drawn and area of the stratum {word!r} are not as they were "
                 "drawn: take them from the file that sample_map wrote"

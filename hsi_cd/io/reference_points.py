@@ -41,6 +41,7 @@ _LAYER = "reference_sample"
 _WHOLE = ("id", "row", "col", "pixels", "drawn")  # fields that hold whole numbers
 _FIELDS = (*_WHOLE, "stratum", "area", "unit", "map", REFERENCE)
 _SHOWN = 5
+_UNITS = "m2", "pixels"
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,12 @@ def read_reference_points(
         numbers, count = np.unique(whole["id"], return_counts=True)
         twice = ", ".join(map(str, numbers[count > 1][:_SHOWN].tolist()))
         raise LabelError(f"{table.name}: the points with the id {twice} are there twice: keep each once")
+    at = np.stack((whole["row"], whole["col"]))
+    places, count = np.unique(at, axis=1, return_counts=True)
+    if (count > 1).any():
+        same = (at == places[:, [int(np.argmax(count > 1))]]).all(axis=0)
+        listed = ", ".join(map(str, whole["id"][same][:_SHOWN].tolist()))
+        raise LabelError(f"{table.name}: the points {listed} are the same pixel: keep the one that was drawn")
     codes = {called(name): code for code, name in names.items()}
     words = [text_of_value(value) or "" for value in held["stratum"]]
     if strange := sorted({word for word in words if word not in codes}):
@@ -162,12 +169,18 @@ def read_reference_points(
         raise LabelError(
             f"{table.name}: a field area holds no number: it was changed since it was drawn"
         ) from None
+    unit = _only(table.name, "unit", held["unit"])
+    if unit not in _UNITS:
+        raise LabelError(
+            f"{table.name}: the unit {unit[:40]!r} is none of {' and '.join(_UNITS)}: take the fields from the "
+            "file that sample_map wrote"
+        )
     return ReferencePoints(
         name=table.name,
         **whole,
         stratum=np.array([codes[word] for word in words], dtype=np.int64),
         area=area,
-        unit=_only(table.name, "unit", held["unit"]),
+        unit=unit,
         map=_only(table.name, "map", held["map"]),
         reference=reference,
         xy=_places(table, grid),

@@ -325,6 +325,26 @@ def twice(fields: Fields) -> None:
         fields[name] = np.concatenate((fields[name], fields[name][:1]))
 
 
+def copied(fields: Fields) -> None:
+    """One point in place of another of its stratum, under that one's number."""
+    own = np.flatnonzero(fields["stratum"] == fields["stratum"][0])
+    for name in fields:
+        if name != "id":
+            fields[name][own[1]] = fields[name][0]
+
+
+def acres(fields: Fields) -> None:
+    fields["unit"][:] = "acres"
+
+
+def endless(fields: Fields) -> None:
+    fields["area"][fields["stratum"] == "called changed"] = np.inf
+
+
+def without_place(fields: Fields) -> None:
+    fields["geometry"][0] = None
+
+
 def by_hand(fields: Fields) -> None:
     fields["id"] = np.array([None, *fields["id"][1:]], dtype=object)
 
@@ -336,6 +356,10 @@ def by_hand(fields: Fields) -> None:
         (nothing, r"holds no point: interpret those of a file that hsi-cd sample wrote"),
         (by_hand, r"1 of its 80 features have no id: .* remove them"),
         (twice, r"the points with the id 1 are there twice: keep each once"),
+        (acres, r"the unit 'acres' is none of m2 and pixels: take the fields from the file that hsi-cd sample"),
+        (copied, r"the points 1, \d+ are the same pixel: keep the one that was drawn"),
+        (endless, r"the fields pixels, drawn and area of the stratum 'called changed' are not as they were"),
+        (without_place, r"point 1 lies outside the map"),
         (move(1e5), r"point 1 lies outside the map"),
         (move(10.2), r"point 1 lies elsewhere than in the pixel drawn"),
         (put("row", 0, 700), r"point 1 lies outside the map"),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 import hsi_cd as hc
+from hsi_cd.evaluation import BIASED
 
 Capture = pytest.CaptureFixture[str]
 Fields = dict[str, NDArray[Any]]
@@ -212,7 +213,9 @@ def test_what_names_say_is_heard(cli: Any, tmp_path: Path, capsys: Capture, capl
     names = {0: "Unclassified", 1: "stable", 2: "burnt", 3: "built"}
     change = write_map(tmp_path / "envi.tif", shifted, names)
     assert cli("sample", change, "--per-stratum", 30, "--output", tmp_path / "s.gpkg", "--json") == 0
-    told = json.loads(capsys.readouterr().out)["strata"]
+    record = json.loads(capsys.readouterr().out)
+    told = record["strata"]
+    assert record["note"] == BIASED  # beside the areas of what is called so
     assert {word: each["pixels"] for word, each in told.items()} == {
         f"called {name}": int((shifted == code).sum()) for code, name in names.items() if code
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,12 @@ from hsi_cd.errors import GridError, LabelError
 from hsi_cd.evaluation import AreaEstimate, estimate_accuracy
 from hsi_cd.evaluation.area_estimate import FEWEST
 from hsi_cd.io.class_fields import UNSAID
-from hsi_cd.io.reference_points import STRATA, ReferencePoints, read_reference_points
+from hsi_cd.io.reference_points import ReferencePoints, called, read_reference_points
 from hsi_cd.prepare.stratified_sample import Stratum
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
+from hsi_cd.scene import UNLABELLED, Grid
 
 FilePath = str | os.PathLike[str]
 
-_CLASSES = {UNCHANGED: "unchanged", CHANGED: "changed"}
 _HECTARE = 1e4  # m2
 _OFF = 0.51  # pixels from a pixel's middle up to which a point lies in it, whatever a format rounds
 _SHOWN = 5
@@ -42,10 +41,13 @@ def estimate_area(
 ) -> AreaEstimate:
     """Estimate the area that changed, and the accuracy of the map, each with a 95 % interval.
 
+    Of a map of kinds of change, the area of each kind is estimated, too.
+
     Args:
         change: the map that the sample was drawn from, in any form that :func:`hsi_cd.sample_map` takes.
         sample: the interpreted sample: the file that was filled in, or a value.
-        changed: values of the field that mean changed, in place of *changed*, *yes*, 1 and the like.
+        changed: values of the field that mean changed, in place of *changed*, *yes*, 1 and the like; kinds of
+            change have the names that the map gives them.
         unchanged: values that mean unchanged.
         ignore: values of points that nobody could interpret; they are left out, as those without a value are.
         layer: layer of the file, where it has several.
@@ -73,21 +75,24 @@ def estimate_area(
         >>> found.unit, found.changed.interval.low < 400 < found.changed.interval.high
         ('pixels', True)
     """
-    values, grid = opened_map(change, nodata)
+    opened = opened_map(change, nodata)
+    values, grid, names = opened.values, opened.grid, opened.names
     identity = map_identity(values)
     if isinstance(sample, ReferenceSample):
         _check_map(sample.map, identity, "the sample")
-        return _estimate(sample.stratum, sample.reference, sample.strata, unit=sample.unit)
+        return _estimate(sample.stratum, sample.reference, sample.strata, names=names, unit=sample.unit)
     told = sample
     if not isinstance(told, TruthSource):
         told = TruthSource(sample, scheme=scheme_of(changed, unchanged, ignore), layer=layer, field=field)
-    points = read_reference_points(told.source, grid, scheme=told.scheme, layer=told.layer, field=told.field)
+    points = read_reference_points(
+        told.source, grid, names=names, scheme=told.scheme, layer=told.layer, field=told.field
+    )
     _check_map(points.map, identity, points.name)
     _check_places(points, values, grid)
-    strata = _strata_of(points, values)
+    strata = _strata_of(points, values, names)
     said = np.where(points.reference == UNSAID, UNLABELLED, points.reference).astype(np.uint8)
     drawn = {int(code): int(points.drawn[points.stratum == code][0]) for code in np.unique(points.stratum)}
-    return _estimate(points.stratum, said, strata, unit=points.unit, drawn=drawn, name=points.name)
+    return _estimate(points.stratum, said, strata, names=names, unit=points.unit, drawn=drawn, name=points.name)
 
 
 def _check_map(told: str, identity: str, name: str) -> None:
@@ -135,14 +140,16 @@ def _named(points: ReferencePoints, which: np.ndarray[Any, Any]) -> str:
     return f"point {listed} lies" if len(numbers) == 1 else f"points {listed} lie"
 
 
-def _strata_of(points: ReferencePoints, values: np.ndarray[Any, Any]) -> tuple[Stratum, ...]:
+def _strata_of(
+    points: ReferencePoints, values: np.ndarray[Any, Any], names: Mapping[int, str]
+) -> tuple[Stratum, ...]:
     """The strata as the fields tell them, which the map confirms.
 
     Raises:
         LabelError: fields were changed, or a stratum of the map has no point.
     """
     strata = []
-    for code, word in STRATA.items():
+    for code, word in ((code, called(name)) for code, name in names.items()):
         there, own = int((values == code).sum()), points.stratum == code
         if not there:
             continue
@@ -155,7 +162,7 @@ def _strata_of(points: ReferencePoints, values: np.ndarray[Any, Any]) -> tuple[S
             points.pixels[own], points.drawn[own], points.area[own], strict=True
         )}  # fmt: skip
         pixels, drawn, area = next(iter(told))
-        if len(told) > 1 or pixels != there or drawn < own.sum() or not area > 0:
+        if len(told) > 1 or pixels != there or drawn < own.sum() or not 0 < area < np.inf:
             raise LabelError(
                 f"{points.name}: the fields pixels, drawn and area of the stratum {word!r} are not as they were "
                 "drawn: take them from the file that sample_map wrote"
@@ -169,23 +176,24 @@ def _estimate(
     reference: np.ndarray[Any, Any],
     strata: Sequence[Stratum],
     *,
+    names: Mapping[int, str],
     unit: str,
     drawn: dict[int, int] | None = None,
     name: str = "the sample",
 ) -> AreaEstimate:
-    codes = list(_CLASSES)
+    codes = list(names)
     counts = np.array(
         [[int(((stratum == each.code) & (reference == code)).sum()) for code in codes] for each in strata]
     )
     have = counts.sum(axis=1)
     were = [int((stratum == s.code).sum()) if drawn is None else drawn[s.code] for s in strata]
-    unsaid = {STRATA[s.code]: w - int(h) for s, w, h in zip(strata, were, have, strict=True) if w > h}
+    unsaid = {called(names[s.code]): w - int(h) for s, w, h in zip(strata, were, have, strict=True) if w > h}
     for each, count in zip(strata, have.tolist(), strict=True):
         if count < min(FEWEST, each.pixels):
             raise LabelError(
                 f"{name} has {count or 'no'} interpreted point{'s' * (count != 1)} of the stratum "
-                f"{STRATA[each.code]!r} ({each.pixels:,} pixels): at least {FEWEST} are needed; fill in the field "
-                "of more of its points"
+                f"{called(names[each.code])!r} ({each.pixels:,} pixels): at least {FEWEST} are needed; fill in "
+                "the field of more of its points"
             )
     if unsaid:
         _log.warning(
@@ -196,8 +204,8 @@ def _estimate(
     area = np.array([each.area for each in strata])
     pixels = np.array([each.pixels for each in strata], dtype=np.int64)
     return AreaEstimate(
-        classes=tuple(_CLASSES.values()),
-        strata=tuple(_CLASSES[each.code] for each in strata),
+        classes=tuple(names.values()),
+        strata=tuple(names[each.code] for each in strata),
         counts=counts,
         pixels=pixels,
         mapped=area / _HECTARE if unit == "m2" else area,

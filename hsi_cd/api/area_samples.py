@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from hsi_cd.api.pairing import grid_like
 from hsi_cd.api.sources import as_values
-from hsi_cd.errors import ConfigError, FormatError, GridError, LabelError
+from hsi_cd.errors import ConfigError, GridError, LabelError
 from hsi_cd.inference.change_map import ChangeMap
-from hsi_cd.io import HTML, check_outputs, read_map, write_text
-from hsi_cd.io.reference_points import REFERENCE, STRATA, write_reference_points
+from hsi_cd.io import HTML, ClassMap, check_outputs, class_map_in_memory, read_class_map, write_text
+from hsi_cd.io.class_maps import TWO
+from hsi_cd.io.reference_points import REFERENCE, called, write_reference_points
 from hsi_cd.io.regions import check_vector_name
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.stratified_sample import Areas, Stratum, allocate, draw_points, measure_strata
 from hsi_cd.reporting.html.place_page import AROUND, PlaceView, place_page
 from hsi_cd.reporting.images import false_colour, stretch_limits
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid, Labels, ScenePair, window_of
+from hsi_cd.scene import CHANGED, UNLABELLED, Grid, Labels, ScenePair, window_of
 from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.scene.surface import pixel_areas
@@ -42,11 +43,12 @@ class ReferenceSample:
         rows: row of each point, ``(points,)``; the points come in a random order.
         cols: column of each point.
         stratum: class that the map gives to each, uint8 ``(points,)``.
-        reference: what is there, uint8 ``(points,)``: 0 unchanged, 1 changed, 255 not interpreted.
+        reference: the class that is there, uint8 ``(points,)``, as codes of the map; 255 not interpreted.
         strata: the classes of the map, with their pixels and areas.
         unit: of these areas: ``m2``, or ``pixels`` where the CRS tells no length.
         map: by what the map is known again.
         grid: of the map.
+        names: what the classes are called, by code: 0 unchanged, 1 changed, or kinds of change.
     """
 
     rows: NDArray[np.int64]
@@ -57,6 +59,7 @@ class ReferenceSample:
     unit: str
     map: str
     grid: Grid
+    names: Mapping[int, str] = field(default_factory=lambda: TWO)
 
     def __len__(self) -> int:
         """Number of points."""
@@ -65,26 +68,43 @@ class ReferenceSample:
     @property
     def points(self) -> dict[str, int]:
         """Number of points by the name of their stratum."""
-        return {STRATA[each.code]: int((self.stratum == each.code).sum()) for each in self.strata}
+        return {called(self.names[each.code]): int((self.stratum == each.code).sum()) for each in self.strata}
 
     def answer(self, truth: Labels) -> ReferenceSample:
         """The sample as somebody would interpret it who knew the truth; where that has no label, nothing is said.
 
+        Args:
+            truth: of this map; of kinds of change it has the codes of the map.
+
         Raises:
             GridError: the truth is of another shape than the map.
+            LabelError: the map tells kinds of change apart, and the truth does not, or has others.
         """
         if truth.shape != self.grid.shape:
             raise GridError(
                 f"{truth.name} has {truth.shape[0]} x {truth.shape[1]} pixels but the map {self.grid.rows} x "
                 f"{self.grid.cols}: give a truth of this map"
             )
-        return replace(self, reference=truth.values[self.rows, self.cols])
+        said = truth.values[self.rows, self.cols]
+        if self.names.keys() != TWO.keys():
+            if truth.kinds is None and (said == CHANGED).any():
+                raise LabelError(f"{truth.name} tells no kinds of change, which the map does: give one that does")
+            kinds = np.where(
+                said == CHANGED, said if truth.kinds is None else truth.kinds[self.rows, self.cols], 0
+            )
+            if strange := sorted(set(kinds.tolist()) - set(self.names)):
+                raise LabelError(
+                    f"{truth.name} has the kind {strange[0]}, which the map does not: its classes are "
+                    f"{', '.join(f'{code} {name}' for code, name in self.names.items())}"
+                )
+            said = np.where(said == CHANGED, kinds, said).astype(np.uint8)
+        return replace(self, reference=said)
 
     def write(self, path: FilePath, *, overwrite: bool = False) -> None:
         """Write the points as a vector file, to be interpreted.
 
-        Fields: ``id``; ``stratum``, what the map says; ``reference``, which is empty, for ``changed`` or
-        ``unchanged``; ``row`` and ``col``; and the design: ``pixels``, ``area``, ``unit`` of the stratum, the
+        Fields: ``id``; ``stratum``, what the map says; ``reference``, which is empty, for the name of the class
+        that is there; ``row`` and ``col``; and the design: ``pixels``, ``area``, ``unit`` of the stratum, the
         number of points ``drawn`` in it, and by what the ``map`` is known again.
 
         Args:
@@ -99,15 +119,14 @@ class ReferenceSample:
         of = {each.code: each for each in self.strata}
         own = [of[code] for code in self.stratum.tolist()]
         drawn = self.points
-        said = {UNCHANGED: "unchanged", CHANGED: "changed"}
         fields: dict[str, NDArray[Any]] = {
             "id": np.arange(1, len(self) + 1, dtype=np.int32),
-            "stratum": np.array([STRATA[each.code] for each in own], dtype=object),
-            REFERENCE: np.array([said.get(code) for code in self.reference.tolist()], dtype=object),
+            "stratum": np.array([called(self.names[each.code]) for each in own], dtype=object),
+            REFERENCE: np.array([self.names.get(code) for code in self.reference.tolist()], dtype=object),
             "row": self.rows.astype(np.int32),
             "col": self.cols.astype(np.int32),
             "pixels": np.array([each.pixels for each in own], dtype=np.int64),
-            "drawn": np.array([drawn[STRATA[each.code]] for each in own], dtype=np.int32),
+            "drawn": np.array([drawn[called(self.names[each.code])] for each in own], dtype=np.int32),
             "area": np.array([each.area for each in own]),
             "unit": np.full(len(self), self.unit, dtype=object),
             "map": np.full(len(self), self.map, dtype=object),
@@ -151,8 +170,8 @@ class ReferenceSample:
             noun="Point",
             title=f"Reference sample: {pair.name}",
             summary=f"{len(self)} points, each the pixel in the yellow frame, in {shown.words}. Fill the field "
-            f"{REFERENCE} of each in a GIS: changed or unchanged, as the two dates and whatever else you know "
-            "tell, and not as the map says, which is not shown here.",
+            f"{REFERENCE} of each in a GIS ({' or '.join(self.names.values())}) as the two dates and whatever "
+            "else you know tell, and not as the map says, which is not shown here.",
             reach=0,
         )
 
@@ -170,8 +189,8 @@ def sample_map(
     """Draw a stratified random sample of a map, to be interpreted: the way to the area that changed.
 
     Args:
-        change: a map (:class:`hsi_cd.ChangeMap`), its file, or an array ``(rows, cols)``: 0 unchanged, 1 changed,
-            255 no data, which is sampled nowhere.
+        change: a map (:class:`hsi_cd.ChangeMap`), its file, or an array ``(rows, cols)``: 0 unchanged, 1 changed
+            (or kinds of change, to 254), 255 no data, which is sampled nowhere.
         per_stratum: least number of points of each class; of a smaller class all pixels.
         total: number of points of all classes, which share by their areas what is beyond ``per_stratum``.
         standard_error: of the overall accuracy that is to be reached, in place of a total.
@@ -200,7 +219,8 @@ def sample_map(
     """
     if seed < 0:
         raise ConfigError(f"seed is {seed}: expected 0 or more")
-    values, grid = opened_map(change, nodata)
+    opened = opened_map(change, nodata)
+    values, grid, names = opened.values, opened.grid, opened.names
     if like is not None:
         grid = grid_like(like, values.shape)
     areas, unit = areas_of(grid)
@@ -209,16 +229,16 @@ def sample_map(
         raise LabelError("the map has no pixel with data: there is nothing to sample")
     if len(strata) == 1:
         _log.warning(
-            "the map has one class alone (%s): its area can be told, and no accuracy of the other",
-            STRATA[strata[0].code],
+            "the map has one class alone (%s): its area can be told, and no accuracy of others",
+            called(names[strata[0].code]),
         )
     sizes = allocate(strata, per_stratum=per_stratum, total=total, standard_error=standard_error)
     for each in strata:
         if sizes[each.code] < per_stratum:
-            _log.warning("the stratum %r has %d pixels: all are drawn", STRATA[each.code], each.pixels)
+            _log.warning("the stratum %r has %d pixels: all are drawn", called(names[each.code]), each.pixels)
     rows, cols = draw_points(values, sizes, areas, seed=seed)
     unsaid = np.full(len(rows), UNLABELLED, dtype=np.uint8)
-    return ReferenceSample(rows, cols, values[rows, cols], unsaid, strata, unit, map_identity(values), grid)
+    return ReferenceSample(rows, cols, values[rows, cols], unsaid, strata, unit, map_identity(values), grid, names)
 
 
 def check_sample_files(
@@ -235,23 +255,17 @@ def check_sample_files(
     check_vector_name(output)
 
 
-def opened_map(change: Any, nodata: float | Sequence[float] | None = None) -> tuple[NDArray[np.uint8], Grid]:
-    """A change map, uint8 ``(rows, cols)``, and its grid.
+def opened_map(change: Any, nodata: float | Sequence[float] | None = None) -> ClassMap:
+    """A change map, of two classes or of kinds, with its grid and the names of its classes.
 
     Raises:
-        FormatError: it holds other values than 0, 1 and 255.
+        FormatError: it holds other values than 0, 1 to 254 and 255.
     """
     if isinstance(change, ChangeMap):
-        return change.change, change.grid
+        return ClassMap(change.change, change.grid, TWO)
     if not isinstance(change, np.ndarray):
-        return read_map(as_path(change), nodata=as_values(nodata))
-    values = np.ma.filled(change, UNLABELLED)
-    if values.ndim != 2 or not np.isin(values, (UNCHANGED, CHANGED, UNLABELLED)).all():
-        raise FormatError(
-            f"an array of shape {values.shape} is no change map: expected (rows, cols) with 0 unchanged, 1 "
-            "changed, 255 no data"
-        )
-    return values.astype(np.uint8), Grid(*values.shape)
+        return read_class_map(as_path(change), nodata=as_values(nodata))
+    return class_map_in_memory(change)
 
 
 def map_identity(values: NDArray[np.uint8]) -> str:

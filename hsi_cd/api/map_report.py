@@ -11,10 +11,11 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from hsi_cd.api.area_samples import areas_of, opened_map
+from hsi_cd.api.area_samples import areas_of
+from hsi_cd.api.sources import as_values
 from hsi_cd.errors import GridError, RegistrationError
 from hsi_cd.inference.scoring import rows_per_band
-from hsi_cd.io import read_score_name, read_scores
+from hsi_cd.io import read_map, read_score_name, read_scores
 from hsi_cd.io.map_reading import read_map_tags
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.coregistration import measure_coregistration
@@ -76,7 +77,7 @@ def report_map(
     """
     path = as_path(change)
     with _heard() as warnings:
-        values, grid = opened_map(path, nodata)
+        values, grid = read_map(path, nodata=as_values(nodata))
         tags = read_map_tags(path)
         scores = _scores(score, probability, values.shape)
         areas, unit = areas_of(grid)

@@ -9,6 +9,7 @@ import click
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.area_options import area_place_options
+from hsi_cd.cli.options.json_option import STANDARD_OUTPUT, json_file_option
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
@@ -23,9 +24,6 @@ Examples:
   hsi-cd evaluate change.tif --truth truth.tif --aoi valley.gpkg
   hsi-cd evaluate runs/mine/change.tif --dataset taizhou --exclude runs/mine/split.npz --json scores.json
 """
-
-
-_STANDARD_OUTPUT = Path("-")
 
 
 @click.command(epilog=EPILOG)
@@ -46,13 +44,7 @@ _STANDARD_OUTPUT = Path("-")
     type=click.Choice(["P4"]),
     help="P4: no label of this scene taught the map; all of them judge.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=PathType(),
-    metavar="FILE",
-    help="Write the scores as JSON; - prints them, and nothing else.",
-)
+@json_file_option("the scores")
 @click.option("--overwrite", is_flag=True, help="Replace the JSON file if it exists.")
 def evaluate(
     map_file: Path,
@@ -80,13 +72,13 @@ def evaluate(
     from hsi_cd.reporting.tables import score_table
 
     check_truth(truth, dataset)
-    if json_file != _STANDARD_OUTPUT:
+    if json_file != STANDARD_OUTPUT:
         read = [*truth_inputs(truth, dataset, data_root), *named_files(map_file, exclude), *area.files]
         check_outputs({"--json": json_file}, kind=JSON, inputs=read, overwrite=overwrite)
     labels = truth if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
     where = {"aoi": area.aoi, "bounds": area.bounds, "bounds_crs": area.bounds_crs}
     result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata, **where)
-    if json_file == _STANDARD_OUTPUT:
+    if json_file == STANDARD_OUTPUT:
         click.echo(document(result.to_dict()))
         return
     if json_file is not None:

@@ -122,8 +122,9 @@ def sample(
     """Draw random points of each class of a change map, to be interpreted: the way to the area that changed.
 
     Open the file in a GIS, look at both dates, and fill the field reference of each point with changed or
-    unchanged, whatever the map says there; then hsi-cd area tells how much changed, and how good the map is. What
-    that needs (pixels and area of each class, by what the map is known again) is in the file.
+    unchanged, or with the kind of change where the map tells kinds apart, whatever the map says there; then
+    hsi-cd area tells how much changed, and how good the map is. What that needs (pixels and area of each class, by
+    what the map is known again) is in the file.
     """
     named = source.dataset is not None or source.t1 or source.t2
     if named:
@@ -133,6 +134,7 @@ def sample(
         raise click.UsageError(f"a page of the points is made of two dates: give {missing}, too")
     from hsi_cd.api.area_samples import check_sample_files, sample_map
     from hsi_cd.api.opening import input_files, open_scene
+    from hsi_cd.evaluation import BIASED
     from hsi_cd.io import write_text
 
     read = [*named_files(map_file, files.like), *(input_files(source) if named else ())]
@@ -160,7 +162,7 @@ def sample(
     }
     told = [f"{each['points']} of the {each['pixels']:,} pixels {word}" for word, each in strata.items()]
     lines.append(f"{len(drawn)} points: {', '.join(told)}")
-    record = {"output": files.output, "page": files.page, "map": drawn.map, "strata": strata}
+    record = {"output": files.output, "page": files.page, "map": drawn.map, "strata": strata, "note": BIASED}
     tell("\n".join(lines), record, as_json=as_json)
     shown = " ".join(["hsi-cd area", shlex.quote(str(map_file)), "--sample", shlex.quote(str(files.output))])
     hint(f"\nnext: fill the field reference in a GIS, then {shown}", as_json=as_json)

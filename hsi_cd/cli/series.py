@@ -234,7 +234,9 @@ class SeriesOutputs:
         metavar="FILE",
         help="Raster of seven bands (GeoTIFF); its style lies beside it (.qml).",
     ),
-    click.option("--table", type=PathType(), metavar="FILE", help="Write the table of changed area to a file."),
+    click.option(
+        "--table", type=PathType(), metavar="FILE", help="Write the table of what is called changed to a file."
+    ),
     click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option("--cog", is_flag=True, help="Write a Cloud Optimized GeoTIFF, with overviews."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import ConfigError, LabelError
-from hsi_cd.evaluation.binomial_intervals import Bounded, jeffreys, share_of, sum_of, wilson
+from hsi_cd.evaluation.binomial_intervals import Bounded, share_of, sum_of, wilson
 from hsi_cd.evaluation.intervals import Interval
 
 Array = NDArray[np.float64]
@@ -42,6 +42,11 @@ class Estimate:
         """The estimate in another unit."""
         ends = Interval(self.interval.low * factor, self.interval.high * factor, self.interval.level)
         return Estimate(self.value * factor, self.standard_error * factor, ends)
+
+    def complement(self) -> Estimate:
+        """Of a share: what the rest of the whole is."""
+        ends = Interval(1 - self.interval.high, 1 - self.interval.low, self.interval.level)
+        return Estimate(1 - self.value, self.standard_error, ends)
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ def estimate_accuracy(
 
     Estimates and standard errors are the equations 1 to 4, 5 to 7 and 9 to 11 of Olofsson et al., with Cochran's
     correction where the sample is a good part of a stratum. Intervals are not plus or minus 1.96 standard errors,
-    which cover the truth far too seldom where change is rare: a user's accuracy has Wilson's, and what is summed
-    over strata has the one that MOVER makes of each stratum's Jeffreys interval. With large samples all agree.
+    which cover the truth far too seldom where change is rare: a user's accuracy has Wilson's, modified for few
+    counts, and what is summed over strata the one that MOVER makes of theirs. With large samples all agree.
 
     Args:
         counts: interpreted points, ``(strata, classes)``: the class of the map in the rows, that of the reference
@@ -102,7 +107,7 @@ def estimate_accuracy(
         >>> counts = np.array([[97, 3], [6, 44]])
         >>> found = estimate_accuracy(counts, np.array([0.9, 0.1]), pixels=np.array([9000, 1000]))
         >>> print(round(found.shares[1].value, 4), found.shares[1].interval)
-        0.115 0.0929 to 0.1583
+        0.115 0.0933 to 0.1641
     """
     n, size = np.asarray(counts, dtype=np.float64), np.asarray(pixels, dtype=np.float64)
     drawn = n.sum(axis=1)
@@ -119,7 +124,7 @@ def estimate_accuracy(
     p = n / drawn[:, None]
     variance = left[:, None] * p * (1 - p) / np.maximum(drawn - 1, 1)[:, None]
     sizes = np.broadcast_to(effective[:, None], p.shape)
-    ends = jeffreys(p, sizes, level=level)
+    ends = wilson(p, sizes, level=level)
     own = np.array([p[stratum, name] for stratum, name in enumerate(names)])
     own_variance = np.array([variance[stratum, name] for stratum, name in enumerate(names)])
     own_ends = tuple(np.array([end[s, name] for s, name in enumerate(names)]) for end in ends)

@@ -26,8 +26,8 @@ class AreaEstimate:
     """Area and accuracy, each with its interval.
 
     Attributes:
-        classes: ``unchanged`` and ``changed``: of the map's strata that there are in :attr:`strata`, and of the
-            reference.
+        classes: of the reference: ``unchanged`` and ``changed``, or unchanged, which comes first, and the kinds of
+            change.
         strata: names of the classes that the map has, in the order of the rows below.
         counts: interpreted points, int64 ``(strata, classes)``: map in the rows, reference in the columns.
         pixels: pixels of each stratum, int64 ``(strata,)``.
@@ -59,9 +59,15 @@ class AreaEstimate:
         return {name: share.times(self.total) for name, share in shares}
 
     @property
+    def changed_share(self) -> Estimate:
+        """The share of the area that changed, whatever the kind: what is left of the unchanged one's."""
+        shares = self.accuracy.shares
+        return shares[1] if len(shares) == 2 else shares[0].complement()
+
+    @property
     def changed(self) -> Estimate:
-        """The area that changed, in :attr:`unit`."""
-        return self.areas["changed"]
+        """The area that changed, whatever the kind, in :attr:`unit`."""
+        return self.changed_share.times(self.total)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
@@ -74,6 +80,7 @@ class AreaEstimate:
             "points": int(self.counts.sum()),
             "left_out": self.left_out,
             "overall_accuracy": _plain(found.overall),
+            "changed": {"area": _plain(self.changed), "share": _plain(self.changed_share)},
             "classes": {
                 name: {
                     "area": _plain(areas[name]),

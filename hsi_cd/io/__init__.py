@@ -10,6 +10,7 @@ from hsi_cd.io.atomic import (
     write_text,
 )
 from hsi_cd.io.axes import Axes, Expected, parse_axes
+from hsi_cd.io.class_maps import ClassMap, class_map_in_memory, read_class_map
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.joining import join_shards
 from hsi_cd.io.map_reading import read_map, read_score_name, read_scores
@@ -42,6 +43,7 @@ __all__ = [
     "TABLES",
     "YAML",
     "Axes",
+    "ClassMap",
     "CubeSource",
     "Expected",
     "MapFiles",
@@ -58,6 +60,7 @@ __all__ = [
     "check_output",
     "check_outputs",
     "check_vector",
+    "class_map_in_memory",
     "infer_scheme",
     "join_shards",
     "map_shape",
@@ -65,6 +68,7 @@ __all__ = [
     "open_cube",
     "open_cubes",
     "parse_axes",
+    "read_class_map",
     "read_labels",
     "read_map",
     "read_score_name",

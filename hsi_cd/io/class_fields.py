@@ -73,7 +73,7 @@ def classes_of(
     strange = {key: count for key, count in said.items() if key.casefold() not in codes}
     if strange:
         expected = "" if names is None else f"expected {names.describe()}; "
-        raise LabelError(f"{name}: the classes {_counted(strange)} are not understood: {expected}{_DECLARE}")
+        raise LabelError(f"{name}: the classes {counted(strange)} are not understood: {expected}{_DECLARE}")
     found = np.array([UNSAID if key is None else codes[key.casefold()] for key in keys], dtype=np.int16)
     if names is None or len(names.changed) < 2:
         return ShapeClasses(found)
@@ -123,7 +123,7 @@ def _keys_of(table: ShapeTable, names: ClassNames | None, field: str | None) -> 
     """What the chosen field says of each feature of a table; None where it says nothing."""
     columns = {name: [text_of_value(value) for value in values] for name, values in table.fields.items()}
     if field is not None:
-        named = _named(field, table)
+        named = field_called(field, table)
         _refuse_reversed(table.name, named, columns[named], names)
         return columns[named]
     filled = {name: keys for name, keys in columns.items() if any(key is not None for key in keys)}
@@ -179,7 +179,12 @@ def _called(field: str, table: ShapeTable) -> list[str]:
     return same or [name for name in table.fields if name.casefold() == field.casefold()]
 
 
-def _named(field: str, table: ShapeTable) -> str:
+def field_called(field: str, table: ShapeTable) -> str:
+    """The field of a table that has this name, whatever its letters' case.
+
+    Raises:
+        LabelError: there is none, or several.
+    """
     same = _called(field, table)
     if len(same) != 1:
         listed = ", ".join(repr(name[:40]) for name in list(table.fields)[:_SHOWN]) or "none"
@@ -247,7 +252,8 @@ def values_of(column: NDArray[Any]) -> dict[str, int]:
     return dict(Counter(key for key in map(text_of_value, column) if key is not None).most_common())
 
 
-def _counted(said: Mapping[str, int]) -> str:
+def counted(said: Mapping[str, int]) -> str:
+    """Values with how often they are said, for messages: the first few."""
     listed = ", ".join(f"{key[:40]!r} ({count})" for key, count in list(said.items())[:_SHOWN])
     return listed + (f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else "")
 

@@ -46,6 +46,11 @@ def read_map(
     """
     found = find_input(path, places=True)
     band = read_single_band(found, file_kind(found), key=key)
+    return map_of_band(found, band, nodata=nodata), band.grid
+
+
+def map_of_band(found: Path, band: SingleBand, *, nodata: Sequence[float] = ()) -> NDArray[np.uint8]:
+    """The change map, uint8 ``(rows, cols)``, that the band of a file holds; see :func:`read_map`."""
     stored = _as_codes(found, band.without(nodata))
     if not set((values := np.unique(stored)).tolist()) <= set(COLOURS):
         listed = ", ".join(f"{float(v):g}" for v in values[:8])
@@ -54,7 +59,7 @@ def read_map(
             f"{found} is no change map: it holds {listed}{more}; expected 0 unchanged, 1 changed, 255 no data; "
             "declare other values of no data with nodata="
         )
-    return stored.astype(np.uint8), band.grid
+    return stored.astype(np.uint8)
 
 
 def read_scores(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -> NDArray[np.float32]:

@@ -18,24 +18,30 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import LabelError
 from hsi_cd.io.class_fields import classes_of
+from hsi_cd.io.class_maps import TWO
 from hsi_cd.io.class_names import ClassNames, declared, text_of_value
 from hsi_cd.io.drawn_labels import in_pixels
+from hsi_cd.io.reference_kinds import kinds_of
 from hsi_cd.io.regions import in_place
 from hsi_cd.io.shape_files import write_features
 from hsi_cd.io.vector_files import ShapeTable, read_shapes
-from hsi_cd.scene import CHANGED, UNCHANGED, Grid, LabelScheme
+from hsi_cd.scene import Grid, LabelScheme
 from hsi_cd.scene.contract import placement
 
 REFERENCE = "reference"
 """The field to be filled in."""
 
-STRATA = {UNCHANGED: "called unchanged", CHANGED: "called changed"}
-"""What the field ``stratum`` says: never a bare class, which somebody could take for what is there."""
+
+def called(name: str) -> str:
+    """What the field ``stratum`` says: never a bare class, which somebody could take for what is there."""
+    return f"called {name}"
+
 
 _LAYER = "reference_sample"
 _WHOLE = ("id", "row", "col", "pixels", "drawn")  # fields that hold whole numbers
 _FIELDS = (*_WHOLE, "stratum", "area", "unit", "map", REFERENCE)
 _SHOWN = 5
+_UNITS = "m2", "pixels"
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class ReferencePoints:
         area: area of its stratum.
         unit: of the areas.
         map: by what the map is known again.
-        reference: UNCHANGED, CHANGED, UNLABELLED or :data:`~hsi_cd.io.class_fields.UNSAID` of each.
+        reference: class that is there, UNLABELLED, or :data:`~hsi_cd.io.class_fields.UNSAID` of each.
         xy: where it lies, in columns and rows of the map, ``(points, 2)``; None where the map has no place.
     """
 
@@ -101,6 +107,7 @@ def read_reference_points(
     path: str | os.PathLike[str],
     grid: Grid,
     *,
+    names: Mapping[int, str] = TWO,
     scheme: LabelScheme | ClassNames | None = None,
     layer: str | None = None,
     field: str | None = None,
@@ -110,6 +117,7 @@ def read_reference_points(
     Args:
         path: the file, in any format and CRS that drawn labels may have.
         grid: of the map.
+        names: of the map's classes, by code. Of kinds of change the field says these, or the codes.
         scheme: what the values of the field mean; by default told from them, as those of drawn labels are.
         layer: the layer, where the file has several.
         field: the field that tells the class, in place of ``reference``.
@@ -140,25 +148,41 @@ def read_reference_points(
         numbers, count = np.unique(whole["id"], return_counts=True)
         twice = ", ".join(map(str, numbers[count > 1][:_SHOWN].tolist()))
         raise LabelError(f"{table.name}: the points with the id {twice} are there twice: keep each once")
-    codes = {word: code for code, word in STRATA.items()}
+    at = np.stack((whole["row"], whole["col"]))
+    places, count = np.unique(at, axis=1, return_counts=True)
+    if (count > 1).any():
+        same = (at == places[:, [int(np.argmax(count > 1))]]).all(axis=0)
+        listed = ", ".join(map(str, whole["id"][same][:_SHOWN].tolist()))
+        raise LabelError(f"{table.name}: the points {listed} are the same pixel: keep the one that was drawn")
+    codes = {called(name): code for code, name in names.items()}
     words = [text_of_value(value) or "" for value in held["stratum"]]
     if strange := sorted({word for word in words if word not in codes}):
         raise LabelError(f"{table.name}: stratum {strange[0]!r}: expected {' or '.join(codes)}, as it was written")
-    classes = classes_of([table], names=declared(scheme), field=field or named[REFERENCE])
+    told = field or named[REFERENCE]
+    if names.keys() == TWO.keys():
+        reference = classes_of([table], names=declared(scheme), field=told).codes
+    else:
+        reference = kinds_of(table, names, declared(scheme), field=told)
     try:
         area = np.array(held["area"], dtype=np.float64)
     except (TypeError, ValueError):
         raise LabelError(
             f"{table.name}: a field area holds no number: it was changed since it was drawn"
         ) from None
+    unit = _only(table.name, "unit", held["unit"])
+    if unit not in _UNITS:
+        raise LabelError(
+            f"{table.name}: the unit {unit[:40]!r} is none of {' and '.join(_UNITS)}: take the fields from the "
+            "file that sample_map wrote"
+        )
     return ReferencePoints(
         name=table.name,
         **whole,
         stratum=np.array([codes[word] for word in words], dtype=np.int64),
         area=area,
-        unit=_only(table.name, "unit", held["unit"]),
+        unit=unit,
         map=_only(table.name, "map", held["map"]),
-        reference=classes.codes,
+        reference=reference,
         xy=_places(table, grid),
     )
 

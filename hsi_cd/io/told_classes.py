@@ -97,6 +97,11 @@ def meaning_of(name: str) -> int | None:
     return None
 
 
+def is_bare(name: str) -> bool:
+    """Whether a class name is none, as ``Class 1`` or ``3``."""
+    return _BARE.match(name) is not None
+
+
 def meaning_of_answer(text: str) -> int | None:
     """What somebody wrote to say whether a place changed: a class name, or yes or no; None where it is neither."""
     meant = meaning_of(text)
@@ -126,7 +131,7 @@ def scheme_by_names(
         LabelError: names do not tell changed from unchanged; they are quoted.
     """
     used = [float(value) for value in values]
-    named = {value: names[value] for value in used if value in names and not _BARE.match(names[value])}
+    named = {value: names[value] for value in used if value in names and not is_bare(names[value])}
     if not named:
         return None
     told = {value: meaning_of(each) for value, each in named.items()}

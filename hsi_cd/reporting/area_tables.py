@@ -9,6 +9,7 @@ from hsi_cd.reporting.cells import UNDEFINED, Cell
 from hsi_cd.reporting.comparison import Row, Table
 from hsi_cd.reporting.formats import csv_lines, print_tables
 
+_ALL = "changed, all kinds"
 _UNITS = {"ha": "ha", "pixels": "pixels"}
 
 
@@ -41,6 +42,9 @@ def _estimates(found: AreaEstimate) -> Table:
         )
         for place, name in enumerate(found.classes)
     ]
+    if len(rows) > 2:
+        undefined = Cell(UNDEFINED), Cell(UNDEFINED)
+        rows.append(Row(_ALL, (_cell(found.changed), _cell(found.changed_share, 100), *undefined)))
     overall = accuracy.overall
     caption = (
         f"Estimates from {found.counts.sum():,} interpreted points, with 95 % intervals. Overall accuracy "
@@ -108,6 +112,8 @@ def _csv(found: AreaEstimate) -> str:
         ("producers_accuracy", accuracy.producers, "1"),
     )
     lines = [(what, name, each[i], unit) for what, each, unit in per_class for i, name in enumerate(found.classes)]
+    if len(found.classes) > 2:
+        lines += [("area", _ALL, found.changed, found.unit), ("share", _ALL, found.changed_share, "1")]
     return csv_lines(
         ("quantity", "class", "estimate", "standard_error", "low", "high", "unit"),
         [

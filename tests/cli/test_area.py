@@ -238,6 +238,26 @@ def test_csv_has_every_number_in_full(cli: Any, drawn: tuple[Path, Path], tmp_pa
     assert told["overall_accuracy", ""] == list(found["overall_accuracy"].values())
 
 
+def test_the_json_is_written_beside_the_table_or_printed_alone(
+    cli: Any, drawn: tuple[Path, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    sample, file, table = fill(drawn[1], tmp_path / "f.gpkg"), tmp_path / "area.json", tmp_path / "area.csv"
+    words = ["area", drawn[0], "--sample", sample]
+    found = estimates(cli, capsys, drawn[0], "--sample", sample)
+    assert cli(*words, "--json", file) == 0
+    said = capsys.readouterr().out
+    assert json.loads(file.read_text()) == found and "Error matrix" in said and f"estimates: {file}" in said
+    assert "--overwrite" in refusal(cli, capsys, *words, "--json", file)
+    assert cli(*words, "--json", file, "--overwrite") == 0
+    capsys.readouterr()
+    assert cli(*words, "--json", "-", "--format", "csv", "--output", table) == 0
+    assert json.loads(capsys.readouterr().out) == found and table.read_text().startswith("quantity,")
+    both = ["--format", "json", "--output", tmp_path / "x.json", "--json", tmp_path / "x.json"]
+    assert "give each a file of its own" in refusal(cli, capsys, *words, *both)
+    assert "let the name end in .json" in refusal(cli, capsys, *words, "--json", tmp_path / "x.csv")
+    assert not list(tmp_path.glob("x.*"))
+
+
 def test_the_page_shows_both_dates_and_not_the_map(
     cli: Any, simulated: Any, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -305,6 +325,26 @@ def twice(fields: Fields) -> None:
         fields[name] = np.concatenate((fields[name], fields[name][:1]))
 
 
+def copied(fields: Fields) -> None:
+    """One point in place of another of its stratum, under that one's number."""
+    own = np.flatnonzero(fields["stratum"] == fields["stratum"][0])
+    for name in fields:
+        if name != "id":
+            fields[name][own[1]] = fields[name][0]
+
+
+def acres(fields: Fields) -> None:
+    fields["unit"][:] = "acres"
+
+
+def endless(fields: Fields) -> None:
+    fields["area"][fields["stratum"] == "called changed"] = np.inf
+
+
+def without_place(fields: Fields) -> None:
+    fields["geometry"][0] = None
+
+
 def by_hand(fields: Fields) -> None:
     fields["id"] = np.array([None, *fields["id"][1:]], dtype=object)
 
@@ -316,6 +356,10 @@ def by_hand(fields: Fields) -> None:
         (nothing, r"holds no point: interpret those of a file that hsi-cd sample wrote"),
         (by_hand, r"1 of its 80 features have no id: .* remove them"),
         (twice, r"the points with the id 1 are there twice: keep each once"),
+        (acres, r"the unit 'acres' is none of m2 and pixels: take the fields from the file that hsi-cd sample"),
+        (copied, r"the points 1, \d+ are the same pixel: keep the one that was drawn"),
+        (endless, r"the fields pixels, drawn and area of the stratum 'called changed' are not as they were"),
+        (without_place, r"point 1 lies outside the map"),
         (move(1e5), r"point 1 lies outside the map"),
         (move(10.2), r"point 1 lies elsewhere than in the pixel drawn"),
         (put("row", 0, 700), r"point 1 lies outside the map"),
@@ -407,7 +451,8 @@ def test_python_and_the_command_line_say_the_same(
     found = hc.estimate_area(drawn[0], sample.answer(hc.Labels(a_truth())))
     assert json.loads(json.dumps(found.to_dict())) == told
     assert found.changed.value == told["classes"]["changed"]["area"]["value"]
-    with pytest.raises(hc.errors.FormatError, match="is no change map"):
-        hc.sample_map(np.full((4, 4), 7, dtype=np.uint8))
+    for no_map in (np.full((4, 4), 300), np.full((4, 4), 0.5), np.zeros((4, 4, 2)), np.full((4, 4), -1)):
+        with pytest.raises(hc.errors.FormatError, match="is no change map"):
+            hc.sample_map(no_map)
     with pytest.raises(hc.errors.GridError, match="give a truth of this map"):
         sample.answer(hc.Labels(a_truth()[:5]))

@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from hsi_cd.errors import ConfigError, LabelError
 from hsi_cd.evaluation import Estimate, estimate_accuracy
+from hsi_cd.evaluation.binomial_intervals import wilson
 
 # Olofsson et al. 2014, section 5: deforestation, forest gain, stable forest, stable non-forest; 30 m pixels.
 COUNTS = np.array([[66, 0, 5, 4], [0, 55, 8, 12], [1, 0, 153, 11], [2, 1, 9, 313]])
@@ -125,3 +127,18 @@ def test_weights_and_classes_that_do_not_fit() -> None:
         estimate_accuracy(counts, np.array([0.9, 0.3]), pixels=pixels)
     with pytest.raises(ConfigError, match="at most once"):
         estimate_accuracy(counts, np.array([0.9, 0.1]), pixels=pixels, called=[1, 1])
+
+
+@pytest.mark.parametrize("size", [50, 100, 200, 300])
+def test_the_interval_of_one_stratum_holds_the_proportion_in_92_percent_at_least(size: int) -> None:
+    """Reckoned over all counts; and in 97 at most, but where few are on one side."""
+    hits = np.arange(size + 1.0)
+    low, high = wilson(hits / size, np.full(size + 1, float(size)))
+    assert (np.diff(low) > 0).all() and (np.diff(high) > 0).all()
+    assert np.allclose(low, 1 - high[::-1])
+    for proportion in np.concatenate((np.arange(0.6, 0.99, 0.005), 3 / (size * np.arange(1, 30)))):
+        held = (low <= proportion) & (proportion <= high)
+        share = scipy.stats.binom.pmf(hits, size, proportion)[held].sum()
+        assert 0.92 <= share <= 1
+        few = size * min(proportion, 1 - proportion)
+        assert share <= 0.972 or few < 6, (proportion, share)

@@ -14,6 +14,7 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
+from hsi_cd.cli.options.point_file_options import PointFiles, point_file_options
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -43,23 +44,6 @@ class SampleChoice:
     seed: int
 
 
-@dataclass(frozen=True)
-class SampleFiles:
-    """What is written.
-
-    Attributes:
-        output: the vector file.
-        page: the HTML page, or None.
-        like: the image that says where the map lies, or None.
-        overwrite: whether files that exist may be replaced.
-    """
-
-    output: Path
-    page: Path | None
-    like: Path | None
-    overwrite: bool
-
-
 @click.command(epilog=EPILOG)
 @click.argument("map_file", metavar="MAP", type=PathType())
 @gathering(
@@ -86,27 +70,9 @@ class SampleFiles:
     ),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the draw."),
 )
-@gathering(
-    "files",
-    SampleFiles,
-    click.option(
-        "--output",
-        type=PathType(),
-        required=True,
-        metavar="FILE",
-        help="The points, with the field reference to be filled in: .gpkg in the map's CRS, .geojson in WGS 84.",
-    ),
-    click.option(
-        "--html",
-        "page",
-        type=PathType(),
-        metavar="FILE",
-        help="A page that shows both dates around each point; name them by --t1 and --t2, or --dataset.",
-    ),
-    click.option(
-        "--like", type=PathType(), metavar="FILE", help="Take the place of this image of the same pixels."
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+@point_file_options(
+    output="The points, with the field reference to be filled in: .gpkg in the map's CRS, .geojson in WGS 84.",
+    page="A page that shows both dates around each point; name them by --t1 and --t2, or --dataset.",
 )
 @scene_options
 @pair_options
@@ -114,7 +80,7 @@ class SampleFiles:
 def sample(
     map_file: Path,
     choice: SampleChoice,
-    files: SampleFiles,
+    files: PointFiles,
     source: SceneSource,
     contract: Contract,
     as_json: bool,

@@ -15,6 +15,7 @@ from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
+from hsi_cd.cli.options.point_file_options import PointFiles, point_file_options
 from hsi_cd.cli.options.scene_options import check_scene, scene_options
 from hsi_cd.cli.telling import hint, tell
 
@@ -43,23 +44,6 @@ class PlaceChoice:
     seed: int
 
 
-@dataclass(frozen=True)
-class PlaceFiles:
-    """What is written.
-
-    Attributes:
-        output: the vector file.
-        page: the HTML page, or None.
-        like: the image that says where the places lie, or None.
-        overwrite: whether files that exist may be replaced.
-    """
-
-    output: Path
-    page: Path | None
-    like: Path | None
-    overwrite: bool
-
-
 @click.command(epilog=EPILOG)
 @click.argument("run", metavar="RUN", type=PathType())
 @gathering(
@@ -75,23 +59,9 @@ class PlaceFiles:
     ),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the draw."),
 )
-@gathering(
-    "files",
-    PlaceFiles,
-    click.option(
-        "--output",
-        type=PathType(),
-        required=True,
-        metavar="FILE",
-        help="The places, with the field class to be filled in: .gpkg in the scene's CRS, .geojson in WGS 84.",
-    ),
-    click.option(
-        "--html", "page", type=PathType(), metavar="FILE", help="A page that shows both dates around each place."
-    ),
-    click.option(
-        "--like", type=PathType(), metavar="FILE", help="Take the place of this image of the same pixels."
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+@point_file_options(
+    output="The places, with the field class to be filled in: .gpkg in the scene's CRS, .geojson in WGS 84.",
+    page="A page that shows both dates around each place.",
 )
 @scene_options
 @pair_options
@@ -100,7 +70,7 @@ class PlaceFiles:
 def suggest(
     run: Path,
     choice: PlaceChoice,
-    files: PlaceFiles,
+    files: PointFiles,
     source: SceneSource,
     contract: Contract,
     area: AreaChoice,

@@ -75,8 +75,8 @@ def area_of_polygons(source: Any, grid: Grid, *, place: str = "the scene") -> Ar
     parts = [_polygons(table, notes) for table in tables]
     if not sum(map(len, parts)):
         other = sum(len(table) for table in tables)
-        holds = f"{other} shape{'s' if other > 1 else ''} and no polygon with an area" if other else "no shape"
-        raise FormatError(f"the area of interest ({name}) is empty: it holds {holds}; draw polygons around it")
+        held = f"{other} shape{'s' if other > 1 else ''} and no polygon with an area" if other else "no shape"
+        raise FormatError(f"the area of interest ({name}) is empty: it holds {held}; draw polygons around it")
     for note in notes:
         _log.warning("the area of interest (%s): %s", name, note)
     near = [near_scene(own, table.crs, grid) for own, table in zip(parts, tables, strict=True)]

@@ -9,6 +9,7 @@ import click
 
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.json_option import STANDARD_OUTPUT, json_file_option, tell_to_file
 from hsi_cd.cli.options.matrix_options import FORMATS
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
@@ -19,7 +20,7 @@ EPILOG = """\b
 Examples:
   hsi-cd area change.tif --sample sample.gpkg
   hsi-cd area change.tif --sample sample.gpkg --changed burnt --unchanged forest,meadow --ignore cloud
-  hsi-cd area change.tif --sample sample.gpkg --format latex --output area.tex
+  hsi-cd area change.tif --sample sample.gpkg --format latex --output area.tex --json area.json
 """
 
 
@@ -64,7 +65,8 @@ class Interpreted:
 @nodata_option
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--output", type=PathType(), metavar="FILE", help="Write the table to a file.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@json_file_option("all numbers")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def area(
     map_file: Path,
     sample_file: Path,
@@ -72,6 +74,7 @@ def area(
     nodata: tuple[float, ...],
     kind: str,
     output: Path | None,
+    json_file: Path | None,
     overwrite: bool,
 ) -> None:
     """Tell how much changed, and how good a map is, each with its 95 % interval, from a sample of the map.
@@ -81,11 +84,14 @@ def area(
     """
     from hsi_cd.api.area_estimates import estimate_area
     from hsi_cd.cli.options.truth_options import label_scheme
-    from hsi_cd.io import TABLES, check_outputs, write_text
+    from hsi_cd.io import JSON, TABLES, check_outputs, write_text
     from hsi_cd.reporting.area_tables import area_table
 
     read = named_files(map_file, sample_file)
-    check_outputs({"--output": output}, kind=TABLES[kind], inputs=read, overwrite=overwrite)
+    numbers = None if json_file == STANDARD_OUTPUT else json_file
+    check_outputs({"--output": output, "--json": numbers}, inputs=read, overwrite=overwrite)
+    check_outputs({"--output": output}, kind=TABLES[kind], overwrite=overwrite)
+    check_outputs({"--json": numbers}, kind=JSON, overwrite=overwrite)
     scheme = label_scheme(interpreted.changed, interpreted.unchanged, interpreted.ignore)
     found = estimate_area(
         map_file,
@@ -93,8 +99,7 @@ def area(
         nodata=nodata,
     )
     words = document(found.to_dict()) if kind == "json" else area_table(found, format=kind)
-    if output is None:
-        click.echo(words)
-    else:
+    if output is not None:
         write_text(output, words + "\n", overwrite=overwrite)
-        click.echo(f"table: {output}")
+        words = f"table: {output}"
+    tell_to_file(words, found.to_dict(), json_file, what="numbers", overwrite=overwrite)

@@ -82,7 +82,7 @@ FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
         p.name, p.title, fileFilter="HTML files (*.html)", optional=True
     ),
     "html": lambda p: QgsProcessingParameterFileDestination(
-        p.name, p.title, fileFilter="HTML files (*.html)", optional=True, createByDefault=False
+        p.name, p.title, fileFilter="HTML files (*.html)", optional=not p.needed, createByDefault=p.needed
     ),
     "json": lambda p: QgsProcessingParameterFileDestination(
         p.name, p.title, fileFilter="JSON files (*.json)", optional=True, createByDefault=False

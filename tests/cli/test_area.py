@@ -238,6 +238,27 @@ def test_csv_has_every_number_in_full(cli: Any, drawn: tuple[Path, Path], tmp_pa
     assert told["overall_accuracy", ""] == list(found["overall_accuracy"].values())
 
 
+def test_all_numbers_go_to_a_file_beside_the_table(
+    cli: Any, drawn: tuple[Path, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    sample, numbers, table = fill(drawn[1], tmp_path / "f.gpkg"), tmp_path / "n.json", tmp_path / "t.csv"
+    words = [drawn[0], "--sample", sample]
+    found = estimates(cli, capsys, *words)
+    assert cli("area", *words, "--json", numbers) == 0
+    said = capsys.readouterr().out
+    assert json.loads(numbers.read_text()) == found and BIASED in said and said.endswith(f"numbers: {numbers}\n")
+    assert cli("area", *words, "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out) == found and not Path("-").exists()
+    numbers.write_text("mine")
+    told = refusal(cli, capsys, "area", *words, "--json", numbers, "--format", "csv", "--output", table)
+    assert "exists" in told and "--overwrite" in told and not table.exists() and numbers.read_text() == "mine"
+    told = refusal(cli, capsys, "area", *words, "--json", table, "--output", table)
+    assert "--output and --json are both" in told
+    both = ["--format", "csv", "--output", table, "--json", numbers, "--overwrite"]
+    assert cli("area", *words, *both) == 0
+    assert table.read_text().startswith("quantity,") and json.loads(numbers.read_text()) == found
+
+
 def test_the_page_shows_both_dates_and_not_the_map(
     cli: Any, simulated: Any, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -120,7 +120,8 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
     except QgsProcessingException as error:
         return {"error": str(error), **feedback.told, "loaded": len(set(project.mapLayers()) - inputs)}
     layers = [layer for name, layer in project.mapLayers().items() if name not in inputs]
-    return {"results": results, "looks": [look_of(layer) for layer in layers], **feedback.told}
+    tree = [each.name() for each in project.layerTreeRoot().findLayers() if each.layerId() not in inputs]
+    return {"results": results, "looks": [look_of(layer) for layer in layers], "tree": tree, **feedback.told}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from hsi_cd.cli.main import cli as group
 from hsi_cd.qgis.algorithms import ALGORITHMS, LABEL_FREE, LARGEST, LEARNING, Algorithm
 
 FILES = sorted((Path(hsi_cd.__file__).parent / "qgis").glob("*.py"))
-PLAIN = ["algorithms", "command", "command_words", "layer_sources"]
+PLAIN = ["algorithms", "command", "command_words", "layer_sources", "told_numbers"]
 """Those that need no QGIS."""
 
 

@@ -86,6 +86,7 @@ def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, An
         "evaluate": "Judge a map",
         "sample": "Draw a reference sample",
         "area": "Area of change",
+        "report": "Report of a map",
     }
     assert first["extensions"] == [["tif"], hc.__version__]
     assert {"hsi_cd_qgis", "processing"} <= set(first["imported"])
@@ -97,15 +98,23 @@ def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
     first: dict[str, Any], cli: Any, simulated: PairFiles, tmp_path: Path
 ) -> None:
     done, folder = first["orders"]["detect"], first["folder"]
-    assert done["results"] == {
-        "OUTPUT": str(folder / "change.tif"),
-        "SCORE": str(folder / "score.tif"),
-        "VECTOR": str(folder / "regions.gpkg"),
-        "PROBABILITY": str(folder / "probability.tif"),
+    files = {
+        "OUTPUT": "change.tif",
+        "SCORE": "score.tif",
+        "PROBABILITY": "probability.tif",
+        "VECTOR": "regions.gpkg",
     }
+    assert {name: done["results"].get(name) for name in files} == {
+        name: str(folder / file) for name, file in files.items()
+    }
+    assert done["tree"] == ["Changed regions", "Change map", "Scores", "Probability of change"]  # from the top
     words = ["--t1", simulated.t1, "--t2", simulated.t2, "--method", "cva", "--output", tmp_path / "c.tif"]
     assert cli("detect", *words, "--score", tmp_path / "s.tif", "--vector", tmp_path / "r.gpkg") == 0
-    np.testing.assert_array_equal(band(folder / "change.tif"), band(tmp_path / "c.tif"))
+    own = band(tmp_path / "c.tif")
+    np.testing.assert_array_equal(band(folder / "change.tif"), own)
+    told, valid = done["results"], int((own != 255).sum())
+    assert (told["CHANGED_PIXELS"], told["VALID_PIXELS"]) == (int((own == 1).sum()), valid)
+    assert told["CHANGED_SHARE"] == pytest.approx((own == 1).sum() / valid)
     looks = {look["file"].partition("|")[0]: look for look in done["looks"]}
     assert looks["change.tif"]["classes"] == CLASSES
     scores = band(tmp_path / "s.tif")
@@ -180,6 +189,12 @@ def way(qgis: Qgis, cli: Any, simulated: PairFiles, tmp_path_factory: pytest.Tem
             "suggest", RUN=run, NUMBER=4, KIND="points", OUTPUT=folder / "next.gpkg", how={"load": True}
         ),
         "evaluate": order("evaluate", **judged, TRUTH=[str(simulated.truth)], OUTPUT=folder / "e.html"),
+        "report": order(
+            "report", MAP={"raster": str(run / "change.tif")}, T1=t1, T2=t2, PROBABILITY=run / "score.tif",
+            TITLE="A page", OUTPUT=folder / "report.html",
+        ),
+        "report of a run": order("report", MAP_FOLDER=run, OUTPUT=folder / "run.html"),
+        "report of none": order("report", MAP=folder / "nothing.tif", OUTPUT=folder / "none.html"),
         "scratch": order("evaluate", **judged, TRUTH=[{"memory": str(labels)}]),
         "one of two": order("evaluate", **judged, TRUTH=[{"vector": f"{several}|layername=mine"}]),
         "edited": order("evaluate", **judged, TRUTH=[{"edited": str(labels)}]),
@@ -239,7 +254,7 @@ def test_a_map_is_judged_with_numbers_and_a_page(way: dict[str, Any], cli: Any, 
     assert cli("evaluate", *words, "--truth", simulated.truth) == 0
     expected = json.loads((folder / "e.json").read_text())["scores"]
     found = way["evaluate"]["results"]
-    for name in ("oa", "kappa", "f1", "precision", "recall", "iou"):
+    for name in ("oa", "aa", "kappa", "f1", "precision", "recall", "iou"):
         assert found[name.upper()] == expected[name]
     assert "Kappa" in found["TEXT"] and "truth \\ map" in (folder / "e.html").read_text()
     # The shapes that taught judge nothing: of them alone, none is left to judge.
@@ -247,6 +262,17 @@ def test_a_map_is_judged_with_numbers_and_a_page(way: dict[str, Any], cli: Any, 
         told = way[name]["error"]
         assert told.startswith("every shape of ") and "has taught the map" in told and "\n" not in told
     assert " --layer mine " in way["one of two"]["command"][0]
+
+
+@pytest.mark.slow
+def test_a_map_and_a_run_are_reported(way: dict[str, Any]) -> None:
+    folder = way["folder"]
+    assert way["report"]["results"] == {"OUTPUT": str(folder / "report.html")}
+    page = (folder / "report.html").read_text()
+    assert "<title>A page" in page and "called changed" in page and "data:image/" in page
+    assert "Kappa" in (folder / "run.html").read_text()
+    told = way["report of none"]["error"]
+    assert "nothing.tif does not exist" in told and "\n" not in told and not (folder / "none.html").exists()
 
 
 @pytest.mark.slow

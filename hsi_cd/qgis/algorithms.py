@@ -11,6 +11,9 @@ from typing import Any
 
 from .told_numbers import CALLED_CHANGED, ESTIMATES, SCORES, Number
 
+STAND_IN = "_FOLDER"
+"""Ends the name of a folder that counts in place of a file: of ``T1_FOLDER`` that is ``T1``."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -69,6 +72,10 @@ class Algorithm:
     def of_kind(self, *kinds: str) -> list[Parameter]:
         """The parameters of these kinds."""
         return [each for each in self.parameters if each.kind in kinds]
+
+    def stand_ins(self) -> dict[str, str]:
+        """The names of folders that count in place of a file, and of what each stands in for."""
+        return {each.name: each.name[: -len(STAND_IN)] for each in self.parameters if each.name.endswith(STAND_IN)}
 
 
 LABEL_FREE = ("auto", "cva", "pca-cva", "sam", "irmad", "sfa", "isfa", "celik", "superpixel", "self-trained")

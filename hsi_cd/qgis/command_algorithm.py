@@ -21,7 +21,7 @@ from qgis.core import (
 
 from .algorithms import Algorithm, Parameter
 from .command import CommandError, Line, check_version, run_command
-from .command_words import shown, words_for
+from .command_words import in_columns, shown, words_for
 from .fields import bounds_of, field, find_source, find_sources
 from .layer_sources import SourceError
 from .layer_styles import StyleOnLoading
@@ -72,8 +72,9 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Enter fields and outputs."""
+        stood_for = self._algorithm.stand_ins().values()
         for parameter in self._algorithm.parameters:
-            self.addParameter(field(parameter))
+            self.addParameter(field(parameter, stood_for=parameter.name in stood_for))
         if self._algorithm.of_kind("page"):
             self.addOutput(QgsProcessingOutputString("TEXT", "What was said"))
         for name, title, _ in self._algorithm.numbers:
@@ -122,8 +123,9 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
         if self._fault:
             raise QgsProcessingException(self._fault)
         values = {each.name: self._value(each, parameters, context) for each in self._algorithm.parameters}
+        unasked = ""
         if "JSON" in values and not values["JSON"]:
-            values["JSON"] = QgsProcessingUtils.generateTempFilename("numbers.json")
+            unasked = values["JSON"] = QgsProcessingUtils.generateTempFilename("numbers.json")
         before = set(context.layersToLoadOnCompletion())
         layers = {
             each.name: self.parameterAsOutputLayer(parameters, each.name, context)
@@ -136,6 +138,8 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
             loading = context.layersToLoadOnCompletion()  # what lies there is not this run's
             context.setLayersToLoadOnCompletion({name: loading[name] for name in loading if name in before})
             raise QgsProcessingException(str(error)) from error
+        if unasked:
+            said = "\n".join(line for line in said.splitlines() if unasked not in line).rstrip() + "\n"
         results = layers | {each.name: values[each.name] for each in self._algorithm.of_kind(*_FILES)}
         return self._results({name: value for name, value in results.items() if value}, said, context)
 
@@ -174,7 +178,7 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
                 feedback.pushConsoleInfo(line.text)
 
         said = run_command([command, *words], tell=tell, is_cancelled=feedback.isCanceled)
-        feedback.pushConsoleInfo(said)
+        feedback.pushConsoleInfo(in_columns(said))
         return said
 
     def _results(self, results: dict[str, Any], said: str, context: QgsProcessingContext) -> dict[str, Any]:

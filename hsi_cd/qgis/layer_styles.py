@@ -59,7 +59,11 @@ class StyleOnLoading(QgsProcessingLayerPostProcessorInterface):
         layer.triggerRepaint()
         self._loaded[layer.id()] = self._place
         if context.project() is not None:
-            lay_in_place(layer.id(), self._loaded, context.project().layerTreeRoot())
+            tree = context.project().layerTreeRoot()
+            lay_in_place(layer.id(), self._loaded, tree)
+            node = tree.findLayer(layer.id())
+            if node is not None and isinstance(layer, QgsRasterLayer):
+                node.setExpanded(isinstance(layer.renderer(), QgsPalettedRasterRenderer))  # classes are to be seen
 
 
 def lay_in_place(layer: str, wanted: dict[str, int], tree: QgsLayerTree) -> None:

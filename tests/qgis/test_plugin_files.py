@@ -71,7 +71,7 @@ def test_an_entry_names_a_command_its_options_and_its_group(entry: Algorithm) ->
             assert each.default == known.default
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
     assert bool(arguments) == any(
-        not each.option and each.kind in ("date", "map", "folder") and not each.name.endswith("_FOLDER")
+        not each.option and each.kind in ("date", "map", "folder") and each.name not in entry.stand_ins()
         for each in entry.parameters
     )
 

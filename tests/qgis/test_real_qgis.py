@@ -91,6 +91,7 @@ def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, An
     assert first["extensions"] == [["tif"], hc.__version__]
     assert {"hsi_cd_qgis", "processing"} <= set(first["imported"])
     assert not {"hsi_cd", "torch", "rasterio", "click"} & set(first["imported"])
+    assert first["may be empty"] == ["MAP", "T1", "T2", "PROBABILITY", "SCORE"]  # a folder stands in for the first
     assert first["unloaded"]
 
 
@@ -121,7 +122,7 @@ def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
     assert looks["score.tif"]["ramp"] == pytest.approx(np.nanquantile(scores.astype(float), [0.02, 0.98]))
     assert looks["probability.tif"]["ramp"] == [0, 1]
     assert looks["change.tif"]["table"] == [[value, told[0]] for value, told in CLASSES.items()]
-    assert looks["regions.gpkg"]["colours"] == [[200, 30, 30]]
+    assert looks["regions.gpkg"]["colours"] == [[200, 30, 30]] == looks["regions.gpkg"]["standard"]
     assert looks["regions.gpkg"]["features"] == pyogrio.read_info(tmp_path / "r.gpkg")["features"]
     (typed,) = done["command"]
     assert typed.split()[:2] == [str(Path(sysconfig.get_path("scripts")) / "hsi-cd"), "detect"]
@@ -245,6 +246,7 @@ def test_places_to_draw_next_are_loaded(way: dict[str, Any]) -> None:
     (look,) = way["suggest"]["looks"]
     assert look["features"] == 4 and "class" in look["fields"]
     assert look["colours"] == [[200, 30, 30], [230, 230, 230], [255, 214, 0]]  # changed, unchanged, to be said
+    assert look["standard"] == look["colours"]
 
 
 @pytest.mark.slow
@@ -272,7 +274,11 @@ def test_a_map_and_a_run_are_reported(way: dict[str, Any]) -> None:
     assert "<title>A page" in page and "called changed" in page and "data:image/" in page
     assert "Kappa" in (folder / "run.html").read_text()
     told = way["report of none"]["error"]
-    assert "nothing.tif does not exist" in told and "\n" not in told and not (folder / "none.html").exists()
+    assert (
+        "nothing.tif does not exist: name the file of a change map, or a run's folder" in told
+        and "\n" not in told
+        and not (folder / "none.html").exists()
+    )
 
 
 @pytest.mark.slow

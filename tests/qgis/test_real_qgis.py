@@ -7,7 +7,6 @@ import shutil
 import stat
 import subprocess
 import sysconfig
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +41,27 @@ def no_drafts(folder: Path) -> bool:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
-# --- The quick suite has these, in one process of QGIS ---
+# --- The quick suite has one of these: QGIS and the command are started once each ---
 
 
 @pytest.fixture(scope="module")
 def first(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("first")
     t1, t2 = simulated.t1, simulated.t2
-    old = program(folder / "old", "#!/bin/sh\necho 'hsi-cd, version 0.0.9'\n")
-    other = program(folder / "other", "#!/bin/sh\necho 'something else'\n")
     layers = {"T1": {"raster": str(t1)}, "T2": {"raster": str(t2)}}
     maps = {"OUTPUT": folder / "change.tif", "SCORE": folder / "score.tif", "VECTOR": folder / "regions.gpkg"}
     maps["PROBABILITY"] = folder / "probability.tif"
+    done = qgis(order("detect", **layers, METHOD="cva", **maps, how={"load": True}))
+    return done | {"detect": done["orders"][0], "folder": folder}
+
+
+@pytest.fixture(scope="module")
+def bad(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("bad")
+    t1, t2 = simulated.t1, simulated.t2
+    old = program(folder / "old", "#!/bin/sh\necho 'hsi-cd, version 0.0.9'\n")
+    other = program(folder / "other", "#!/bin/sh\necho 'something else'\n")
     orders = {
-        "detect": order("detect", **layers, METHOD="cva", **maps, how={"load": True}),
         "absent date": order("info", T1=t1, T2=folder / "nothing.tif"),
         "no date": order("detect", T1=t1, OUTPUT=folder / "a.tif"),
         "absent command": order(
@@ -67,14 +73,11 @@ def first(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFac
             "detect", T1=t1, T2=t2, METHOD="cva", OUTPUT=folder / "b.tif", how={"cancel": "", "load": True}
         ),
     }
-    began = time.monotonic()
-    done = qgis(*orders.values())
-    done["seconds"] = time.monotonic() - began
-    done["orders"] = dict(zip(orders, done["orders"], strict=True))
-    done["folder"] = folder
-    return done
+    done = dict(zip(orders, qgis(*orders.values())["orders"], strict=True))
+    return done | {"folder": folder}
 
 
+@pytest.mark.slow
 def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, Any]) -> None:
     assert first["algorithms"] == {
         "info": "Inspect",
@@ -98,7 +101,7 @@ def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, An
 def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
     first: dict[str, Any], cli: Any, simulated: PairFiles, tmp_path: Path
 ) -> None:
-    done, folder = first["orders"]["detect"], first["folder"]
+    done, folder = first["detect"], first["folder"]
     files = {
         "OUTPUT": "change.tif",
         "SCORE": "score.tif",
@@ -129,19 +132,21 @@ def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
     assert any("threshold" in text for text in done["console"])
 
 
+@pytest.mark.slow
 def test_an_error_is_the_command_s_one_line(
-    first: dict[str, Any], cli: Any, simulated: PairFiles, capsys: pytest.CaptureFixture[str]
+    bad: dict[str, Any], cli: Any, simulated: PairFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    folder = first["folder"]
+    folder = bad["folder"]
     assert cli("info", simulated.t1, folder / "nothing.tif") == 2
-    assert f"hsi-cd: error: {first['orders']['absent date']['error']}\n" == capsys.readouterr().err
-    assert first["orders"]["no date"]["error"] == "Later date (t2): nothing is chosen; choose one"
+    assert f"hsi-cd: error: {bad['absent date']['error']}\n" == capsys.readouterr().err
+    assert bad["no date"]["error"] == "Later date (t2): nothing is chosen; choose one"
     assert not (folder / "a.tif").exists()
 
 
-def test_a_command_that_is_absent_old_or_another_is_one_line(first: dict[str, Any]) -> None:
-    told = {name: done["error"] for name, done in first["orders"].items() if name.endswith(" command")}
+@pytest.mark.slow
+def test_a_command_that_is_absent_old_or_another_is_one_line(bad: dict[str, Any]) -> None:
+    told = {name: done["error"] for name, done in bad.items() if name.endswith(" command")}
     assert (
         "/nowhere/hsi-cd cannot be run (No such file or directory): run hsi-cd qgis install"
         in told["absent command"]
@@ -151,11 +156,12 @@ def test_a_command_that_is_absent_old_or_another_is_one_line(first: dict[str, An
     assert [text for text in told.values() if "\n" in text] == []
 
 
-def test_what_is_cancelled_ends_and_leaves_nothing(first: dict[str, Any]) -> None:
-    done = first["orders"]["cancelled"]
+@pytest.mark.slow
+def test_what_is_cancelled_ends_and_leaves_nothing(bad: dict[str, Any]) -> None:
+    done = bad["cancelled"]
     assert done["error"].startswith("cancelled: hsi-cd was interrupted")
     assert done["progress"] and done["loaded"] == 0
-    assert not (first["folder"] / "b.tif").exists() and no_drafts(first["folder"])
+    assert not (bad["folder"] / "b.tif").exists() and no_drafts(bad["folder"])
 
 
 # --- The slow suite goes the whole way, from drawn shapes to places to draw next, and back ---
@@ -274,11 +280,8 @@ def test_a_map_and_a_run_are_reported(way: dict[str, Any]) -> None:
     assert "<title>A page" in page and "called changed" in page and "data:image/" in page
     assert "Kappa" in (folder / "run.html").read_text()
     told = way["report of none"]["error"]
-    assert (
-        "nothing.tif does not exist: name the file of a change map, or a run's folder" in told
-        and "\n" not in told
-        and not (folder / "none.html").exists()
-    )
+    assert "nothing.tif does not exist: name the file of a change map, or a run's folder" in told
+    assert "\n" not in told and not (folder / "none.html").exists()
 
 
 @pytest.mark.slow

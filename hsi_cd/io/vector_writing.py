@@ -27,6 +27,7 @@ STYLES = "layer_styles"
 """The table of a GeoPackage that holds styles, which is no layer of its own."""
 
 _NO_DATE = "1970-01-01T00:00:00.000Z"  # of a GeoPackage, so that the same content is the same file
+_VERSION = "1.3"  # of GeoPackage: GDAL 3.6, with QGIS 3.22, warns of a later one
 _MIXED = "Unknown"
 # As QGIS makes it, to the letter: it looks for these columns.
 _TABLE = f"""CREATE TABLE {STYLES} (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256),
@@ -78,6 +79,7 @@ def write_layer(
                 geometry_type=geometry,
                 crs=crs.to_wkt() if crs is not None else None,
                 layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
+                dataset_options={"VERSION": _VERSION} if driver == "GPKG" else {},
             )
         told = None if geometry == _MIXED else shapes_qml(style, geometry)
         if driver == "GPKG" and told is not None:

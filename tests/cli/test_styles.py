@@ -94,6 +94,7 @@ def default_style(path: Path) -> tuple[str, ET.Element]:
         )
         (shapes,) = file.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", row[:1])
         listed = file.execute("SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'").fetchall()
+        assert file.execute("PRAGMA user_version").fetchone() == (10300,)  # of which no GDAL in use warns
     assert (row[1], listed) == (shapes[0], [("attributes",)])
     return row[0], ET.fromstring(row[2])
 

@@ -1,9 +1,9 @@
-"""FC-Siam-diff (Caye Daudt et al. 2018, arXiv 1810.08462) as a peer: a Siamese U-Net with differences as its bridges.
+"""FC-Siam-diff (Caye Daudt et al. 2018, arXiv 1810.08462) as a peer: a Siamese U-Net bridged by differences.
 
-Both dates go through one encoder of four levels with pooling between them; on the way back up, absolute differences of
-the two dates' features join at each level. The paper trains on whole labelled images; where single pixels are labelled,
-the network sees the patch around each, pads inside it, and the middle pixel is called. So a pixel's score does not
-depend on how a scene is cut.
+Both dates go through one encoder of four levels with pooling between them; on the way back up, absolute differences
+of the two dates' features join at each level. The paper trains on whole labelled images; where single pixels are
+labelled, the network sees the patch around each, pads inside it, and the middle pixel is called. So a pixel's score
+does not depend on how a scene is cut.
 """
 
 from itertools import pairwise
@@ -31,9 +31,8 @@ class Network(nn.Module):
     def __init__(self, channels, side):
         super().__init__()
         inside = (channels, *_WIDTHS)
-        self.down = nn.ModuleList(
-            _block([before, *[width] * depth]) for before, width, depth in zip(inside, _WIDTHS, _DEPTHS, strict=False)
-        )
+        levels = zip(inside, _WIDTHS, _DEPTHS, strict=False)
+        self.down = nn.ModuleList(_block([before, *[width] * depth]) for before, width, depth in levels)
         self.up, self.joined = nn.ModuleList(), nn.ModuleList()
         for level in range(len(_WIDTHS) - 1, -1, -1):
             width, out = _WIDTHS[level], _WIDTHS[max(level - 1, 0)]

@@ -1,8 +1,8 @@
-"""A network of torch that calls each pixel by its own patch, as published change detectors do; as a method of hsi-cd.
+"""A network of torch that calls each pixel by its own patch, as published change detectors do; a method of hsi-cd.
 
-A subclass builds the network. Scaling, patches, the loop of training and the probabilities are the same for all peers,
-and those of the paper of the Kolmogorov-Arnold network (arXiv 2407.00949): both dates scaled together to 0..1, batches
-of 64, Adam, cross-entropy, the last epoch. No label beside those that teach is looked at.
+A subclass builds the network. Scaling, patches, the loop of training and the probabilities are the same for all
+peers, and those of the paper of SpectralKAN (arXiv 2407.00949): both dates scaled together to 0..1, batches of 64,
+Adam, cross-entropy, the last epoch. No label beside those that teach is looked at.
 """
 
 import logging
@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from hsi_cd.detectors.frontend import fit_frontend, frontend_from_state
@@ -27,8 +26,8 @@ _AT_ONCE = 4096  # patches that are scored together
 class PatchNetwork:
     """What peers share: a network on the patch around each pixel of both dates.
 
-    A subclass has ``name``, ``title``, ``reference``, a docstring, ``options`` with ``side`` (of a patch, pixels), and
-    :meth:`network`.
+    A subclass has ``name``, ``title``, ``reference``, a docstring, ``options`` with ``side`` (of a patch, pixels),
+    and :meth:`network`.
     """
 
     needs_labels, unit, threshold = True, "probability", 0.5

@@ -1,8 +1,9 @@
-"""SpectralKAN (Wang et al., arXiv 2407.00949) as a peer: two tiny Kolmogorov-Arnold networks, of pixels, then of bands.
+"""SpectralKAN (Wang et al., arXiv 2407.00949) as a peer: Kolmogorov-Arnold networks of pixels, then of bands.
 
-Where a KAN learns a function for each edge, this one learns one for each *input*, which weights hand on to all outputs:
-``y_o = sum_i (w_oi silu(x_i) + s_oi f_i(x_i))`` with cubic B-splines ``f_i`` on -1..1. The first network takes the 25
-pixels of a patch of the difference, band by band, to one number; the second takes those of all bands to two classes.
+Where a KAN learns a function for each edge, this one learns one for each *input*, which weights hand on to all
+outputs: ``y_o = sum_i (w_oi silu(x_i) + s_oi f_i(x_i))`` with cubic B-splines ``f_i`` on -1..1. The first network
+takes the 25 pixels of a patch of the difference, band by band, to one number; the second takes those of all bands
+to two classes.
 """
 
 import math

@@ -9,12 +9,12 @@ import click
 
 from hsi_cd.api.sources import TruthSource
 from hsi_cd.cli.options.gathering import gathering
-from hsi_cd.cli.options.json_option import STANDARD_OUTPUT, json_file_option
+from hsi_cd.cli.options.json_option import STANDARD_OUTPUT, json_file_option, tell_to_file
 from hsi_cd.cli.options.matrix_options import FORMATS
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
-from hsi_cd.cli.telling import document, hint
+from hsi_cd.cli.telling import document
 
 EPILOG = """\b
 Examples:
@@ -65,7 +65,7 @@ class Interpreted:
 @nodata_option
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--output", type=PathType(), metavar="FILE", help="Write the table to a file.")
-@json_file_option("the estimates")
+@json_file_option("all numbers")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def area(
     map_file: Path,
@@ -84,15 +84,14 @@ def area(
     """
     from hsi_cd.api.area_estimates import estimate_area
     from hsi_cd.cli.options.truth_options import label_scheme
-    from hsi_cd.io import JSON, TABLES, check_outputs, write_json, write_text
+    from hsi_cd.io import JSON, TABLES, check_outputs, write_text
     from hsi_cd.reporting.area_tables import area_table
 
-    printed = json_file == STANDARD_OUTPUT
-    record_file = None if printed else json_file
     read = named_files(map_file, sample_file)
-    check_outputs({"--output": output, "--json": record_file}, inputs=read, overwrite=overwrite)
+    numbers = None if json_file == STANDARD_OUTPUT else json_file
+    check_outputs({"--output": output, "--json": numbers}, inputs=read, overwrite=overwrite)
     check_outputs({"--output": output}, kind=TABLES[kind], overwrite=overwrite)
-    check_outputs({"--json": record_file}, kind=JSON, overwrite=overwrite)
+    check_outputs({"--json": numbers}, kind=JSON, overwrite=overwrite)
     scheme = label_scheme(interpreted.changed, interpreted.unchanged, interpreted.ignore)
     found = estimate_area(
         map_file,
@@ -102,11 +101,5 @@ def area(
     words = document(found.to_dict()) if kind == "json" else area_table(found, format=kind)
     if output is not None:
         write_text(output, words + "\n", overwrite=overwrite)
-    if record_file is not None:
-        write_json(record_file, found.to_dict(), overwrite=overwrite)
-    if printed:
-        click.echo(document(found.to_dict()))
-        return
-    click.echo(words if output is None else f"table: {output}")
-    if record_file is not None:
-        hint(f"\nestimates: {record_file}")
+        words = f"table: {output}"
+    tell_to_file(words, found.to_dict(), json_file, what="numbers", overwrite=overwrite)

@@ -15,9 +15,10 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
+    map_record,
+    map_told,
     named_files,
     output_options,
-    regions_told,
 )
 from hsi_cd.cli.options.pair_options import drop_option, drop_settings, pair_options
 from hsi_cd.cli.options.path_type import PathType
@@ -108,14 +109,14 @@ def detect(
     estimator = make_estimator(method, seed=seed, **(settings or options)).fit(pair)
     if save is not None:
         estimator.save(save, overwrite=files.overwrite)
-    regions = {}
+    mapped = None
     if files.output is not None:
         how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
-        regions = regions_told(estimator.predict(pair, how).write_files(files.named()))
+        mapped = estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
     done = told_of(pair) | told_of_area(pair.area)
-    lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
+    lines = [f"{what}: {told}" for what, told in (written | map_told(mapped) | done).items()]
     text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}
-    tell(text, {"files": written, **facts, **regions, **done}, as_json=as_json)
+    tell(text, {"files": written, **facts, **map_record(mapped), **done}, as_json=as_json)

@@ -9,13 +9,12 @@ import click
 from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import SceneSource, TruthSource
 from hsi_cd.cli.options.area_options import area_place_options
-from hsi_cd.cli.options.json_option import STANDARD_OUTPUT, json_file_option
+from hsi_cd.cli.options.json_option import STANDARD_OUTPUT, json_file_option, tell_to_file
 from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import nodata_option
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.scene_options import data_root_option
 from hsi_cd.cli.options.truth_options import aligned_truth_options, check_truth, truth_inputs
-from hsi_cd.cli.telling import document, hint
 
 EPILOG = """\b
 Examples:
@@ -68,7 +67,7 @@ def evaluate(
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
     from hsi_cd.api.opening import truth_of
     from hsi_cd.api.verbs import evaluate as judge
-    from hsi_cd.io import JSON, check_outputs, write_json
+    from hsi_cd.io import JSON, check_outputs
     from hsi_cd.reporting.tables import score_table
 
     check_truth(truth, dataset)
@@ -78,11 +77,4 @@ def evaluate(
     labels = truth if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
     where = {"aoi": area.aoi, "bounds": area.bounds, "bounds_crs": area.bounds_crs}
     result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata, **where)
-    if json_file == STANDARD_OUTPUT:
-        click.echo(document(result.to_dict()))
-        return
-    if json_file is not None:
-        write_json(json_file, result.to_dict(), overwrite=overwrite)
-    click.echo(score_table(result))
-    if json_file is not None:
-        hint(f"\nscores: {json_file}")
+    tell_to_file(score_table(result), result.to_dict(), json_file, what="scores", overwrite=overwrite)

@@ -9,10 +9,11 @@ import click
 from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
+    map_record,
+    map_told,
     named_files,
     output_options,
     provenance_option,
-    regions_told,
 )
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.provenance_record import recorded
@@ -55,10 +56,10 @@ def mosaic(
     files.check_regions(found.grid)
     probability = None if checkpoint is None else probabilities_by(checkpoint, found)
     with recorded(provenance, inputs=shards):
-        regions = regions_told(join_shards(found, files.named(), probability=probability))
+        mapped = join_shards(found, files.named(), probability=probability)
     written = files.told(unit=found.tags.get("SCORE_UNIT", "score"))
     tell(
-        "\n".join(f"{what}: {path}" for what, path in (written | regions).items()),
-        {"files": written, **regions},
+        "\n".join(f"{what}: {told}" for what, told in (written | map_told(mapped)).items()),
+        {"files": written, **map_record(mapped)},
         as_json=as_json,
     )

@@ -16,10 +16,11 @@ from hsi_cd.cli.options.json_option import json_option
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
+    map_record,
+    map_told,
     named_files,
     output_options,
     provenance_option,
-    regions_told,
 )
 from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
@@ -156,10 +157,10 @@ def predict(
     how = replace(how, register=contract.register)
     with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), *area.files, checkpoint]):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
-        regions = regions_told(change.write_files(files.named()))
+        mapped = change.write_files(files.named())
     written = files.told(unit=detector.unit)
     done = told_of(change.pair) | told_of_area(pair.area)
-    lines = [f"{what}: {path}" for what, path in (written | regions | done).items()]
+    lines = [f"{what}: {told}" for what, told in (written | map_told(mapped) | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:
         lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
@@ -169,7 +170,7 @@ def predict(
         "threshold": detector.threshold if threshold is None else threshold,
         "unit": detector.unit,
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
-        **regions,
+        **map_record(mapped),
         **done,
     }
     tell("\n".join(lines), record, as_json=as_json)

@@ -82,9 +82,9 @@ def report(
             as_json=as_json,
         )
         return
+    if len(runs) == 1 and not runs[0].exists():
+        raise MissingInputError(f"{runs[0]} does not exist: name the file of a change map, or a run's folder")
     if dates or score is not None or probability is not None:
-        if len(runs) == 1 and not runs[0].exists():
-            raise MissingInputError(f"{runs[0]} does not exist: name the file of a change map")
         raise click.UsageError(
             "dates, --score and --probability are of a map: name its file alone, in place of runs"
         )

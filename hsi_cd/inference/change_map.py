@@ -16,7 +16,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import biased
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
 from hsi_cd.inference.scoring import classify
-from hsi_cd.io import MapFiles, RegionChoice, Regions
+from hsi_cd.io import MapFiles, RegionChoice, WrittenMap
 from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
@@ -133,8 +133,8 @@ class ChangeMap:
         self.write_files(MapFiles(as_path(change), scores, doubts, shapes, choice, cog, overwrite, chances))
         return self
 
-    def write_files(self, files: MapFiles) -> Regions | None:
-        """:meth:`write`, told by a value; what was written as polygons is returned."""
+    def write_files(self, files: MapFiles) -> WrittenMap:
+        """:meth:`write`, told by a value; what was written is counted."""
         return write_maps(self.detector, self.pair, files, self.options)
 
     def to_xarray(self) -> xarray.Dataset:

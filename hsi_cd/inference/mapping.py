@@ -15,7 +15,7 @@ from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError, ShardError
 from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
-from hsi_cd.io import MapFiles, MapRows, Regions, shard_tags, write_prediction
+from hsi_cd.io import MapFiles, MapRows, WrittenMap, shard_tags, write_prediction
 from hsi_cd.prepare.data_watch import DataWatch
 from hsi_cd.prepare.measurement import tell_shift
 from hsi_cd.prepare.residual_shift import ShiftWatch
@@ -56,9 +56,7 @@ class MapOptions:
     register: bool | None = None
 
 
-def write_maps(
-    detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None
-) -> Regions | None:
+def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> WrittenMap:
     """Score a scene, or its area of interest, and write its change map, and what is asked for beside it.
 
     The scene is read, scored and written band by band: its height costs time, not memory. No labels are read.
@@ -70,7 +68,7 @@ def write_maps(
         how: threshold, georeference, part of the scene, memory; the defaults otherwise.
 
     Returns:
-        What was written as polygons; None where none were asked for.
+        Its counts, and what was written as polygons.
 
     Raises:
         ShardError: there are more shards than rows, or a shard of an area of interest is asked for.

@@ -28,7 +28,7 @@ from hsi_cd.io.outputs import (
     refuse_folder_of_inputs,
     refuse_inputs,
 )
-from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
+from hsi_cd.io.prediction import MapFiles, MapRows, WrittenMap, write_prediction
 from hsi_cd.io.regions import RegionChoice, Regions, check_vector, write_regions
 from hsi_cd.io.shards import ShardSet, read_shards, shard_tags
 from hsi_cd.io.truth import MaskPair, infer_scheme, read_labels
@@ -54,6 +54,7 @@ __all__ = [
     "RegionChoice",
     "Regions",
     "ShardSet",
+    "WrittenMap",
     "atomic_path",
     "atomic_paths",
     "check_ending",

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import ShardError
-from hsi_cd.io.prediction import MapFiles, MapRows, write_prediction
-from hsi_cd.io.regions import Regions
+from hsi_cd.io.prediction import MapFiles, MapRows, WrittenMap, write_prediction
 from hsi_cd.io.shards import ShardSet
 from hsi_cd.progress import Bar, progress
 
@@ -17,7 +16,7 @@ Probability = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From scores to change probabilities."""
 
 
-def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability | None = None) -> Regions | None:
+def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability | None = None) -> WrittenMap:
     """Write the maps of the whole scene, block of rows by block of rows.
 
     Args:
@@ -26,7 +25,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
         probability: from scores to change probabilities, for what tells these, of scores that are none themselves.
 
     Returns:
-        What was written as polygons; None where none were asked for.
+        Its counts, and what was written as polygons.
 
     Raises:
         ShardError: a raster is asked for of which there are no shards, or the other way round.

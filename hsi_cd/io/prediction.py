@@ -15,7 +15,7 @@ from hsi_cd.io.maps import map_writers
 from hsi_cd.io.outputs import GEOTIFF, check_ending, check_outputs
 from hsi_cd.io.regions import RegionChoice, Regions, check_vector, write_regions
 from hsi_cd.io.sidecars import style_path, styles_beside, write_beside
-from hsi_cd.scene import CHANGED, Grid
+from hsi_cd.scene import CHANGED, UNLABELLED, Grid
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,21 @@ class MapFiles:
             check_ending(path, GEOTIFF)
 
 
+@dataclass(frozen=True)
+class WrittenMap:
+    """What was written.
+
+    Attributes:
+        changed: pixels that are called changed.
+        valid: pixels with data.
+        regions: what was written as polygons; None where none were asked for.
+    """
+
+    changed: int
+    valid: int
+    regions: Regions | None = None
+
+
 def write_prediction(
     parts: Iterable[MapRows],
     files: MapFiles,
@@ -95,7 +110,7 @@ def write_prediction(
     grid: Grid,
     tags: Mapping[str, str],
     probability: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-) -> Regions | None:
+) -> WrittenMap:
     """Write a change map, and what is asked for beside it. All files appear together, or none.
 
     Args:
@@ -106,7 +121,7 @@ def write_prediction(
         probability: from scores to change probabilities, for their raster and the polygons.
 
     Returns:
-        What was written as polygons; None where none were asked for.
+        Its counts, and what was written as polygons.
 
     Raises:
         FormatError: the polygons' name tells no format.
@@ -118,6 +133,7 @@ def write_prediction(
         check_vector(files.vector, grid)
     changes: list[NDArray[np.uint8]] = []
     probabilities: list[NDArray[np.float32]] = []
+    changed = valid = 0
     with ExitStack() as opened:
         draft, styles = None, {}
         if files.vector is not None:
@@ -145,6 +161,8 @@ def write_prediction(
                 and (draft is not None or writers.probability is not None)
             ):
                 chance = probability(part.score)
+            changed += int(np.count_nonzero(part.change == CHANGED))
+            valid += int(np.count_nonzero(part.change != UNLABELLED))
             writers.change.write(part.row, part.change)
             for writer, values in (
                 (writers.score, part.score),
@@ -157,9 +175,9 @@ def write_prediction(
                 changes.append(part.change)
                 probabilities.append(chance[part.change == CHANGED])
         if draft is None:
-            return None
+            return WrittenMap(changed, valid)
         whole = np.concatenate(changes)
         found = write_regions(draft, whole, np.concatenate(probabilities), grid=grid, choice=files.regions)
         for style in styles.values():
             write_beside(style, found.style)
-        return found
+        return WrittenMap(changed, valid, found)

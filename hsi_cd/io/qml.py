@@ -17,6 +17,9 @@ GREY, RED, YELLOW, CLEAR = (230, 230, 230, 255), (200, 30, 30, 255), (255, 214, 
 MARK = "<!-- written by hsi-cd -->"
 """Stands in every style of ours; QGIS leaves it out when somebody saves a style of his own."""
 
+SHAPE_CLASSES = (("changed", "changed", RED), ("unchanged", "unchanged", GREY), ("", "to be said", YELLOW))
+"""What a field says of a shape, its name and its colour; the last is of any other value."""
+
 _VERSION = "3.22.0"
 _SYMBOLS = {"Point": "marker", "LineString": "line", "Polygon": "fill"}
 
@@ -40,7 +43,7 @@ def classes_qml(colours: Mapping[int, Colour], names: Mapping[int, str]) -> str:
     root, raster = _raster("paletted")
     palette = ET.SubElement(raster, "colorPalette")
     for value, colour in colours.items():
-        entry = {"value": str(value), "label": names[value], "color": _hexadecimal(colour)}
+        entry = {"value": str(value), "label": names[value], "color": hexadecimal(colour)}
         ET.SubElement(palette, "paletteEntry", {**entry, "alpha": str(colour[3])})
     return _text(root)
 
@@ -55,7 +58,7 @@ def ramp_qml(low: float, high: float) -> str:
     ramp = ET.SubElement(shader, "colorramp", {"type": "gradient", "name": "[source]"})
     _properties(ramp, {"color1": _listed(GREY), "color2": _listed(RED), "discrete": "0", "rampType": "gradient"})
     for value, colour in ((low, GREY), (high, RED)):
-        item = {"value": repr(value), "label": f"{value:.4g}", "color": _hexadecimal(colour), "alpha": "255"}
+        item = {"value": repr(value), "label": f"{value:.4g}", "color": hexadecimal(colour), "alpha": "255"}
         ET.SubElement(shader, "item", item)
     return _text(root)
 
@@ -75,9 +78,7 @@ def shapes_qml(style: ShapeStyle, geometry: str) -> str:
         return _text(root)
     renderer = ET.SubElement(root, "renderer-v2", {"type": "categorizedSymbol", "attr": style.field})
     categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
-    for i, (value, label, colour) in enumerate(
-        [("changed", "changed", RED), ("unchanged", "unchanged", GREY), ("", "to be said", YELLOW)]
-    ):
+    for i, (value, label, colour) in enumerate(SHAPE_CLASSES):
         entry = {"symbol": str(i), "value": value, "label": label, "render": "true"}
         ET.SubElement(categories, "category", entry)
         _symbol(symbols, str(i), kind, colour)
@@ -122,7 +123,8 @@ def _text(root: ET.Element) -> str:
     return f"{head}\n{MARK}\n{ET.tostring(root, encoding='unicode')}\n"
 
 
-def _hexadecimal(colour: Colour) -> str:
+def hexadecimal(colour: Colour) -> str:
+    """A colour as the web writes it, without its opacity."""
     return "#{:02x}{:02x}{:02x}".format(*colour[:3])
 
 

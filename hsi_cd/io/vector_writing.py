@@ -18,6 +18,7 @@ from rasterio.crs import CRS
 
 from hsi_cd.errors import OutputError
 from hsi_cd.io.qml import ShapeStyle, shapes_qml
+from hsi_cd.io.sld import shapes_sld
 
 VECTOR_DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 """Kinds of vector files, by the ending of their name."""
@@ -26,6 +27,7 @@ STYLES = "layer_styles"
 """The table of a GeoPackage that holds styles, which is no layer of its own."""
 
 _NO_DATE = "1970-01-01T00:00:00.000Z"  # of a GeoPackage, so that the same content is the same file
+_VERSION = "1.3"  # of GeoPackage: GDAL 3.6, with QGIS 3.22, warns of a later one
 _MIXED = "Unknown"
 # As QGIS makes it, to the letter: it looks for these columns.
 _TABLE = f"""CREATE TABLE {STYLES} (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256),
@@ -77,17 +79,18 @@ def write_layer(
                 geometry_type=geometry,
                 crs=crs.to_wkt() if crs is not None else None,
                 layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
+                dataset_options={"VERSION": _VERSION} if driver == "GPKG" else {},
             )
         told = None if geometry == _MIXED else shapes_qml(style, geometry)
         if driver == "GPKG" and told is not None:
-            _keep_style(path, layer, told, title=style.title)
+            _keep_style(path, layer, told, shapes_sld(style, geometry, layer=layer), title=style.title)
     except (DataSourceError, FeatureError, sqlite3.Error) as error:
         raise OutputError(f"{path} cannot be written ({str(error).splitlines()[0]}): is the disk full?") from error
     return told
 
 
-def _keep_style(path: Path, layer: str, style: str, *, title: str) -> None:
-    """Put a style into a GeoPackage, as the one in which its layer is shown."""
+def _keep_style(path: Path, layer: str, qml: str, sld: str, *, title: str) -> None:
+    """Put a style, in QGIS's words and the standard's, into a GeoPackage as that of its layer."""
     with closing(sqlite3.connect(path)) as file, file:
         column = file.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (layer,))
         (shapes,) = column.fetchone()
@@ -100,8 +103,8 @@ def _keep_style(path: Path, layer: str, style: str, *, title: str) -> None:
         file.execute(
             f"INSERT INTO {STYLES} (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
             "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
-            "VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '', ?)",
-            (layer, shapes, title, style, title, _NO_DATE),
+            "VALUES ('', '', ?, ?, ?, ?, ?, 1, ?, '', ?)",
+            (layer, shapes, title, qml, sld, title, _NO_DATE),
         )
 
 

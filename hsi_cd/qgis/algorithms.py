@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .told_numbers import CALLED_CHANGED, ESTIMATES, SCORES, Number
+
+STAND_IN = "_FOLDER"
+"""Ends the name of a folder that counts in place of a file: of ``T1_FOLDER`` that is ``T1``."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -52,7 +57,7 @@ class Algorithm:
         parameters: its fields, in the dialog's order.
         always: words that every run has.
         leaves: layers that are left in the folder of a ``run``: output, file, title.
-        scores: names of scores in the JSON file that become outputs.
+        numbers: outputs for models, told by the file of a ``json``, else by what is said.
     """
 
     command: str
@@ -62,11 +67,15 @@ class Algorithm:
     parameters: tuple[Parameter, ...]
     always: tuple[str, ...] = ("--overwrite",)
     leaves: tuple[tuple[str, str, str], ...] = ()
-    scores: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
 
     def of_kind(self, *kinds: str) -> list[Parameter]:
         """The parameters of these kinds."""
         return [each for each in self.parameters if each.kind in kinds]
+
+    def stand_ins(self) -> dict[str, str]:
+        """The names of folders that count in place of a file, and of what each stands in for."""
+        return {each.name: each.name[: -len(STAND_IN)] for each in self.parameters if each.name.endswith(STAND_IN)}
 
 
 LABEL_FREE = ("auto", "cva", "pca-cva", "sam", "irmad", "sfa", "isfa", "celik", "superpixel", "self-trained")
@@ -107,6 +116,7 @@ REGIONS = (
 )
 LABELS = Parameter("TRUTH", "labels", "Labels (truth): drawn shapes, or a truth map", "--truth", needed=True)
 FIELD = Parameter("FIELD", "text", "Field that tells the class, if several could", "--field", advanced=True)
+JSON = Parameter("JSON", "json", "Numbers as JSON", "--json")
 
 ALGORITHMS = (
     Algorithm(
@@ -122,7 +132,7 @@ ALGORITHMS = (
             *AREA,
             *FOLDERS,
             FURTHER,
-            Parameter("OUTPUT", "page", "Report"),
+            Parameter("OUTPUT", "page", "What the files hold"),
         ),
         always=(),
     ),
@@ -163,6 +173,8 @@ ALGORITHMS = (
             PROBABILITY,
             REGIONS[0],
         ),
+        always=("--overwrite", "--json"),
+        numbers=CALLED_CHANGED,
     ),
     Algorithm(
         "predict",
@@ -186,6 +198,8 @@ ALGORITHMS = (
             PROBABILITY,
             REGIONS[0],
         ),
+        always=("--overwrite", "--json"),
+        numbers=CALLED_CHANGED,
     ),
     Algorithm(
         "train",
@@ -245,10 +259,10 @@ ALGORITHMS = (
             *AREA,
             FIELD,
             FURTHER,
-            Parameter("OUTPUT", "page", "Report"),
-            Parameter("JSON", "json", "Scores as JSON", "--json"),
+            Parameter("OUTPUT", "page", "Scores of a map"),
+            JSON,
         ),
-        scores=("oa", "kappa", "f1", "precision", "recall", "iou"),
+        numbers=SCORES,
     ),
     Algorithm(
         "sample",
@@ -290,9 +304,31 @@ ALGORITHMS = (
                 "FIELD", "text", "Field that tells the class, if it is not reference", "--field", advanced=True
             ),
             FURTHER,
-            Parameter("OUTPUT", "page", "Report"),
+            Parameter("OUTPUT", "page", "Areas and accuracies"),
+            JSON,
         ),
-        always=(),
+        numbers=ESTIMATES,
+    ),
+    Algorithm(
+        "report",
+        "Report of a map",
+        "Show",
+        "Make one page to look at and to pass on, for any browser: the map and its areas, how it was made, and, "
+        "where they are named, both dates with their masks, shift and warnings, scores and probabilities.",
+        (
+            Parameter("MAP", "map", "Change map", needed=True),
+            Parameter("T1", "date", "Earlier date (t1)", "--t1"),
+            Parameter("T2", "date", "Later date (t2)", "--t2"),
+            Parameter("PROBABILITY", "map", "Probability of change", "--probability"),
+            Parameter("SCORE", "map", "Scores", "--score"),
+            Parameter("TITLE", "text", "Title of the page", "--title"),
+            *MASKS,
+            REGISTER,
+            *FOLDERS,
+            Parameter("MAP_FOLDER", "folder", "Folder of a run: counts in place of the map", advanced=True),
+            FURTHER,
+            Parameter("OUTPUT", "html", "Report of a map", "--output", needed=True),
+        ),
     ),
 )
 """All algorithms, in the order of the toolbox; a command that should be there, too, is one entry more."""

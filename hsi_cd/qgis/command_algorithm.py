@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from qgis.core import (
 
 from .algorithms import Algorithm, Parameter
 from .command import CommandError, Line, check_version, run_command
-from .command_words import shown, words_for
+from .command_words import in_columns, shown, words_for
 from .fields import bounds_of, field, find_source, find_sources
 from .layer_sources import SourceError
 from .layer_styles import StyleOnLoading
+from .told_numbers import numbers_in
 
 _LAYERS = ("raster", "vector")
 _FILES = ("page", "html", "json", "run")
@@ -72,12 +72,13 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Enter fields and outputs."""
+        stood_for = self._algorithm.stand_ins().values()
         for parameter in self._algorithm.parameters:
-            self.addParameter(field(parameter))
+            self.addParameter(field(parameter, stood_for=parameter.name in stood_for))
         if self._algorithm.of_kind("page"):
             self.addOutput(QgsProcessingOutputString("TEXT", "What was said"))
-        for name in self._algorithm.scores:
-            self.addOutput(QgsProcessingOutputNumber(name.upper(), name))
+        for name, title, _ in self._algorithm.numbers:
+            self.addOutput(QgsProcessingOutputNumber(name, title))
         for name, _, title in self._algorithm.leaves:
             self.addOutput(QgsProcessingOutputRasterLayer(name, title))
         if self._algorithm.leaves:
@@ -122,8 +123,9 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
         if self._fault:
             raise QgsProcessingException(self._fault)
         values = {each.name: self._value(each, parameters, context) for each in self._algorithm.parameters}
-        if self._algorithm.scores and not values["JSON"]:
-            values["JSON"] = QgsProcessingUtils.generateTempFilename("scores.json")
+        unasked = ""
+        if "JSON" in values and not values["JSON"]:
+            unasked = values["JSON"] = QgsProcessingUtils.generateTempFilename("numbers.json")
         before = set(context.layersToLoadOnCompletion())
         layers = {
             each.name: self.parameterAsOutputLayer(parameters, each.name, context)
@@ -136,6 +138,8 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
             loading = context.layersToLoadOnCompletion()  # what lies there is not this run's
             context.setLayersToLoadOnCompletion({name: loading[name] for name in loading if name in before})
             raise QgsProcessingException(str(error)) from error
+        if unasked:
+            said = "\n".join(line for line in said.splitlines() if unasked not in line).rstrip() + "\n"
         results = layers | {each.name: values[each.name] for each in self._algorithm.of_kind(*_FILES)}
         return self._results({name: value for name, value in results.items() if value}, said, context)
 
@@ -174,7 +178,7 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
                 feedback.pushConsoleInfo(line.text)
 
         said = run_command([command, *words], tell=tell, is_cancelled=feedback.isCanceled)
-        feedback.pushConsoleInfo(said)
+        feedback.pushConsoleInfo(in_columns(said))
         return said
 
     def _results(self, results: dict[str, Any], said: str, context: QgsProcessingContext) -> dict[str, Any]:
@@ -184,11 +188,9 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
             if parameter.name in results:
                 page = f"<!DOCTYPE html>\n<meta charset='utf-8'>\n<pre>{html.escape(said)}</pre>\n"
                 Path(results[parameter.name]).write_text(page, encoding="utf-8")
-        if self._algorithm.scores:
-            scores = json.loads(Path(results["JSON"]).read_text(encoding="utf-8"))["scores"]
-            results |= {
-                name.upper(): scores[name] for name in self._algorithm.scores if scores.get(name) is not None
-            }
+        if self._algorithm.numbers:
+            told = Path(results["JSON"]).read_text(encoding="utf-8") if "JSON" in results else said
+            results |= numbers_in(told, self._algorithm.numbers)
         for name, file, title in self._algorithm.leaves:
             results[name] = str(Path(results["RUN"]) / file)
             details = QgsProcessingContext.LayerDetails(
@@ -197,7 +199,11 @@ class CommandAlgorithm(QgsProcessingAlgorithm):
             context.addLayerToLoadOnCompletion(results[name], details)
         if self._algorithm.leaves:
             results["CHECKPOINT"] = str(Path(results["RUN"]) / "best.pt")
-        for path in results.values():
-            if isinstance(path, str) and context.willLoadLayerOnCompletion(path):
-                context.layerToLoadOnCompletionDetails(path).setPostProcessor(StyleOnLoading.create())
+        shown = [*self._algorithm.of_kind("vector"), *self._algorithm.of_kind("raster")]
+        order = [*(each.name for each in shown), *(name for name, _, _ in self._algorithm.leaves)]
+        loaded: dict[str, int] = {}
+        for place, name in enumerate(order):
+            if name in results and context.willLoadLayerOnCompletion(results[name]):
+                details = context.layerToLoadOnCompletionDetails(results[name])
+                details.setPostProcessor(StyleOnLoading.create(place, loaded))
         return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +43,7 @@ def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:
             continue
         if parameter.kind == "further":
             options += _split(str(value), parameter.title)
-        elif parameter.kind != "page" and not _is_stand_in(parameter):
+        elif parameter.kind != "page" and parameter.name not in algorithm.stand_ins():
             found = _words(parameter, value)
             if parameter.option:
                 options += found
@@ -53,16 +54,8 @@ def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:
 
 def _with_folders(algorithm: Algorithm, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, in which a folder stands in for its date."""
-    given = dict(values)
-    for parameter in algorithm.parameters:
-        folder = given.get(parameter.name)
-        if _is_stand_in(parameter) and folder:
-            given[parameter.name[: -len("_FOLDER")]] = folder
-    return given
-
-
-def _is_stand_in(parameter: Parameter) -> bool:
-    return parameter.kind == "folder" and parameter.name.endswith("_FOLDER")
+    folders = {of: values[name] for name, of in algorithm.stand_ins().items() if values.get(name)}
+    return dict(values) | folders
 
 
 def _words(parameter: Parameter, value: Any) -> list[str]:
@@ -95,6 +88,16 @@ def _split(text: str, title: str) -> list[str]:
     except ValueError as error:
         raise SourceError(f"{title}: {text} cannot be read ({error}): write it as on the command line") from error
     return words if os.name == "posix" else [word.strip('"') for word in words]
+
+
+def in_columns(text: str) -> str:
+    """A text whose columns stay where they are in QGIS's log, which makes one of several spaces.
+
+    Example:
+        >>> in_columns("Kappa  0.8 !").split("\u00a0")
+        ['Kappa', '', '0.8 !']
+    """
+    return re.sub(r"^ +| {2,}", lambda found: "\u00a0" * len(found[0]), text, flags=re.MULTILINE)
 
 
 def shown(words: list[str]) -> str:

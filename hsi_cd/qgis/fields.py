@@ -82,7 +82,7 @@ FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
         p.name, p.title, fileFilter="HTML files (*.html)", optional=True
     ),
     "html": lambda p: QgsProcessingParameterFileDestination(
-        p.name, p.title, fileFilter="HTML files (*.html)", optional=True, createByDefault=False
+        p.name, p.title, fileFilter="HTML files (*.html)", optional=not p.needed, createByDefault=p.needed
     ),
     "json": lambda p: QgsProcessingParameterFileDestination(
         p.name, p.title, fileFilter="JSON files (*.json)", optional=True, createByDefault=False
@@ -92,9 +92,20 @@ FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
 """How QGIS asks for each kind of parameter."""
 
 
-def field(parameter: Parameter) -> QgsProcessingParameterDefinition:
-    """The field of a parameter."""
-    made = FIELDS[parameter.kind](parameter)
+class _RasterOrFolder(QgsProcessingParameterRasterLayer):
+    """A raster that may be left empty, since a folder stands in for it: whether one does is known when it runs."""
+
+    def checkValueIsAcceptable(self, value: Any, context: QgsProcessingContext | None = None) -> bool:
+        return True
+
+
+def field(parameter: Parameter, *, stood_for: bool = False) -> QgsProcessingParameterDefinition:
+    """The field of a parameter; ``stood_for`` tells whether a folder may stand in for it."""
+    made: QgsProcessingParameterDefinition
+    if stood_for:
+        made = _RasterOrFolder(parameter.name, parameter.title, optional=not parameter.needed)
+    else:
+        made = FIELDS[parameter.kind](parameter)
     if parameter.advanced:
         made.setFlags(made.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
     return made

@@ -1,4 +1,4 @@
-"""How results look when they are loaded: by the style beside them, else by what the file holds."""
+"""How results look when they are loaded (by the style beside them, else by what a file holds), and their order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import ClassVar
 from qgis.core import (
     QgsColorRampShader,
     QgsGradientColorRamp,
+    QgsLayerTree,
+    QgsLayerTreeLayer,
     QgsMapLayer,
     QgsPalettedRasterRenderer,
     QgsProcessingContext,
@@ -31,16 +33,23 @@ _TAIL = 0.02
 
 
 class StyleOnLoading(QgsProcessingLayerPostProcessorInterface):
-    """Styles a layer after QGIS has loaded it."""
+    """Styles a layer after QGIS has loaded it, and lays it in its place among those of the run."""
 
     _kept: ClassVar[list[StyleOnLoading]] = []  # QGIS holds no reference to what Python made
 
     @staticmethod
-    def create() -> StyleOnLoading:
-        """One for a layer."""
+    def create(place: int, loaded: dict[str, int]) -> StyleOnLoading:
+        """One for a layer.
+
+        Args:
+            place: of the layer, from the top, among those of the run.
+            loaded: the places of the run's layers that are loaded, by their ids; each adds its own.
+        """
         StyleOnLoading._kept[:-100] = []
         StyleOnLoading._kept.append(StyleOnLoading())
-        return StyleOnLoading._kept[-1]
+        kept = StyleOnLoading._kept[-1]
+        kept._place, kept._loaded = place, loaded
+        return kept
 
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -48,6 +57,34 @@ class StyleOnLoading(QgsProcessingLayerPostProcessorInterface):
         """Style the layer."""
         style(layer)
         layer.triggerRepaint()
+        self._loaded[layer.id()] = self._place
+        if context.project() is not None:
+            tree = context.project().layerTreeRoot()
+            lay_in_place(layer.id(), self._loaded, tree)
+            node = tree.findLayer(layer.id())
+            if node is not None and isinstance(layer, QgsRasterLayer):
+                node.setExpanded(isinstance(layer.renderer(), QgsPalettedRasterRenderer))  # classes are to be seen
+
+
+def lay_in_place(layer: str, wanted: dict[str, int], tree: QgsLayerTree) -> None:
+    """Move a layer, that QGIS has put where it does, under those of its group that are wanted above it.
+
+    Args:
+        layer: its id.
+        wanted: places from the top, by ids of layers, its own among them; the others lie as they are wanted.
+        tree: of the project.
+    """
+    node = tree.findLayer(layer)
+    if node is None:
+        return
+    group = node.parent()
+    rows = {each.layerId(): i for i, each in enumerate(group.children()) if isinstance(each, QgsLayerTreeLayer)}
+    above = [rows[name] for name, place in wanted.items() if name in rows and place < wanted[layer]]
+    below = [rows[name] for name, place in wanted.items() if name in rows and place > wanted[layer]]
+    lowest, highest = max(above, default=-1), min(below, default=len(rows))
+    if not lowest < rows[layer] < highest:
+        group.insertChildNode(lowest + 1 if above else highest, node.clone())
+        group.removeChildNode(node)
 
 
 def style(layer: QgsMapLayer) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QEventLoop, QTimer
+from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
 from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtWidgets import QDockWidget, QTreeView, QWidget
 from qgis.utils import iface
@@ -65,11 +65,8 @@ def take(t1: str, t2: str, folder: Path) -> None:
     dialog.close()
     for dock in window.findChildren(QDockWidget):
         dock.setVisible(dock.objectName() in ("Layers", "ProcessingToolbox"))
+    window.resizeDocks([window.findChild(QDockWidget, "Layers")], [400], Qt.Horizontal)  # names are seen whole
     unfold(window)
-    for name in ("before", "after", "Scores"):
-        iface.layerTreeView().layerTreeModel().rootGroup().findLayer(
-            project.mapLayersByName(name)[0].id()
-        ).setItemVisibilityChecked(False)
     iface.zoomFull()
     wait(6000)
     save(window, folder / "qgis-map.png")

@@ -238,24 +238,25 @@ def test_csv_has_every_number_in_full(cli: Any, drawn: tuple[Path, Path], tmp_pa
     assert told["overall_accuracy", ""] == list(found["overall_accuracy"].values())
 
 
-def test_the_json_is_written_beside_the_table_or_printed_alone(
+def test_all_numbers_go_to_a_file_beside_the_table(
     cli: Any, drawn: tuple[Path, Path], tmp_path: Path, capsys: Capture
 ) -> None:
-    sample, file, table = fill(drawn[1], tmp_path / "f.gpkg"), tmp_path / "area.json", tmp_path / "area.csv"
-    words = ["area", drawn[0], "--sample", sample]
-    found = estimates(cli, capsys, drawn[0], "--sample", sample)
-    assert cli(*words, "--json", file) == 0
+    sample, numbers, table = fill(drawn[1], tmp_path / "f.gpkg"), tmp_path / "n.json", tmp_path / "t.csv"
+    words = [drawn[0], "--sample", sample]
+    found = estimates(cli, capsys, *words)
+    assert cli("area", *words, "--json", numbers) == 0
     said = capsys.readouterr().out
-    assert json.loads(file.read_text()) == found and "Error matrix" in said and f"estimates: {file}" in said
-    assert "--overwrite" in refusal(cli, capsys, *words, "--json", file)
-    assert cli(*words, "--json", file, "--overwrite") == 0
-    capsys.readouterr()
-    assert cli(*words, "--json", "-", "--format", "csv", "--output", table) == 0
-    assert json.loads(capsys.readouterr().out) == found and table.read_text().startswith("quantity,")
-    both = ["--format", "json", "--output", tmp_path / "x.json", "--json", tmp_path / "x.json"]
-    assert "give each a file of its own" in refusal(cli, capsys, *words, *both)
-    assert "let the name end in .json" in refusal(cli, capsys, *words, "--json", tmp_path / "x.csv")
-    assert not list(tmp_path.glob("x.*"))
+    assert json.loads(numbers.read_text()) == found and BIASED in said and said.endswith(f"numbers: {numbers}\n")
+    assert cli("area", *words, "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out) == found and not Path("-").exists()
+    numbers.write_text("mine")
+    told = refusal(cli, capsys, "area", *words, "--json", numbers, "--format", "csv", "--output", table)
+    assert "exists" in told and "--overwrite" in told and not table.exists() and numbers.read_text() == "mine"
+    told = refusal(cli, capsys, "area", *words, "--json", table, "--output", table)
+    assert "--output and --json are both" in told
+    both = ["--format", "csv", "--output", table, "--json", numbers, "--overwrite"]
+    assert cli("area", *words, *both) == 0
+    assert table.read_text().startswith("quantity,") and json.loads(numbers.read_text()) == found
 
 
 def test_the_page_shows_both_dates_and_not_the_map(

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+import rasterio
 
 from hsi_cd.cli.main import COMMANDS
 from hsi_cd.cli.main import cli as group
@@ -37,6 +38,14 @@ def printed(cli: Any, capsys: pytest.CaptureFixture[str]) -> Printed:
         return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
 
     return run
+
+
+def pixels_of(path: Path) -> dict[str, float]:
+    """What a map's pixels are, counted from its file."""
+    with rasterio.open(path) as file:
+        values = file.read(1)
+    valid, changed = int((values != 255).sum()), int((values == 1).sum())
+    return {"valid": valid, "changed": changed, "share": changed / valid}
 
 
 def test_every_command_has_it() -> None:
@@ -71,6 +80,8 @@ def test_what_maps(printed: Printed, dates: list[str], trained: Path, tmp_path: 
     found = printed("detect", "--method", "cva", *dates, "--output", files[0], "--save", files[1], "--json")
     assert found["files"] == {"checkpoint": str(files[1]), "change map": str(files[0])}
     assert found["method"] == "cva" and math.isfinite(found["threshold"])
+    counted = pixels_of(files[0])
+    assert {name: found["pixels"][name] for name in counted} == counted and "biased" in found["pixels"]["note"]
     words = ["predict", "--checkpoint", trained / "best.pt", *dates, "--device", "cpu", "--json"]
     assert printed(*words, "--output", tmp_path / "p.tif")["unit"] == "probability"
     parts = [tmp_path / f"p{i}.tif" for i in (1, 2)]
@@ -79,7 +90,9 @@ def test_what_maps(printed: Printed, dates: list[str], trained: Path, tmp_path: 
     ]
     assert rows[0][1] == rows[1][0] and rows[1][1] == 48
     joined = printed("mosaic", *parts, "--output", tmp_path / "j.tif", "--json")
-    assert joined == {"files": {"change map": str(tmp_path / "j.tif")}}
+    assert joined["files"] == {"change map": str(tmp_path / "j.tif")}
+    counted = pixels_of(tmp_path / "p.tif")
+    assert {name: joined["pixels"][name] for name in counted} == counted
 
 
 def test_what_judges_and_shows(printed: Printed, simulated: PairFiles, trained: Path, tmp_path: Path) -> None:

@@ -69,6 +69,23 @@ def symbols(root: ET.Element) -> dict[str, str]:
     return {"field": renderer.attrib["attr"], **found}
 
 
+def standard_symbols(path: Path) -> dict[str, str]:
+    """Colour of a GeoPackage's layer, or of each class of its field, by its style in the standard's words."""
+    with closing(sqlite3.connect(path)) as file:
+        ((told,),) = file.execute("SELECT styleSLD FROM layer_styles WHERE useAsDefault = 1")
+    spaces = {"se": "http://www.opengis.net/se", "ogc": "http://www.opengis.net/ogc"}
+    found: dict[str, str] = {}
+    for rule in ET.fromstring(told).iter("{http://www.opengis.net/se}Rule"):
+        names = {each.text or "" for each in rule.iterfind(".//ogc:PropertyName", spaces)}
+        found |= {"field": min(names)} if names else {}
+        value = rule.findtext(".//ogc:Literal", "", spaces)
+        (colour,) = rule.iterfind(".//se:Fill/se:SvgParameter[@name='fill']", spaces)
+        assert (not value) == (not names)
+        code = colour.text or ""
+        found[value] = ",".join(str(int(code[i : i + 2], 16)) for i in (1, 3, 5))
+    return found
+
+
 def default_style(path: Path) -> tuple[str, ET.Element]:
     """The layer that a GeoPackage has a default style for, and that style."""
     with closing(sqlite3.connect(path)) as file:
@@ -77,6 +94,7 @@ def default_style(path: Path) -> tuple[str, ET.Element]:
         )
         (shapes,) = file.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", row[:1])
         listed = file.execute("SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'").fetchall()
+        assert file.execute("PRAGMA user_version").fetchone() == (10300,)  # of which no GDAL in use warns
     assert (row[1], listed) == (shapes[0], [("attributes",)])
     return row[0], ET.fromstring(row[2])
 
@@ -137,6 +155,7 @@ def test_a_map_says_what_it_is(cli: Any, discs: list[object], tmp_path: Path, co
         assert file.descriptions == ("length of the change vector (standard deviations)",)
     layer, look = default_style(tmp_path / "change.gpkg")
     assert (layer, symbols(look)) == ("change_regions", {"": "200,30,30,50"})
+    assert standard_symbols(tmp_path / "change.gpkg") == {"": "200,30,30"}
     if cog:
         for name in ("change.tif", "score.tif", "p.tif"):
             assert cog_validate(tmp_path / name, strict=True, quiet=True) == (True, [], [])
@@ -270,6 +289,8 @@ def test_drawn_shapes_and_samples_have_their_class_for_colour(
     layer, look = default_style(tmp_path / "s.gpkg")
     assert (layer, symbols(look)) == ("reference_sample", {"field": "reference", **colours})
     assert symbols(style(tmp_path / "s.qml")) == {"field": "reference", **colours}
+    without = {value: colour.removesuffix(",255") for value, colour in colours.items()}
+    assert standard_symbols(tmp_path / "s.gpkg") == {"field": "reference", **without}
     listed = [str(name) for name, _ in pyogrio.list_layers(tmp_path / "s.gpkg")]
     assert listed[0] == "reference_sample" and all(name.replace("_", "").isalnum() for name in listed)
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sqlite3
 import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,19 @@ def table_of(path: str) -> list[list[str]]:
     return [[table.GetValueAsString(row, col) for col in (0, 1)] for row in rows]
 
 
+def standard_colours(layer: Any) -> list[list[int]]:
+    """Colours of a GeoPackage's layer by its style in the standard's words (SLD), as QGIS reads it."""
+    with closing(sqlite3.connect(layer.source().partition("|")[0])) as file:
+        ((told,),) = file.execute("SELECT styleSLD FROM layer_styles")
+    other = layer.clone()
+    with tempfile.NamedTemporaryFile(suffix=".sld") as style:
+        style.write(told.encode())
+        style.flush()
+        message, fits = other.loadSldStyle(style.name)
+    assert fits, message
+    return [symbol.color().getRgb()[:3] for symbol in other.renderer().symbols(QgsRenderContext())]
+
+
 def look_of(layer: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"name": layer.name(), "file": Path(layer.source()).name}
     renderer = layer.renderer()
@@ -100,6 +116,7 @@ def look_of(layer: Any) -> dict[str, Any]:
     elif isinstance(layer, QgsVectorLayer):
         found["features"] = layer.featureCount()
         found["colours"] = [symbol.color().getRgb()[:3] for symbol in renderer.symbols(QgsRenderContext())]
+        found["standard"] = standard_colours(layer) if layer.source().partition("|")[0].endswith(".gpkg") else None
         found["fields"] = [field.name() for field in layer.fields()]
     return found
 
@@ -120,7 +137,8 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
     except QgsProcessingException as error:
         return {"error": str(error), **feedback.told, "loaded": len(set(project.mapLayers()) - inputs)}
     layers = [layer for name, layer in project.mapLayers().items() if name not in inputs]
-    return {"results": results, "looks": [look_of(layer) for layer in layers], **feedback.told}
+    tree = [each.name() for each in project.layerTreeRoot().findLayers() if each.layerId() not in inputs]
+    return {"results": results, "looks": [look_of(layer) for layer in layers], "tree": tree, **feedback.told}
 
 
 def main() -> None:
@@ -140,6 +158,11 @@ def main() -> None:
     done: dict[str, Any] = {
         "algorithms": {each.name(): each.displayName() for each in provider.algorithms()},
         "extensions": [provider.supportedOutputRasterLayerExtensions(), provider.versionInfo()],
+        "may be empty": [
+            each.name()
+            for each in provider.algorithm("report").parameterDefinitions()
+            if each.type() == "raster" and each.checkValueIsAcceptable(None)  # as the dialog asks
+        ],
         "orders": [obey(order) for order in json.load(sys.stdin)],
         "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }

@@ -95,7 +95,7 @@ def test_a_sample_is_drawn_and_counted() -> None:
     assert (found["t1"], found["t2"], found["page"]) == (["/1.tif"], ["/2.tif"], "/p.html")
     assert "standard_error" not in found and found["map_file"] == "/m.tif"
     drawn = {"MAP": Source("/m.tif"), "SAMPLE": Source("/s.gpkg", "mine"), "FIELD": "", "OUTPUT": "/r.html"}
-    words = ["area", "--sample", "/s.gpkg", "--layer", "mine", "--", "/m.tif"]
+    words = ["area", "--sample", "/s.gpkg", "--layer", "mine", "--overwrite", "--", "/m.tif"]
     assert words_for(ENTRIES["area"], drawn) == words  # the report is written by QGIS of what was said
 
 

@@ -156,7 +156,7 @@ def test_a_sample_is_drawn_interpreted_and_tells_the_area(
     orders = {
         "layer": order("area", MAP=change, SAMPLE={"vector": str(sample)}, OUTPUT=tmp_path / "area.html"),
         "scratch": order("area", MAP=change, SAMPLE={"memory": str(sample)}),
-        "json": order("area", MAP=change, SAMPLE=sample, OPTIONS="--format json"),
+        "file": order("area", MAP=change, SAMPLE=sample, JSON=tmp_path / "area.json"),
     }
     done = dict(zip(orders, qgis(*orders.values())["orders"], strict=True))
     capsys.readouterr()
@@ -167,7 +167,9 @@ def test_a_sample_is_drawn_interpreted_and_tells_the_area(
     # The stratified estimator by hand: of each class of the map, its area times its share of points that changed.
     own = mapped[points["row"], points["col"]]
     hectares = sum((mapped == code).sum() * (seen[own == code] == 1).mean() for code in (0, 1)) * 0.09
-    told = json.loads(done["json"]["results"]["TEXT"])
-    assert told["classes"]["changed"]["area"]["value"] == pytest.approx(
-        hectares, rel=2e-3
-    )  # the projection's scale
+    told = done["layer"]["results"]
+    assert told["AREA"] == pytest.approx(hectares, rel=2e-3)  # the projection's scale
+    assert told["AREA_LOW"] < told["AREA"] < told["AREA_HIGH"]
+    document = json.loads((tmp_path / "area.json").read_text())
+    assert told["OA_HIGH"] == document["overall_accuracy"]["high"]
+    assert told["USERS"] == pytest.approx((seen[own == 1] == 1).mean())

@@ -7,7 +7,6 @@ import shutil
 import stat
 import subprocess
 import sysconfig
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +41,27 @@ def no_drafts(folder: Path) -> bool:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
-# --- The quick suite has these, in one process of QGIS ---
+# --- The quick suite has one of these: QGIS and the command are started once each ---
 
 
 @pytest.fixture(scope="module")
 def first(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("first")
     t1, t2 = simulated.t1, simulated.t2
-    old = program(folder / "old", "#!/bin/sh\necho 'hsi-cd, version 0.0.9'\n")
-    other = program(folder / "other", "#!/bin/sh\necho 'something else'\n")
     layers = {"T1": {"raster": str(t1)}, "T2": {"raster": str(t2)}}
     maps = {"OUTPUT": folder / "change.tif", "SCORE": folder / "score.tif", "VECTOR": folder / "regions.gpkg"}
     maps["PROBABILITY"] = folder / "probability.tif"
+    done = qgis(order("detect", **layers, METHOD="cva", **maps, how={"load": True}))
+    return done | {"detect": done["orders"][0], "folder": folder}
+
+
+@pytest.fixture(scope="module")
+def bad(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("bad")
+    t1, t2 = simulated.t1, simulated.t2
+    old = program(folder / "old", "#!/bin/sh\necho 'hsi-cd, version 0.0.9'\n")
+    other = program(folder / "other", "#!/bin/sh\necho 'something else'\n")
     orders = {
-        "detect": order("detect", **layers, METHOD="cva", **maps, how={"load": True}),
         "absent date": order("info", T1=t1, T2=folder / "nothing.tif"),
         "no date": order("detect", T1=t1, OUTPUT=folder / "a.tif"),
         "absent command": order(
@@ -67,14 +73,11 @@ def first(qgis: Qgis, simulated: PairFiles, tmp_path_factory: pytest.TempPathFac
             "detect", T1=t1, T2=t2, METHOD="cva", OUTPUT=folder / "b.tif", how={"cancel": "", "load": True}
         ),
     }
-    began = time.monotonic()
-    done = qgis(*orders.values())
-    done["seconds"] = time.monotonic() - began
-    done["orders"] = dict(zip(orders, done["orders"], strict=True))
-    done["folder"] = folder
-    return done
+    done = dict(zip(orders, qgis(*orders.values())["orders"], strict=True))
+    return done | {"folder": folder}
 
 
+@pytest.mark.slow
 def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, Any]) -> None:
     assert first["algorithms"] == {
         "info": "Inspect",
@@ -86,52 +89,64 @@ def test_the_toolbox_has_the_commands_and_imports_no_package(first: dict[str, An
         "evaluate": "Judge a map",
         "sample": "Draw a reference sample",
         "area": "Area of change",
+        "report": "Report of a map",
     }
     assert first["extensions"] == [["tif"], hc.__version__]
     assert {"hsi_cd_qgis", "processing"} <= set(first["imported"])
     assert not {"hsi_cd", "torch", "rasterio", "click"} & set(first["imported"])
+    assert first["may be empty"] == ["MAP", "T1", "T2", "PROBABILITY", "SCORE"]  # a folder stands in for the first
     assert first["unloaded"]
 
 
 def test_layers_become_a_map_that_is_loaded_as_it_is_meant(
     first: dict[str, Any], cli: Any, simulated: PairFiles, tmp_path: Path
 ) -> None:
-    done, folder = first["orders"]["detect"], first["folder"]
-    assert done["results"] == {
-        "OUTPUT": str(folder / "change.tif"),
-        "SCORE": str(folder / "score.tif"),
-        "VECTOR": str(folder / "regions.gpkg"),
-        "PROBABILITY": str(folder / "probability.tif"),
+    done, folder = first["detect"], first["folder"]
+    files = {
+        "OUTPUT": "change.tif",
+        "SCORE": "score.tif",
+        "PROBABILITY": "probability.tif",
+        "VECTOR": "regions.gpkg",
     }
+    assert {name: done["results"].get(name) for name in files} == {
+        name: str(folder / file) for name, file in files.items()
+    }
+    assert done["tree"] == ["Changed regions", "Change map", "Scores", "Probability of change"]  # from the top
     words = ["--t1", simulated.t1, "--t2", simulated.t2, "--method", "cva", "--output", tmp_path / "c.tif"]
     assert cli("detect", *words, "--score", tmp_path / "s.tif", "--vector", tmp_path / "r.gpkg") == 0
-    np.testing.assert_array_equal(band(folder / "change.tif"), band(tmp_path / "c.tif"))
+    own = band(tmp_path / "c.tif")
+    np.testing.assert_array_equal(band(folder / "change.tif"), own)
+    told, valid = done["results"], int((own != 255).sum())
+    assert (told["CHANGED_PIXELS"], told["VALID_PIXELS"]) == (int((own == 1).sum()), valid)
+    assert told["CHANGED_SHARE"] == pytest.approx((own == 1).sum() / valid)
     looks = {look["file"].partition("|")[0]: look for look in done["looks"]}
     assert looks["change.tif"]["classes"] == CLASSES
     scores = band(tmp_path / "s.tif")
     assert looks["score.tif"]["ramp"] == pytest.approx(np.nanquantile(scores.astype(float), [0.02, 0.98]))
     assert looks["probability.tif"]["ramp"] == [0, 1]
     assert looks["change.tif"]["table"] == [[value, told[0]] for value, told in CLASSES.items()]
-    assert looks["regions.gpkg"]["colours"] == [[200, 30, 30]]
+    assert looks["regions.gpkg"]["colours"] == [[200, 30, 30]] == looks["regions.gpkg"]["standard"]
     assert looks["regions.gpkg"]["features"] == pyogrio.read_info(tmp_path / "r.gpkg")["features"]
     (typed,) = done["command"]
     assert typed.split()[:2] == [str(Path(sysconfig.get_path("scripts")) / "hsi-cd"), "detect"]
     assert any("threshold" in text for text in done["console"])
 
 
+@pytest.mark.slow
 def test_an_error_is_the_command_s_one_line(
-    first: dict[str, Any], cli: Any, simulated: PairFiles, capsys: pytest.CaptureFixture[str]
+    bad: dict[str, Any], cli: Any, simulated: PairFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    folder = first["folder"]
+    folder = bad["folder"]
     assert cli("info", simulated.t1, folder / "nothing.tif") == 2
-    assert f"hsi-cd: error: {first['orders']['absent date']['error']}\n" == capsys.readouterr().err
-    assert first["orders"]["no date"]["error"] == "Later date (t2): nothing is chosen; choose one"
+    assert f"hsi-cd: error: {bad['absent date']['error']}\n" == capsys.readouterr().err
+    assert bad["no date"]["error"] == "Later date (t2): nothing is chosen; choose one"
     assert not (folder / "a.tif").exists()
 
 
-def test_a_command_that_is_absent_old_or_another_is_one_line(first: dict[str, Any]) -> None:
-    told = {name: done["error"] for name, done in first["orders"].items() if name.endswith(" command")}
+@pytest.mark.slow
+def test_a_command_that_is_absent_old_or_another_is_one_line(bad: dict[str, Any]) -> None:
+    told = {name: done["error"] for name, done in bad.items() if name.endswith(" command")}
     assert (
         "/nowhere/hsi-cd cannot be run (No such file or directory): run hsi-cd qgis install"
         in told["absent command"]
@@ -141,11 +156,12 @@ def test_a_command_that_is_absent_old_or_another_is_one_line(first: dict[str, An
     assert [text for text in told.values() if "\n" in text] == []
 
 
-def test_what_is_cancelled_ends_and_leaves_nothing(first: dict[str, Any]) -> None:
-    done = first["orders"]["cancelled"]
+@pytest.mark.slow
+def test_what_is_cancelled_ends_and_leaves_nothing(bad: dict[str, Any]) -> None:
+    done = bad["cancelled"]
     assert done["error"].startswith("cancelled: hsi-cd was interrupted")
     assert done["progress"] and done["loaded"] == 0
-    assert not (first["folder"] / "b.tif").exists() and no_drafts(first["folder"])
+    assert not (bad["folder"] / "b.tif").exists() and no_drafts(bad["folder"])
 
 
 # --- The slow suite goes the whole way, from drawn shapes to places to draw next, and back ---
@@ -180,6 +196,12 @@ def way(qgis: Qgis, cli: Any, simulated: PairFiles, tmp_path_factory: pytest.Tem
             "suggest", RUN=run, NUMBER=4, KIND="points", OUTPUT=folder / "next.gpkg", how={"load": True}
         ),
         "evaluate": order("evaluate", **judged, TRUTH=[str(simulated.truth)], OUTPUT=folder / "e.html"),
+        "report": order(
+            "report", MAP={"raster": str(run / "change.tif")}, T1=t1, T2=t2, PROBABILITY=run / "score.tif",
+            TITLE="A page", OUTPUT=folder / "report.html",
+        ),
+        "report of a run": order("report", MAP_FOLDER=run, OUTPUT=folder / "run.html"),
+        "report of none": order("report", MAP=folder / "nothing.tif", OUTPUT=folder / "none.html"),
         "scratch": order("evaluate", **judged, TRUTH=[{"memory": str(labels)}]),
         "one of two": order("evaluate", **judged, TRUTH=[{"vector": f"{several}|layername=mine"}]),
         "edited": order("evaluate", **judged, TRUTH=[{"edited": str(labels)}]),
@@ -230,6 +252,7 @@ def test_places_to_draw_next_are_loaded(way: dict[str, Any]) -> None:
     (look,) = way["suggest"]["looks"]
     assert look["features"] == 4 and "class" in look["fields"]
     assert look["colours"] == [[200, 30, 30], [230, 230, 230], [255, 214, 0]]  # changed, unchanged, to be said
+    assert look["standard"] == look["colours"]
 
 
 @pytest.mark.slow
@@ -239,7 +262,7 @@ def test_a_map_is_judged_with_numbers_and_a_page(way: dict[str, Any], cli: Any, 
     assert cli("evaluate", *words, "--truth", simulated.truth) == 0
     expected = json.loads((folder / "e.json").read_text())["scores"]
     found = way["evaluate"]["results"]
-    for name in ("oa", "kappa", "f1", "precision", "recall", "iou"):
+    for name in ("oa", "aa", "kappa", "f1", "precision", "recall", "iou"):
         assert found[name.upper()] == expected[name]
     assert "Kappa" in found["TEXT"] and "truth \\ map" in (folder / "e.html").read_text()
     # The shapes that taught judge nothing: of them alone, none is left to judge.
@@ -247,6 +270,18 @@ def test_a_map_is_judged_with_numbers_and_a_page(way: dict[str, Any], cli: Any, 
         told = way[name]["error"]
         assert told.startswith("every shape of ") and "has taught the map" in told and "\n" not in told
     assert " --layer mine " in way["one of two"]["command"][0]
+
+
+@pytest.mark.slow
+def test_a_map_and_a_run_are_reported(way: dict[str, Any]) -> None:
+    folder = way["folder"]
+    assert way["report"]["results"] == {"OUTPUT": str(folder / "report.html")}
+    page = (folder / "report.html").read_text()
+    assert "<title>A page" in page and "called changed" in page and "data:image/" in page
+    assert "Kappa" in (folder / "run.html").read_text()
+    told = way["report of none"]["error"]
+    assert "nothing.tif does not exist: name the file of a change map, or a run's folder" in told
+    assert "\n" not in told and not (folder / "none.html").exists()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
-    from hsi_cd.io import MapFiles, Regions
+    from hsi_cd.io import MapFiles, WrittenMap
     from hsi_cd.scene import Grid
 
 FilePath = PathType()
@@ -143,8 +143,31 @@ def named_files(*paths: Path | None) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def regions_told(regions: Regions | None) -> dict[str, str]:
+def map_told(written: WrittenMap | None) -> dict[str, str]:
+    """What a map holds, in words: how many pixels it calls changed, and regions; nothing where there is no map."""
+    from hsi_cd.evaluation import biased
+
+    if written is None:
+        return {}
+    share = f" ({100 * written.changed / written.valid:.2f} %)" if written.valid else ""
+    told = {"called changed": biased(f"{written.changed:,} of {written.valid:,} pixels{share}")}
+    return told | _regions(written)
+
+
+def map_record(written: WrittenMap | None) -> dict[str, Any]:
+    """The same for a record: pixels with data, those that are called changed, their share, and regions."""
+    from hsi_cd.evaluation import BIASED
+
+    if written is None:
+        return {}
+    share = written.changed / written.valid if written.valid else None
+    counts = {"valid": written.valid, "changed": written.changed, "share": share, "note": BIASED}
+    return {"pixels": counts, **_regions(written)}
+
+
+def _regions(written: WrittenMap) -> dict[str, str]:
     """How many regions were written, and how many were left out; nothing where none were asked for."""
+    regions = written.regions
     if regions is None:
         return {}
     small = f", {regions.left_out} smaller ones left out" if regions.left_out else ""

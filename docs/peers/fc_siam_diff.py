@@ -1,8 +1,8 @@
 """FC-Siam-diff (Caye Daudt et al. 2018, arXiv 1810.08462) as a peer: a Siamese U-Net bridged by differences.
 
-Both dates go through one encoder of four levels with pooling between them; on the way back up, absolute differences
+Both dates go through one encoder of four levels with pooling between them; on the way back up, differences
 of the two dates' features join at each level. The paper trains on whole labelled images; where single pixels are
-labelled, the network sees the patch around each, pads inside it, and the middle pixel is called. So a pixel's score
+labelled, the network sees the patch around each, pads inside it, and the middle pixel is called: a score
 does not depend on how a scene is cut.
 """
 

@@ -33,6 +33,7 @@ def scene() -> tuple[hc.ScenePair, hc.Labels]:
     return hc.open_pair(t1, t2, name="fields"), hc.Labels(truth)
 
 
+@pytest.mark.quick("uncertain")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_round_is_judged_on_the_whole_truth(
     scene: tuple[hc.ScenePair, hc.Labels], strategy: str, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +90,7 @@ class StoppedError(Exception):
     """What a test stops an analyst by."""
 
 
+@pytest.mark.quick("uncertain")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_who_was_stopped_goes_on(
     scene: tuple[hc.ScenePair, hc.Labels],

@@ -175,6 +175,7 @@ main()
 """
 
 
+@pytest.mark.quick("register-SIGUSR1")
 @pytest.mark.parametrize(("command", "signal"), [("detect", "SIGTERM"), ("register", "SIGUSR1")])
 def test_what_is_asked_to_leave_while_it_writes_leaves_nothing(
     cli: Any, scene: Path, tmp_path: Path, command: str, signal: str

@@ -144,6 +144,7 @@ def test_dates_in_the_wrong_order_are_put_right(
     assert "t1 is to be the earlier date; swap the two" in caplog.text
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_ends_in_the_reason(cli: Any, tmp_path: Path, capsys: Capture) -> None:
     first = deliveries.enmap(tmp_path, 1)
     second = deliveries.copied(deliveries.enmap(tmp_path, 2), tmp_path / "copy")

@@ -327,5 +327,6 @@ def test_folders_without_runs(
     assert cli(*words) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1) and err.startswith("hsi-cd: error: ")
-    assert ("there is no run folder" if missing == "no" else "holds no result.json") in err
+    absent = "does not exist" if command == "report" else "there is no run folder"
+    assert (absent if missing == "no" else "holds no result.json") in err
     assert not list(tmp_path.iterdir())

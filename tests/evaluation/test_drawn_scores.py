@@ -161,6 +161,7 @@ def test_a_share_that_somebody_tells_is_known_within_a_quarter() -> None:
     assert width(told, "kappa") < 0.75 * width(free, "kappa")
 
 
+@pytest.mark.quick("0.023-2.0")
 @pytest.mark.parametrize(("share", "hard"), [(0.023, 2.0), (0.12, 3.0)])
 def test_with_a_told_share_the_intervals_cover_kappa_and_the_brier_score(share: float, hard: float) -> None:
     """Of 40 drawings of a scene of logits, told the share in one digit, at least 34 (the rule).

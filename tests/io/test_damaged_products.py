@@ -59,7 +59,7 @@ def is_true(cube: Any, held: Held, spoil: str) -> None:
         np.testing.assert_array_equal(found[there & ~flawed], bands[centre][there & ~flawed])
 
 
-@pytest.mark.quick("prisma", "neon", "aviris_classic")
+@pytest.mark.quick("prisma", "neon")
 @pytest.mark.parametrize("name", list(deliveries.MAKERS))
 @given(seed=st.integers(0, 2**32 - 1), spoil=st.sampled_from(sorted(SPOILS)))
 def test_damage_ends_in_one_line_or_in_true_values(

@@ -44,6 +44,7 @@ def in_format(source: Path, folder: Path, ending: str) -> Path:
     return out
 
 
+@pytest.mark.quick("BIL", "JP2")
 @pytest.mark.parametrize("ending", ["BSQ", "BIL", "BIP", "JP2", "_COG"])
 def test_every_format_is_the_same_image(made: Path, tmp_path: Path, ending: str) -> None:
     whole = open_cube(made)

@@ -56,6 +56,7 @@ def test_lines_are_told_apart(text: str, line: Line) -> None:
     assert read_line(text) == line
 
 
+@pytest.mark.slow
 def test_progress_comes_as_often_as_it_is_asked_for(
     simulated: PairFiles, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -106,7 +107,7 @@ def test_it_runs_without_what_qgis_sets_for_itself(program: Any, monkeypatch: py
 
 
 def test_a_command_that_hears_ctrl_c_tidies_up(program: Any, tmp_path: Path) -> None:
-    hearing = program(f"trap 'rm -f {tmp_path}/draft; exit 130' INT\ntouch {tmp_path}/draft\n"
+    hearing = program(f"trap 'rm -f {tmp_path}/draft; exit 130' INT TERM\ntouch {tmp_path}/draft\n"
                       "echo 'progress: a: 1 of 2 (50 %)' >&2\nwhile true; do sleep 0.1; done")  # fmt: skip
     told: list[Line] = []
     with pytest.raises(CancelledError, match="cancelled"):

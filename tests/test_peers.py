@@ -54,7 +54,8 @@ def test_splines_are_those_of_scipy() -> None:
     layer = Layer(3, 2)
     x = torch.linspace(-0.99, 0.99, 41)
     knots = layer.knots.double().numpy()
-    expected = np.stack([BSpline.basis_element(knots[i : i + 5], extrapolate=False)(x.numpy()) for i in range(8)], 1)
+    splines = [BSpline.basis_element(knots[i : i + 5], extrapolate=False) for i in range(8)]
+    expected = np.stack([spline(x.numpy()) for spline in splines], axis=1)
     np.testing.assert_allclose(layer.basis(x).numpy(), np.nan_to_num(expected), atol=1e-5)
 
 

@@ -38,7 +38,9 @@ _ENOUGH = 3  # members, so that each still learns from most shapes where every s
 def deal_folds(
     taught: TrainingSet, folds: int, *, seed: int, members: int | None = None
 ) -> NDArray[np.int64] | None:
-    """Deal the labelled pixels into parts with both classes in each, whole shapes where shapes judge.
+    """Deal the labelled pixels into parts with both classes in each.
+
+    Whole shapes are dealt where shapes judge, and whole scenes where several teach.
 
     Args:
         taught: the labelled pixels.
@@ -53,6 +55,10 @@ def deal_folds(
     """
     if not folds:
         return None
+    if taught.scenes is not None:
+        there = np.unique(taught.scenes)
+        part = np.random.default_rng(seed).permutation(len(there)) % min(folds, len(there))
+        return part[np.searchsorted(there, taught.scenes)]
     if taught.shapes is None:
         return stratified_folds(taught.target, folds=folds, seed=seed)
     if members is not None and members >= _ENOUGH:

@@ -183,7 +183,8 @@ def _fields(entry: dict[str, Any], document: Document, place: Place) -> SceneFie
     try:
         return SceneFields.model_validate(entry)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+        # A field that is missing may be the one that is misspelt.
+        problem = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
     last = str(problem["loc"][0])
     where = document.where(*place, *(part for part in problem["loc"] if part in entry or isinstance(part, int)))
     if problem["type"] == "extra_forbidden":

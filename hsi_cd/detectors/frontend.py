@@ -163,7 +163,10 @@ def fit_frontends(measurements: Sequence[Measurement], how: Preparation) -> list
         ]
         if not how.registration:
             return found
-        return [registered(each, measurement) for each, measurement in zip(found, measurements, strict=True)]
+        for number, measurement in enumerate(measurements):
+            found[number] = registered(found[number], measurement)
+            measurement.forget_components()  # there is room for those of one scene
+        return found
 
 
 def registered(frontend: Frontend, measurement: Measurement) -> Frontend:

@@ -291,7 +291,10 @@ def fit_siamese_of_scenes(scenes: Sequence[Measurement], config: RunConfig) -> l
         BandError: a scene has bands without data or without variation, unless the configuration drops them.
     """
     frontends = fit_frontends(scenes, preparation(config))
-    scored = [_fit_scored(each, config) for each in scenes]
+    scored = list[ScoreInput | None]()
+    for each in scenes:
+        scored.append(_fit_scored(each, config))
+        each.forget_components()  # there is room for those of one scene
     noises = [_noise(*parts) for parts in zip(frontends, scored, strict=True)]
     noise = np.sqrt(np.mean(np.square(noises), axis=0)).astype(np.float32)
     network = build_network(config.model, noise, augment=config.train.augment)

@@ -47,7 +47,7 @@ def deal_folds(
         folds: number of parts; 0 for none.
         seed: seed of the deal.
         members: of an ensemble, each of which holds out a part: where shapes judge, there are no more parts than
-            members, from three on, so that every shape is judged.
+            members, from three on, so that every shape is judged; where scenes do, from two on.
 
     Returns:
         Part of each pixel, int64 ``(N,)``, -1 where every member of a network that starts from an earlier run has
@@ -57,6 +57,7 @@ def deal_folds(
         return None
     if taught.scenes is not None:
         there = np.unique(taught.scenes)
+        folds = folds if members is None or members < 2 else min(folds, members)  # or a scene is judged by nobody
         part = np.random.default_rng(seed).permutation(len(there)) % min(folds, len(there))
         return part[np.searchsorted(there, taught.scenes)]
     if taught.shapes is None:

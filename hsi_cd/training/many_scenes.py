@@ -265,10 +265,11 @@ def scene_facts(scenes: Sequence[TaughtScene], found: OutOfFold | None) -> list[
         scores = {"f1": float("nan"), "kappa": float("nan")}
         if found is not None:
             drawn = count_confusion(scene.target.astype(np.uint8)[None], found.change[own][None])
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UndefinedScoreWarning)
-                judged = all_scores(_of_scene(drawn, scene.counts))
-            scores = {name: float(judged[name]) for name in scores}
+            if drawn.changed and drawn.unchanged:  # of one network, a part alone is held out
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UndefinedScoreWarning)
+                    judged = all_scores(_of_scene(drawn, scene.counts))
+                scores = {name: float(judged[name]) for name in scores}
         taught = np.bincount(scene.target, minlength=2)
         facts.append(
             {
@@ -283,6 +284,6 @@ def scene_facts(scenes: Sequence[TaughtScene], found: OutOfFold | None) -> list[
 
 def _of_scene(drawn: ConfusionCounts, counts: tuple[int, int]) -> ConfusionCounts:
     """Counts of a whole scene by the rates of those that were drawn."""
-    unchanged, changed = max(1, drawn.tn + drawn.fp), max(1, drawn.tp + drawn.fn)
-    false, true = round(counts[0] * drawn.fp / unchanged), round(counts[1] * drawn.tp / changed)
+    false = round(counts[0] * drawn.fp / drawn.unchanged)
+    true = round(counts[1] * drawn.tp / drawn.changed)
     return ConfusionCounts(tn=counts[0] - false, fp=false, fn=counts[1] - true, tp=true)

@@ -1,4 +1,4 @@
-"""Patches of several scenes in one table, cut by pixel index as those of one scene are."""
+"""A store of the patches that several scenes teach with, cut by pixel number as those of one scene are."""
 
 from __future__ import annotations
 
@@ -11,106 +11,120 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.detectors.siamese import SiameseDetector
-from hsi_cd.prepare.scratch import scratch_array
+from hsi_cd.prepare.scratch import let_go, scratch_array
+from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.progress import progress
 from hsi_cd.scene import ScenePair
 from hsi_cd.training.augmentation import Variation
-from hsi_cd.training.patches import PatchSource, fill_patches, gather
+from hsi_cd.training.patches import PatchSource, gather, see_rows
 
 
 @dataclass(frozen=True)
 class ManyPatches:
-    """The mirror-padded components of several scenes, one scene behind the other.
+    """What is seen around the pixels of several scenes that teach, and nothing else of these scenes.
 
-    A pixel has one number among those of all scenes: its flat index in its own, counted on from :attr:`first`.
+    A pixel has one number among those of all scenes: its flat index in its own, counted on from the first pixel of
+    the scene. Patches that overlap share what they have in common.
 
     Attributes:
-        both: float32 ``(2, P, 2 channels)``, as of :class:`~hsi_cd.training.patches.PatchSource`, each scene's
-            padded pixels row by row; in a temporary file where it is large.
+        both: float32 ``(2 P, 2 channels)``, as of :class:`~hsi_cd.training.patches.PatchSource`, of the P pixels
+            that lie in a patch; in a temporary file where it is large.
         valid: where both dates have data, bool ``(P,)``.
+        pixels: numbers of the pixels that have a patch, ascending, int64 ``(N,)``.
+        places: rows of each patch's pixels, int64 ``(N, p * p)``.
         radius: half the patch.
-        shapes: ``(rows, cols)`` of each scene without its padding.
+        count: pixels of all scenes.
     """
 
     both: Tensor
     valid: Tensor
+    pixels: Tensor
+    places: Tensor
     radius: int
-    shapes: tuple[tuple[int, int], ...]
-
-    @property
-    def first(self) -> NDArray[np.int64]:
-        """Number of the first pixel of each scene, then one past the last of all, int64 ``(scenes + 1,)``."""
-        return np.cumsum([0, *(rows * cols for rows, cols in self.shapes)])
+    count: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """All pixels as one row: scenes of several shapes have no other."""
-        return 1, int(self.first[-1])
+        return 1, self.count
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Where both dates have data, bool ``(1, pixels of all scenes)``."""
-        return np.concatenate([self.scene(i).inside.ravel() for i in range(len(self.shapes))])[None]
-
-    def scene(self, number: int) -> PatchSource:
-        """The patches of one scene."""
-        rows, cols = self._padded(number)
-        at = slice(int(self._start[number]), int(self._start[number]) + rows * cols)
-        return PatchSource(self.both[:, at].view(2, rows, cols, -1), self.valid[at].view(rows, cols), self.radius)
+        """The pixels that have a patch, bool ``(1, pixels of all scenes)``."""
+        there = np.zeros((1, self.count), dtype=bool)
+        there[0, self.pixels.cpu().numpy()] = True
+        return there
 
     def window(self, side: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What a network scores around the first pixels of the first scene."""
-        return self.scene(0).window(side)
+        """What a network scores at ``side`` x ``side`` pixels, of which nothing is seen: for its shape alone."""
+        reach, channels = side + 2 * self.radius, self.both.shape[-1] // 2
+        empty = self.both.new_zeros(1, channels, reach, reach)
+        return empty, empty.clone(), torch.ones(1, 1, reach, reach, dtype=torch.bool, device=empty.device)
 
     def cut(self, pixels: Tensor, variation: Variation | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Patches around pixels of any of the scenes; see :meth:`~hsi_cd.training.patches.PatchSource.cut`."""
-        vary, device = variation or Variation(), pixels.device
-        scene = torch.searchsorted(torch.from_numpy(self.first).to(device), pixels, right=True) - 1
-        first, start, cols = (
-            torch.as_tensor(np.asarray(each), device=device)[scene]
-            for each in (self.first, self._start, [cols for _, cols in self.shapes])
-        )
-        width, own = cols + 2 * self.radius, pixels - first
-        side = torch.arange(2 * self.radius + 1, device=device)
-        down, right = (vary.lay(part).flatten() for part in torch.meshgrid(side, side, indexing="ij"))
-        corner = start + own // cols * width + own % cols
-        place = corner[:, None] + down * width[:, None] + right
-        return gather(self.both.view(-1, self.both.shape[-1]), self.valid, place, vary)
-
-    def _padded(self, number: int) -> tuple[int, int]:
-        rows, cols = self.shapes[number]
-        return rows + 2 * self.radius, cols + 2 * self.radius
-
-    @property
-    def _start(self) -> NDArray[np.int64]:
-        """Where the padded pixels of each scene begin."""
-        sizes = [rows * cols for rows, cols in map(self._padded, range(len(self.shapes)))]
-        return np.cumsum([0, *sizes])[:-1]
+        """Patches around pixels that have one; see :meth:`~hsi_cd.training.patches.PatchSource.cut`."""
+        vary, side = variation or Variation(), 2 * self.radius + 1
+        order = vary.lay(torch.arange(side * side, device=pixels.device).view(side, side)).flatten()
+        place = self.places[torch.searchsorted(self.pixels, pixels)][:, order]
+        return gather(self.both, self.valid, place, vary)
 
 
 Patches = PatchSource | ManyPatches
 """Patches of one scene, or of several."""
 
 
-def patches_of_scenes(detectors: Sequence[SiameseDetector], pairs: Sequence[ScenePair]) -> ManyPatches:
-    """What the network sees of several whole scenes.
+def patches_of_scenes(
+    detectors: Sequence[SiameseDetector], pairs: Sequence[ScenePair], drawn: Sequence[NDArray[np.int64]]
+) -> ManyPatches:
+    """What the network sees around the pixels of several scenes that teach.
 
-    They are read one after the other, block by block; what is large lies in a temporary file, so that memory grows
-    neither with the number of scenes nor with their size.
+    The scenes are read one after the other, block by block, where they have such pixels. How much is kept depends
+    on these, not on the size of the scenes, and what is large lies in a temporary file.
 
     Args:
         detectors: the detector of each scene, with one network.
         pairs: the scenes.
+        drawn: flat indices of the pixels of each that teach, ascending, int64.
     """
     network, device = detectors[0].network, detectors[0].device
-    r, channels, shapes = network.radius, detectors[0].channels, tuple(pair.shape for pair in pairs)
-    sizes = [(rows + 2 * r) * (cols + 2 * r) for rows, cols in shapes]
+    r, channels = network.radius, detectors[0].channels
+    seen = [_around(pair.shape, pixels, radius=r) for pair, pixels in zip(pairs, drawn, strict=True)]
+    sizes = [int(np.count_nonzero(each)) for each in seen]
+    starts, first = np.cumsum([0, *sizes]), np.cumsum([0, *(pair.shape[0] * pair.shape[1] for pair in pairs)])
     both: NDArray[np.float32] = scratch_array((2, sum(sizes), 2 * channels), np.float32)  # type: ignore[assignment]
-    valid, start = np.empty(sum(sizes), dtype=bool), 0
-    for detector, pair, size in zip(detectors, pairs, sizes, strict=True):
-        rows, cols = (side + 2 * r for side in pair.shape)
-        at = slice(start, start + size)
-        fill_patches(
-            detector, pair, both[:, at].reshape(2, rows, cols, -1), valid[at].reshape(rows, cols), radius=r
-        )
-        start += size
-    return ManyPatches(torch.from_numpy(both).to(device), torch.from_numpy(valid).to(device), r, shapes)
+    valid, places = np.empty(sum(sizes), dtype=bool), list[NDArray[np.int64]]()
+    for detector, pair, pixels, mask, start in zip(detectors, pairs, drawn, seen, starts, strict=False):
+        at, width = int(start), mask.shape[1]
+        for block in progress(list(row_blocks(*mask.shape)), desc="patches", unit="block"):
+            wanted = mask[block]
+            if not wanted.any():
+                continue
+            earlier, later, known = see_rows(detector, pair, block, radius=r)
+            rows = slice(at, at + int(np.count_nonzero(wanted)))
+            both[0, rows], both[1, rows], valid[rows] = earlier[wanted], later[wanted], known[wanted]
+            let_go(both)
+            at = rows.stop
+        number = start + np.cumsum(mask.ravel()) - 1  # row of each padded pixel that is seen
+        corner = pixels // pair.shape[1] * width + pixels % pair.shape[1]
+        side = np.arange(2 * r + 1)
+        places.append(number[corner[:, None] + (side[:, None] * width + side).ravel()])
+    numbers = np.concatenate([pixels + at for pixels, at in zip(drawn, first, strict=False)])
+    return ManyPatches(
+        torch.from_numpy(both).view(-1, 2 * channels).to(device),
+        torch.from_numpy(valid).to(device),
+        torch.from_numpy(numbers).to(device),
+        torch.from_numpy(np.concatenate(places)).to(device),
+        r,
+        int(first[-1]),
+    )
+
+
+def _around(shape: tuple[int, int], pixels: NDArray[np.int64], *, radius: int) -> NDArray[np.bool_]:
+    """Pixels of the padded scene that lie in a patch, bool ``(rows + 2 radius, cols + 2 radius)``."""
+    rows, cols = shape
+    seen = np.zeros((rows + 2 * radius, cols + 2 * radius), dtype=bool)
+    row, col = pixels // cols, pixels % cols
+    for down in range(2 * radius + 1):
+        for right in range(2 * radius + 1):
+            seen[row + down, col + right] = True
+    return seen

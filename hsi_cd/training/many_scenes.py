@@ -183,7 +183,8 @@ def learn_scenes(
         for measurement in measurements:
             measurement.forget_components()
         each = [replace(own, network=detector.network) for own in detectors]
-        return patches_of_scenes(each, [measurement.pair for measurement in measurements])
+        pairs = [measurement.pair for measurement in measurements]
+        return patches_of_scenes(each, pairs, [scene.pixels for scene in scenes])
 
     taught = _together(scenes, share=config.train.share)
     progress, facts = go_through(detector, patches, taught, config, circumstances, keeper)

@@ -136,35 +136,31 @@ def scene_patches(detector: SiameseDetector, scene: Scene, *, radius: int | None
     shape = (2, rows + 2 * r, cols + 2 * r, 2 * detector.channels)
     both: NDArray[np.float32] = scratch_array(shape, np.float32)  # type: ignore[assignment]
     valid = np.empty(shape[1:3], dtype=bool)
-    fill_patches(detector, pair, both, valid, radius=r)
+    for block in progress(list(row_blocks(rows + 2 * r, cols)), desc="patches", unit="block"):
+        both[0, block], both[1, block], valid[block] = see_rows(detector, pair, block, radius=r)
+        let_go(both)
     return PatchSource(torch.from_numpy(both).to(detector.device), torch.from_numpy(valid).to(detector.device), r)
 
 
-def fill_patches(
-    detector: SiameseDetector,
-    pair: ScenePair,
-    both: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    *,
-    radius: int,
-) -> None:
-    """Write what the network sees of a whole scene, as :class:`PatchSource` holds it.
+def see_rows(
+    detector: SiameseDetector, pair: ScenePair, block: slice, *, radius: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """What the network sees of some rows of a scene.
 
     Args:
         detector: a fitted detector.
         pair: the scene.
-        both: float32 ``(2, rows + 2 radius, cols + 2 radius, 2 channels)``, written.
-        valid: bool ``(rows + 2 radius, cols + 2 radius)``, written.
-        radius: half a patch.
+        block: rows of the mirror-padded scene, from 0.
+        radius: of the padding, half a patch.
+
+    Returns:
+        The earlier date first and then the later one, float32 ``(rows, cols + 2 radius, 2 channels)``, the same
+        the other way round, and where both have data, bool ``(rows, cols + 2 radius)``.
     """
-    (rows, cols), r = pair.shape, radius
     # Read anew, not taken from the components that the shift was measured on: float32 sums over bands round by the
     # window's shape, to 1e-6, and a training carries such a difference far. These are the windows it always had.
-    for block in progress(list(row_blocks(rows + 2 * r, cols)), desc="patches", unit="block"):
-        window = slice(block.start - r, block.stop - r)
-        values = read_window(pair, window, slice(-r, cols + r), radius=detector.input_radius)
-        first, second, known = detector.inputs(*values)
-        dates = [x.movedim(0, -1).numpy() for x in (first, second)]
-        both[0, block], both[1, block] = np.concatenate(dates, axis=-1), np.concatenate(dates[::-1], axis=-1)
-        valid[block] = known[0].numpy()
-        let_go(both)
+    window = slice(block.start - radius, block.stop - radius)
+    values = read_window(pair, window, slice(-radius, pair.shape[1] + radius), radius=detector.input_radius)
+    first, second, known = detector.inputs(*values)
+    dates = [x.movedim(0, -1).numpy() for x in (first, second)]
+    return np.concatenate(dates, axis=-1), np.concatenate(dates[::-1], axis=-1), known[0].numpy()

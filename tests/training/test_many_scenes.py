@@ -101,25 +101,28 @@ def test_patches_of_all_scenes_are_those_of_each(
         monkeypatch.setattr(scratch, "IN_MEMORY", 0)
     measured = [Measurement(scene.pair) for scene in scenes]
     detectors = fit_siamese_of_scenes(measured, config(prepare__score=False))
-    pairs = [scene.pair for scene in scenes]
-    many, each = patches_of_scenes(detectors, pairs), [*map(scene_patches, detectors, pairs)]
     random = np.random.default_rng(0)
+    drawn = [np.sort(random.choice(rows * cols, 30, replace=False)) for rows, cols in SHAPES]
+    many = patches_of_scenes(detectors, [scene.pair for scene in scenes], drawn)
+    each = [*map(scene_patches, detectors, [scene.pair for scene in scenes])]
     scene = random.integers(0, 4, 40)
-    own = np.array([random.integers(rows * cols) for rows, cols in (SHAPES[i] for i in scene)])
+    own = np.array([random.choice(drawn[i]) for i in scene])
+    first = np.cumsum([0, *(rows * cols for rows, cols in SHAPES)])
+    numbers = torch.from_numpy(first[scene] + own)
     vary = draw_variation(40, flips=True, turns=True, date_swap=True, mixup=0.0, random=random)
-    got = many.cut(torch.from_numpy(many.first[scene] + own), vary)
+    got = many.cut(numbers, vary)
     for i in range(40):
         only = replace(vary, swapped=None if vary.swapped is None else vary.swapped[i : i + 1])
         wanted = each[scene[i]].cut(torch.tensor([own[i]]), only)
         assert all(torch.equal(a[i], b[0]) for a, b in zip(got, wanted, strict=True))
     share = np.linspace(0.5, 1, 40).astype(np.float32)
-    blended = many.cut(
-        torch.from_numpy(many.first[scene] + own),
-        replace(vary, partner=np.roll(np.arange(40), 1), share=share),
-    )[0]
+    blended = many.cut(numbers, replace(vary, partner=np.roll(np.arange(40), 1), share=share))[0]
     kept = torch.from_numpy(share)[:, None, None, None]
     assert torch.allclose(blended, kept * got[0] + (1 - kept) * got[0].roll(1, 0), atol=1e-6)
-    assert np.array_equal(many.inside.ravel(), np.concatenate([source.inside.ravel() for source in each]))
+    assert sorted(np.flatnonzero(many.inside)) == sorted(
+        np.concatenate([p + at for p, at in zip(drawn, first, strict=False)])
+    )
+    assert len(many.valid) <= sum(source.valid.numel() for source in each)  # what patches share is kept once
 
 
 def test_one_projection_is_for_all_scenes(scenes: list[LabelledScene]) -> None:
@@ -165,6 +168,29 @@ def test_a_checkpoint_knows_its_scenes_and_its_score(taught: tuple[Path, dict[st
     damaged = {**content["detector"], "scored": {**content["detector"]["scored"], "median": -1.0}}
     with pytest.raises(CheckpointError, match="a median score of -1"):
         siamese_from_state(damaged)
+
+
+PEAK = """
+import resource, sys
+import hsi_cd as hc
+pairs = [(hc.open_pair(sys.argv[1], sys.argv[2], name=f"s{i}"), sys.argv[3]) for i in range(int(sys.argv[4]))]
+settings = {"train.max_steps": 4, "model.members": 2, "scenes.unchanged": 500, "scenes.changed": 500}
+hc.train_scenes(pairs, run=sys.argv[5], settings=settings)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_scenes(cli: Any, tmp_path: Path) -> None:
+    """Nine scenes of 38 MB each as the network sees them, against two."""
+    files = write_pair(tmp_path / "s", SimulationOptions(rows=240, cols=240, bands=40, seed=0))
+    peaks = []
+    for count in (2, 9):
+        words = (files.t1, files.t2, files.truth, count, tmp_path / f"run{count}")
+        done = cli.process(*words, code=PEAK)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] - peaks[0] < 110e6  # all but what two scenes take would be 268 MB
 
 
 # --- who teaches, and who judges ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ from hsi_cd.errors import ConfigError, HsiCdError, MissingInputError
 from hsi_cd.paths import as_path
 from hsi_cd.places import is_place
 from hsi_cd.training.examples import LabelledScene
+
+_MEMORY, _LEAST = 1 << 30, 16 << 20  # bytes of decoded blocks of all scenes, and of each at least
 
 
 def _listed(value: Any) -> Any:
@@ -120,6 +122,8 @@ def read_scenes(path: Path, *, data_root: Path) -> list[ListedScene]:
     found: dict[str, ListedScene] = {}
     for number, entry in enumerate(entries):
         scene = _scene(entry, document, ("scenes", number), data_root)
+        # Together, their decoded blocks take what those of one scene may.
+        scene = replace(scene, source=replace(scene.source, memory=max(_LEAST, _MEMORY // len(entries))))
         if scene.name in found:
             raise ConfigError(f"{scene.where}: there are two scenes called {scene.name}: rename one")
         found[scene.name] = scene

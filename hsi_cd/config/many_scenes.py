@@ -7,10 +7,10 @@ from typing import Any
 
 MANY_SCENES: Mapping[str, Any] = {
     "prepare": {"projection": "none", "score": True},
-    "train": {"sampler": "scenes", "max_steps": 2000, "validate_every": 2, "save_every": 1},
+    "train": {"sampler": "scenes", "max_steps": 500, "validate_every": 2, "save_every": 1},
 }
 """What changes where several scenes teach; docs/many-scenes.md says how it was chosen.
 
-A projection of one scene alone means nothing on another, and the bands themselves do. So many labels need more
-steps, and fewer passes, so that it is validated and saved more often.
+A projection of one scene alone means nothing on another, and the bands themselves do. So many labels are passed
+over a few times alone, so that the training is validated and saved after fewer passes.
 """

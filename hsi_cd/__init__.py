@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         load,
     )
     from hsi_cd.api.many_dates import ChangeSeries, series
+    from hsi_cd.api.many_scenes import ScenesResult, train_scenes
     from hsi_cd.api.map_report import report_map
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
@@ -98,6 +99,7 @@ _PLACES = {
     "SFA": "hsi_cd.api.estimators",
     "SVM": "hsi_cd.api.estimators",
     "ScenePair": "hsi_cd.scene",
+    "ScenesResult": "hsi_cd.api.many_scenes",
     "SelfTrained": "hsi_cd.api.estimators",
     "Siamese": "hsi_cd.api.estimators",
     "Split": "hsi_cd.scene",
@@ -125,6 +127,7 @@ _PLACES = {
     "split": "hsi_cd.api.verbs",
     "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
+    "train_scenes": "hsi_cd.api.many_scenes",
     "write_labels": "hsi_cd.api.drawing",
 }
 """Where each public name lives; its module is imported when the name is first used."""
@@ -155,6 +158,7 @@ __all__ = [
     "ReferenceSample",
     "RunResult",
     "ScenePair",
+    "ScenesResult",
     "SelfTrained",
     "Siamese",
     "Split",
@@ -182,6 +186,7 @@ __all__ = [
     "split",
     "suggest",
     "train",
+    "train_scenes",
     "write_labels",
 ]
 

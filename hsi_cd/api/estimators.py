@@ -70,7 +70,8 @@ class Estimator:
         Args:
             pair: the scene, the one it was fitted on or another.
             options: threshold, georeference, part of the scene, memory.
-            refit: measure the bands' statistics and the shift on this scene, in place of those it was fitted with.
+            refit: measure the bands' statistics and the shift on this scene, in place of those it was fitted with;
+                what many scenes taught always does.
 
         Raises:
             NotFittedError: it has not been fitted.
@@ -79,6 +80,7 @@ class Estimator:
             RegistrationError: the scene is to be registered, and no shift lays its dates on one another.
         """
         detector, own = self._fitted(), options or MapOptions()
+        refit = refit or bool(getattr(detector, "scenes", ()))  # of many scenes: none's statistics are another's
         known = self.configuration
         pair = laid_like(pair, fitted_settings(known), asked=own.register)
         if refit:

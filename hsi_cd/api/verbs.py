@@ -204,6 +204,7 @@ def train(
     seed: int = 0,
     split: Split | FilePath | None = None,
     start_from: FilePath | None = None,
+    init: FilePath | None = None,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> RunResult:
@@ -220,6 +221,7 @@ def train(
         split: the labelled pixels that teach, or the file that names them (:func:`hsi_cd.open_split`).
         start_from: folder of an earlier run of the scene, whose drawn labels are all among these: its network
             goes on to learn, and no member judges a shape that it ever learned from.
+        init: checkpoint of other scenes, as :func:`train_scenes` leaves one, whose network goes on to learn here.
         settings: further settings, as ``{"train.epochs": 50}``; ``hsi-cd config`` lists all.
         resume: go on with an interrupted run of the same settings.
 
@@ -237,8 +239,8 @@ def train(
     options: dict[str, Any] = {"method": method, "seed": seed}
     if protocol is not None:
         options["split"] = {"protocol": protocol}
-    if start_from is not None:
-        options["train"] = {"start_from": str(as_path(start_from))}
+    starts = {"start_from": start_from, "init": init}
+    options["train"] = {name: str(as_path(file)) for name, file in starts.items() if file is not None}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
     truth: Labels = read_truth(TruthSource(labels), pair.scene_grid)
     named = [] if split is None or isinstance(split, Split) else [as_path(split)]

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from hsi_cd.batch.map_jobs import PROGRAM, JoinJob, PredictJob, inputs_of, last_command
-from hsi_cd.config import RunConfig, dataset_config, parse_assignment, read_config_file, resolve
+from hsi_cd.config import (
+    AUTO_MASK,
+    MANY_SCENES,
+    RunConfig,
+    dataset_config,
+    parse_assignment,
+    read_config_file,
+    resolve,
+)
 from hsi_cd.errors import HsiCdError
 from hsi_cd.evaluation import RunResult
 from hsi_cd.plugins import file_word
@@ -53,6 +61,7 @@ class TrainJob:
         row: what its result calls the method; empty where that is the method's name.
         brings: settings that its method brings, as JSON; it makes them itself when it runs.
         given: the pixels that teach, where no protocol draws them; the protocol is then theirs.
+        scenes: the list of scenes that ``dataset`` is one of: all others teach, and it is mapped and judged.
     """
 
     dataset: str
@@ -67,6 +76,7 @@ class TrainJob:
     row: str = ""
     brings: str = ""
     given: GivenSplit | None = None
+    scenes: Path | None = None
 
     needs: ClassVar[tuple[Path, ...]] = ()
 
@@ -93,13 +103,18 @@ class TrainJob:
             ConfigError: a setting, the seed or the protocol is not allowed.
         """
         named = {"method": self.method, "seed": self.seed}
+        brought = (f"method {self.method}", json.loads(self.brings or "{}"))
+        changes = [(f"--set {text}", parse_assignment(text)) for text in self.settings]
+        if self.scenes is not None:
+            held = ("--hold-out", {"scenes": {"hold_out": self.dataset}, "split": {"protocol": self.protocol}})
+            return resolve([brought, ("--scenes", MANY_SCENES), *changes, ("options", named), held])
         scene = {} if self.files else {"dataset": self.dataset}
         given = None if self.given is None else self.given.fingerprint
         return resolve(
             [
-                (f"method {self.method}", json.loads(self.brings or "{}")),
+                brought,
                 (f"configs/{self.dataset}.yaml", {} if self.files else dataset_config(self.dataset)),
-                *((f"--set {text}", parse_assignment(text)) for text in self.settings),
+                *changes,
                 ("options", scene | named),
                 ("--protocol", {"split": {"protocol": self.protocol, "given": given}}),
             ]
@@ -108,11 +123,14 @@ class TrainJob:
     def command(self) -> list[str]:
         """The command that does it, going on with what an earlier one left."""
         scene = [*self.files, "--name", self.dataset] if self.files else ["--dataset", self.dataset]
+        drawn = ["--protocol", self.protocol] if self.given is None else ["--split", str(self.given.path)]
+        if self.scenes is not None:
+            scene, drawn = ["--scenes", str(self.scenes), "--hold-out", self.dataset], []
         words = [*PROGRAM, "train", *scene, "--method", self.method]
         words += [
             "--seed",
             str(self.seed),
-            *(["--protocol", self.protocol] if self.given is None else ["--split", str(self.given.path)]),
+            *drawn,
             "--run",
             str(self.folder),
             *(word for text in self.settings for word in ("--set", text)),
@@ -132,6 +150,8 @@ class TrainJob:
             result = RunResult.from_dict(json.loads(text))
             # Not resolved: that would import what a file names.
             then = RunConfig.model_validate(read_config_file(kept)) if kept.is_file() else None
+            if then is not None and self.scenes is not None:  # how a scene is read, the list says
+                then = then.model_copy(update={"nodata": (), "mask": AUTO_MASK})
             if then is not None and then.as_asked() != self.config().as_asked():
                 return None
         except (OSError, ValueError, HsiCdError):
@@ -157,7 +177,8 @@ class TrainJob:
 
     def inputs(self) -> list[Path]:
         """The files that the matrix names for it: scene, split, weights; a catalogue scene is not among them."""
-        return [Path(path) for path in (*self.files[1::2], *self._beside())]
+        listed = () if self.scenes is None else (str(self.scenes),)
+        return [Path(path) for path in (*self.files[1::2], *listed, *self._beside())]
 
     def _beside(self) -> list[str]:
         """What it is made from beside the scene: a given split, and weights to begin with."""
@@ -246,11 +267,13 @@ def expand(
     settings: Sequence[str] = (),
     arguments: Sequence[str] = (),
     variants: Mapping[str, Sequence[str]] = {"": ()},
+    scenes: Path | None = None,
 ) -> list[TrainJob]:
     """All runs of a matrix, seed by seed, so that a matrix stopped half-way has something of every method.
 
     The runs of a variant have its settings besides, and a folder of its name around them. Runs of a given split
-    have its fingerprint in their folders' names: other pixels are other runs.
+    have its fingerprint in their folders' names: other pixels are other runs. With ``scenes``, the list that the
+    datasets are of, each run maps and judges one of them, and the others teach.
 
     Raises:
         ConfigError: a setting, a seed or the protocol is not allowed.
@@ -271,6 +294,7 @@ def expand(
             row=method.row,
             brings=method.brings,
             given=given,
+            scenes=scenes,
         )
         for seed in seeds
         for variant, changes in variants.items()

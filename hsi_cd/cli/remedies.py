@@ -50,6 +50,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (rf"(?<![\w./-])mask=({_QUOTED})", r"--mask \1"),
     (r"(?<![\w./-])(probability|score|split|uncertainty)=FILE\b", r"--\1 FILE"),
     (r"(?<![\w./-])start_from=", "--start-from "),
+    (r"(?<![\w./-])init=(?=\S)", "--init "),
     (r"(?<![\w./-])members=(\d+)\b", r"--set model.members=\1"),
     (r"(?<![\w./-])labels=(?![^\s,;)])", "--truth"),
     (r"(?<![\w./-])per_stratum=(?![^\s,;)])", "--per-stratum"),

@@ -24,6 +24,7 @@ from hsi_cd.cli.options.scene_options import scene_options
 from hsi_cd.cli.options.split_options import check_split, split_option
 from hsi_cd.cli.options.truth_options import check_truth, truth_options
 from hsi_cd.cli.telling import hint, tell
+from hsi_cd.cli.train_scenes import SceneNames, train_scenes
 
 EPILOG = """\b
 Examples:
@@ -33,6 +34,8 @@ Examples:
   hsi-cd train --t1 before.tif --t2 after.tif --truth labels.gpkg --truth next.gpkg --start-from runs/drawn
   hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
   hsi-cd train --dataset taizhou --split split.npz --run runs/theirs
+  hsi-cd train --scenes scenes.yaml --run runs/many
+  hsi-cd train --t1 new_a.tif --t2 new_b.tif --truth few.gpkg --init runs/many/best.pt
   hsi-cd train --dataset taizhou --run runs/mine --resume
   torchrun --nproc-per-node 4 -m hsi_cd train --dataset barbara --run-dir runs/mine
 
@@ -64,6 +67,23 @@ hsi-cd config lists every setting that --set and --config can change.
     metavar="RUN",
     help="Go on from this run of the same scene, to whose drawn labels others were added; fewer steps are enough.",
 )
+@click.option(
+    "--init",
+    type=PathType(),
+    metavar="CHECKPOINT",
+    help="Go on from the network of this checkpoint, which other scenes taught, with the few labels of this one.",
+)
+@click.option(
+    "--scenes",
+    type=PathType(),
+    metavar="FILE",
+    help="Let all scenes that this YAML file lists teach one network; no other option names a scene then.",
+)
+@click.option(
+    "--hold-out",
+    metavar="NAME",
+    help="With --scenes: this scene does not teach; it is mapped and judged at the end (protocol P4).",
+)
 @split_option
 @json_option
 def train(
@@ -78,15 +98,21 @@ def train(
     protocol: str | None,
     share: float | None,
     start_from: Path | None,
+    init: Path | None,
+    scenes: Path | None,
+    hold_out: str | None,
     split: Path | None,
     as_json: bool,
 ) -> None:
-    """Learn from a scene's labels, map the scene, and score the map.
+    """Learn from a scene's labels, map the scene, and score the map; or learn from many scenes at once.
 
     Under protocol P1, 1 % of each class teaches; every other labelled pixel judges. Under drawn, for labels that
     people draw, all of them teach, and shapes judge in turn. --split names the pixels that
     teach in a file instead: all other labelled pixels judge. The run folder ends with
     the checkpoint (best.pt), the maps (change.tif, score.tif), a figure and result.json.
+
+    With --scenes, the labels of many scenes of one sensor teach one network, whole scenes held out in turn; the
+    run folder then ends with best.pt, which maps any scene of these bands, and scenes.json.
 
     Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
     --resume.
@@ -102,6 +128,15 @@ def train(
         layers.insert(1, ("--share", {"train": {"share": share}}))
     if start_from is not None:
         layers.insert(1, ("--start-from", {"train": {"start_from": str(start_from)}}))
+    if init is not None:
+        layers.insert(1, ("--init", {"train": {"init": str(init)}}))
+    if scenes is not None:
+        choice.check()
+        named = SceneNames(source, contract, area, truth, name, protocol, split)
+        train_scenes(scenes, hold_out, named, [*settings.layers(), *layers], choice, stop, as_json=as_json)
+        return
+    if hold_out is not None:
+        raise click.UsageError("--hold-out names a scene of --scenes: give --scenes FILE, too")
     check_split(split, protocol, settings.assignments)
     from hsi_cd.api.bounding import choice_of, told_of_area
 

@@ -10,6 +10,7 @@ from hsi_cd.config.layers import (
     to_yaml,
     whole_key,
 )
+from hsi_cd.config.many_scenes import MANY_SCENES
 from hsi_cd.config.model_config import AttentionConfig, BackboneConfig, ModelConfig
 from hsi_cd.config.run_config import (
     AUTO_MASK,
@@ -21,6 +22,7 @@ from hsi_cd.config.run_config import (
     PretrainConfig,
     RegisterConfig,
     RunConfig,
+    ScenesConfig,
     SplitConfig,
     TeacherConfig,
     TrainConfig,
@@ -32,6 +34,7 @@ __all__ = [
     "BACKBONES",
     "HEADS",
     "HEADS_WITH_DISTANCE",
+    "MANY_SCENES",
     "AreaConfig",
     "AttentionConfig",
     "AugmentConfig",
@@ -43,6 +46,7 @@ __all__ = [
     "PretrainConfig",
     "RegisterConfig",
     "RunConfig",
+    "ScenesConfig",
     "SplitConfig",
     "TeacherConfig",
     "TrainConfig",

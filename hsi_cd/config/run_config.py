@@ -118,6 +118,7 @@ class PrepareConfig(Section):
     projection: Literal["mnf", "pca", "none"] = "mnf"
     components: Count = 16
     registration: bool = True
+    score: bool = False
 
 
 class SplitConfig(Section):
@@ -134,6 +135,14 @@ class SplitConfig(Section):
     block: Count = 32
     radius: Number = 6
     given: Annotated[str, Field(strict=True)] | None = None
+
+
+class ScenesConfig(Section):
+    """How many scenes teach one network: see ``train --scenes``."""
+
+    changed: Count = 2000
+    unchanged: Count = 8000
+    hold_out: Annotated[str, Field(strict=True)] | None = None
 
 
 class AugmentConfig(Section):
@@ -184,7 +193,7 @@ class TrainConfig(Section):
     max_steps: Count | None = MOST_STEPS
     batch_size: Count = 128
     accumulate: Count = 1
-    sampler: Literal["shuffle", "balanced", "hard", "block"] = "shuffle"
+    sampler: Literal["shuffle", "balanced", "hard", "block", "scenes"] = "shuffle"
     sampler_options: SamplerOptions = SamplerOptions()
     loss: Literal["bce", "cross_entropy", "focal", "dice", "tversky", "hinge", "contrastive"] = "bce"
     loss_options: LossOptions = LossOptions()
@@ -226,6 +235,7 @@ class TrainConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     pretrained: FileName | None = None
     start_from: FileName | None = None
+    init: FileName | None = None
     teacher: TeacherConfig = TeacherConfig()
 
     @model_validator(mode="before")
@@ -299,6 +309,7 @@ class RunConfig(Section):
     bands: BandsConfig = BandsConfig()
     prepare: PrepareConfig = PrepareConfig()
     split: SplitConfig = SplitConfig()
+    scenes: ScenesConfig = ScenesConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     pretrain: PretrainConfig = PretrainConfig()
@@ -308,7 +319,8 @@ class RunConfig(Section):
         """The files of weights that a run begins with."""
         start = self.train.start_from
         earlier = None if start is None else f"{start}/best.pt"
-        return [path for path in (self.model.backbone.weights, self.train.pretrained, earlier) if path is not None]
+        named = (self.model.backbone.weights, self.train.pretrained, earlier, self.train.init)
+        return [path for path in named if path is not None]
 
     def as_asked(self) -> RunConfig:
         """The same without what a run itself leaves in it: by what its scene was registered."""
@@ -322,15 +334,16 @@ class RunConfig(Section):
                 "benchmark takes the algorithm that is fastest at the moment, which does not repeat: "
                 "set deterministic to false with it"
             )
-        if self.model.backbone.weights is not None and self.train.pretrained is not None:
-            raise ValueError("model.backbone.weights and train.pretrained both start the encoder: set one of them")
-        if self.train.start_from is not None:
-            for name, file in (
-                ("model.backbone.weights", self.model.backbone.weights),
-                ("train.pretrained", self.train.pretrained),
-            ):
-                if file is not None:
-                    raise ValueError(f"{name} and train.start_from both start the network: set one of them")
+        starts = {
+            "model.backbone.weights": ("encoder", self.model.backbone.weights),
+            "train.pretrained": ("encoder", self.train.pretrained),
+            "train.start_from": ("network", self.train.start_from),
+            "train.init": ("network", self.train.init),
+        }
+        named = [(name, part) for name, (part, file) in starts.items() if file is not None]
+        if len(named) > 1:
+            (first, _), (second, part) = named[:2]
+            raise ValueError(f"{first} and {second} both start the {part}: set one of them")
         if self.train.loss == "contrastive" and self.model.head not in HEADS_WITH_DISTANCE:
             raise ValueError(
                 f"train.loss contrastive learns a distance, which model.head {self.model.head} does not end in: "

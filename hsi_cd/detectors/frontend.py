@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from hsi_cd.prepare.components import SceneComponents
 from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.registration import LARGEST_SHIFT, shift_radius, undo_shift
 from hsi_cd.prepare.single_threaded import single_threaded
-from hsi_cd.prepare.transform import SceneTransform
+from hsi_cd.prepare.transform import SceneTransform, fit_transforms
 from hsi_cd.prepare.windows import Dates
 from hsi_cd.scene import Bands
 
@@ -131,6 +132,41 @@ def fit_frontend(
         return frontend
     with single_threaded("blas"):
         return registered(frontend, measurement)
+
+
+def fit_frontends(measurements: Sequence[Measurement], how: Preparation) -> list[Frontend]:
+    """The front ends of several scenes: statistics and shift of each scene's own, one projection for all.
+
+    Args:
+        measurements: of the scenes, which have the same bands.
+        how: how spectra become components; bands that are constant in one of the scenes are dropped in all, where
+            they are to be dropped.
+
+    Raises:
+        BandError: a scene has bands without data or without variation, or no pixel with data in both dates.
+    """
+    with single_threaded("blas"):
+        used = [measurement.bands(drop_constant=how.drop_constant) for measurement in measurements]
+        bands = reduce(lambda kept, own: np.intersect1d(kept, own, assume_unique=True), used)
+        transforms = fit_transforms(
+            [measurement.statistics(how, bands) for measurement in measurements],
+            bands,
+            scaling=how.scaling,
+            joint=how.joint,
+            projection=how.projection,
+            components=how.components,
+            clips=[measurement.limits(how, bands) for measurement in measurements],
+        )
+        found = [
+            Frontend(measurement.pair.bands, transform, exact=how.exact)
+            for measurement, transform in zip(measurements, transforms, strict=True)
+        ]
+        if not how.registration:
+            return found
+        for number, measurement in enumerate(measurements):
+            found[number] = registered(found[number], measurement)
+            measurement.forget_components()  # there is room for those of one scene
+        return found
 
 
 def registered(frontend: Frontend, measurement: Measurement) -> Frontend:

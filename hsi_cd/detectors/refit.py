@@ -17,24 +17,25 @@ from hsi_cd.detectors.base import Detector, check_bands
 from hsi_cd.detectors.decision import minimum_noise
 from hsi_cd.detectors.frontend import Frontend, registered
 from hsi_cd.detectors.labelfree import AUTO_OPTIONS
+from hsi_cd.detectors.score_input import fit_score_input
 from hsi_cd.detectors.siamese import SiameseDetector, preparation
 from hsi_cd.errors import BandError, CheckpointError
-from hsi_cd.prepare.measurement import Measurement, Preparation
+from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.statistics import SceneStatistics
 from hsi_cd.prepare.transform import refit_transform
-from hsi_cd.scene import ScenePair
 
 
-def refit_statistics(detector: Detector, pair: ScenePair) -> SiameseDetector:
+def refit_statistics(detector: Detector, scene: Scene) -> SiameseDetector:
     """The detector with the statistics of another scene. No labels are read.
 
     Centre and scale of each band and date, the limits of clipping, the noise and the shift are measured anew, as
-    the training measured them; the projection from standardised bands to components stays. One streaming pass over
+    the training measured them; the projection from standardised bands to components stays. A label-free
+    score among the components is fitted anew. One streaming pass over
     the scene, three where it clips; the shift is measured with all components in memory.
 
     Args:
         detector: a trained network.
-        pair: the other scene, with the same bands.
+        scene: the other scene, with the same bands, or its measurement.
 
     Raises:
         CheckpointError: the detector is no network, or its checkpoint does not say how the scene was measured.
@@ -51,14 +52,17 @@ def refit_statistics(detector: Detector, pair: ScenePair) -> SiameseDetector:
             "the checkpoint does not hold the band statistics of its scene, as it is of an older version: leave "
             "refit=True out, or train it again"
         )
-    check_bands(detector, pair)
-    measurement = Measurement(pair)
+    measurement = measured(scene)
+    check_bands(detector, measurement.pair)
     frontend = _refitted(detector.frontend, measurement, preparation(RunConfig(prepare=prepare)))
     prior = detector.prior
     if prior is not None:
         known = _refitted(prior.detector.frontend, measurement, minimum_noise(AUTO_OPTIONS))
         prior = replace(prior, detector=replace(prior.detector, frontend=known))
-    return replace(detector, frontend=frontend, prior=prior)
+    scored = detector.scored
+    if scored is not None:  # the label-free detector learns from the scene that it scores
+        scored = fit_score_input(measurement, drop_constant=len(transform.bands) < detector.bands.count)
+    return replace(detector, frontend=frontend, prior=prior, scored=scored)
 
 
 def _refitted(frontend: Frontend, measurement: Measurement, how: Preparation) -> Frontend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
-from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
+from hsi_cd.detectors.frontend import Frontend, fit_frontend, fit_frontends, frontend_from_state
 from hsi_cd.detectors.network import build_network
 from hsi_cd.detectors.prior import Prior, prior_from_state
+from hsi_cd.detectors.score_input import NOISE, ScoreInput, fit_score_input, score_input_from_state
 from hsi_cd.detectors.states import rebuilding
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.nn.tiles import in_tiles
-from hsi_cd.prepare.measurement import Preparation, Scene, measured
+from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.scene import Bands
 
@@ -59,6 +61,9 @@ class SiameseDetector:
         precision: of the network's products when it scores. ``torch.bfloat16`` is for GPUs that are fast in it:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
         prior: what the label-free detector adds to its logits, where people drew the labels; else None.
+        scored: the label-free score that the network sees as one more component, the same in both dates; or None.
+        scenes: names of the scenes that taught it, where these are several: its statistics are then measured on
+            each scene that it maps, and those it holds are of the first of them.
     """
 
     frontend: Frontend
@@ -68,6 +73,8 @@ class SiameseDetector:
     prepare: PrepareConfig | None = None
     precision: torch.dtype = torch.float32
     prior: Prior | None = None
+    scored: ScoreInput | None = None
+    scenes: tuple[str, ...] = ()
 
     @property
     def radius(self) -> int:
@@ -76,7 +83,22 @@ class SiameseDetector:
 
     @property
     def _own_radius(self) -> int:
-        return self.network.radius + self.frontend.radius
+        return self.network.radius + self.input_radius
+
+    @property
+    def input_radius(self) -> int:
+        """Rows and columns around a pixel that what the network sees of it depends on."""
+        return max(self.frontend.radius, self.scored.radius if self.scored else 0)
+
+    @property
+    def noise(self) -> NDArray[np.float32]:
+        """Noise deviation of each channel that the network sees: components, then the label-free score."""
+        return _noise(self.frontend, self.scored)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels that the network sees of a date."""
+        return len(self.noise)
 
     unit = "probability"
 
@@ -106,19 +128,25 @@ class SiameseDetector:
             self.prior.detector.parameters() if self.prior else 0
         )
 
-    def components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
+    def inputs(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
 
         Args:
-            first: components of the earlier date, projected by the front end, float32 ``(components, h, w)``.
-            second: those of the later date.
+            t1: stored values of the earlier date, ``(bands, h + 2 input_radius, w + 2 input_radius)``, NaN for no
+                data.
+            t2: the later date, the same shape.
 
         Returns:
-            Both dates' components, ``(components, h - 2 s, w - 2 s)``, 0 for no data, and their validity, bool
-            ``(1, h - 2 s, w - 2 s)``, where ``s`` is the radius of the shift.
+            Both dates' channels, ``(channels, h, w)``, 0 for no data, and their validity, bool ``(1, h, w)``.
         """
-        first, second = self.frontend.finish(first, second)
+        spare = self.input_radius - self.frontend.radius
+        first, second = self.frontend.apply(_within(t1, spare), _within(t2, spare))
         valid = np.isfinite(first[:1]) & np.isfinite(second[:1])
+        if self.scored is not None:
+            spare = self.input_radius - self.scored.radius
+            told = self.scored.component(_within(t1, spare), _within(t2, spare))
+            valid &= np.isfinite(told)
+            first, second = np.concatenate([first, told]), np.concatenate([second, told])
         tensors = (torch.from_numpy(np.where(valid, x, np.float32(0))) for x in (first, second))
         return next(tensors), next(tensors), torch.from_numpy(valid)
 
@@ -133,7 +161,7 @@ class SiameseDetector:
         They are the network's own, without the prior.
         """
         spare = self.radius - self._own_radius
-        inputs = self.components(*self.frontend.project(_within(t1, spare), _within(t2, spare)))
+        inputs = self.inputs(_within(t1, spare), _within(t2, spare))
         self.network.eval()
         r = self.network.radius
         try:
@@ -211,6 +239,8 @@ class SiameseDetector:
             "model": self.model.model_dump(),
             "prepare": self.prepare.model_dump() if self.prepare is not None else None,
             **({} if self.prior is None else {"prior": {"weight": self.calibration.prior, **self.prior.state()}}),
+            **({} if self.scored is None else {"scored": self.scored.state()}),
+            **({"scenes": list(self.scenes)} if self.scenes else {}),
         }
 
 
@@ -240,9 +270,50 @@ def fit_siamese(scene: Scene, config: RunConfig) -> SiameseDetector:
     Raises:
         BandError: bands without data or without variation, unless the configuration drops them.
     """
-    frontend = fit_frontend(measured(scene), preparation(config))
-    network = build_network(config.model, frontend.transform.noise, augment=config.train.augment)
-    return SiameseDetector(frontend, network, Calibration(), config.model, config.prepare)
+    measurement = measured(scene)
+    frontend = fit_frontend(measurement, preparation(config))
+    scored = _fit_scored(measurement, config)
+    network = build_network(config.model, _noise(frontend, scored), augment=config.train.augment)
+    return SiameseDetector(frontend, network, Calibration(), config.model, config.prepare, scored=scored)
+
+
+def fit_siamese_of_scenes(scenes: Sequence[Measurement], config: RunConfig) -> list[SiameseDetector]:
+    """One untrained network for several scenes, as a detector of each, with that scene's statistics frozen.
+
+    Statistics, shift and label-free score are of each scene's own, the projection is one for all: what the network
+    sees of one scene is then comparable with what it sees of another. No labels are read.
+
+    Args:
+        scenes: the measurements of the scenes, which have the same bands.
+        config: the run's configuration.
+
+    Raises:
+        BandError: a scene has bands without data or without variation, unless the configuration drops them.
+    """
+    frontends = fit_frontends(scenes, preparation(config))
+    scored = list[ScoreInput | None]()
+    for each in scenes:
+        scored.append(_fit_scored(each, config))
+        each.forget_components()  # there is room for those of one scene
+    noises = [_noise(*parts) for parts in zip(frontends, scored, strict=True)]
+    noise = np.sqrt(np.mean(np.square(noises), axis=0)).astype(np.float32)
+    network = build_network(config.model, noise, augment=config.train.augment)
+    names = tuple(each.pair.name for each in scenes)
+    return [
+        SiameseDetector(frontend, network, Calibration(), config.model, config.prepare, scored=told, scenes=names)
+        for frontend, told in zip(frontends, scored, strict=True)
+    ]
+
+
+def _fit_scored(measurement: Measurement, config: RunConfig) -> ScoreInput | None:
+    if not config.prepare.score:
+        return None
+    return fit_score_input(measurement, drop_constant=config.bands.drop_constant)
+
+
+def _noise(frontend: Frontend, scored: ScoreInput | None) -> NDArray[np.float32]:
+    noise = frontend.transform.noise
+    return noise if scored is None else np.append(noise, np.float32(NOISE))
 
 
 def siamese_from_state(
@@ -274,7 +345,8 @@ def siamese_from_state(
         if not (0 <= calibration.threshold <= 1 and 0 <= calibration.prior <= 1):
             raise ValueError(f"{calibration} has no probability for a threshold, or no weight of a prior")
         model = ModelConfig.model_validate(state["model"])
-        network = build_network(model, frontend.transform.noise, augment=augment)
+        scored = score_input_from_state(state["scored"]) if "scored" in state else None
+        network = build_network(model, _noise(frontend, scored), augment=augment)
         network.load_state_dict(state["network"])
         for name, value in network.state_dict().items():
             if (kind := state["network"][name].dtype) != value.dtype:  # it would be converted, and rounded
@@ -287,7 +359,12 @@ def siamese_from_state(
         prior = prior_from_state(state["prior"]) if "prior" in state else None
         if prior is not None and prior.detector.bands != frontend.bands:
             raise ValueError("its prior is of other bands")
-        return SiameseDetector(frontend, network, calibration, model, prepare, prior=prior)
+        if scored is not None and scored.detector.bands != frontend.bands:
+            raise ValueError("its label-free score is of other bands")
+        scenes = tuple(map(str, state.get("scenes", ())))
+        return SiameseDetector(
+            frontend, network, calibration, model, prepare, prior=prior, scored=scored, scenes=scenes
+        )
 
 
 def _within(window: NDArray[np.float32], spare: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -126,9 +127,87 @@ def fit_transform(
     Returns:
         The frozen transform.
     """
+    return fit_transforms(
+        [statistics],
+        bands,
+        scaling=scaling,
+        joint=joint,
+        projection=projection,
+        components=components,
+        clips=[clip],
+    )[0]
+
+
+def fit_transforms(
+    scenes: Sequence[SceneStatistics],
+    bands: NDArray[np.integer],
+    *,
+    scaling: str,
+    joint: bool,
+    projection: str,
+    components: int,
+    clips: Sequence[NDArray[np.float64] | None],
+) -> list[SceneTransform]:
+    """The transforms of several scenes: each standardised by its own statistics, then one projection for all.
+
+    What a component is made of is then the same in every scene, which the projection of each scene alone is not.
+    Scenes count alike, whatever their size.
+
+    Args:
+        scenes: the scenes' statistics, in the bands used (and after clipping, if there is any).
+        bands: indices of the bands used, the same in every scene.
+        scaling: as for :func:`fit_transform`, like the rest.
+        joint: scale both dates of a scene alike.
+        projection: ``mnf``, ``pca`` or ``none``.
+        components: how many to keep.
+        clips: the limits that were used for the statistics of each scene.
+
+    Returns:
+        The frozen transform of each scene.
+    """
+    own = [_standardised(statistics, scaling=scaling, joint=joint) for statistics in scenes]
+    covariance = np.mean([scene.covariance for scene in own], axis=0)
+    noise = np.mean([scene.noise for scene in own], axis=0)
+    pooled_mean = np.mean([scene.mean for scene in own], axis=0)
+    if projection == "mnf":
+        matrix = minimum_noise_fraction(covariance, noise, components)
+    elif projection == "pca":
+        matrix = principal_components(covariance, components)
+    else:
+        matrix, pooled_mean = np.eye(len(bands)), np.zeros(len(bands))
+    transforms = []
+    for scene, clip in zip(own, clips, strict=True):
+        weight = matrix[None] / scene.scale[:, None, :]
+        offset = -np.einsum("dkb,db->dk", weight, scene.centre) - (matrix @ pooled_mean)[None]
+        deviation = np.sqrt(np.maximum(np.einsum("kb,bc,kc->k", matrix, scene.noise, matrix), 0))
+        transforms.append(
+            SceneTransform(
+                bands=np.asarray(bands, dtype=np.int64),
+                weight=weight.astype(np.float32),
+                offset=offset.astype(np.float32),
+                clip=_limits(clip, len(bands)),
+                noise=deviation.astype(np.float32),
+                centre=np.array(scene.centre),
+                scale=np.array(scene.scale),
+            )
+        )
+    return transforms
+
+
+@dataclass(frozen=True)
+class _Standardised:
+    """Moments of the standardised spectra of both dates of a scene together, equally many pixels in each."""
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+def _standardised(statistics: SceneStatistics, *, scaling: str, joint: bool) -> _Standardised:
     dates = (statistics.t1, statistics.t2)
     centre, scale = _scaling(dates, kind=scaling, joint=joint)
-    # Moments of the standardised spectra of both dates together, equally many pixels in each.
     means = np.stack([(d.mean - c) / s for d, c, s in zip(dates, centre, scale, strict=True)])
     pooled_mean = means.mean(axis=0)
     covariance = np.mean(
@@ -139,24 +218,7 @@ def fit_transform(
         axis=0,
     )
     noise = np.mean([d.noise / np.outer(s, s) for d, s in zip(dates, scale, strict=True)], axis=0)
-
-    if projection == "mnf":
-        matrix = minimum_noise_fraction(covariance, noise, components)
-    elif projection == "pca":
-        matrix = principal_components(covariance, components)
-    else:
-        matrix, pooled_mean = np.eye(len(bands)), np.zeros(len(bands))
-    weight = matrix[None] / scale[:, None, :]
-    offset = -np.einsum("dkb,db->dk", weight, centre) - (matrix @ pooled_mean)[None]
-    return SceneTransform(
-        bands=np.asarray(bands, dtype=np.int64),
-        weight=weight.astype(np.float32),
-        offset=offset.astype(np.float32),
-        clip=_limits(clip, len(bands)),
-        noise=np.sqrt(np.maximum(np.einsum("kb,bc,kc->k", matrix, noise, matrix), 0)).astype(np.float32),
-        centre=np.array(centre),
-        scale=np.array(scale),
-    )
+    return _Standardised(centre, scale, pooled_mean, covariance, noise)
 
 
 def standardise(dates: tuple[Moments, Moments], bands: NDArray[np.integer]) -> SceneTransform:

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RESULT = "result.json"
 PROVENANCE = "provenance.json"
+SCENES = "scenes.json"
 _SHOWN = (RESULT, "change.tif", "score.tif", "overview.npz", "split.npz", "curves.csv", "config.yaml", PROVENANCE)
 
 _LONGEST = 100  # characters of what says which bands pictures show

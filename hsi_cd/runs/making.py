@@ -10,7 +10,7 @@ from pathlib import Path
 from hsi_cd.config import RunConfig, read_config_file, to_yaml
 from hsi_cd.errors import CheckpointError, HsiCdError, OutputError
 from hsi_cd.io import refuse_folder_of_inputs, remove_drafts, write_text
-from hsi_cd.runs.folder import PROVENANCE, RESULT, read_provenance
+from hsi_cd.runs.folder import PROVENANCE, RESULT, SCENES, read_provenance
 from hsi_cd.runs.identity import changed_inputs, known_inputs
 
 _LEFT: tuple[str, ...] = (
@@ -26,7 +26,7 @@ _LEFT: tuple[str, ...] = (
     "score.qml",
     "figure.png",
 )
-_LEFT += ("overview.npz", "curves.csv", "train.log", "events.out.tfevents*", "pretrain.json")
+_LEFT += (SCENES, "overview.npz", "curves.csv", "train.log", "events.out.tfevents*", "pretrain.json")
 """Files that a run leaves, the one that says that it ended first."""
 
 

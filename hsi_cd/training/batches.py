@@ -40,6 +40,7 @@ class Batches:
         spare: positions that the balanced sampler may fill up with.
         certain: pixels that teach beside the labels.
         sampler: name of the sampler.
+        scenes: the scene that each lies in, where several teach; else None.
         last_loss: of each position when a member last saw it, float64 ``(members, P)``.
     """
 
@@ -51,6 +52,7 @@ class Batches:
     spare: Positions
     certain: CertainPixels | PseudoLabels | None
     sampler: str
+    scenes: NDArray[np.int64] | None = None
     last_loss: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +66,9 @@ class Batches:
         length = self.plan.batch_size * self.plan.batches
         classes = (self.target >= 0.5).astype(np.int64)
         return [
-            SAMPLERS[self.sampler](Pool(positions, classes, self.blocks, loss, self.spare), length, generator)
+            SAMPLERS[self.sampler](
+                Pool(positions, classes, self.blocks, loss, self.spare, self.scenes), length, generator
+            )
             for positions, loss in zip(own, self.last_loss, strict=True)
         ]
 
@@ -119,6 +123,7 @@ def make_batches(
         np.arange(teaching, len(pixels)),
         certain,
         config.sampler,
+        taught.scenes,
     )
 
 

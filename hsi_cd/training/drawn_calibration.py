@@ -20,7 +20,7 @@ from hsi_cd.evaluation import shape_rates
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.prepare.drawn_shapes import count_shapes
 from hsi_cd.training.calibration import uncalibrated
-from hsi_cd.training.patches import PatchSource
+from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.pseudo_labels import PseudoLabels
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _CHUNK = 1024  # patches at once
 
 def calibrate_drawn(
     network: Ensemble,
-    source: PatchSource,
+    source: Patches,
     target: NDArray[np.int64],
     pseudo: PseudoLabels,
     *,
@@ -155,7 +155,7 @@ def prior_weight(
     return min(1.0, usual * float(np.exp(found.x)))
 
 
-def mean_logits(network: Ensemble, source: PatchSource, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+def mean_logits(network: Ensemble, source: Patches, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean logit of all members at pixels of the scene, as the map has it, ``(N,)``.
 
     Args:

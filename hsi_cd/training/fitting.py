@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +27,9 @@ from hsi_cd.scene import GIVEN, ScenePair
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.keeping import NothingKept
-from hsi_cd.training.loop import train
-from hsi_cd.training.patches import scene_patches
+from hsi_cd.training.loop import Progress, train
+from hsi_cd.training.many_patches import Patches
+from hsi_cd.training.patches import PatchSource, scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
 from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
 from hsi_cd.training.resuming import resumed
@@ -40,7 +41,7 @@ from hsi_cd.training.self_training import (
     trusted_pixels,
     worth_asking,
 )
-from hsi_cd.training.starting import start_from_run
+from hsi_cd.training.starting import start_from_checkpoint, start_from_run
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
 
@@ -196,44 +197,94 @@ def _train_network(
     circumstances: Circumstances,
     keeper: NothingKept,
 ) -> tuple[SiameseDetector, dict[str, Any], OutOfFold | None]:
-    detector = fit_siamese(measurement, config)
-    frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
-    backbone = config.model.backbone
-    if keeper.earlier is not None:
-        detector = resumed(detector, keeper.earlier["detector"], config)
-    elif backbone.weights is not None:
-        load_encoder_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
-    elif config.train.pretrained is not None:
-        use_encoders(Path(config.train.pretrained), detector)
+    if config.train.init is not None:
+        (detector,) = start_from_checkpoint([measurement], config)
+    else:
+        detector = fit_siamese(measurement, config)
+    detector = begun(detector, config, keeper)
     if config.train.start_from is not None:
         taught = start_from_run(detector, taught, config, keeper.earlier)
     detector.network.to(circumstances.device)
     if isinstance(taught.certain, PseudoLabels):
         detector.prior = taught.certain.prior
 
-    with keeper.journal() as journal, on_threads(config.train.threads):
+    def patches() -> PatchSource:
         measurement.forget_components()
-        patches = scene_patches(detector, measurement)
-        with circumstances.stop.postponed():
-            progress = train(detector, patches, taught, config.train, circumstances=circumstances, journal=journal)
-        journal.tracker.hyperparameters(
-            config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}
-        )
-    facts: dict[str, Any] = {
-        "epochs": progress.epoch,
-        "best_epoch": progress.best_epoch,
-        "validation_kappa": progress.best_kappa,
-        "validation_loss": progress.best_loss,
+        return scene_patches(detector, measurement)
+
+    progress, facts = go_through(detector, patches, taught, config, circumstances, keeper)
+    facts |= {
         "certain_pixels": 2 * taught.certain.each_epoch if isinstance(taught.certain, CertainPixels) else 0,
         "flops": scene_flops(detector, measurement.pair),
     }
     if isinstance(taught.certain, PseudoLabels):
         facts["pseudo_labels"] = len(taught.certain.pixels)
-    if config.train.pretrained is not None:
-        facts["pretrained"] = config.train.pretrained
-    if config.train.start_from is not None:
-        facts["start_from"] = config.train.start_from
-    return detector, facts, progress.out_of_fold
+    return detector, facts | began_with(config), progress.out_of_fold
+
+
+def begun(detector: SiameseDetector, config: RunConfig, keeper: NothingKept) -> SiameseDetector:
+    """A fitted detector with the weights that its training begins with, or goes on with.
+
+    Args:
+        detector: fitted; its network has the weights of chance, or those of ``train.init``.
+        config: the run's configuration.
+        keeper: knows what an interrupted training left.
+
+    Raises:
+        ConfigError: a pattern of ``train.freeze`` names nothing.
+        CheckpointError: what was left, or the encoder to start from, is of another scene.
+    """
+    frozen_names(detector.network.members[0], config.train.freeze)  # refused here, before anything is written
+    backbone = config.model.backbone
+    if keeper.earlier is not None:
+        return resumed(detector, keeper.earlier["detector"], config)
+    if backbone.weights is not None:
+        load_encoder_weights(detector.network, Path(backbone.weights), adapt=backbone.adapt)
+    elif config.train.pretrained is not None:
+        use_encoders(Path(config.train.pretrained), detector)
+    return detector
+
+
+def go_through(
+    detector: SiameseDetector,
+    patches: Callable[[], Patches],
+    taught: TrainingSet,
+    config: RunConfig,
+    circumstances: Circumstances,
+    keeper: NothingKept,
+) -> tuple[Progress, dict[str, Any]]:
+    """Take a detector through its training.
+
+    Args:
+        detector: on the device of the circumstances.
+        patches: makes what its network sees of the scene, or of several.
+        taught: the pixels that teach.
+        config: the run's configuration.
+        circumstances: draws, device, processes, and when to leave.
+        keeper: takes checkpoints and curves.
+
+    Returns:
+        How it ended, and facts for the result's record.
+    """
+    with keeper.journal() as journal, on_threads(config.train.threads):
+        source = patches()
+        with circumstances.stop.postponed():
+            progress = train(detector, source, taught, config.train, circumstances=circumstances, journal=journal)
+        journal.tracker.hyperparameters(
+            config.model_dump(), {"best/kappa": progress.best_kappa, "best/loss": progress.best_loss}
+        )
+    return progress, {
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "validation_kappa": progress.best_kappa,
+        "validation_loss": progress.best_loss,
+    }
+
+
+def began_with(config: RunConfig) -> dict[str, Any]:
+    """Which files the weights came from, for the result's record."""
+    names = ("pretrained", "start_from", "init")
+    return {name: file for name in names if (file := getattr(config.train, name)) is not None}
 
 
 @contextmanager
@@ -254,8 +305,8 @@ def scene_flops(detector: SiameseDetector, pair: ScenePair) -> int:
     Counted by torch in the products and convolutions of one window, and scaled to the scene.
     """
     side = 64
-    r, components = detector.network.radius, detector.transform.components
-    window = torch.zeros(1, components, side + 2 * r, side + 2 * r, device=detector.device)
+    r = detector.network.radius
+    window = torch.zeros(1, detector.channels, side + 2 * r, side + 2 * r, device=detector.device)
     detector.network.eval()
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         detector.network(window, window)

@@ -38,14 +38,16 @@ _ENOUGH = 3  # members, so that each still learns from most shapes where every s
 def deal_folds(
     taught: TrainingSet, folds: int, *, seed: int, members: int | None = None
 ) -> NDArray[np.int64] | None:
-    """Deal the labelled pixels into parts with both classes in each, whole shapes where shapes judge.
+    """Deal the labelled pixels into parts with both classes in each.
+
+    Whole shapes are dealt where shapes judge, and whole scenes where several teach.
 
     Args:
         taught: the labelled pixels.
         folds: number of parts; 0 for none.
         seed: seed of the deal.
         members: of an ensemble, each of which holds out a part: where shapes judge, there are no more parts than
-            members, from three on, so that every shape is judged.
+            members, from three on, so that every shape is judged; where scenes do, from two on.
 
     Returns:
         Part of each pixel, int64 ``(N,)``, -1 where every member of a network that starts from an earlier run has
@@ -53,6 +55,11 @@ def deal_folds(
     """
     if not folds:
         return None
+    if taught.scenes is not None:
+        there = np.unique(taught.scenes)
+        folds = folds if members is None or members < 2 else min(folds, members)  # or a scene is judged by nobody
+        part = np.random.default_rng(seed).permutation(len(there)) % min(folds, len(there))
+        return part[np.searchsorted(there, taught.scenes)]
     if taught.shapes is None:
         return stratified_folds(taught.target, folds=folds, seed=seed)
     if members is not None and members >= _ENOUGH:

@@ -33,6 +33,7 @@ from hsi_cd.training.drawn_calibration import calibrate_drawn
 from hsi_cd.training.folds import OutOfFold, deal_folds, dealt_of
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.journal import Journal
+from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
 from hsi_cd.training.patches import PatchSource
@@ -62,12 +63,12 @@ class Progress:
     orders: list[Tensor] = field(default_factory=list)  # of the epoch under way, as drawn; empty between epochs
     losses: list[float] = field(default_factory=list)  # of the epoch's steps so far
     dealt: list[Tensor] = field(default_factory=list)  # pixels and their parts, for who starts from this network
-    out_of_fold: OutOfFold | None = None  # of the trained network, where shapes judge in turn; never saved
+    out_of_fold: OutOfFold | None = None  # where shapes or scenes judge in turn; never saved
 
 
 def train(
     detector: SiameseDetector,
-    source: PatchSource,
+    source: Patches,
     taught: TrainingSet,
     config: TrainConfig,
     *,
@@ -78,7 +79,7 @@ def train(
 
     Args:
         detector: a fitted detector on the device of the circumstances; its network learns in place.
-        source: the scene's components, on that device.
+        source: the components of the scene, or of several, on that device.
         taught: the pixels that teach.
         config: the loop's configuration.
         circumstances: draws, device, processes, and when to leave.
@@ -107,7 +108,7 @@ def train(
     truth = np.full(source.shape, UNLABELLED, dtype=np.uint8)  # what the pictures of errors may know
     truth.ravel()[taught.pixels] = target
     teacher = None
-    if config.teacher.kind != "none":
+    if config.teacher.kind != "none" and isinstance(source, PatchSource):
         teacher = MeanTeacher(network, source, taught.pixels, config, steps=plan.length.steps, generator=generator)
     progress = Progress()
     if taught.shapes is not None:
@@ -183,7 +184,8 @@ def train(
                 progress.best_calibration = detector.calibration = found.calibration
                 judged = replace(detector, network=stepper.judged)
                 save("best", judged, _training_state(progress, stepper, batches, teacher, generator))
-        if tracker.draws and config.map_every and (last or progress.epoch % config.map_every == 0):
+        drawn = tracker.draws and config.map_every and (last or progress.epoch % config.map_every == 0)
+        if drawn and isinstance(source, PatchSource):
             probability = dense_probability(stepper.judged, source)
             tracker.map(progress.epoch, probability, progress.best_calibration.threshold, truth)
             tracker.weights(progress.epoch, stepper.judged)
@@ -197,7 +199,7 @@ def train(
     detector.calibration = progress.best_calibration
     network.eval()
     held_out = None
-    if taught.shapes is not None and folds is not None:
+    if (taught.shapes is not None or taught.scenes is not None) and folds is not None:
         held_out = held_out_logits(network, source, taught.pixels, folds, team=team)
     if isinstance(taught.certain, PseudoLabels):
         detector.calibration = calibrate_drawn(
@@ -221,7 +223,7 @@ def train(
 def _sample(
     batches: Batches,
     positions: NDArray[np.int64],
-    source: PatchSource,
+    source: Patches,
     config: TrainConfig,
     generator: np.random.Generator,
 ) -> tuple[tuple[Tensor, ...], Tensor]:

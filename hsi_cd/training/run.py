@@ -121,10 +121,10 @@ def run_training(
             if not resume:
                 unmake_folder(folder)
             raise
-        return _map_and_judge(examples, learned, config, folder, device=device)
+        return map_and_judge(examples, learned, config, folder, device=device)
 
 
-def _map_and_judge(
+def map_and_judge(
     examples: Examples, learned: Learned, config: RunConfig, folder: Path, *, device: torch.device
 ) -> RunResult:
     """Map the scene with what was learned, judge the map, and leave both in the folder."""

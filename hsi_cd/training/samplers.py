@@ -6,7 +6,7 @@ Every sampler draws from the run's one generator, anew for each epoch, and gives
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ class Pool:
         blocks: number of the block of the scene that each position lies in, int64 ``(P,)``.
         last_loss: of each position when it was last seen by this member, float64 ``(P,)``; 1 before.
         spare: positions of random pixels of the scene that may stand for unchanged ones; none by default.
+        scenes: number of the scene that each position lies in, int64 ``(P,)``; None where there is one.
     """
 
     own: NDArray[np.int64]
@@ -29,6 +30,7 @@ class Pool:
     blocks: NDArray[np.int64]
     last_loss: NDArray[np.float64]
     spare: NDArray[np.int64]
+    scenes: NDArray[np.int64] | None = None
 
 
 Sampler = Callable[[Pool, int, np.random.Generator], NDArray[np.int64]]
@@ -84,5 +86,20 @@ def block(pool: Pool, length: int, generator: np.random.Generator) -> NDArray[np
     return pool.own[ordered[np.argsort(place, kind="stable")]][:length]
 
 
-SAMPLERS: dict[str, Sampler] = {"shuffle": shuffle, "balanced": balanced, "hard": hard, "block": block}
+def scenes(pool: Pool, length: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """As many pixels of each scene, and in each as many of each class, in random order."""
+    number = np.zeros(len(pool.own), dtype=np.int64) if pool.scenes is None else pool.scenes[pool.own]
+    there = np.unique(number)
+    share = -(-length // len(there))
+    drawn = [balanced(replace(pool, own=pool.own[number == scene]), share, generator) for scene in there]
+    return generator.permutation(np.concatenate(drawn))[:length]
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "shuffle": shuffle,
+    "balanced": balanced,
+    "hard": hard,
+    "block": block,
+    "scenes": scenes,
+}
 """Samplers by name; each takes ``pool, length, generator``."""

@@ -1,8 +1,8 @@
-"""A training that goes on from an earlier run of the same scene, to which labels were added."""
+"""A training that goes on from an earlier one: of the same scene, to which labels were added, or of others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ import numpy as np
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import load_checkpoint
-from hsi_cd.detectors.siamese import SiameseDetector
+from hsi_cd.detectors.refit import refit_statistics
+from hsi_cd.detectors.registry import find_method
+from hsi_cd.detectors.siamese import Calibration, SiameseDetector, siamese_from_state
 from hsi_cd.errors import CheckpointError, ConfigError, HsiCdError, LabelError, MissingInputError
+from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runs.folder import RESULT
 from hsi_cd.training.resuming import resumed
 from hsi_cd.training.training_set import Dealt, TrainingSet
@@ -67,6 +70,41 @@ def start_from_run(
         )
     detector.network.load_state_dict(saved.network.state_dict())
     return replace(taught, dealt=dealt)
+
+
+def start_from_checkpoint(scenes: Sequence[Measurement], config: RunConfig) -> list[SiameseDetector]:
+    """The network of the checkpoint ``train.init``, taught by other scenes, as a detector of these.
+
+    Statistics, shift and label-free score are measured on each scene; the projection stays the checkpoint's, so
+    that the network sees what it learned to see.
+
+    Args:
+        scenes: the measurements of the scenes on which it goes on to learn.
+        config: the run's configuration.
+
+    Returns:
+        A detector of each scene, with one network.
+
+    Raises:
+        MissingInputError: there is no such file.
+        CheckpointError: it is damaged, or holds no network.
+        ConfigError: the network was trained with other settings.
+        BandError: the bands of a scene are others.
+    """
+    path = Path(config.train.init or "")
+    own, content = f"init={path}", load_checkpoint(path)
+    if find_method(content["method"]).fit is not None:
+        raise CheckpointError(f"{own} holds {content['method']}, which is no network: give the best.pt of one")
+    for name, then, now in _differences(content, config, own):
+        if name.split(".")[0] in ("bands", "prepare", "model"):
+            raise ConfigError(
+                f"{own} was trained with {name} {then}, but here it is {now}: leave it as the checkpoint has it"
+            )
+    # The prior of drawn labels is of the scene that they were drawn on.
+    taught = replace(siamese_from_state(content["detector"], augment=config.train.augment), prior=None)
+    found = [replace(refit_statistics(taught, each), calibration=Calibration(), scenes=()) for each in scenes]
+    names = tuple(each.pair.name for each in scenes)
+    return found if len(found) == 1 else [replace(each, scenes=names) for each in found]
 
 
 def goes_on(folder: Path) -> bool:

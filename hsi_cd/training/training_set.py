@@ -36,6 +36,8 @@ class TrainingSet:
         shapes: number of the shape that each labelled pixel was drawn with, ``(N,)``, where shapes judge in turn:
             no fold divides one. None where each pixel stands for itself.
         dealt: what the network has learned from before, in the run that it starts from.
+        scenes: number of the scene that each labelled pixel lies in, int64 ``(N,)``, where several scenes teach:
+            no fold divides one. None for one scene.
     """
 
     pixels: NDArray[np.int64]
@@ -44,14 +46,16 @@ class TrainingSet:
     share: float | None = None
     shapes: NDArray[np.int32] | None = None
     dealt: Dealt | None = None
+    scenes: NDArray[np.int64] | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
         """Numbers by which the classes, unchanged and changed, are weighed against each other.
 
-        Those of the labels; alike beside pseudo-labels, which hold the classes as the scene does.
+        Those of the labels; alike beside pseudo-labels, which hold the classes as the scene does, and where
+        several scenes teach, of each of which both classes are met as often.
         """
-        if isinstance(self.certain, PseudoLabels):
+        if isinstance(self.certain, PseudoLabels) or self.scenes is not None:
             return 1, 1
         return int((self.target == 0).sum()), int((self.target == 1).sum())
 

@@ -16,6 +16,7 @@ from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.runtime.team import ALONE, Team
 from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
 from hsi_cd.training.folds import OutOfFold
+from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.training_set import TrainingSet
@@ -40,7 +41,7 @@ class Validation:
 
 def validate(
     network: Ensemble,
-    source: PatchSource,
+    source: Patches,
     taught: TrainingSet,
     folds: NDArray[np.int64] | None,
     *,
@@ -77,7 +78,7 @@ def validate(
 
 def held_out_logits(
     network: Ensemble,
-    source: PatchSource,
+    source: Patches,
     pixels: NDArray[np.int64],
     folds: NDArray[np.int64],
     *,

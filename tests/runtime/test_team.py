@@ -20,7 +20,8 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from hsi_cd.datasets.simulated.simulation_files import PairFiles
+from hsi_cd.datasets.simulated.simulation import SimulationOptions
+from hsi_cd.datasets.simulated.simulation_files import PairFiles, write_pair
 from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.errors import ConfigError, DeviceError
 from hsi_cd.io import read_map, read_scores
@@ -144,6 +145,25 @@ def test_two_processes_train_what_one_does(words: list[object], alone: Path, tmp
     }
     assert len(list((tmp_path / "run").glob("events.*"))) == 1
     assert_same_up_to_float_order(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_from_many_scenes_as_one_does(cli: Any, tmp_path: Path) -> None:
+    entries = []
+    for seed, name in enumerate("abc"):
+        pair = write_pair(tmp_path / name, SimulationOptions(rows=30, cols=28, bands=6, seed=seed))
+        entries.append({"name": name, "t1": str(pair.t1), "t2": str(pair.t2), "truth": str(pair.truth)})
+    (tmp_path / "scenes.yaml").write_text(json.dumps({"scenes": entries}))
+    more = {"scenes__changed": 40, "scenes__unchanged": 60, "train__max_steps": 12}
+    words = ["train", "--scenes", tmp_path / "scenes.yaml", "--hold-out", "c", "--device", "cpu"]
+    words += [*cli.settings(**more), "--run-dir"]
+    with threadpool_limits(1):
+        assert cli(*words, tmp_path / "alone") == 0
+    done = torchrun(2, *words, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_same_up_to_float_order(tmp_path / "run", tmp_path / "alone")
+    one, two = (json.loads((tmp_path / run / "scenes.json").read_text()) for run in ("alone", "run"))
+    assert one["share"] == two["share"] and len(two["scenes"]) == 2
 
 
 @pytest.mark.slow

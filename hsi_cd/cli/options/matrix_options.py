@@ -25,14 +25,14 @@ class MatrixChoice:
     """Scenes, methods and seeds that are crossed, and what all of their runs share.
 
     Attributes:
-        datasets: names of benchmark scenes, with commas.
+        datasets: names of benchmark scenes, with commas; None where none is named.
         methods: names of methods, with commas.
         seeds: the seeds.
         data_root: folder of the benchmark scenes.
         assignments: settings of every run.
     """
 
-    datasets: str
+    datasets: str | None
     methods: str
     seeds: tuple[int, ...]
     data_root: Path
@@ -46,10 +46,22 @@ class MatrixChoice:
             click.UsageError: a list names nothing.
         """
         from hsi_cd.api.benchmarks import dataset_names
+
+        if self.datasets is None:
+            raise click.UsageError("Missing option '--datasets'.")
+        scenes, chosen = listed("--datasets", self.datasets), self.chosen()
+        return dataset_names(scenes), chosen
+
+    def chosen(self) -> list[ChosenMethod]:
+        """The methods alone.
+
+        Raises:
+            UnknownNameError: there is no such method.
+            click.UsageError: the list names nothing.
+        """
         from hsi_cd.api.method_names import chosen_method
 
-        scenes, methods = listed("--datasets", self.datasets), listed("--methods", self.methods)
-        return dataset_names(scenes), list(dict.fromkeys(chosen_method(name) for name in methods))
+        return list(dict.fromkeys(chosen_method(name) for name in listed("--methods", self.methods)))
 
 
 @dataclass(frozen=True)
@@ -173,7 +185,7 @@ def _gpus(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 matrix_options = gathering(
     "matrix",
     MatrixChoice,
-    click.option("--datasets", required=True, metavar="A,B", help="Benchmark scenes, with commas."),
+    click.option("--datasets", metavar="A,B", help="Benchmark scenes, with commas."),
     click.option("--methods", required=True, metavar="X,Y", help="Methods, with commas; see hsi-cd methods."),
     click.option(
         "--seeds", default="0-4", show_default=True, callback=_seeds, help="A range, or numbers with commas."

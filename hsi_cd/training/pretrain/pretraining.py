@@ -143,7 +143,7 @@ def run_pretraining(
         "task": config.pretrain.task,
         "seed": config.seed,
         "encoders": len(encoders),
-        "channels": detector.transform.components,
+        "channels": detector.channels,
         "backbone": config.model.backbone.model_dump(),
         "parameters": sum(p.numel() for e in encoders for p in e.parameters()),
         "pixels": {"taught": len(taught), "held_out": len(held)},
@@ -165,14 +165,14 @@ def build_tasks(detector: SiameseDetector, config: PretrainConfig) -> nn.ModuleL
     Raises:
         ConfigError: channels are to be hidden, and there is but one.
     """
-    channels = detector.transform.components
+    channels = detector.channels
     if config.task == "masked" and channels < 2:
         raise ConfigError(
             f"pretrain.task masked needs at least 2 channels but the scene has {channels}: use pretrain.task=vae, "
             "or keep more with prepare.components"
         )
     # Components have deviations of about 1: where there is no noise to speak of, errors count in hundredths.
-    noise = torch.from_numpy(detector.transform.noise).clamp_min(0.01)
+    noise = torch.from_numpy(detector.noise).clamp_min(0.01)
     return nn.ModuleList(
         TASKS[config.task](
             copy.deepcopy(backbone),

@@ -41,6 +41,7 @@ BACKBONES = {
 
 HEADS = {
     "distance_mlp": "hsi_cd.nn.distance:DistanceMLPHead",
+    "directed_mlp": "hsi_cd.nn.distance:DirectedMLPHead",
     "distance": "hsi_cd.nn.distance:DistanceHead",
     "euclidean": "hsi_cd.nn.distance:EuclideanHead",
     "cosine": "hsi_cd.nn.distance:CosineHead",

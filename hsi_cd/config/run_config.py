@@ -191,6 +191,7 @@ class TrainConfig(Section):
     epochs: Count = 300
     min_steps: Count | None = FEWEST_STEPS
     max_steps: Count | None = MOST_STEPS
+    many: Count | None = 200
     batch_size: Count = 128
     accumulate: Count = 1
     sampler: Literal["shuffle", "balanced", "hard", "block", "scenes"] = "shuffle"

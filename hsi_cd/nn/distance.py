@@ -101,11 +101,12 @@ class DistanceMLPHead(nn.Module):
     """
 
     symmetric = True
+    _views = 2  # maps that :meth:`combine` lays side by side
 
     def __init__(self, channels: int, *, dropout: float = 0.1) -> None:
         super().__init__()
         self.distance = DistanceHead(channels)
-        self.hidden = PointwiseConv(2 * channels, channels)
+        self.hidden = PointwiseConv(self._views * channels, channels)
         self.out = PointwiseConv(channels, 1)
         self.activation = GELU()
         self.dropout = nn.Dropout(dropout)
@@ -113,12 +114,31 @@ class DistanceMLPHead(nn.Module):
         with torch.no_grad():
             self.out.weight.mul_(0.1)  # the distance leads at the start
 
+    def combine(self, f1: Tensor, f2: Tensor) -> list[Tensor]:
+        """What the perceptron sees, maps of ``(N, C, H, W)``: how a pixel differs, and what it is."""
+        return [(f1 - f2).abs(), f1 + f2]
+
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Change logits ``(N, 1, H, W)`` from two feature maps ``(N, C, H, W)``."""
-        features = torch.cat([(f1 - f2).abs(), f1 + f2], dim=1)
+        features = torch.cat(self.combine(f1, f2), dim=1)
         hidden = self.activation(self.hidden(self.dropout(features)))
         logits: Tensor = self.distance(f1, f2) + self.out(self.dropout(hidden))
         return logits
+
+
+class DirectedMLPHead(DistanceMLPHead):
+    """:class:`DistanceMLPHead` whose perceptron sees ``f2 - f1``, too: it can tell which date came first.
+
+    From field to roof is a change where people build, and back hardly ever happens. Few labels cannot teach that,
+    many can.
+    """
+
+    symmetric = False
+    _views = 3
+
+    def combine(self, f1: Tensor, f2: Tensor) -> list[Tensor]:
+        """Also the way from the earlier date to the later, ``(N, C, H, W)``."""
+        return [*super().combine(f1, f2), f2 - f1]
 
 
 class _PerceptronHead(nn.Module):
@@ -159,7 +179,7 @@ class DifferenceHead(_PerceptronHead):
 class ConcatenationHead(_PerceptronHead):
     """A perceptron on both dates' features side by side (FC-Siam-conc; doi 10.1109/ICIP.2018.8451652).
 
-    The only head that can tell the dates apart: from bare soil to crop may be a change, and back none.
+    It can tell the dates apart: from bare soil to crop may be a change, and back none.
     """
 
     symmetric = False

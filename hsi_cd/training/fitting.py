@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from hsi_cd.config import RunConfig
@@ -26,6 +27,7 @@ from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import GIVEN, ScenePair
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
+from hsi_cd.training.growing import grown, growth
 from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import Progress, train
 from hsi_cd.training.many_patches import Patches
@@ -100,12 +102,19 @@ def learn(
         keeper.keep(fitted)
         told = _share_facts(config.train.share, config)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted) | told, share=config.train.share)
-    if method.needs_labels:
-        beside = _beside_labels if taught.shapes is None else _beside_shapes
-        taught = beside(measurement, taught, config)
+    times = 1.0
+    if method.needs_labels and taught.shapes is None:
+        places = _places(measurement, taught, config)
+        times = growth(taught.target, config.train, places=places)
+        config = grown(config, times)
+        taught = _beside_labels(measurement, taught, config, places=places)
+    elif method.needs_labels:
+        taught = _beside_shapes(measurement, taught, config)
     else:
         taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
     detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
+    if times > 1:
+        facts["grown"] = round(times, 3)
     share = taught.share
     if isinstance(taught.certain, PseudoLabels):
         share = taught.certain.share if share is None else share
@@ -154,22 +163,30 @@ def check_learning(config: RunConfig, *, processes: int) -> None:
         )
 
 
-def _beside_labels(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
-    """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing.
+def _places(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> NDArray[np.int64] | None:
+    """The place of each label, where those of a place count as one; None where each counts.
 
     Labels of whole blocks (P3) repeat one another: those of one patch count as one, whose kinds of change may not
-    be the scene's. So do those of a file that lie in areas, as people draw them. Labels drawn so many a class
-    (P2), of a few blocks, or nobody knows how, do not tell how much has changed.
+    be the scene's. So do those of a file that lie in areas, as people draw them.
+    """
+    protocol, pixels = config.split.protocol, taught.pixels
+    if protocol not in ("P3", GIVEN):
+        return None
+    places = patch_places(pixels, measurement.pair.shape[1], side=2 * config.split.radius + 1)
+    return None if protocol == GIVEN and _AREA * len(np.unique(places)) > len(pixels) else places
+
+
+def _beside_labels(
+    measurement: Measurement, taught: TrainingSet, config: RunConfig, *, places: NDArray[np.int64] | None
+) -> TrainingSet:
+    """Ask the label-free detector what the labels leave open; many labels, drawn as they came, leave nothing.
+
+    Labels drawn so many a class (P2), of a few blocks, or nobody knows how, do not tell how much has changed.
     """
     taught = replace(taught, share=config.train.share)
-    at_most, protocol, pixels = config.train.certain, config.split.protocol, taught.pixels
-    places = None
-    if protocol in ("P3", GIVEN):
-        places = patch_places(pixels, measurement.pair.shape[1], side=2 * config.split.radius + 1)
-        if protocol == GIVEN and _AREA * len(np.unique(places)) > len(pixels):
-            places = None
+    at_most, pixels = config.train.certain, taught.pixels
     number = len(pixels) if places is None else len(np.unique(places))
-    drawn_evenly = protocol not in ("P2", "P3", GIVEN)
+    drawn_evenly = config.split.protocol not in ("P2", "P3", GIVEN)
     if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
         return taught
     heard = hear(measurement, pixels, seed=config.seed)

@@ -98,3 +98,13 @@ def test_perceptrons_see_both_dates_at_every_pixel(name: str) -> None:
     hidden = torch.nn.functional.gelu(head.hidden.weight[:, :, 0, 0] @ seen + head.hidden.bias)
     expected = head.out.weight[0, :, 0, 0] @ hidden + head.out.bias[0]
     assert head(f1, f2)[1, 0, 2, 3].item() == pytest.approx(expected.item())
+
+
+def test_the_directed_head_sees_how_it_differs_what_it_is_and_the_way() -> None:
+    head = load_named(HEADS["directed_mlp"], kind="head")(5, dropout=0.5).double().eval()
+    f1, f2 = maps()
+    a, b = f1[1, :, 2, 3], f2[1, :, 2, 3]
+    seen = torch.cat([(a - b).abs(), a + b, b - a])
+    hidden = torch.nn.functional.gelu(head.hidden.weight[:, :, 0, 0] @ seen + head.hidden.bias)
+    expected = head.distance(f1, f2)[1, 0, 2, 3] + head.out.weight[0, :, 0, 0] @ hidden + head.out.bias[0]
+    assert head(f1, f2)[1, 0, 2, 3].item() == pytest.approx(expected.item())

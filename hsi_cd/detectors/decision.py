@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.frontend import Frontend
 from hsi_cd.detectors.states import found_from_state
-from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold, nothing_changed
+from hsi_cd.detectors.threshold_choice import choose_threshold
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, nothing_changed
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
@@ -25,7 +26,8 @@ from hsi_cd.progress import progress
 log = logging.getLogger(__name__)
 
 NO_SECOND_CLASS = (
-    "no second class was found among the scores: nothing is called changed, but pixels far beyond the others; "
+    "no change found: there is no second class among the scores, and nothing is called changed, but pixels far "
+    "beyond the others; "
     "threshold='share' or another by name decides otherwise"
 )
 """What is told where a scene has one class alone."""

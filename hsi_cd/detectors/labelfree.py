@@ -47,8 +47,9 @@ def fit_auto(
 
     The joint minimum-noise projection leaves a few clear components, the shift between the dates is undone, and
     an IR-MAD whose weights cannot shrink (see :func:`iterate_canonical`) learns on the *unsmoothed* components
-    which pixels did not change. Only then are the components smoothed, by an edge-preserving filter of both dates:
-    smoothing shrinks the noise by which the weights are judged, and more so inside large parcels than in small ones.
+    which pixels did not change. Only then are the components smoothed, by an edge-preserving filter of both
+    dates: smoothing shrinks the noise by which the weights are judged, and more so inside large parcels than in
+    small ones.
     On the smoothed components of unchanged pixels each date is predicted from the other; the score tells how far
     both predictions fail (see :class:`PredictionDetector`).
 

@@ -99,7 +99,7 @@ def fit_prediction(unchanged: Moments, everything: Moments, transform: SceneTran
 
 
 def _measure(spread: NDArray[np.float64], to_bands: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A square root of the mean of both metrics of residuals with this covariance, ``(components, components)``."""
+    """A square root of the mean of both metrics of residuals of this covariance, ``(components, components)``."""
     deviation = np.sqrt(np.maximum(np.einsum("bc,cd,bd->b", to_bands, spread, to_bands), 1e-24))
     scaled = to_bands / deviation[:, None]
     bands = scaled @ spread @ scaled.T
@@ -133,8 +133,8 @@ class PredictionDetector:
 
     With the residuals ``r1`` and ``r2`` and the rarities ``m1`` and ``m2`` of a pixel's spectra (squared
     deviations from the date's mean, in units of their mean), the score is the fourth root of
-    ``|r1|^2 / (1 + m2) x |r2|^2 / (1 + m1)``: of rare ground a linear prediction knows little, and is allowed to err
-    by more.
+    ``|r1|^2 / (1 + m2) x |r2|^2 / (1 + m1)``: of rare ground a linear prediction knows little, and is allowed to
+    err by more.
 
     Attributes:
         method: the method's name.

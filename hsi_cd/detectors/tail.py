@@ -24,7 +24,10 @@ from hsi_cd.detectors.thresholds import (
     otsu,
 )
 
-_REACH, _POWER = 2.1, 8.0  # medians, and how fast the tail falls: a tenth of (reach / score)^power is above a score
+_REACH, _POWER = (
+    2.1,
+    8.0,
+)  # medians, and how fast the tail falls: a tenth of (reach / score)^power is above a score
 _FALSE = 0.1  # share of what is called changed that may be expected to be unchanged
 _STRICT = 0.01  # the same for the lower end of the share
 _FEWEST = 5  # pixels that make a tail
@@ -47,6 +50,21 @@ class ShareOfChange:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """In words, as ``1.7 % (0.5 to 2.4 %)`` or ``no change found (at most 0.01 %)``."""
+        value, low, high = (f"{100 * share:.2g}" for share in (self.value, self.low, self.high))
+        return f"{value} % ({low} to {high} %)" if self.value > 0 else f"no change found (at most {high} %)"
+
+
+def share_of_change(threshold: Threshold) -> ShareOfChange | None:
+    """What a threshold found of the scene that it was chosen on; None where it estimates no share."""
+    found = threshold.found
+    if "classes" in found and not found.get("share", 0.0):
+        return ShareOfChange(0.0, 0.0, found.get("changed_high", 0.0))
+    if "changed_share" not in found:
+        return None
+    return ShareOfChange(*(found[f"changed_{name}"] for name in ("share", "low", "high")))
+
 
 def expected_above(medians: NDArray[np.floating]) -> NDArray[np.float64]:
     """Share of unchanged scores above so many medians, at most 1.
@@ -62,9 +80,9 @@ def expected_above(medians: NDArray[np.floating]) -> NDArray[np.float64]:
 def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     """The lowest score from which on at most a tenth of the pixels is expected to be unchanged.
 
-    This is the false discovery rate of a scene's histogram against an empirical null: the share of unchanged pixels
-    above a score, by :func:`expected_above`, over the share of all pixels above it. The rarer change is, the
-    farther out it has to lie. Where change is a class of its own, behind a valley of the density, and Otsu's
+    This is the false discovery rate of a scene's histogram against an empirical null: the share of unchanged
+    pixels above a score, by :func:`expected_above`, over the share of all pixels above it. The rarer change is,
+    the farther out it has to lie. Where change is a class of its own, behind a valley of the density, and Otsu's
     threshold on the root of the score lies higher still, that one is taken. Where no score is commoner than
     unchanged ground accounts for, nothing is changed.
 

@@ -39,6 +39,7 @@ _TAGS = {
     "METHOD": "method",
     "SCORE_NAME": "score",
     "THRESHOLD": "threshold of the score",
+    "CHANGE_SHARE": "share changed, estimated from the scores that chose the threshold",
     "STATISTICS": "statistics",
     "MASK": "left out (mask)",
     "NODATA": "declared as no data",

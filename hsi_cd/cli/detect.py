@@ -89,6 +89,7 @@ def detect(
 
     from hsi_cd import MapOptions
     from hsi_cd.api.bounding import told_of_area
+    from hsi_cd.api.change_share import change_share
     from hsi_cd.api.estimators import make_estimator
     from hsi_cd.api.method_names import find_method
     from hsi_cd.api.opening import open_scene
@@ -117,6 +118,9 @@ def detect(
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
     done = told_of(pair) | told_of_area(pair.area)
     lines = [f"{what}: {told}" for what, told in (written | map_told(mapped) | done).items()]
-    text = "\n".join([*lines, f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}"])
+    lines.append(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
     facts = {"method": chosen.name, "threshold": detector.threshold, "unit": detector.unit}
-    tell(text, {"files": written, **facts, **map_record(mapped), **done}, as_json=as_json)
+    if (share := change_share(detector)) is not None:
+        lines.append(f"share of the scene that changed, estimated: {share[0]}")
+        facts["change_share"] = share[1]
+    tell("\n".join(lines), {"files": written, **facts, **map_record(mapped), **done}, as_json=as_json)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.frontend import Frontend
 from hsi_cd.detectors.states import found_from_state
-from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, choose_threshold, nothing_changed
+from hsi_cd.detectors.tail import ShareOfChange, share_of_change
+from hsi_cd.detectors.threshold_choice import choose_threshold
+from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, nothing_changed
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.components import row_windows
 from hsi_cd.prepare.measurement import Measurement, Preparation
@@ -25,7 +27,8 @@ from hsi_cd.progress import progress
 log = logging.getLogger(__name__)
 
 NO_SECOND_CLASS = (
-    "no second class was found among the scores: nothing is called changed, but pixels far beyond the others; "
+    "no change found: there is no second class among the scores, and nothing is called changed, but pixels far "
+    "beyond the others; "
     "threshold='share' or another by name decides otherwise"
 )
 """What is told where a scene has one class alone."""
@@ -46,6 +49,11 @@ class Decision:
     threshold: Threshold
     posterior: Posterior
 
+    @property
+    def share(self) -> ShareOfChange | None:
+        """How much of the scene changed that the threshold was chosen on; None where that is not estimated."""
+        return share_of_change(self.threshold)
+
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`decision_from_state` builds it again."""
         return {
@@ -55,6 +63,12 @@ class Decision:
             "centre": self.posterior.centre,
             "slope": self.posterior.slope,
         }
+
+
+def told_share(detector: object) -> ShareOfChange | None:
+    """The share of change that a detector's own threshold estimated; None where there is none."""
+    decision = getattr(detector, "decision", None)
+    return decision.share if isinstance(decision, Decision) else None
 
 
 UNDECIDED = Decision(Threshold("none", float("inf"), {}), Posterior(0.0, 1.0))
@@ -154,6 +168,8 @@ def decide(
         threshold, posterior = nothing_changed(histogram, identical=True)
     if "classes" in threshold.found:
         log.warning(NO_SECOND_CLASS)
+    elif (share := share_of_change(threshold)) is not None:
+        log.info("share of the scene that changed: %s", share)
     decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
     return decided
 

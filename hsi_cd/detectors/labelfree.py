@@ -1,4 +1,4 @@
-"""The default without labels: denoised, registered, reweighted, and smoothed where neither date has an edge."""
+"""The default without labels: denoised, registered, smoothed within edges, each date predicted from the other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, minimum_noise
 from hsi_cd.detectors.frontend import Frontend, fit_frontend
-from hsi_cd.detectors.irmad import iterate_canonical
+from hsi_cd.detectors.irmad import CanonicalMap, iterate_canonical
 from hsi_cd.detectors.joint_spectra import JointSpectra
-from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.linear import LinearDetector, linear_from_state
 from hsi_cd.detectors.method_options import choose_options
-from hsi_cd.detectors.reweighting import joint_moments
+from hsi_cd.detectors.mutual_prediction import PredictionDetector, fit_prediction, prediction_from_state
+from hsi_cd.detectors.reweighting import chi_square_weight, joint_moments
 from hsi_cd.prepare.measurement import Scene, measured
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ _PIXELS_A_NUMBER = 10  # valid pixels for each of the 2 x components variables, 
 _LEAST_CORRELATION = 0.3  # of the dates' best canonical variates, or there is no common ground to subtract
 
 AUTO_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
+    "threshold": "tail",
     "components": 16,
     "registration": True,
     "reach": 2,
@@ -37,14 +40,18 @@ AUTO_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
 deviations), and those of the reweighting."""
 
 
-def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
+def fit_auto(
+    scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0
+) -> PredictionDetector | LinearDetector:
     """The default of ``hsi-cd detect``.
 
     The joint minimum-noise projection leaves a few clear components, the shift between the dates is undone, and
     an IR-MAD whose weights cannot shrink (see :func:`iterate_canonical`) learns on the *unsmoothed* components
-    how ground that did not change differs between the dates. Only then are the components smoothed, by an
-    edge-preserving filter of both dates, and scored by what was learned: smoothing shrinks the noise by which the
-    weights are judged, and more so inside large parcels than in small ones.
+    which pixels did not change. Only then are the components smoothed, by an edge-preserving filter of both
+    dates: smoothing shrinks the noise by which the weights are judged, and more so inside large parcels than in
+    small ones.
+    On the smoothed components of unchanged pixels each date is predicted from the other; the score tells how far
+    both predictions fail (see :class:`PredictionDetector`).
 
     Where a scene is too small for that, or the dates have too little in common, the components are compared
     directly, in units of their noise (CVA).
@@ -56,17 +63,34 @@ def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
 
     Reference:
         Nielsen 2007, doi:10.1109/TIP.2006.888195; Green et al. 1988, doi:10.1109/36.3001; Tomasi and
-        Manduchi 1998, doi:10.1109/ICCV.1998.710815
+        Manduchi 1998, doi:10.1109/ICCV.1998.710815; Schaum and Stocker 1997, Long-interval chronochrome target
+        detection
     """
     chosen, measurement = choose_options(options, AUTO_OPTIONS, method="auto"), measured(scene)
     frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
     spectra = JointSpectra(replace(frontend, reach=0), measurement)
-    detector = _reweighted(frontend, spectra, chosen) or _noise_scaled(frontend)
-    return decide(detector, measurement, chosen, alike=spectra.agree())
+    alike = spectra.agree()
+    unchanged = _unchanged(spectra, chosen)
+    if unchanged is None:
+        # The tail of a plain comparison has no known shape.
+        plain = chosen | ({"threshold": "auto"} if chosen["threshold"] == "tail" else {})
+        return decide(_noise_scaled(frontend), measurement, plain, alike=alike)
+    smoothed = JointSpectra(frontend, measurement) if frontend.reach else spectra
+    weights = (chi_square_weight(unchanged.squared(joint), len(unchanged.offset)) for joint in smoothed)
+    prediction = fit_prediction(
+        joint_moments(smoothed, weights=weights), joint_moments(smoothed), frontend.transform
+    )
+    found = (
+        ("reweighted", 1.0),
+        ("iterations", float(unchanged.iterations)),
+        ("best_correlation", float(unchanged.correlation[0])),
+    )
+    detector = PredictionDetector("auto", frontend, prediction, found=found)
+    return decide(detector, measurement, chosen, scores=detector.score_spectra(smoothed), alike=alike)
 
 
-def _reweighted(frontend: Frontend, spectra: JointSpectra, chosen: Mapping[str, Any]) -> LinearDetector | None:
-    """The reweighted detector, or None where the data do not carry it."""
+def _unchanged(spectra: JointSpectra, chosen: Mapping[str, Any]) -> CanonicalMap | None:
+    """What tells unchanged pixels, or None where the data do not carry it."""
     moments = joint_moments(spectra)
     if moments.count < _PIXELS_A_NUMBER * 2 * spectra.components:
         log.info("auto: %d pixels are too few to reweight; components are compared directly", moments.count)
@@ -83,12 +107,7 @@ def _reweighted(frontend: Frontend, spectra: JointSpectra, chosen: Mapping[str, 
             "auto: the dates' best correlation is %.2f; components are compared directly", fitted.correlation[0]
         )
         return None
-    found = (
-        ("reweighted", 1.0),
-        ("iterations", float(fitted.iterations)),
-        ("best_correlation", float(fitted.correlation[0])),
-    )
-    return LinearDetector("auto", frontend, fitted.weight, fitted.offset, True, found=found)
+    return fitted
 
 
 def _noise_scaled(frontend: Frontend) -> LinearDetector:
@@ -96,3 +115,14 @@ def _noise_scaled(frontend: Frontend) -> LinearDetector:
     scale = np.diag(1 / np.maximum(frontend.transform.noise.astype(np.float64), 1e-6) / np.sqrt(2))
     weight = np.concatenate([scale, -scale], axis=1)
     return LinearDetector("auto", frontend, weight, np.zeros(len(scale)), found=(("reweighted", 0.0),))
+
+
+def auto_from_state(
+    state: Mapping[str, Any], *, device: torch.device | None = None
+) -> PredictionDetector | LinearDetector:
+    """The detector of a checkpoint; those of earlier versions are linear.
+
+    Raises:
+        CheckpointError: parts are missing or do not fit together.
+    """
+    return prediction_from_state(state) if "prediction" in state else linear_from_state(state)

@@ -9,7 +9,7 @@ PROBABILITY = "probability"
 
 _CHANCE = "probability of change"
 _MEASURES: dict[str, tuple[str, str]] = {
-    "auto": ("length of the components' difference", "standard deviations of no change"),
+    "auto": ("distance of each date from what the other predicts", "about 1 without change"),
     "cva": ("length of the change vector", "standard deviations"),
     "pca-cva": ("length of the change vector's leading components", "standard deviations"),
     "sam": ("spectral angle", "radians"),

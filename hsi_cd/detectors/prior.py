@@ -10,7 +10,9 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.linear import LinearDetector, linear_from_state
+from hsi_cd.detectors.labelfree import auto_from_state
+from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.mutual_prediction import PredictionDetector
 
 _SUREST = 6.0  # log-odds beyond which one label could no longer say otherwise
 
@@ -25,7 +27,7 @@ class Prior:
         detector: the label-free detector, fitted on the scene.
     """
 
-    detector: LinearDetector
+    detector: PredictionDetector | LinearDetector
 
     @property
     def radius(self) -> int:
@@ -49,4 +51,4 @@ def prior_from_state(state: Mapping[str, Any]) -> Prior:
         CheckpointError: the detector cannot be rebuilt.
         KeyError, TypeError: there is none.
     """
-    return Prior(linear_from_state(state["detector"]))
+    return Prior(auto_from_state(state["detector"]))

@@ -32,7 +32,7 @@ from hsi_cd.detectors.difference import (
     sam_from_state,
 )
 from hsi_cd.detectors.irmad import IRMAD_OPTIONS, fit_irmad
-from hsi_cd.detectors.labelfree import AUTO_OPTIONS, fit_auto
+from hsi_cd.detectors.labelfree import AUTO_OPTIONS, auto_from_state, fit_auto
 from hsi_cd.detectors.linear import linear_from_state
 from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.method_contract import method_of_class
@@ -45,11 +45,11 @@ _ALL = (
     Method(
         "auto",
         "Label-free default",
-        "reweighted differences of denoised, registered components, smoothed within edges; no labels",
-        "after Nielsen 2007, doi:10.1109/TIP.2006.888195, and Green et al. 1988, doi:10.1109/36.3001",
+        "what neither date predicts of the other, on denoised, registered, smoothed components; no labels",
+        "after Schaum and Stocker 1997, and Nielsen 2007, doi:10.1109/TIP.2006.888195",
         False,
         fit_auto,
-        linear_from_state,
+        auto_from_state,
         AUTO_OPTIONS,
         minimum_noise,
     ),

@@ -7,7 +7,6 @@ processes, and tells every score to 0.6 %, from 1e-11 to 1e11.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +14,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.mixture import STEEPEST, crossing_of, fit_mixture, has_valley, slope_of
-from hsi_cd.errors import ConfigError, unknown_name
+from hsi_cd.errors import ConfigError
 
 _LOW, _HIGH, _BINS = -25.0, 25.0, 8192
 _FEW = 64  # scores: fewer tell no mixture
@@ -263,43 +262,9 @@ def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     )
 
 
-def choose_threshold(
-    histogram: ScoreHistogram, method: str, *, level: float = 0.0, degrees: int | None = None
-) -> tuple[Threshold, Posterior]:
-    """The threshold of a method, and the posterior probability of change, which always is the automatic one.
-
-    Args:
-        histogram: scores of a whole scene.
-        method: a name of :data:`THRESHOLDS`.
-        level: quantile of ``chi2`` or share of ``share``; their own default for 0.
-        degrees: degrees of freedom of the squared score, or None where it is not chi-square distributed.
-
-    Raises:
-        UnknownNameError: there is no such method.
-        ConfigError: the method does not fit the score, or the level is out of range.
-    """
-    if method not in THRESHOLDS:
-        raise unknown_name("threshold", method, THRESHOLDS)
-    if np.count_nonzero(histogram.counts) == 1 and method in ("auto", "otsu", "kmeans"):
-        # All pixels score the same: there are no two classes to be told apart.
-        return nothing_changed(histogram, identical=True)
-    found, posterior = automatic(histogram)
-    if method == "auto":
-        return found, posterior
-    if method == "chi2":
-        if degrees is None:
-            raise ConfigError(
-                "threshold chi2 needs a score with a known distribution: use irmad, sfa or isfa, or auto"
-            )
-        return chi_square(degrees, **({"level": level} if level else {})), posterior
-    if method == "share":
-        return fixed_share(histogram, **({"level": level} if level else {})), posterior
-    plain: dict[str, Callable[[ScoreHistogram], Threshold]] = {"otsu": otsu, "kmeans": two_means}
-    return plain[method](histogram), posterior
-
-
 THRESHOLDS = {
     "auto": "Otsu on the root of the score, with a mixture (EM) where change hides in the tail of no-change",
+    "tail": "at most a tenth of what is called changed is expected to be unchanged, by the tail of no-change",
     "otsu": "greatest variance between the two classes",
     "kmeans": "half way between the means of two clusters",
     "chi2": "a quantile of the score's distribution where nothing changed",

@@ -10,6 +10,7 @@ import torch
 
 from hsi_cd import __version__
 from hsi_cd.detectors.base import Detector, check_bands, uncertain
+from hsi_cd.detectors.decision import told_share
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError, ShardError
@@ -224,4 +225,6 @@ def _tags(detector: Detector, pair: ScenePair, how: MapOptions) -> dict[str, str
     }
     if isinstance(detector, SiameseDetector) and detector.precision != torch.float32:
         tags["PRECISION"] = str(detector.precision).removeprefix("torch.")
+    if how.threshold is None and (share := told_share(detector)) is not None:
+        tags["CHANGE_SHARE"] = str(share)
     return tags

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
+from hsi_cd.detectors.threshold_choice import choose_threshold
 from hsi_cd.detectors.thresholds import (
     THRESHOLDS,
     ScoreHistogram,
     automatic,
     chi_square,
-    choose_threshold,
     fixed_share,
     otsu,
     two_means,

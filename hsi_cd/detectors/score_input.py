@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import scene_scores
-from hsi_cd.detectors.labelfree import fit_auto
-from hsi_cd.detectors.linear import LinearDetector, linear_from_state
+from hsi_cd.detectors.labelfree import auto_from_state, fit_auto
+from hsi_cd.detectors.linear import LinearDetector
+from hsi_cd.detectors.mutual_prediction import PredictionDetector
 from hsi_cd.detectors.thresholds import ScoreHistogram
 from hsi_cd.prepare.measurement import Scene, measured
 
@@ -33,7 +34,7 @@ class ScoreInput:
         median: of its scores of the whole scene.
     """
 
-    detector: LinearDetector
+    detector: PredictionDetector | LinearDetector
     median: float
 
     @property
@@ -82,4 +83,4 @@ def score_input_from_state(state: Mapping[str, Any]) -> ScoreInput:
     median = float(state["median"])
     if not 0 < median < math.inf:
         raise ValueError(f"a median score of {median:g}")
-    return ScoreInput(linear_from_state(state["detector"]), median)
+    return ScoreInput(auto_from_state(state["detector"]), median)

@@ -35,8 +35,8 @@ def checked_bounds(bounds: Sequence[float] | str) -> tuple[float, float, float, 
     for axis, low, high in (("x", values[0], values[2]), ("y", values[1], values[3])):
         if low >= high:
             raise ConfigError(
-                f"bounds are {said!r}, whose min {axis} ({low:g}) is not below the max {axis} ({high:g}): give "
-                f"them as {_FORM}"
+                f"bounds are {said!r}, whose min {axis} ({low:.15g}) is not below the max {axis} ({high:.15g}): "
+                f"give them as {_FORM}"
             )
     return values[0], values[1], values[2], values[3]
 

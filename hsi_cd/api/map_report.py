@@ -26,7 +26,7 @@ from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.scene import CHANGED, Grid, ScenePair, window_of
 from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.shown_bands import shown_bands
-from hsi_cd.scene.surface import column_step, row_step
+from hsi_cd.scene.surface import column_step, pixel_aspect, row_step
 
 Image = NDArray[np.uint8]
 
@@ -41,6 +41,8 @@ _TAGS = {
     "THRESHOLD": "threshold of the score",
     "CHANGE_SHARE": "share changed, estimated from the scores that chose the threshold",
     "STATISTICS": "statistics",
+    "AREA_OF_INTEREST": "area of interest",
+    "AREA_STATISTICS": "statistics measured in the",
     "MASK": "left out (mask)",
     "NODATA": "declared as no data",
     "CHECKPOINT_SHA256": "checkpoint",
@@ -110,6 +112,7 @@ def report_map(
         _regions(values, areas, chances),
         told,
         tuple(dict.fromkeys(warnings)),
+        pixel_aspect(grid),
     )
     return map_page(view, title=title or f"Change map {path.name}")
 

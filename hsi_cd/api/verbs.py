@@ -36,6 +36,9 @@ from hsi_cd.scene.contract import check_truth_grid
 
 FilePath = str | os.PathLike[str]
 
+OF_THESE_DATES = "of these two dates"
+"""Whose statistics a map of :func:`detect` was made with, as its tags say."""
+
 
 def measure(pair: ScenePair) -> Measurement:
     """The measurement of a scene without labels, to be handed to several methods.
@@ -69,7 +72,8 @@ def detect(scene: Scene, method: str = "auto", *, seed: int = 0, **options: Any)
     check_label_free(method)
     estimator = make_estimator(method, seed=seed, **options).fit(scene)
     # The measurement has looked how far the dates lie off each other.
-    return estimator.predict(estimator.measurement_.pair, MapOptions(look_at_shift=False))
+    how = MapOptions(look_at_shift=False, statistics=OF_THESE_DATES)
+    return estimator.predict(estimator.measurement_.pair, how)
 
 
 def predict(

@@ -95,6 +95,7 @@ def detect(
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import choose_bands, grid_like
     from hsi_cd.api.registering import told_of
+    from hsi_cd.api.verbs import OF_THESE_DATES
 
     chosen = find_method(method)
     if chosen.needs_labels:
@@ -112,7 +113,7 @@ def detect(
         estimator.save(save, overwrite=files.overwrite)
     mapped = None
     if files.output is not None:
-        how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False)
+        how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False, statistics=OF_THESE_DATES)
         mapped = estimator.predict(pair, how).write_files(files.named())
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told()

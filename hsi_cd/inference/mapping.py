@@ -50,7 +50,7 @@ class MapOptions:
     shard: Shard | None = None
     memory: int | None = None
     checkpoint: str = ""
-    statistics: str = "of the detector"
+    statistics: str = "of what the detector was fitted on"
     look_at_shift: bool = True
     seen: Callable[[slice, Dates], None] | None = None
     any_units: bool = False

@@ -61,6 +61,7 @@ def read_class_map(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()
     kinds = _kinds_of(band.without(nodata), str(found))
     if kinds is not None:
         return kinds
+    _check_numbers(band.without((*nodata, UNLABELLED)), str(found))
     return ClassMap(map_of_band(found, band, nodata=nodata), band.grid, TWO)
 
 
@@ -109,6 +110,21 @@ def _kinds_of(band: SingleBand, name: str) -> ClassMap | None:
             "pixels out, declare them by nodata=0", name,
         )  # fmt: skip
     return ClassMap(values, band.grid, _named(codes, names, unchanged, name))
+
+
+def _check_numbers(band: SingleBand, name: str) -> None:
+    """Refuse 2, or 1 and 2, that nothing names: kinds of change, or 1 for unchanged as labels have it.
+
+    Raises:
+        FormatError: so it is.
+    """
+    held = set(np.unique(band.values[band.valid]).tolist())
+    if 2 in held and held <= {1, 2} and not band.legend.names and not band.legend.colours:
+        raise FormatError(
+            f"{name} holds {' and '.join(f'{value:g}' for value in sorted(held))} and no 0, without class names: "
+            "1 may be a kind of change, or unchanged, as labels have it; name its classes (GDAL's category names, "
+            "or an attribute table), or write the unchanged pixels as 0"
+        )
 
 
 def _are_two(told: Mapping[int, int | None], names: Mapping[int, str]) -> bool:

@@ -25,6 +25,10 @@ from hsi_cd.scene.surface import column_step, pixel_areas, row_step, transformed
 LAYER = "change_regions"
 """Name of the layer."""
 
+_SAYS = (
+    "Regions that a change map calls changed. Their area is that of the map's pixels, as such a biased measure of "
+    "the area that changed, which hsi-cd sample and hsi-cd area estimate."
+)
 _WGS84 = CRS.from_epsg(4326)
 _BLOCK = 256  # rows whose pixels' areas are at hand at once
 _log = logging.getLogger(__name__)
@@ -169,6 +173,7 @@ def write_regions(
         crs=grid.crs,
         geometry="Polygon",
         style=ShapeStyle(title=LAYER),
+        description=_SAYS,
     )
     return Regions(len(which), count - len(which), style or "")
 

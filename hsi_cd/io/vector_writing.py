@@ -44,6 +44,7 @@ def write_layer(
     crs: CRS | None,
     geometry: str,
     style: ShapeStyle,
+    description: str = "",
 ) -> str | None:
     """Write a file of one layer. The same content is the same file.
 
@@ -55,6 +56,7 @@ def write_layer(
         crs: of the shapes.
         geometry: ``Point``, ``Polygon``, or ``Unknown`` where there are several.
         style: how it is shown.
+        description: what the file says of the layer, which QGIS shows among its properties.
 
     Returns:
         The style as QGIS reads it, which a GeoPackage holds; None where one style cannot show the geometries.
@@ -78,7 +80,10 @@ def write_layer(
                 driver=driver,
                 geometry_type=geometry,
                 crs=crs.to_wkt() if crs is not None else None,
-                layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
+                layer_options={
+                    **({"RFC7946": "YES"} if driver == "GeoJSON" else {}),
+                    **({"DESCRIPTION": description} if description else {}),
+                },
                 dataset_options={"VERSION": _VERSION} if driver == "GPKG" else {},
             )
         told = None if geometry == _MIXED else shapes_qml(style, geometry)

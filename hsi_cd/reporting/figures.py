@@ -39,6 +39,7 @@ from hsi_cd.reporting.images import (
 from hsi_cd.reporting.layout import MARGIN, Page, arrange
 from hsi_cd.reporting.scale_bar import draw_ground, ground_of, why_no_bar
 from hsi_cd.scene import Grid
+from hsi_cd.scene.surface import pixel_aspect
 
 MAX_PIXELS = 1500
 """Pixels a side from which a scene is thinned out for display."""
@@ -142,6 +143,7 @@ def panel_figure(
         note=_note(title.scores or {}, with_ground(title.note, grid)),
         entries=legend_entries(errors=truth is not None, training=train is not None),
         bar=bar,
+        tall=pixel_aspect(grid),
     )
 
 
@@ -153,6 +155,7 @@ def compose(
     note: str,
     entries: Sequence[tuple[str, Colour]],
     bar: int | None = None,
+    tall: float = 1.0,
 ) -> Figure:
     """Set panels of one scene on a page.
 
@@ -163,8 +166,10 @@ def compose(
         note: stands under the title.
         entries: text and colour of each entry of the legend.
         bar: place of the panel with a colour bar; the third, if any.
+        tall: how many times as high as wide a pixel is drawn, as :func:`~hsi_cd.scene.surface.pixel_aspect` tells.
     """
-    page = arrange(len(panels), shape, entries=len(entries), with_bar=bar is not None, note=note)
+    rows, cols = shape
+    page = arrange(len(panels), (rows * tall, cols), entries=len(entries), with_bar=bar is not None, note=note)
     figure = Figure(figsize=(page.width, page.height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     _draw_title(figure, page, title)
@@ -172,6 +177,7 @@ def compose(
         left, bottom = page.corner(place)
         axes = figure.add_axes(page.fractions(left, bottom, page.cell_width, page.panel_height))
         image = draw(axes)
+        axes.set_aspect(tall)
         _frame(axes, name)
         if place == bar:
             bar_width = min(0.8 * page.cell_width, 2.2)

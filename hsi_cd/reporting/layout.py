@@ -22,12 +22,12 @@ _LEGEND_LINE = 0.22
 _LEGEND_ENTRY = 1.62
 
 
-def arrange(count: int, shape: tuple[int, ...], *, entries: int, with_bar: bool, note: str) -> Page:
+def arrange(count: int, shape: tuple[float, float], *, entries: int, with_bar: bool, note: str) -> Page:
     """The arrangement of panels that shows them largest on one page.
 
     Args:
         count: number of panels.
-        shape: ``(rows, cols)`` of the scene.
+        shape: height and width of the scene, in one unit.
         entries: number of legend entries.
         with_bar: whether the third panel has a colour bar below.
         note: text below the title, broken into lines where it is wider than the page.
@@ -37,7 +37,7 @@ def arrange(count: int, shape: tuple[int, ...], *, entries: int, with_bar: bool,
     return replace(page, note=tuple(textwrap.wrap(note, int((page.width - 2 * MARGIN) / _NOTE_CHARACTER))))
 
 
-def _page(count: int, columns: int, shape: tuple[int, ...], entries: int, with_bar: bool) -> Page:
+def _page(count: int, columns: int, shape: tuple[float, float], entries: int, with_bar: bool) -> Page:
     rows = math.ceil(count / columns)
     aspect = shape[1] / shape[0]
     spare_width = (_PAGE[0] - 2 * MARGIN - (columns - 1) * _GAP) / columns

@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import from_gcps
 
 from hsi_cd.scene import Grid
-from hsi_cd.scene.surface import column_step
+from hsi_cd.scene.surface import column_step, pixel_aspect
 
 _HALO = [patheffects.withStroke(linewidth=2.0, foreground="black")]
 
@@ -42,7 +42,7 @@ def ground_of(grid: Grid) -> Ground | None:
         return None
     col, row = _direction(~to_metres, 0, 1)
     length = math.hypot(col, row)
-    return Ground(metres=metres, north=(col / length, row / length))
+    return Ground(metres=metres, north=(col / length, row / length), tall=pixel_aspect(grid))
 
 
 def why_no_bar(grid: Grid | None) -> str:
@@ -76,15 +76,16 @@ def draw_ground(axes: Axes, ground: Ground, *, shape: tuple[int, ...]) -> None:
         shape: ``(rows, cols)`` of the image.
     """
     rows, cols = shape
-    # Sizes in pixels of the image that look the same in every panel.
+    # Sizes in columns of the image that look the same in every panel; a row is as high as some columns are wide.
     box = axes.get_window_extent()
     inch = axes.figure.dpi * cols / box.width
+    high = inch / ground.tall
     if min(box.width, box.height) < 0.55 * axes.figure.dpi:
         return  # too small a panel to write into
     length = nice_length(max(0.3 * cols, min(0.25 * inch, 0.6 * cols)) * ground.metres)
     pixels = length / ground.metres
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    left, bottom = 0.08 * inch - 0.5, rows - 0.5 - 0.09 * inch
+    left, bottom = 0.08 * inch - 0.5, rows - 0.5 - 0.09 * high
     common: dict[str, Any] = {"color": "white", "path_effects": _HALO, "clip_on": True}
     axes.plot(
         [left, left + pixels],
@@ -95,10 +96,10 @@ def draw_ground(axes: Axes, ground: Ground, *, shape: tuple[int, ...]) -> None:
         scaley=False,
         **common,
     )
-    axes.text(left, bottom - 0.05 * inch, text, fontsize=6.5, va="bottom", ha="left", **common)
+    axes.text(left, bottom - 0.05 * high, text, fontsize=6.5, va="bottom", ha="left", **common)
     across, down = ground.north
-    half = 0.13 * inch
-    x, y = cols - 0.5 - 0.2 * inch, 0.3 * inch - 0.5
+    half = 0.13 * inch / math.hypot(across, down * ground.tall)
+    x, y = cols - 0.5 - 0.2 * inch, 0.3 * high - 0.5
     axes.annotate(
         "",
         xy=(x + half * across, y + half * down),
@@ -131,10 +132,12 @@ class Ground:
     Attributes:
         metres: from one column to the next.
         north: unit vector to the north, in columns to the right and rows down.
+        tall: from one row to the next, over that from one column to the next.
     """
 
     metres: float
     north: tuple[float, float]
+    tall: float = 1.0
 
     def thinned(self, step: int | None) -> Ground:
         """The same for an image of every ``step``-th pixel."""

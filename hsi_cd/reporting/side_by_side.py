@@ -21,6 +21,7 @@ from hsi_cd.reporting.figures import (
 )
 from hsi_cd.reporting.images import SPLIT_COLOURS, class_image, error_image, split_image
 from hsi_cd.scene import Grid, Labels, Split
+from hsi_cd.scene.surface import pixel_aspect
 
 
 def methods_figure(
@@ -64,7 +65,9 @@ def methods_figure(
         image = class_image(shown) if truth is None else error_image(truth, shown)
         panels.append((name, picture(image)))
     entries = legend_entries(errors=truth is not None, training=False)
-    return compose(panels, shape, title=scene, note=with_ground(note, grid), entries=entries)
+    return compose(
+        panels, shape, title=scene, note=with_ground(note, grid), entries=entries, tall=pixel_aspect(grid)
+    )
 
 
 def split_figure(split: Split, labels: Labels, *, scene: str = "scene", grid: Grid | None = None) -> Figure:
@@ -92,4 +95,5 @@ def split_figure(split: Split, labels: Labels, *, scene: str = "scene", grid: Gr
         title=scene,
         note=with_ground(note, grid),
         entries=list(SPLIT_COLOURS.items()),
+        tall=pixel_aspect(grid),
     )

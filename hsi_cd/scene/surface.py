@@ -135,6 +135,19 @@ def row_step(transform: Affine, crs: CRS, *, col: float, row: float) -> float | 
     return column_step(Affine(t.b, t.a, t.c, t.e, t.d, t.f), crs, col=row, row=col)
 
 
+def pixel_aspect(grid: Grid | None) -> float:
+    """How many times as high as wide the pixel in the middle of a grid is on the ground.
+
+    1 where that is not told, where it is nearly so, and beyond eightfold, which nobody could look at.
+    """
+    if grid is None or grid.transform is None or grid.crs is None:
+        return 1.0
+    middle = {"col": grid.cols / 2, "row": grid.rows / 2}
+    across, down = (each(grid.transform, grid.crs, **middle) for each in (column_step, row_step))
+    aspect = down / across if across and down else 1.0
+    return aspect if 1 / 8 <= aspect <= 8 and abs(aspect - 1) > 0.02 else 1.0
+
+
 @dataclass(frozen=True)
 class Ellipsoid:
     """The body that a CRS is tied to.

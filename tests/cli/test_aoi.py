@@ -219,6 +219,7 @@ def test_what_is_refused(
         (["--bounds=0,0,1,b"], "no four finite numbers"),
         (["--bounds=0,0,1,nan"], "no four finite numbers"),
         (["--bounds=5,0,1,9"], "whose min x (5) is not below the max x (1)"),
+        (["--bounds=2600100.5,0,2600100.25,9"], "whose min x (2600100.5) is not below the max x (2600100.25)"),
         (["--bounds=0,9,1,9"], "whose min y (9) is not below the max y (9)"),
         ([degrees], "look like degrees"),
         (["--bounds=0,0,1,1", "--bounds-crs", "EPSG:abc"], "no CRS that is known"),

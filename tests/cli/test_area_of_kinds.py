@@ -246,12 +246,24 @@ def test_labels_of_1_and_2_are_no_map_of_kinds(cli: Any, tmp_path: Path, capsys:
     """Unchanged and changed by another habit: without names nobody can tell."""
     values = np.where(a_truth() > 0, 2, 1).astype(np.uint8)
     change = write_map(tmp_path / "labels.tif", values)
-    assert "is no change map: it holds 1, 2" in refusal(
+    assert "holds 1 and 2 and no 0, without class names" in refusal(
         cli, capsys, "sample", change, "--output", tmp_path / "s.gpkg"
     )
     named = write_map(tmp_path / "named.tif", values, {1: "unchanged", 2: "changed"})
     assert cli("sample", named, "--output", tmp_path / "s.gpkg") == 0
     assert "called changed" in capsys.readouterr().out
+
+
+def test_kinds_1_and_2_alone_are_told_by_names(cli: Any, tmp_path: Path, capsys: Capture) -> None:
+    """What is left of a map without its zeros could be labels: names, which the refusal asks for, tell."""
+    values = a_map()
+    sampled = ["--nodata", 0, "--output", tmp_path / "s.gpkg"]
+    line = refusal(cli, capsys, "sample", write_map(tmp_path / "bare.tif", values), *sampled)
+    assert "holds 1 and 2 and no 0, without class names" in line and "name its classes" in line
+    assert not (tmp_path / "s.gpkg").exists()
+    assert cli("sample", write_map(tmp_path / "named.tif", values, NAMES), *sampled) == 0
+    told = capsys.readouterr().out
+    assert "called burnt" in told and "called newly built" in told and "called unchanged" not in told
 
 
 def test_a_kind_without_an_interpreted_point(

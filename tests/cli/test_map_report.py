@@ -134,6 +134,30 @@ def test_a_map_alone_has_a_page_too(cli: Any, made: Path, tmp_path: Path) -> Non
     )
 
 
+def test_ground_is_not_stretched_and_statistics_are_told(cli: Any, tmp_path: Path) -> None:
+    """Pixels of .001 degrees at 60 degrees north, twice as high as wide; the map is of an area of the dates."""
+    draw = np.random.default_rng(0)
+    profile = {"driver": "GTiff", "height": 40, "width": 50, "count": 3, "dtype": "float32"}
+    place = {"crs": CRS.from_epsg(4326), "transform": Affine(0.001, 0, 10, 0, -0.001, 60)}
+    dates: list[object] = []
+    for name in ("t1", "t2"):
+        with rasterio.open(tmp_path / f"{name}.tif", "w", **profile, **place) as file:
+            file.write(draw.random((3, 40, 50), dtype=np.float32))
+        dates += [f"--{name}", tmp_path / f"{name}.tif"]
+    area = ["--bounds", "10.01,59.97,10.03,59.99", "--output", tmp_path / "c.tif"]
+    assert cli("detect", "--method", "cva", *dates, *area) == 0
+    assert cli("report", tmp_path / "c.tif", *dates, "--output", tmp_path / "r.html") == 0
+    page = Page(tmp_path / "r.html")
+    sizes = re.findall(
+        r'width="(\d+)" height="(\d+)" style="aspect-ratio:(\d+)/(\d+)"', (tmp_path / "r.html").read_text()
+    )
+    assert len(sizes) == len(page.pictures) == 3 and {p.shape for p in page.pictures.values()} == {(20, 20, 3)}
+    assert {(int(w), int(h)) for w, h, *_ in sizes} == {(20, 40)} and all(each[:2] == each[2:] for each in sizes)
+    assert page.beside("statistics") == "of these two dates"
+    assert page.beside("area of interest") == "10.01,59.97,10.03,59.99"
+    assert page.beside("statistics measured in the") == "scene"
+
+
 def test_what_is_warned_of_is_on_the_page(cli: Any, made: Path, tmp_path: Path) -> None:
     quiet = tmp_path / "quiet.tif"
     with rasterio.open(made / "c.tif") as file:

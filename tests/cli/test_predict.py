@@ -222,7 +222,7 @@ def test_statistics_refitted_on_the_training_scene_are_the_checkpoints(
 ) -> None:
     assert refit(cli, trained / "best.pt", tmp_path, dates) == 0
     np.testing.assert_allclose(read_band(tmp_path / "score.tif"), read_band(predicted / "score.tif"), atol=1e-4)
-    for path, said in ((tmp_path / "score.tif", "refitted"), (predicted / "score.tif", "of the detector")):
+    for path, said in ((tmp_path / "score.tif", "refitted"), (predicted / "score.tif", "fitted on")):
         with rasterio.open(path) as file:
             assert said in file.tags()["STATISTICS"]
 

@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,18 @@ def flood(change: np.ndarray) -> list[set[tuple[int, int]]]:
             todo += near
         regions.append(region)
     return regions
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+def test_the_layer_says_that_its_areas_are_biased(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"r.{suffix}"
+    write_regions(path, np.eye(4, dtype=np.uint8), np.ones(4, dtype=np.float32), grid=grid((4, 4)))
+    if suffix == "geojson":
+        told = json.loads(path.read_text())["description"]
+    else:
+        with closing(sqlite3.connect(path)) as file:
+            ((told,),) = file.execute("SELECT description FROM gpkg_contents WHERE table_name = 'change_regions'")
+    assert "biased measure of the area that changed" in told and "hsi-cd sample" in told
 
 
 @given(

@@ -44,6 +44,33 @@ def test_degrees_become_metres_at_the_latitude_of_the_scene():
     assert ground.north == pytest.approx((0, -1))
 
 
+def test_panels_have_the_shape_of_the_ground():
+    """30 x 20 pixels of degrees at 60 degrees north: about 30 x 20 units of 1.11 km by .56 km."""
+    grid = Grid(30, 20, CRS.from_epsg(4326), Affine(0.01, 0, 10, 0, -0.01, 60.15))
+    dates = np.zeros((2, 30, 20, 3), dtype=np.uint8)
+    change = np.zeros((30, 20), dtype=np.uint8)
+    for drawn in (
+        panel_figure(*dates, change=change, grid=grid),
+        methods_figure(*dates, {"a": change}, grid=grid),
+    ):
+        drawn.canvas.draw()
+        for axes in drawn.axes:
+            box = axes.get_window_extent()
+            assert box.height / box.width == pytest.approx(30 * 111.41 / (20 * 55.80), rel=0.01)
+
+
+def test_the_arrow_stays_in_its_corner_where_pixels_are_high():
+    grid = Grid(30, 20, CRS.from_epsg(4326), Affine(0.01, 0, 10, 0, -0.01, 60.15))
+    figure = panel_figure(
+        *np.zeros((2, 30, 20, 3), dtype=np.uint8), change=np.zeros((30, 20), np.uint8), grid=grid
+    )
+    figure.canvas.draw()
+    first = figure.axes[0]
+    arrow = next(each for each in first.texts if getattr(each, "arrow_patch", None) is not None)
+    (x, y), (x0, y0) = (first.transData.transform(at) for at in (arrow.xy, arrow.xyann))
+    assert x == pytest.approx(x0) and y - y0 == pytest.approx(0.26 * figure.dpi, rel=0.02)  # inches, upwards
+
+
 def test_web_mercator_is_drawn_at_the_size_of_the_ground():
     """At 60 degrees it shows everything twice as long; the rest is the ellipsoid, which is no sphere."""
     ground = ground_of(Grid(10, 10, CRS.from_epsg(3857), Affine(30, 0, 1113194.9, 0, -30, 8399737.9)))

@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from hsi_cd.errors import GridError
 from hsi_cd.scene import Grid
-from hsi_cd.scene.surface import column_step, middle_area, pixel_areas
+from hsi_cd.scene.surface import column_step, middle_area, pixel_areas, pixel_aspect
 
 WGS84 = CRS.from_epsg(4326)
 A, E2 = 6378137.0, 0.00669437999014
@@ -62,6 +62,21 @@ def test_web_mercator_shrinks_what_it_stretched(latitude: float) -> None:
     )
     step = column_step(transform, CRS.from_epsg(3857), col=0.5, row=0.5)
     assert step == pytest.approx(30 * east / A, rel=1e-6)
+
+
+@pytest.mark.parametrize("latitude", [0.0, 48.1, -60.0, 80.0])
+def test_pixels_of_degrees_are_higher_than_wide(latitude: float) -> None:
+    north, east = radii(latitude)
+    place = Affine(0.001, 0, 10, 0, -0.002, latitude + 0.01)
+    found = pixel_aspect(Grid(10, 10, crs=WGS84, transform=place))
+    assert found == (1.0 if latitude == 80 else pytest.approx(2 * north / east, rel=1e-6))  # of 80, elevenfold
+
+
+def test_pixels_that_are_square_or_of_unknown_size_have_no_aspect() -> None:
+    utm = CRS.from_epsg(32633)
+    for place, crs in (((30, -30), utm), ((30, -30.3), utm), ((30, -90), None)):
+        assert pixel_aspect(Grid(9, 9, crs=crs, transform=Affine(place[0], 0, 5e5, 0, place[1], 4e6))) == 1.0
+    assert pixel_aspect(None) == pixel_aspect(Grid(9, 9)) == 1.0
 
 
 @given(angle=st.floats(-180, 180), latitude=st.floats(-80, 80))

@@ -22,8 +22,8 @@ class Picture:
 
     Attributes:
         words: what it shows, for those who do not see it too.
-        width: pixels.
-        height: pixels.
+        width: of the picture as it is shown, pixels.
+        height: the same.
         png: the file, in base 64.
     """
 
@@ -50,14 +50,18 @@ class Sheet:
     words: bool = False
 
 
-def make_picture(image: NDArray[np.uint8], words: str) -> Picture:
-    """An image, uint8 ``(rows, cols, 3)``, thinned out where it is too large for a page."""
+def make_picture(image: NDArray[np.uint8], words: str, *, tall: float = 1.0) -> Picture:
+    """An image, uint8 ``(rows, cols, 3)``, thinned out where it is too large for a page.
+
+    Its pixels are shown ``tall`` times as high as wide, as they are on the ground
+    (:func:`~hsi_cd.scene.surface.pixel_aspect`).
+    """
     step = step_of(image.shape[:2])
     shown = np.ascontiguousarray(image[::step, ::step])
     buffer = io.BytesIO()
     Image.fromarray(shown).save(buffer, "PNG", optimize=True)
     rows, cols = shown.shape[:2]
-    return Picture(words, cols, rows, base64.b64encode(buffer.getvalue()).decode("ascii"))
+    return Picture(words, cols, max(1, round(rows * tall)), base64.b64encode(buffer.getvalue()).decode("ascii"))
 
 
 def step_of(shape: tuple[int, ...]) -> int:

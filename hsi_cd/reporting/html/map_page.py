@@ -32,6 +32,7 @@ class MapView:
         regions: area, pixels and, where that is known, mean probability of each changed region, the largest first.
         facts: what is known of the map, by its title.
         warnings: what was warned of.
+        tall: how many times as high as wide a pixel is on the ground.
     """
 
     change: NDArray[np.uint8]
@@ -43,6 +44,7 @@ class MapView:
     regions: Sequence[tuple[float, int, float | None]]
     facts: Mapping[str, str]
     warnings: Sequence[str] = field(default=())
+    tall: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def map_page(view: MapView, *, title: str) -> str:
         title=title,
         summary=f"{share} of the {valid:,} pixels with data is called changed. {BIASED}; a reference sample tells "
         "the area (hsi-cd sample, then hsi-cd area).",
-        layers=[_Layer(name, make_picture(image, name)) for name, image in images],
+        layers=[_Layer(name, make_picture(image, name, tall=view.tall)) for name, image in images],
         colours=_COLOURS,
         has_scores=bool(view.scores),
         warnings=view.warnings,

@@ -305,6 +305,9 @@ def test_a_new_scene_goes_on_from_there(
     detector = siamese_from_state(load_checkpoint(run / "best.pt")["detector"])
     before = siamese_from_state(load_checkpoint(checkpoint)["detector"])
     assert detector.scenes == ()
+    # Ten labels of each class do not tell how common change is: what the others said of that stays.
+    usual, now = (hc.load(file).predict(pair).change for file in (checkpoint, run / "best.pt"))
+    assert abs((usual == 1).mean() - (now == 1).mean()) < 0.01 < (usual == 1).mean()
     np.testing.assert_array_equal(detector.transform.weight, refit_statistics(before, pair).transform.weight)
     with pytest.raises(ConfigError, match=r"init=.* was trained with prepare\.score True, but here it is False"):
         more = {**settings, "prepare.score": False}

@@ -50,11 +50,11 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         load,
     )
     from hsi_cd.api.many_dates import ChangeSeries, series
-    from hsi_cd.api.many_scenes import ScenesResult, train_scenes
     from hsi_cd.api.map_report import report_map
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
     from hsi_cd.api.pairing import choose_bands
     from hsi_cd.api.registering import register
+    from hsi_cd.api.scenes_training import ScenesResult, train_scenes
     from hsi_cd.api.suggesting import suggest
     from hsi_cd.api.suggestions import Suggestions
     from hsi_cd.api.verbs import (
@@ -99,7 +99,7 @@ _PLACES = {
     "SFA": "hsi_cd.api.estimators",
     "SVM": "hsi_cd.api.estimators",
     "ScenePair": "hsi_cd.scene",
-    "ScenesResult": "hsi_cd.api.many_scenes",
+    "ScenesResult": "hsi_cd.api.scenes_training",
     "SelfTrained": "hsi_cd.api.estimators",
     "Siamese": "hsi_cd.api.estimators",
     "Split": "hsi_cd.scene",
@@ -127,7 +127,7 @@ _PLACES = {
     "split": "hsi_cd.api.verbs",
     "suggest": "hsi_cd.api.suggesting",
     "train": "hsi_cd.api.verbs",
-    "train_scenes": "hsi_cd.api.many_scenes",
+    "train_scenes": "hsi_cd.api.scenes_training",
     "write_labels": "hsi_cd.api.drawing",
 }
 """Where each public name lives; its module is imported when the name is first used."""

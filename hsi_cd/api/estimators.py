@@ -70,8 +70,7 @@ class Estimator:
         Args:
             pair: the scene, the one it was fitted on or another.
             options: threshold, georeference, part of the scene, memory.
-            refit: measure the bands' statistics and the shift on this scene, in place of those it was fitted with;
-                what many scenes taught always does.
+            refit: measure statistics and shift on this scene; what many scenes taught always does.
 
         Raises:
             NotFittedError: it has not been fitted.

@@ -9,6 +9,9 @@ from hsi_cd.config import RunConfig, resolve
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.paths import as_path
 
+GOING_ON: Mapping[str, Any] = {"epochs": 60, "lr": 3e-4, "certain": 0}
+"""How a network goes on that other scenes taught: few small steps, by labels alone."""
+
 
 def resolve_run(layers: list[tuple[str, Mapping[str, Any]]]) -> RunConfig:
     """The configuration that settings decide, with those that make the network a method of another package.
@@ -39,4 +42,4 @@ def _settings_of_init(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> list[t
     kept = {name: known[name] for name in ("bands", "prepare", "model") if name in known}
     if "model" in kept:
         kept["model"] = {**kept["model"], "backbone": {**kept["model"]["backbone"], "weights": None}}
-    return [(f"the checkpoint {named[-1]}", kept)]
+    return [(f"the checkpoint {named[-1]}", {**kept, "train": GOING_ON})]

@@ -92,7 +92,7 @@ def benchmark(
     if leave_one_scene_out or scenes is not None:
         _check_left_out(matrix, scenes, protocol, split, leave_one_scene_out=leave_one_scene_out)
     if scenes is not None:
-        from hsi_cd.api.many_scenes import read_scenes
+        from hsi_cd.api.scenes_training import read_scenes
 
         listed = read_scenes(scenes, data_root=matrix.data_root)
         names, chosen, protocol = [scene.name for scene in listed], matrix.chosen(), "P4"

@@ -104,9 +104,9 @@ def train_scenes(
         HsiCdError: as :func:`hsi_cd.train_scenes` says.
     """
     names.check()
-    from hsi_cd.api.many_scenes import read_scenes, resolve_scenes, train_listed
     from hsi_cd.api.processes import join_team
     from hsi_cd.api.running import Attempt
+    from hsi_cd.api.scenes_training import read_scenes, resolve_scenes, train_listed
     from hsi_cd.io import refuse_folder_of_inputs
     from hsi_cd.plugins import file_word
     from hsi_cd.reporting.tables import score_table

@@ -10,7 +10,6 @@ from hsi_cd.config.layers import (
     to_yaml,
     whole_key,
 )
-from hsi_cd.config.many_scenes import MANY_SCENES
 from hsi_cd.config.model_config import AttentionConfig, BackboneConfig, ModelConfig
 from hsi_cd.config.run_config import (
     AUTO_MASK,
@@ -27,6 +26,7 @@ from hsi_cd.config.run_config import (
     TeacherConfig,
     TrainConfig,
 )
+from hsi_cd.config.scenes_defaults import MANY_SCENES
 
 __all__ = [
     "ATTENTIONS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,9 +44,12 @@ from hsi_cd.training.self_training import (
     trusted_pixels,
     worth_asking,
 )
-from hsi_cd.training.starting import start_from_checkpoint, start_from_run
+from hsi_cd.training.starting import as_common_as_before, start_from_checkpoint, start_from_run
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
+
+_TELL_SHARES = ("P1", "P1-strict")
+"""Protocols whose labels hold the classes as the scene does, so that they calibrate a network anew."""
 
 _AREA = 4  # labels of a patch, on average, from which those of a file lie in areas
 
@@ -218,6 +222,7 @@ def _train_network(
         (detector,) = start_from_checkpoint([measurement], config)
     else:
         detector = fit_siamese(measurement, config)
+    origin = None if config.train.init is None else copy.deepcopy(detector)
     detector = begun(detector, config, keeper)
     if config.train.start_from is not None:
         taught = start_from_run(detector, taught, config, keeper.earlier)
@@ -229,7 +234,12 @@ def _train_network(
         measurement.forget_components()
         return scene_patches(detector, measurement)
 
-    progress, facts = go_through(detector, patches, taught, config, circumstances, keeper)
+    source = patches()
+    progress, facts = go_through(detector, lambda: source, taught, config, circumstances, keeper)
+    if origin is not None and taught.shapes is None and config.split.protocol not in _TELL_SHARES:
+        origin.network.to(circumstances.device)
+        detector.calibration = as_common_as_before(detector, origin, source, seed=config.seed)
+        keeper.keep(detector)
     facts |= {
         "certain_pixels": 2 * taught.certain.each_epoch if isinstance(taught.certain, CertainPixels) else 0,
         "flops": scene_flops(detector, measurement.pair),

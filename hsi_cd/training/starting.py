@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.checkpoint import load_checkpoint
@@ -17,9 +18,12 @@ from hsi_cd.detectors.siamese import Calibration, SiameseDetector, siamese_from_
 from hsi_cd.errors import CheckpointError, ConfigError, HsiCdError, LabelError, MissingInputError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runs.folder import RESULT
+from hsi_cd.training.drawn_calibration import mean_logits
+from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.resuming import resumed
 from hsi_cd.training.training_set import Dealt, TrainingSet
 
+_LOOKED_AT = 20_000  # pixels of a scene that tell how much of it is called changed
 _FREE = {"threshold": True, "backbone": {"weights"}}  # of a model: says nothing of what its weights mean
 
 
@@ -102,9 +106,33 @@ def start_from_checkpoint(scenes: Sequence[Measurement], config: RunConfig) -> l
             )
     # The prior of drawn labels is of the scene that they were drawn on.
     taught = replace(siamese_from_state(content["detector"], augment=config.train.augment), prior=None)
-    found = [replace(refit_statistics(taught, each), calibration=Calibration(), scenes=()) for each in scenes]
+    found = [replace(refit_statistics(taught, each), scenes=()) for each in scenes]
     names = tuple(each.pair.name for each in scenes)
     return found if len(found) == 1 else [replace(each, scenes=names) for each in found]
+
+
+def as_common_as_before(
+    detector: SiameseDetector, origin: SiameseDetector, source: PatchSource, *, seed: int
+) -> Calibration:
+    """The calibration with which a network calls as much of a scene changed as the one that it began as.
+
+    A few labels say which pixels changed, and not how many: what was learned of that from other scenes stays.
+
+    Args:
+        detector: the network as it is, on the device of the patches.
+        origin: the same as it began, on this scene.
+        source: what they see of the scene.
+        seed: seed of the pixels that are looked at.
+    """
+    known, pixels = origin.calibration, np.flatnonzero(source.inside.ravel())
+    if len(pixels) > _LOOKED_AT:
+        pixels = np.random.default_rng(seed).choice(pixels, _LOOKED_AT, replace=False)
+    began, ended = (mean_logits(each.network.eval(), source, pixels) for each in (origin, detector))
+    limit = float(scipy.special.logit(known.threshold))
+    share = float((known.slope * began + known.offset >= limit).mean())
+    if not 0 < share < 1:
+        return known
+    return replace(known, offset=limit - known.slope * float(np.quantile(ended, 1 - share)))
 
 
 def goes_on(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 from pathlib import Path
@@ -115,6 +116,18 @@ def test_what_somebody_chose_stays(key: str, value: Any) -> None:
         assert all(getattr(config.train, name) == getattr(asked.train, name) for name in bounds)
     if key == "model__head":
         assert config.train.augment.date_swap  # what tells no dates apart may see them exchanged
+
+
+def test_the_table_of_many_labels_is_of_the_shipped_runs() -> None:
+    """docs/results.md, the network's 10 %: means of the rows of data/results/many_labels.csv."""
+    root = Path(__file__).resolve().parents[2]
+    with (root / "data" / "results" / "many_labels.csv").open(newline="") as file:
+        runs = [row for row in csv.DictReader(file) if (row["method"], row["share"]) == ("siamese", "0.1")]
+    page = (root / "docs" / "results.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| 10 % |"))
+    for scene, cell in zip(("taizhou", "rennes", "farmland"), row.split("|")[2:5], strict=True):
+        kappas = [float(run["kappa"]) for run in runs if run["scene"] == scene]
+        assert len(kappas) == 2 and float(cell.split("/")[0]) == pytest.approx(np.mean(kappas), abs=6e-4)
 
 
 @pytest.fixture(scope="module")

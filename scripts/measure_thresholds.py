@@ -4,8 +4,8 @@ r"""What the automatic threshold of a label-free method is worth: Kappa on the w
         --scenes taizhou,rennes,farmland,irrigated,cities/bercy,cities/nantes,simulated/0/0,simulated/0.01/1
 
 A scene is one of the catalogue, a folder of Sentinel-2 bands as ``measure_drawn.py`` takes it, or
-``simulated/SHARE/SEED``: 150 x 150 pixels, 40 bands, of which a share changed. The best threshold is the one with the
-greatest Kappa, which only the truth knows. What stands in the output is not done again.
+``simulated/SHARE/SEED``: 150 x 150 pixels, 40 bands, of which a share changed. The best threshold is the one with
+the greatest Kappa, which only the truth knows. What stands in the output is not done again.
 """
 
 from __future__ import annotations

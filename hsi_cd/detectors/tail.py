@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.mixture import fit_mixture, has_valley, slope_of
@@ -20,6 +21,7 @@ from hsi_cd.detectors.thresholds import (
     Threshold,
     automatic,
     bin_centres,
+    has_one_class,
     nothing_changed,
     otsu,
 )
@@ -30,6 +32,9 @@ _REACH, _POWER = (
 )  # medians, and how fast the tail falls: a tenth of (reach / score)^power is above a score
 _FALSE = 0.1  # share of what is called changed that may be expected to be unchanged
 _STRICT = 0.01  # the same for the lower end of the share
+_OF_ONE_NUMBER = (
+    0.3  # medians that a tenth of the scores is below: the size of one number alone, half a normal bell
+)
 _FEWEST = 5  # pixels that make a tail
 _FEW = 64  # scores: fewer have none
 _SAME = 0.1  # share of scores of 0 from which the median tells nothing of the others
@@ -102,11 +107,15 @@ def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     medians = np.exp(bin_centres()) / middle
     above = np.cumsum(counts[::-1])[::-1] / total
     expected, enough = expected_above(medians), above * total >= _FEWEST
+    if histogram.quantile(0.1) < _OF_ONE_NUMBER * middle:
+        expected = np.maximum(expected, scipy.special.erfc(scipy.special.erfinv(0.5) * medians))
     discovered = enough & (expected <= _FALSE * above) & (medians > 1)
-    if not discovered.any():
-        threshold, posterior = nothing_changed(histogram, identical=True)
-        share = ShareOfChange(0.0, 0.0, _excess(above, expected))
-        return Threshold("tail", threshold.value, {"classes": 1.0, "share": 0.0} | _told(share)), posterior
+    one_class = has_one_class(histogram)
+    if one_class or not discovered.any():
+        threshold, posterior = nothing_changed(histogram, identical=not one_class)
+        far = threshold.found["share"]
+        share = ShareOfChange(far, far, far if one_class else _excess(above, expected))
+        return Threshold("tail", threshold.value, {"classes": 1.0, "share": far} | _told(share)), posterior
     first = int(np.argmax(discovered))
     used = np.flatnonzero(counts[1:]) + 1
     x, weight = bin_centres()[used], counts[used].astype(np.float64)

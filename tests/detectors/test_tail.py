@@ -31,7 +31,7 @@ def test_noise_alone_has_no_change(degrees: int, seed: int) -> None:
     scores = np.sqrt(np.random.default_rng(seed).chisquare(degrees, 10_000))
     threshold, posterior = tail_threshold(histogram(scores))
     share = share_of_change(threshold)
-    assert share is not None and share.value == share.low == 0 <= share.high < 0.01
+    assert share is not None and share.value == share.low == 0 <= share.high < 0.03
     assert str(share).startswith("no change found (at most ")
     assert not (scores >= threshold.value).any() and (posterior(scores) < 0.5).all()
 

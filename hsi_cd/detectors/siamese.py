@@ -16,7 +16,7 @@ from torch import Tensor
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.network import build_network
-from hsi_cd.detectors.prior import Prior, prior_from_state
+from hsi_cd.detectors.prior import Prior, prior_from_state, within
 from hsi_cd.detectors.states import rebuilding
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.siamese_network import Ensemble
@@ -58,7 +58,7 @@ class SiameseDetector:
         prepare: how the transform was fitted, to measure another scene likewise; None where it was not kept.
         precision: of the network's products when it scores. ``torch.bfloat16`` is for GPUs that are fast in it:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
-        prior: what the label-free detector adds to its logits, where people drew the labels; else None.
+        prior: what label-free detectors add to its logits, where people drew the labels; else None.
     """
 
     frontend: Frontend
@@ -102,9 +102,7 @@ class SiameseDetector:
 
     def parameters(self) -> int:
         """Number of learned numbers, those that were frozen here included."""
-        return sum(p.numel() for p in self.network.parameters()) + (
-            self.prior.detector.parameters() if self.prior else 0
-        )
+        return sum(p.numel() for p in self.network.parameters()) + (self.prior.parameters() if self.prior else 0)
 
     def components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
@@ -133,7 +131,7 @@ class SiameseDetector:
         They are the network's own, without the prior.
         """
         spare = self.radius - self._own_radius
-        inputs = self.components(*self.frontend.project(_within(t1, spare), _within(t2, spare)))
+        inputs = self.components(*self.frontend.project(within(t1, spare), within(t2, spare)))
         self.network.eval()
         r = self.network.radius
         try:
@@ -190,7 +188,7 @@ class SiameseDetector:
         if self.prior is None:
             return 0.0
         spare = self.radius - self.prior.radius
-        odds = self.prior.log_odds(self.prior.detector.score(_within(t1, spare), _within(t2, spare)))
+        odds = self.prior.log_odds(within(t1, spare), within(t2, spare))
         return torch.from_numpy((self.calibration.prior * odds).astype(np.float32))
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -288,8 +286,3 @@ def siamese_from_state(
         if prior is not None and prior.detector.bands != frontend.bands:
             raise ValueError("its prior is of other bands")
         return SiameseDetector(frontend, network, calibration, model, prepare, prior=prior)
-
-
-def _within(window: NDArray[np.float32], spare: int) -> NDArray[np.float32]:
-    """A window without so many rows and columns of its surroundings on each side."""
-    return window[:, spare : window.shape[1] - spare, spare : window.shape[2] - spare]

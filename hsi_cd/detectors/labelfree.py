@@ -22,6 +22,9 @@ from hsi_cd.prepare.measurement import Scene, measured
 
 log = logging.getLogger(__name__)
 
+LabelFree = PredictionDetector | LinearDetector
+"""What the label-free default, or one beside it, is."""
+
 _QUIET_SHARE = 0.5  # of the pixels are taken to be unchanged; more may be
 _PIXELS_A_NUMBER = 10  # valid pixels for each of the 2 x components variables, or the covariance is mostly chance
 _LEAST_CORRELATION = 0.3  # of the dates' best canonical variates, or there is no common ground to subtract
@@ -40,9 +43,7 @@ AUTO_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
 deviations), and those of the reweighting."""
 
 
-def fit_auto(
-    scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0
-) -> PredictionDetector | LinearDetector:
+def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LabelFree:
     """The default of ``hsi-cd detect``.
 
     The joint minimum-noise projection leaves a few clear components, the shift between the dates is undone, and
@@ -117,9 +118,7 @@ def _noise_scaled(frontend: Frontend) -> LinearDetector:
     return LinearDetector("auto", frontend, weight, np.zeros(len(scale)), found=(("reweighted", 0.0),))
 
 
-def auto_from_state(
-    state: Mapping[str, Any], *, device: torch.device | None = None
-) -> PredictionDetector | LinearDetector:
+def auto_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> LabelFree:
     """The detector of a checkpoint; those of earlier versions are linear.
 
     Raises:

@@ -14,9 +14,10 @@ import numpy as np
 
 from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector, check_bands
-from hsi_cd.detectors.decision import minimum_noise
+from hsi_cd.detectors.decision import minimum_noise, standardised
+from hsi_cd.detectors.difference import CVA_OPTIONS
 from hsi_cd.detectors.frontend import Frontend, registered
-from hsi_cd.detectors.labelfree import AUTO_OPTIONS
+from hsi_cd.detectors.labelfree import AUTO_OPTIONS, LabelFree
 from hsi_cd.detectors.score_input import fit_score_input
 from hsi_cd.detectors.siamese import SiameseDetector, preparation
 from hsi_cd.errors import BandError, CheckpointError
@@ -57,12 +58,18 @@ def refit_statistics(detector: Detector, scene: Scene) -> SiameseDetector:
     frontend = _refitted(detector.frontend, measurement, preparation(RunConfig(prepare=prepare)))
     prior = detector.prior
     if prior is not None:
-        known = _refitted(prior.detector.frontend, measurement, minimum_noise(AUTO_OPTIONS))
-        prior = replace(prior, detector=replace(prior.detector, frontend=known))
+        first, *beside = (_refitted_detector(each, measurement) for each in prior.detectors)
+        prior = replace(prior, detector=first, beside=tuple(beside))
     scored = detector.scored
     if scored is not None:  # the label-free detector learns from the scene that it scores
         scored = fit_score_input(measurement, drop_constant=len(transform.bands) < detector.bands.count)
     return replace(detector, frontend=frontend, prior=prior, scored=scored)
+
+
+def _refitted_detector(detector: LabelFree, measurement: Measurement) -> LabelFree:
+    """A label-free detector of a prior with the statistics of another scene."""
+    prepared = minimum_noise(AUTO_OPTIONS) if detector.method == "auto" else standardised(CVA_OPTIONS)
+    return replace(detector, frontend=_refitted(detector.frontend, measurement, prepared))
 
 
 def _refitted(frontend: Frontend, measurement: Measurement, how: Preparation) -> Frontend:

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import scene_scores
-from hsi_cd.detectors.labelfree import auto_from_state, fit_auto
-from hsi_cd.detectors.linear import LinearDetector
-from hsi_cd.detectors.mutual_prediction import PredictionDetector
+from hsi_cd.detectors.labelfree import LabelFree, auto_from_state, fit_auto
 from hsi_cd.detectors.thresholds import ScoreHistogram
 from hsi_cd.prepare.measurement import Scene, measured
 
@@ -34,7 +32,7 @@ class ScoreInput:
         median: of its scores of the whole scene.
     """
 
-    detector: PredictionDetector | LinearDetector
+    detector: LabelFree
     median: float
 
     @property

@@ -17,7 +17,7 @@ from torch import Tensor
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, fit_frontends, frontend_from_state
 from hsi_cd.detectors.network import build_network
-from hsi_cd.detectors.prior import Prior, prior_from_state
+from hsi_cd.detectors.prior import Prior, prior_from_state, within
 from hsi_cd.detectors.score_input import NOISE, ScoreInput, fit_score_input, score_input_from_state
 from hsi_cd.detectors.states import rebuilding
 from hsi_cd.nn.neighbourhoods import crop
@@ -60,7 +60,7 @@ class SiameseDetector:
         prepare: how the transform was fitted, to measure another scene likewise; None where it was not kept.
         precision: of the network's products when it scores. ``torch.bfloat16`` is for GPUs that are fast in it:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
-        prior: what the label-free detector adds to its logits, where people drew the labels; else None.
+        prior: what label-free detectors add to its logits, where people drew the labels; else None.
         scored: the label-free score that the network sees as one more component, the same in both dates; or None.
         scenes: names of the scenes that taught it, where these are several: its statistics are then measured on
             each scene that it maps, and those it holds are of the first of them.
@@ -124,9 +124,7 @@ class SiameseDetector:
 
     def parameters(self) -> int:
         """Number of learned numbers, those that were frozen here included."""
-        return sum(p.numel() for p in self.network.parameters()) + (
-            self.prior.detector.parameters() if self.prior else 0
-        )
+        return sum(p.numel() for p in self.network.parameters()) + (self.prior.parameters() if self.prior else 0)
 
     def inputs(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
@@ -140,11 +138,11 @@ class SiameseDetector:
             Both dates' channels, ``(channels, h, w)``, 0 for no data, and their validity, bool ``(1, h, w)``.
         """
         spare = self.input_radius - self.frontend.radius
-        first, second = self.frontend.apply(_within(t1, spare), _within(t2, spare))
+        first, second = self.frontend.apply(within(t1, spare), within(t2, spare))
         valid = np.isfinite(first[:1]) & np.isfinite(second[:1])
         if self.scored is not None:
             spare = self.input_radius - self.scored.radius
-            told = self.scored.component(_within(t1, spare), _within(t2, spare))
+            told = self.scored.component(within(t1, spare), within(t2, spare))
             valid &= np.isfinite(told)
             first, second = np.concatenate([first, told]), np.concatenate([second, told])
         tensors = (torch.from_numpy(np.where(valid, x, np.float32(0))) for x in (first, second))
@@ -161,7 +159,7 @@ class SiameseDetector:
         They are the network's own, without the prior.
         """
         spare = self.radius - self._own_radius
-        inputs = self.inputs(_within(t1, spare), _within(t2, spare))
+        inputs = self.inputs(within(t1, spare), within(t2, spare))
         self.network.eval()
         r = self.network.radius
         try:
@@ -218,7 +216,7 @@ class SiameseDetector:
         if self.prior is None:
             return 0.0
         spare = self.radius - self.prior.radius
-        odds = self.prior.log_odds(self.prior.detector.score(_within(t1, spare), _within(t2, spare)))
+        odds = self.prior.log_odds(within(t1, spare), within(t2, spare))
         return torch.from_numpy((self.calibration.prior * odds).astype(np.float32))
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -365,8 +363,3 @@ def siamese_from_state(
         return SiameseDetector(
             frontend, network, calibration, model, prepare, prior=prior, scored=scored, scenes=scenes
         )
-
-
-def _within(window: NDArray[np.float32], spare: int) -> NDArray[np.float32]:
-    """A window without so many rows and columns of its surroundings on each side."""
-    return window[:, spare : window.shape[1] - spare, spare : window.shape[2] - spare]

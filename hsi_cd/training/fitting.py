@@ -26,6 +26,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import GIVEN, ScenePair
+from hsi_cd.training.areas import AREA_TRUST, area_shapes, lie_in_areas, stacked_prior
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
@@ -107,13 +108,18 @@ def learn(
         told = _share_facts(config.train.share, config)
         return Learned(fitted, time.perf_counter() - started, _decided(fitted) | told, share=config.train.share)
     times = 1.0
-    if method.needs_labels and taught.shapes is None:
+    if method.needs_labels and taught.shapes is not None:
+        taught = _beside_shapes(measurement, taught, config)
+    elif method.needs_labels:
         places = _places(measurement, taught, config)
         times = growth(taught.target, config.train, places=places)
         config = grown(config, times)
-        taught = _beside_labels(measurement, taught, config, places=places)
-    elif method.needs_labels:
-        taught = _beside_shapes(measurement, taught, config)
+        in_areas = config.train.pseudo and lie_in_areas(taught.pixels, measurement.pair.shape)
+        taught = (
+            _beside_areas(measurement, taught, config)
+            if in_areas
+            else _beside_labels(measurement, taught, config, places=places)
+        )
     else:
         taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
     detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
@@ -209,6 +215,17 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
         measurement, taught.pixels, taught.shapes, part=config.train.pseudo, seed=config.seed
     )
     return replace(taught, certain=pseudo, share=config.train.share)
+
+
+def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
+    """The same beside whole areas: each is a shape, and two label-free detectors are known before."""
+    shapes = area_shapes(taught.pixels, taught.target, measurement.pair.shape)
+    prior = stacked_prior(measurement, taught.pixels, taught.target, side=2 * config.split.radius + 1)
+    pseudo = scene_pseudo_labels(
+        measurement, taught.pixels, shapes, part=config.train.pseudo, seed=config.seed, prior=prior
+    )
+    pseudo = replace(pseudo, trust=AREA_TRUST)
+    return replace(taught, shapes=shapes, certain=pseudo, share=config.train.share)
 
 
 def _train_network(

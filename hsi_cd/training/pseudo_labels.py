@@ -16,9 +16,9 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.decision import scene_scores
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.detectors.prior import Prior
+from hsi_cd.detectors.siamese import Calibration
 from hsi_cd.prepare.measurement import Measurement
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,22 @@ class SceneDraw:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """How much a prior is worth beside a network, before any label that was held out.
+
+    Attributes:
+        usual: its usual weight, above 0 and at most 1.
+        spread: how far held-out shapes may lead away from it, in log units.
+        stays: whether the prior stays beside the network where held-out shapes tell which of the two is better;
+            else they judge the network alone.
+    """
+
+    usual: float = Calibration.prior
+    spread: float = 1.0
+    stays: bool = False
+
+
+@dataclass(frozen=True)
 class PseudoLabels:
     """Pixels of the whole scene with soft labels, and how they and the labels make an epoch.
 
@@ -77,6 +93,7 @@ class PseudoLabels:
         prior: the label-free detector, which stays in the score.
         known: its log-odds of the labelled pixels, float32 ``(labels,)``; NaN where they have no data.
         everywhere: pixels of the whole scene, whether it is in doubt of them or not.
+        trust: how much the prior is worth beside a network.
     """
 
     pixels: NDArray[np.int64]
@@ -87,6 +104,7 @@ class PseudoLabels:
     prior: Prior
     known: NDArray[np.float32]
     everywhere: SceneDraw
+    trust: Trust = Trust()
 
     def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """What one epoch learns from: labels, drawn such that shapes count alike, and pixels of the scene.
@@ -112,9 +130,15 @@ class PseudoLabels:
 
 
 def scene_pseudo_labels(
-    measurement: Measurement, labelled: NDArray[np.int64], shapes: NDArray[np.integer], *, part: float, seed: int
+    measurement: Measurement,
+    labelled: NDArray[np.int64],
+    shapes: NDArray[np.integer],
+    *,
+    part: float,
+    seed: int,
+    prior: Prior | None = None,
 ) -> PseudoLabels:
-    """Ask the label-free default (``auto``) about pixels from all over the scene.
+    """Ask what needs no label about pixels from all over the scene.
 
     Every pixel draws a random lot and the smallest stay: a uniform draw that holds only itself in memory. Pixels
     of which the detector is in doubt stay out, unless it is in doubt of all.
@@ -125,21 +149,23 @@ def scene_pseudo_labels(
         shapes: number of the shape that each of them was drawn with, ``(labels,)``.
         part: of a batch that is pixels of the scene, between 0 and 1.
         seed: seed of the draw.
+        prior: who is asked; the label-free default (``auto``) where nobody says.
     """
-    detector = fit_auto(measurement, seed=seed)
-    prior, said = Prior(detector), np.full(len(labelled), np.nan, dtype=np.float32)
+    if prior is None:
+        prior = Prior(fit_auto(measurement, seed=seed))
+    said = np.full(len(labelled), np.nan, dtype=np.float32)
     random = np.random.default_rng(seed)
     everywhere = certain = SceneDraw.of_nothing()
     changed = valid = 0
     cols = measurement.pair.shape[1]
-    for rows, scores in scene_scores(detector, measurement, rows=_ROWS):
-        known = np.flatnonzero(np.isfinite(scores))
+    for rows, found in prior.of_scene(measurement, rows=_ROWS):
+        known = np.flatnonzero(np.isfinite(found))
         first = rows.start * cols
-        inside = (labelled >= first) & (labelled < first + scores.size)
-        said[inside] = scores.ravel()[labelled[inside] - first]
-        changed += int(np.count_nonzero(scores >= detector.threshold))
+        inside = (labelled >= first) & (labelled < first + found.size)
+        said[inside] = found.ravel()[labelled[inside] - first]
+        odds = found.ravel()[known]
+        changed += int(np.count_nonzero(odds >= 0))
         valid += len(known)
-        odds = prior.log_odds(scores.ravel()[known])
         lots, sure = random.random(len(known)), np.abs(odds) >= _DOUBT
         everywhere = everywhere.join(first + known, odds, lots)
         certain = certain.join(first + known[sure], odds[sure], lots[sure])
@@ -147,4 +173,4 @@ def scene_pseudo_labels(
     target = scipy.special.expit(_SHARPENED * taught.odds)
     share = changed / max(valid, 1)
     log.info("label-free: %.2f %% of the scene changed", 100 * share)
-    return PseudoLabels(taught.pixels, target, shapes, part, share, prior, prior.log_odds(said), everywhere)
+    return PseudoLabels(taught.pixels, target, shapes, part, share, prior, said, everywhere)

@@ -1,0 +1,119 @@
+"""Labels that lie in whole areas of a scene: what they can say of the rest of it, and what they cannot.
+
+Labels of a few areas repeat one another, and their ground and kinds of change need not be the scene's. They are
+too few to learn the scene from, and enough to say which of the label-free detectors see the change that is meant.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hsi_cd.detectors.decision import scene_scores
+from hsi_cd.detectors.difference import fit_cva
+from hsi_cd.detectors.labelfree import fit_auto
+from hsi_cd.detectors.prior import Prior, log_odds
+from hsi_cd.prepare.drawn_shapes import shapes_of
+from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.scene import UNLABELLED, Labels
+from hsi_cd.training.pseudo_labels import Trust
+from hsi_cd.training.self_training import patch_places
+
+log = logging.getLogger(__name__)
+
+_NEIGHBOURS = 0.5  # of a labelled pixel's eight that are labelled, on average, from which labels lie in areas
+_USUAL, _SPREAD = 1.0, 0.5  # of a label-free detector's weight before any label: see docs/methods.md
+
+AREA_TRUST = Trust(usual=1.0, spread=0.25, stays=True)
+"""Of the stack beside a network that areas taught: held-out areas are few, and say little of the other ground."""
+
+
+def lie_in_areas(pixels: NDArray[np.int64], shape: tuple[int, int]) -> bool:
+    """Whether labels lie in areas, so that most neighbours of a labelled pixel are labelled, too.
+
+    Of pixels drawn at random, a share of the neighbours is labelled that is the share of all pixels.
+
+    Args:
+        pixels: flat indices of the labelled pixels, int64 ``(N,)``.
+        shape: of the scene.
+    """
+    labelled = np.zeros(shape, dtype=np.int64)
+    labelled.ravel()[pixels] = 1
+    around = ndimage.convolve(labelled, np.ones((3, 3), dtype=np.int64), mode="constant") - 1
+    return len(pixels) > 0 and float(around.ravel()[pixels].mean()) >= 8 * _NEIGHBOURS
+
+
+def area_shapes(pixels: NDArray[np.int64], target: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """The area of one class that each labelled pixel lies in, numbered from 1, int32 ``(N,)``.
+
+    Args:
+        pixels: flat indices, int64 ``(N,)``.
+        target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+        shape: of the scene.
+    """
+    values = np.full(shape, UNLABELLED, dtype=np.uint8)
+    values.ravel()[pixels] = target
+    return shapes_of(Labels(values, name="areas")).ravel()[pixels]
+
+
+def stacked_prior(
+    measurement: Measurement, pixels: NDArray[np.int64], target: NDArray[np.int64], *, side: int
+) -> Prior:
+    """Two label-free detectors, ``auto`` and CVA, each weighed by what it is worth where labels are.
+
+    Neither is better everywhere: ``auto`` sees through noise, shift and season, CVA sees change that is large in
+    many bands. Their mistakes differ, so that the sum of their log-odds is better than either as a rule.
+
+    Args:
+        measurement: of the scene.
+        pixels: flat indices of the labelled pixels, int64 ``(N,)``.
+        target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+        side: of a patch: the labels of one class in it count as one.
+    """
+    prior = Prior(fit_auto(measurement), (fit_cva(measurement),), (1.0, 1.0))
+    odds = np.full((len(pixels), len(prior.detectors)), np.nan)
+    cols = measurement.pair.shape[1]
+    for column, detector in enumerate(prior.detectors):
+        for rows, scores in scene_scores(detector, measurement):
+            inside = np.flatnonzero((pixels >= rows.start * cols) & (pixels < rows.stop * cols))
+            odds[inside, column] = log_odds(detector, scores.ravel()[pixels[inside] - rows.start * cols])
+    places = 2 * patch_places(pixels, measurement.pair.shape[1], side=side) + target
+    weights = stack_weights(odds, target, places)
+    log.info("label-free detectors weigh %s", ", ".join(f"{each:.2f}" for each in weights))
+    return Prior(prior.detector, prior.beside, weights)
+
+
+def stack_weights(
+    odds: NDArray[np.floating], target: NDArray[np.integer], places: NDArray[np.integer]
+) -> tuple[float, ...]:
+    """The likeliest weights of several log-odds, each normal around 1 with deviation 1/2 before, none below 0.
+
+    There is no offset: each of them is even where its own detector draws the line, whatever share of the labels
+    is changed.
+
+    Args:
+        odds: log-odds of each labelled pixel by each detector, ``(N, detectors)``; NaN for no data.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        places: for each label a number that it shares with those beside it, ``(N,)``: they count as one.
+
+    Returns:
+        The weights.
+    """
+    known = np.isfinite(odds).all(axis=1)
+    odds, sign = odds[known], np.where(target[known] == 1, -1.0, 1.0)
+    _, place, count = np.unique(places[known], return_inverse=True, return_counts=True)
+    worth = 1 / count[place]
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        wrong, off = sign * (odds @ weights), (weights - _USUAL) / _SPREAD
+        value = float(worth @ np.logaddexp(0, wrong)) + off @ off / 2
+        return float(value), odds.T @ (worth * sign * scipy.special.expit(wrong)) + off / _SPREAD
+
+    start = np.full(odds.shape[1], _USUAL)
+    found = scipy.optimize.minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start))
+    return tuple(float(each) for each in found.x)

@@ -81,9 +81,9 @@ def test_steps_follow_the_labels(times: float, steps: int) -> None:
 
 def test_what_many_labels_are_taught() -> None:
     config = grown(settings(), 2.0)
-    assert config.model.head == "directed_mlp" and config.model.backbone.dropout == 0
+    assert config.model.head == "directed_mlp"
     augment = config.train.augment
-    assert (augment.date_swap, augment.mixup, augment.noise, augment.gain_noise) == (False, 0.2, 0.5, 0.0)
+    assert (augment.date_swap, augment.mixup, augment.noise, augment.gain_noise) == (False, 0.2, 1.0, 0.03)
     alike = config.model_dump(exclude={"train": {"max_steps", "augment"}, "model": {"head", "backbone"}})
     assert alike == settings().model_dump(
         exclude={"train": {"max_steps", "augment"}, "model": {"head", "backbone"}}
@@ -94,10 +94,7 @@ def test_what_many_labels_are_taught() -> None:
     ("key", "value"),
     [
         ("model__head", "difference"),
-        ("model__backbone__dropout", 0.3),
         ("train__augment__mixup", 0.1),
-        ("train__augment__noise", 0.0),
-        ("train__augment__gain_noise", 0.1),
         ("train__epochs", 50),
         ("train__max_steps", 700),
         ("train__max_steps", None),

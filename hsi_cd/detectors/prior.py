@@ -21,7 +21,8 @@ _SUREST = 6.0  # log-odds beyond which one label could no longer say otherwise
 class Prior:
     """Label-free detectors whose log-odds of change, stacked, are added to a network's, by a weight.
 
-    Where somebody has drawn, the network outvotes them; where nobody has, and the network is in doubt, they decide.
+    Where somebody has drawn, the network outvotes them; where nobody has, and the network is in doubt, they
+    decide.
 
     Attributes:
         detector: the label-free detector, fitted on the scene, whose log-odds count once.

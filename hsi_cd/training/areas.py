@@ -30,7 +30,7 @@ _NEIGHBOURS = 0.5  # of a labelled pixel's eight that are labelled, on average, 
 _USUAL, _SPREAD = 1.0, 0.5  # of a label-free detector's weight before any label: see docs/methods.md
 
 AREA_TRUST = Trust(usual=1.0, spread=0.25, stays=True)
-"""Of the stack beside a network that areas taught: held-out areas are few, and say little of the rest of the scene."""
+"""Of the stack, beside a network that areas taught: those held out are few, and say little of the rest."""
 
 
 def lie_in_areas(pixels: NDArray[np.int64], shape: tuple[int, int]) -> bool:
@@ -91,7 +91,7 @@ def stacked_prior(
 def stack_weights(
     odds: NDArray[np.floating], target: NDArray[np.integer], places: NDArray[np.integer]
 ) -> tuple[float, ...]:
-    """The likeliest weights of several log-odds, each taken to be normal around 1 with deviation 1/2, none below 0.
+    """The likeliest weights of several log-odds: each normal around 1 with deviation 1/2, none below 0.
 
     There is no offset: each of them is even where its own detector draws the line, whatever share of the labels
     is changed.

@@ -218,7 +218,7 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
 
 
 def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
-    """The same beside whole areas: each is a shape, and two label-free detectors are known before."""
+    """The same beside whole areas, each of which is a shape: see :mod:`hsi_cd.training.areas`."""
     shapes = area_shapes(taught.pixels, taught.target, measurement.pair.shape)
     prior = stacked_prior(measurement, taught.pixels, taught.target, side=2 * config.split.radius + 1)
     pseudo = scene_pseudo_labels(

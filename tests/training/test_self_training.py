@@ -200,7 +200,7 @@ def _kappa(scene: ScenePair, truth: np.ndarray, pixels: np.ndarray, protocol: st
             (
                 "test",
                 {
-                    "train": {"certain": certain, "min_steps": 150, "max_steps": 150, "map_every": 0},
+                    "train": {"certain": certain, "pseudo": 0, "min_steps": 150, "max_steps": 150, "map_every": 0},
                     "split": {"protocol": protocol},
                 },
             )

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hsi_cd as hc
@@ -26,6 +26,7 @@ def rare(changed: int, *, far: float = 8.0, seed: int = 0) -> np.ndarray:
     return np.concatenate([quiet, np.median(quiet) * far * np.exp(rng.normal(0, 0.1, changed))])
 
 
+@settings(max_examples=12)
 @given(degrees=st.integers(1, 30), seed=st.integers(0, 1000))
 def test_noise_alone_has_no_change(degrees: int, seed: int) -> None:
     scores = np.sqrt(np.random.default_rng(seed).chisquare(degrees, 10_000))
@@ -36,6 +37,7 @@ def test_noise_alone_has_no_change(degrees: int, seed: int) -> None:
     assert not (scores >= threshold.value).any() and (posterior(scores) < 0.5).all()
 
 
+@settings(max_examples=12)
 @given(changed=st.integers(40, 8000), seed=st.integers(0, 100))
 def test_change_far_out_is_found_however_rare(changed: int, seed: int) -> None:
     scores = rare(changed, seed=seed)
@@ -48,6 +50,7 @@ def test_change_far_out_is_found_however_rare(changed: int, seed: int) -> None:
     assert posterior(np.array([threshold.value]))[0] == pytest.approx(0.5, abs=1e-3)
 
 
+@settings(max_examples=12)
 @given(factor=st.floats(1e-3, 1e3), changed=st.integers(0, 3000))
 def test_a_scale_of_the_score_changes_nothing(factor: float, changed: int) -> None:
     scores = rare(changed, far=6.0)

@@ -111,7 +111,7 @@ def stack_weights(
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         wrong, off = sign * (odds @ weights), (weights - _USUAL) / _SPREAD
-        value = float(worth @ np.logaddexp(0, wrong)) + off @ off / 2
+        value = float(worth @ np.logaddexp(0, wrong) + off @ off / 2)
         return value, odds.T @ (worth * sign * scipy.special.expit(wrong)) + off / _SPREAD
 
     start = np.full(odds.shape[1], _USUAL)

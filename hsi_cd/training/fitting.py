@@ -103,7 +103,7 @@ def learn(
     if method.needs_labels:
         if taught.shapes is not None:
             taught = _beside_shapes(measurement, taught, config)
-        elif config.train.pseudo and lie_in_areas(taught.pixels, measurement.pair.shape):
+        elif _areas_teach(measurement, taught, config):
             taught = _beside_areas(measurement, taught, config)
         else:
             taught = _beside_labels(measurement, taught, config)
@@ -192,6 +192,13 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
         measurement, taught.pixels, taught.shapes, part=config.train.pseudo, seed=config.seed
     )
     return replace(taught, certain=pseudo, share=config.train.share)
+
+
+def _areas_teach(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> bool:
+    """Whether labels lie in areas. A run that starts from an earlier one needs shapes that all teach: see there."""
+    if not config.train.pseudo or config.train.start_from is not None:
+        return False
+    return lie_in_areas(taught.pixels, measurement.pair.shape)
 
 
 def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:

@@ -195,7 +195,7 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
 
 
 def _areas_teach(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> bool:
-    """Whether labels lie in areas. A run that starts from an earlier one needs shapes that all teach: see there."""
+    """Whether labels lie in areas. A run that starts from an earlier one needs labels that all teach."""
     if not config.train.pseudo or config.train.start_from is not None:
         return False
     return lie_in_areas(taught.pixels, measurement.pair.shape)

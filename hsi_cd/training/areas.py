@@ -21,16 +21,12 @@ from hsi_cd.detectors.prior import Prior, log_odds
 from hsi_cd.prepare.drawn_shapes import shapes_of
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.scene import UNLABELLED, Labels
-from hsi_cd.training.pseudo_labels import Trust
 from hsi_cd.training.self_training import patch_places
 
 log = logging.getLogger(__name__)
 
 _NEIGHBOURS = 0.5  # of a labelled pixel's eight that are labelled, on average, from which labels lie in areas
 _USUAL, _SPREAD = 1.0, 0.5  # of a label-free detector's weight before any label: see docs/methods.md
-
-AREA_TRUST = Trust(usual=1.0, spread=0.25, stays=True)
-"""Of the stack beside a network that areas taught: held-out areas are few, and say little of the other ground."""
 
 
 def lie_in_areas(pixels: NDArray[np.int64], shape: tuple[int, int]) -> bool:

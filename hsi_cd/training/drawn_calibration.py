@@ -52,17 +52,13 @@ def calibrate_drawn(
         share: of the scene that changed, where somebody knows it.
         threshold: a probability is kept; ``learned`` leaves the logits as they are; else one half.
     """
-    trust = pseudo.trust
-    plain = replace(uncalibrated(threshold), prior=trust.usual)
+    plain = uncalibrated(threshold)
     if threshold == "learned":
         return plain
     if held_out is not None:
-        known, shapes = pseudo.known, pseudo.shapes
-        weight = prior_weight(held_out, known, target, shapes, usual=trust.usual, spread=trust.spread)
-        said = held_out + weight * known if trust.stays else held_out
-        if label_free_is_better(said, known, target, shapes):
+        if label_free_is_better(held_out, pseudo.known, target, pseudo.shapes):
             return replace(plain, slope=0.0, prior=1.0)
-        plain = replace(plain, prior=weight)
+        plain = replace(plain, prior=prior_weight(held_out, pseudo.known, target, pseudo.shapes))
         log.info("the label-free map's log-odds weigh %.2f beside the network's", plain.prior)
     everywhere = pseudo.everywhere
     z = mean_logits(network, source, everywhere.pixels) + plain.prior * everywhere.odds
@@ -130,21 +126,19 @@ def prior_weight(
     shapes: NDArray[np.integer],
     *,
     usual: float = Calibration.prior,
-    spread: float = 1.0,
 ) -> float:
     """How much the label-free detector's log-odds are worth beside a network's logits, by shapes held out.
 
     The likeliest factor, given the labels, which are changed with probability ``1 / (1 + exp(-(logits + weight
     log_odds)))``, every shape counting as one label. Its own logarithm is taken to be normal around that of
-    ``usual`` with deviation ``spread``, so that a few shapes, or shapes that are all told easily, leave it near.
+    ``usual`` with deviation 1, so that a few shapes, or shapes that are all told easily, leave it near.
 
     Args:
         logits: of labelled pixels, by networks that did not learn from their shapes, ``(N,)``; NaN for none.
         log_odds: the label-free detector's, ``(N,)``; NaN for none.
         target: 1 changed, 0 unchanged, ``(N,)``.
         shapes: number of each pixel's shape, ``(N,)``.
-        usual: the weight where no shape says otherwise, above 0 and at most 1.
-        spread: how far shapes may lead away from it, in log units.
+        usual: the weight where no shape says otherwise, above 0.
 
     Returns:
         A weight above 0 and at most 1.
@@ -155,9 +149,9 @@ def prior_weight(
 
     def loss(log_ratio: float) -> float:
         z = logits[known] + usual * np.exp(log_ratio) * log_odds[known]
-        return float(worth @ np.logaddexp(0, sign * z)) + (log_ratio / spread) ** 2 / 2
+        return float(worth @ np.logaddexp(0, sign * z)) + log_ratio**2 / 2
 
-    found = scipy.optimize.minimize_scalar(loss, bounds=(-5.0, max(-np.log(usual), 0.0)), method="bounded")
+    found = scipy.optimize.minimize_scalar(loss, bounds=(-5.0, -np.log(usual)), method="bounded")
     return min(1.0, usual * float(np.exp(found.x)))
 
 

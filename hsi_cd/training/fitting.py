@@ -26,7 +26,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import GIVEN, ScenePair
-from hsi_cd.training.areas import AREA_TRUST, area_shapes, lie_in_areas, stacked_prior
+from hsi_cd.training.areas import area_shapes, lie_in_areas, stacked_prior
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
@@ -114,12 +114,10 @@ def learn(
         places = _places(measurement, taught, config)
         times = growth(taught.target, config.train, places=places)
         config = grown(config, times)
-        in_areas = config.train.pseudo and lie_in_areas(taught.pixels, measurement.pair.shape)
-        taught = (
-            _beside_areas(measurement, taught, config)
-            if in_areas
-            else _beside_labels(measurement, taught, config, places=places)
-        )
+        if _areas_teach(measurement, taught, config):
+            taught = _beside_areas(measurement, taught, config)
+        else:
+            taught = _beside_labels(measurement, taught, config, places=places)
     else:
         taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
     detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
@@ -217,6 +215,13 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
     return replace(taught, certain=pseudo, share=config.train.share)
 
 
+def _areas_teach(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> bool:
+    """Whether labels lie in areas. A run that starts from an earlier one needs labels that all teach."""
+    if not config.train.pseudo or config.train.start_from is not None:
+        return False
+    return lie_in_areas(taught.pixels, measurement.pair.shape)
+
+
 def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
     """The same beside whole areas, each of which is a shape: see :mod:`hsi_cd.training.areas`."""
     shapes = area_shapes(taught.pixels, taught.target, measurement.pair.shape)
@@ -224,7 +229,6 @@ def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConf
     pseudo = scene_pseudo_labels(
         measurement, taught.pixels, shapes, part=config.train.pseudo, seed=config.seed, prior=prior
     )
-    pseudo = replace(pseudo, trust=AREA_TRUST)
     return replace(taught, shapes=shapes, certain=pseudo, share=config.train.share)
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.labelfree import fit_auto
 from hsi_cd.detectors.prior import Prior
-from hsi_cd.detectors.siamese import Calibration
 from hsi_cd.prepare.measurement import Measurement
 
 log = logging.getLogger(__name__)
@@ -65,22 +64,6 @@ class SceneDraw:
 
 
 @dataclass(frozen=True)
-class Trust:
-    """How much a prior is worth beside a network, before any label that was held out.
-
-    Attributes:
-        usual: its usual weight, above 0 and at most 1.
-        spread: how far held-out shapes may lead away from it, in log units.
-        stays: whether the prior stays beside the network where held-out shapes tell which of the two is better;
-            else they judge the network alone.
-    """
-
-    usual: float = Calibration.prior
-    spread: float = 1.0
-    stays: bool = False
-
-
-@dataclass(frozen=True)
 class PseudoLabels:
     """Pixels of the whole scene with soft labels, and how they and the labels make an epoch.
 
@@ -93,7 +76,6 @@ class PseudoLabels:
         prior: the label-free detector, which stays in the score.
         known: its log-odds of the labelled pixels, float32 ``(labels,)``; NaN where they have no data.
         everywhere: pixels of the whole scene, whether it is in doubt of them or not.
-        trust: how much the prior is worth beside a network.
     """
 
     pixels: NDArray[np.int64]
@@ -104,7 +86,6 @@ class PseudoLabels:
     prior: Prior
     known: NDArray[np.float32]
     everywhere: SceneDraw
-    trust: Trust = Trust()
 
     def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """What one epoch learns from: labels, drawn such that shapes count alike, and pixels of the scene.

@@ -108,6 +108,7 @@ def test_the_stack_is_weighed_by_what_each_says_of_the_labels(scene: tuple[Scene
     assert prior.weights == pytest.approx(stack_weights(np.stack(odds, 1), target, places), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_network_that_areas_taught_keeps_the_stack_in_its_score(scene: tuple[ScenePair, Labels]) -> None:
     """The same labels, drawn at random, leave it alone."""
     pair, labels = scene

@@ -154,7 +154,7 @@ def test_two_processes_learn_from_many_scenes_as_one_does(cli: Any, tmp_path: Pa
         pair = write_pair(tmp_path / name, SimulationOptions(rows=30, cols=28, bands=6, seed=seed))
         entries.append({"name": name, "t1": str(pair.t1), "t2": str(pair.t2), "truth": str(pair.truth)})
     (tmp_path / "scenes.yaml").write_text(json.dumps({"scenes": entries}))
-    more = {"scenes__changed": 40, "scenes__unchanged": 60, "train__max_steps": 12}
+    more = SAME | {"scenes__changed": 40, "scenes__unchanged": 60, "train__max_steps": 12}
     words = ["train", "--scenes", tmp_path / "scenes.yaml", "--hold-out", "c", "--device", "cpu"]
     words += [*cli.settings(**more), "--run-dir"]
     with threadpool_limits(1):

@@ -173,9 +173,10 @@ def test_a_checkpoint_knows_its_scenes_and_its_score(taught: tuple[Path, dict[st
 PEAK = """
 import resource, sys
 import hsi_cd as hc
-pairs = [(hc.open_pair(sys.argv[1], sys.argv[2], name=f"s{i}"), sys.argv[3]) for i in range(int(sys.argv[4]))]
-settings = {"train.max_steps": 4, "model.members": 2, "scenes.unchanged": 100, "scenes.changed": 100}
-hc.train_scenes(pairs, run=sys.argv[5], settings=settings)
+t1, t2, truth, count, run = sys.argv[1:]
+pairs = [(hc.open_pair(t1, t2, name=f"s{i}", memory=1 << 20), truth) for i in range(int(count))]
+settings = {"train.max_steps": 4, "model.members": 2, "scenes.unchanged": 20, "scenes.changed": 20}
+hc.train_scenes(pairs, run=run, settings=settings)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 

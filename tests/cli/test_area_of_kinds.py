@@ -14,6 +14,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from area_answers import estimates, refusal
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
@@ -77,21 +78,6 @@ def drawn(cli: Any, tmp_path: Path) -> tuple[Path, Path]:
     change, sample = write_map(tmp_path / "kinds.tif", a_map(), NAMES), tmp_path / "sample.gpkg"
     assert cli("sample", change, "--per-stratum", 60, "--seed", 2, "--output", sample) == 0
     return change, sample
-
-
-def estimates(cli: Any, capsys: Capture, *words: object) -> dict[str, Any]:
-    capsys.readouterr()
-    assert cli("area", *words, "--json", "-") == 0, capsys.readouterr().err
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
-
-
-def refusal(cli: Any, capsys: Capture, *words: object) -> str:
-    capsys.readouterr()
-    assert cli(*words) == 2
-    said = capsys.readouterr()
-    assert said.err.count("error:") == 1 and "Traceback" not in said.err and not said.out
-    return next(line for line in said.err.splitlines() if "error:" in line)
 
 
 def test_a_stratum_for_each_class_and_the_area_of_each_by_the_formulas(

@@ -120,8 +120,8 @@ def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     used = np.flatnonzero(counts[1:]) + 1
     x, weight = bin_centres()[used], counts[used].astype(np.float64)
     valley = used.size >= 8 and has_valley(fit_mixture(x, weight, 3, tied=False))
-    if valley and otsu(histogram, power=0.5).value > middle * medians[first]:
-        first = int(np.searchsorted(bin_centres(), math.log(otsu(histogram, power=0.5).value)))
+    if valley and (split := otsu(histogram, power=0.5).value) > middle * medians[first]:
+        first = int(np.searchsorted(bin_centres(), math.log(split)))
     edge = float(bin_centres()[first])
     called, wrong = float(above[first]), float(expected[first])
     strict = enough & (expected <= _STRICT * above) & (np.arange(len(above)) >= first)

@@ -110,11 +110,16 @@ def told_of_area(area: AreaOfInterest | None) -> dict[str, str]:
     """What a command says of the area of interest of its scene: nothing where there is none."""
     if area is None:
         return {}
-    (top, bottom), (left, right) = ((part.start, part.stop - 1) for part in (area.rows, area.cols))
+    count = int(area.covered.sum())
     return {
-        "area of interest": f"{int(area.covered.sum()):,} pixels in rows {top} to {bottom} and columns {left} to "
-        f"{right} of {area.scene.rows} x {area.scene.cols}; statistics of the {area.statistics}"
+        "area of interest": f"{count:,} pixel{'s' if count != 1 else ''} in {_lines('row', area.rows)} and "
+        f"{_lines('column', area.cols)} of {area.scene.rows} x {area.scene.cols}; "
+        f"statistics of the {area.statistics}"
     }
+
+
+def _lines(noun: str, part: slice) -> str:
+    return f"{noun} {part.start}" if part.stop - part.start == 1 else f"{noun}s {part.start} to {part.stop - 1}"
 
 
 def choice_of(config: AreaConfig) -> AreaChoice:

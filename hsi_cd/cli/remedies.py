@@ -43,7 +43,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
     # Options that take a value.
     (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
-    (rf"(?<![\w./-])(axes|device|precision|reference|statistics)=({_QUOTED})", r"--\1 \2"),
+    (rf"(?<![\w./-])(axes|device|format|precision|reference|statistics)=({_QUOTED})", r"--\1 \2"),
     (rf"(?<![\w./-])bounds_crs=({_QUOTED})", r"--bounds-crs \1"),
     (r"(?<![\w./-])bounds_crs=(?![^\s,;)])", "--bounds-crs"),
     (r"(?<![\w./-])nodata=(?=-?\d)", "--nodata "),

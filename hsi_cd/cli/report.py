@@ -93,6 +93,7 @@ def report(
     from hsi_cd.reporting.html.page import report_page
     from hsi_cd.reporting.html.run_section import ReportRun
     from hsi_cd.runs.folder import files_shown, find_runs
+    from hsi_cd.scene.surface import pixel_aspect
 
     found = find_runs(runs)
     check_outputs({"--output": output}, kind=HTML, inputs=files_shown(found), overwrite=overwrite)
@@ -111,6 +112,7 @@ def report(
             curves=run.curves,
             config=run.config,
             folder=str(run.folder),
+            tall=pixel_aspect(run.grid),
         )
         for run in folders
     ]

@@ -108,7 +108,11 @@ def check_ending(path: FilePath, kind: OutputKind) -> None:
     """
     ending = Path(path).suffix.lower()
     if ending not in kind.endings and (ending in _FURTHER or ending[1:] in raster_driver_extensions()):
-        raise FormatError(f"{path} is to be {kind.title}: let the name end in {kind.endings[0]}, not in {ending}")
+        said = f"let the name end in {kind.endings[0]}, not in {ending}"
+        other = [name for name, table in TABLES.items() if ending == table.endings[0]]
+        if other and kind in TABLES.values():
+            said = f"say format='{other[0]}', or {said}"
+        raise FormatError(f"{path} is to be {kind.title}: {said}")
 
 
 def refuse_inputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> None:

@@ -165,14 +165,20 @@ def _layers_of(path: str | os.PathLike[str]) -> tuple[Path, str, dict[str, bool]
 
 
 def _check_siblings(path: Path) -> None:
-    """Refuse a Shapefile that lacks the files in which its shapes are counted and its fields lie."""
-    there = {each.suffix.lower() for each in path.parent.iterdir() if each.stem == path.stem}
+    """Refuse a Shapefile that is cut, or lacks the files in which its shapes are counted and its fields lie."""
+    there = {each.suffix.lower(): each for each in path.parent.iterdir() if each.stem == path.stem}
     absent = [ending for ending in (".shp", ".shx", ".dbf") if ending not in there]
     if absent:
         raise FormatError(
             f"{path} is a Shapefile without {' and '.join(path.stem + ending for ending in absent)}: a Shapefile "
             "is several files of one name; copy all of them"
         )
+    for each in (there[".shp"], there[".shx"]):
+        # Both say in their header how many words of 16 bits they hold; GDAL reads shapes that are cut off as none.
+        with each.open("rb") as file:
+            told, held = 2 * int.from_bytes(file.read(28)[24:], "big"), each.stat().st_size
+        if held < told:
+            raise FormatError(f"{each} holds {held:,} of its {told:,} bytes: it is cut; copy or export it again")
 
 
 def shapes_in_memory(source: Any) -> ShapeTable:

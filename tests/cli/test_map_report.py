@@ -134,6 +134,11 @@ def test_a_map_alone_has_a_page_too(cli: Any, made: Path, tmp_path: Path) -> Non
     )
 
 
+def shown_sizes(page: Path) -> list[tuple[str, ...]]:
+    """Width, height, and both of the ratio, of each picture of a page."""
+    return re.findall(r'width="(\d+)" height="(\d+)" style="aspect-ratio:(\d+)/(\d+)"', page.read_text())
+
+
 def test_ground_is_not_stretched_and_statistics_are_told(cli: Any, tmp_path: Path) -> None:
     """Pixels of .001 degrees at 60 degrees north, twice as high as wide; the map is of an area of the dates."""
     draw = np.random.default_rng(0)
@@ -142,19 +147,31 @@ def test_ground_is_not_stretched_and_statistics_are_told(cli: Any, tmp_path: Pat
     dates: list[object] = []
     for name in ("t1", "t2"):
         with rasterio.open(tmp_path / f"{name}.tif", "w", **profile, **place) as file:
-            file.write(draw.random((3, 40, 50), dtype=np.float32))
+            values = draw.random((3, 40, 50), dtype=np.float32)
+            values[:, 10:20, 10:20] += 20 * (name == "t2")
+            file.write(values)
         dates += [f"--{name}", tmp_path / f"{name}.tif"]
     area = ["--bounds", "10.01,59.97,10.03,59.99", "--output", tmp_path / "c.tif"]
     assert cli("detect", "--method", "cva", *dates, *area) == 0
     assert cli("report", tmp_path / "c.tif", *dates, "--output", tmp_path / "r.html") == 0
     page = Page(tmp_path / "r.html")
-    sizes = re.findall(
-        r'width="(\d+)" height="(\d+)" style="aspect-ratio:(\d+)/(\d+)"', (tmp_path / "r.html").read_text()
-    )
+    sizes = shown_sizes(tmp_path / "r.html")
     assert len(sizes) == len(page.pictures) == 3 and {p.shape for p in page.pictures.values()} == {(20, 20, 3)}
     assert {(int(w), int(h)) for w, h, *_ in sizes} == {(20, 40)} and all(each[:2] == each[2:] for each in sizes)
     assert page.beside("statistics") == "of these two dates"
     assert page.beside("area of interest") == "10.01,59.97,10.03,59.99"
+    # So in the report of a run, and around places to be looked at.
+    truth = np.zeros((40, 50), np.uint8)
+    truth[10:20, 10:20] = 1
+    with rasterio.open(tmp_path / "truth.tif", "w", **profile | place | {"count": 1, "dtype": "uint8"}) as file:
+        file.write(truth, 1)
+    run = tmp_path / "run"
+    assert cli("train", "--method", "cva", *dates, "--truth", tmp_path / "truth.tif", "--run", run) == 0
+    assert cli("report", run, "--output", tmp_path / "run.html") == 0
+    assert {(int(w), int(h)) for w, h, *_ in shown_sizes(tmp_path / "run.html")} == {(50, 80)}
+    points = ["--per-stratum", 2, "--output", tmp_path / "s.gpkg", "--html", tmp_path / "s.html"]
+    assert cli("sample", tmp_path / "truth.tif", *dates, *points) == 0
+    assert {round(int(h) / int(w), 1) for w, h, *_ in shown_sizes(tmp_path / "s.html")} == {2}
     assert page.beside("statistics measured in the") == "scene"
 
 

@@ -395,7 +395,8 @@ BAD: dict[Callable[[SimulatedSeries], list[object]], tuple[str, str]] = {
     lambda scene: [*FILES, "--method", "svm"]: ("svm learns from labels", "--checkpoint"),
     lambda scene: [*FILES, "--refit-statistics"]: ("is about a checkpoint", "--checkpoint FILE"),
     lambda scene: [*FILES, "--work", FILES[0]]: (FILES[0], "is a file"),
-    lambda scene: [*FILES, "--table", "t.tex", "--format", "csv"]: ("t.tex", ".csv"),
+    lambda scene: [*FILES, "--table", "t.tex", "--format", "csv"]: ("t.tex", "say --format latex, or let"),
+    lambda scene: [*FILES, "--table", "t.tif"]: ("t.tif", "plain text: let the name end in .txt"),
 }  # fmt: skip
 
 

@@ -420,6 +420,14 @@ def test_a_crs_that_is_absent_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.prj").unlink()
     with pytest.raises(GridError, match=r"tells no CRS \(no a.prj lies beside it\).*ogr2ogr -a_srs"):
         hc.open_labels(path, like=GRID)
+    for ending in ("shp", "shx"):
+        whole = (tmp_path / f"a.{ending}").read_bytes()
+        (tmp_path / f"a.{ending}").write_bytes(whole[:-10])
+        with pytest.raises(
+            FormatError, match=rf"a.{ending} holds {len(whole) - 10} of its {len(whole)} bytes: it is cut"
+        ):
+            hc.open_labels(path, like=GRID)
+        (tmp_path / f"a.{ending}").write_bytes(whole)
     (tmp_path / "a.dbf").unlink()
     with pytest.raises(FormatError, match=r"a Shapefile without a.dbf"):
         hc.open_labels(path, like=GRID)

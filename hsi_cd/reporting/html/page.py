@@ -148,7 +148,11 @@ def _view_scene(name: str, runs: Sequence[ReportRun], percent: Sequence[str]) ->
     return SceneView(
         name=name,
         layers=[
-            Layer(layer, run_name, make_picture(image, f"{layer}, {run_name}" if run_name else layer))
+            Layer(
+                layer,
+                run_name,
+                make_picture(image, f"{layer}, {run_name}" if run_name else layer, tall=first.tall),
+            )
             for run_name, layer, image in images
         ],
         step=step_of(first.change.shape),

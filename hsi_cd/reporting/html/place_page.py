@@ -12,6 +12,7 @@ from hsi_cd.reporting.html.elements import Picture, make_picture
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.images import GREY
 from hsi_cd.scene import Grid
+from hsi_cd.scene.surface import pixel_aspect
 
 AROUND = 20
 """Pixels shown on each side of a place."""
@@ -30,11 +31,13 @@ class PlaceView:
         number: by which the vector file names it.
         facts: what is told of it.
         chips: its surroundings at both dates, uint8 ``(2 AROUND + 1, 2 AROUND + 1, 3)``.
+        tall: how many times as high as wide a pixel is on the ground.
     """
 
     number: int
     facts: tuple[str, ...]
     chips: tuple[Image, Image]
+    tall: float = 1.0
 
     @classmethod
     def at(
@@ -45,7 +48,7 @@ class PlaceView:
         if grid.transform is not None:
             x, y = grid.transform @ (col + 0.5, row + 0.5)
             told.append(f"x {x:.10g}, y {y:.10g}")
-        return cls(number, tuple(told), chips)
+        return cls(number, tuple(told), chips, pixel_aspect(grid))
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def cut_chip(image: Image, row: int, col: int) -> Image:
 def _view(place: PlaceView, noun: str, reach: int) -> _Shown:
     title = f"{noun} {place.number}"
     pictures = [
-        make_picture(_framed(chip, reach), f"{title}, {word}")
+        make_picture(_framed(chip, reach), f"{title}, {word}", tall=place.tall)
         for chip, word in zip(place.chips, ("date 1", "date 2"), strict=True)
     ]
     return _Shown(title, "; ".join(place.facts), pictures)

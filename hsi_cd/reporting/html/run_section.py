@@ -79,7 +79,8 @@ def view_run(run: ReportRun, *, percent: Sequence[str]) -> RunView:
     result = run.result
     split = None
     if run.split is not None and run.labels is not None and run.split.shape == run.labels.shape:
-        split = make_picture(split_image(run.split, run.labels), "Which pixels teach and which judge")
+        image = split_image(run.split, run.labels)
+        split = make_picture(image, "Which pixels teach and which judge", tall=run.tall)
     return RunView(
         name=run.name,
         headline=_headline(result, percent),
@@ -236,6 +237,7 @@ class ReportRun:
         curves: float64 ``(epochs,)`` by name, ``epoch`` among them.
         config: the resolved configuration, as text.
         folder: the run folder, as text.
+        tall: how many times as high as wide a pixel is on the ground.
     """
 
     result: RunResult
@@ -250,6 +252,7 @@ class ReportRun:
     config: str = ""
     folder: str = ""
     shown: str = ""
+    tall: float = 1.0
 
     @property
     def name(self) -> str:

@@ -138,6 +138,7 @@ def test_the_labels_that_taught_do_not_judge(
 
 
 @pytest.mark.parametrize("count", [1, 9])
+@pytest.mark.quick("1")
 def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
     cli: Any, draw: Draw, dates: list[str], tmp_path: Path, capsys: Capture, count: int
 ) -> None:
@@ -244,6 +245,7 @@ def test_the_analyst_tells_the_share(
     assert 0.0022 < low < told["share_changed"] < high < 0.0041  # what is told is believed, nearly
 
 
+@pytest.mark.slow
 def test_a_method_that_is_fitted_is_judged_by_the_told_share_too(
     cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -322,6 +324,7 @@ def test_suggest_says_what_to_type_next_and_it_goes_on_from_the_run(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_python_goes_on_too(simulated: PairFiles, runs: dict[str, Path], draw: Draw, tmp_path: Path) -> None:
     """The same run by the door; the scene is checked, not the names of its files."""
     pair = hc.open_pair(simulated.t1, simulated.t2)

@@ -410,6 +410,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(
 
 
 @pytest.mark.parametrize(("make", "option"), [(other_grid, "--align"), (other_bands, "--common-bands")])
+@pytest.mark.quick("other_grid*")
 def test_what_is_suggested_helps(cli: Any, scene: SimulatedSeries, make: Any, option: str) -> None:
     words = make(scene)
     assert cli("series", *words[1:4], *CVA, *OUT, option) == 0
@@ -442,6 +443,7 @@ def test_what_lies_beside_is_replaced_with_the_series_and_what_somebody_made_is_
     assert 'label="unchanged"' in Path("series.qml").read_text()
 
 
+@pytest.mark.slow
 def test_images_out_of_order_are_sorted_and_it_is_told(
     cli: Any, scene: SimulatedSeries, kept: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -187,6 +187,7 @@ def test_drawn_labels_judge_another_map_by_shape(simulated: PairFiles) -> None:
     assert result.details["interval/kappa/high"] > 0.95
 
 
+@pytest.mark.slow
 def test_one_drawing_teaches_and_another_judges(
     cli: Any, dates: list[str], simulated: PairFiles, tmp_path: Path
 ) -> None:
@@ -324,7 +325,6 @@ def test_suggest_says_what_to_type_next_and_it_goes_on_from_the_run(
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.slow
 def test_python_goes_on_too(simulated: PairFiles, runs: dict[str, Path], draw: Draw, tmp_path: Path) -> None:
     """The same run by the door; the scene is checked, not the names of its files."""
     pair = hc.open_pair(simulated.t1, simulated.t2)

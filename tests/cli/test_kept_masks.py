@@ -92,6 +92,7 @@ def test_to_resume_with_another_mask_is_refused(
     assert cli(*words(scene, run), "--resume", "--mask", scene["lake"]) == 0
 
 
+@pytest.mark.slow
 def test_a_mask_with_another_content_is_another_input(
     cli: Any, scene: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -194,7 +194,6 @@ def test_what_does_not_go_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_the_map_of_an_area_is_shown_with_its_part_of_the_dates(cli: Any, made: Path, tmp_path: Path) -> None:
     dates = ["--t1", made / "t1.tif", "--t2", made / "t2.tif"]
     box = ["--bounds", "500800,3998600,502400,3999600"]  # columns 40 to 119, rows 20 to 69

@@ -41,7 +41,6 @@ def move_swath(product: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "move"), [("enmap_*", move_rasters), ("EMIT_L2A_RFL_*.nc", move_swath)], ids=["enmap", "emit"]
 )
-@pytest.mark.slow
 def test_a_product_that_lies_off(
     cli: Any, shared: Path, tmp_path: Path, capsys: Capture, pattern: str, move: Any
 ) -> None:

@@ -443,7 +443,6 @@ def test_what_lies_beside_is_replaced_with_the_series_and_what_somebody_made_is_
     assert 'label="unchanged"' in Path("series.qml").read_text()
 
 
-@pytest.mark.slow
 def test_images_out_of_order_are_sorted_and_it_is_told(
     cli: Any, scene: SimulatedSeries, kept: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -96,7 +96,6 @@ def test_a_folder_beside_a_readme(made: Path, tmp_path: Path) -> None:
         open_cube(tmp_path / "order")
 
 
-@pytest.mark.slow
 def test_a_zip_of_envi_files(made: Path, tmp_path: Path) -> None:
     archive = zipped(in_format(made, tmp_path, "BIL"), tmp_path / "a.zip", "one/")
     np.testing.assert_array_equal(open_cube(archive).read(SPAN), open_cube(made).read(SPAN))

@@ -196,7 +196,6 @@ def test_a_style_lies_beside_geojson_unless_a_map_has_its_name(
     assert entries(tmp_path / "b.qml") == CLASSES
 
 
-@pytest.mark.slow
 def test_probabilities_of_shards_are_joined(
     cli: Any, discs: list[object], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -119,8 +119,8 @@ def test_drawn_labels_outside_of_the_area_are_left_out(
     assert json.loads((tmp_path / "run" / "result.json").read_text())["protocol"] == "drawn"
 
 
+@pytest.mark.quick("area")
 @pytest.mark.parametrize("statistics", ["scene", "area"])
-@pytest.mark.slow
 def test_a_split_of_the_whole_scene_teaches_in_the_area(
     cli: Any, simulated: PairFiles, tmp_path: Path, statistics: str
 ) -> None:

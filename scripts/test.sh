@@ -21,16 +21,20 @@ done
 echo "== format and lint"
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
-echo "== types, layers, docs"
+echo "== docs"
 mkdir -p build
-# One core checks while the other builds.
+# They go on beside the site and the tests, so that neither core waits for the other; at the end they are told.
 { .venv/bin/mypy --num-workers 2 && .venv/bin/lint-imports; } > build/checks.log 2>&1 &
 checks=$!
+trap 'kill "$checks" 2>/dev/null || true' EXIT
 # The tests look at this very site, so that it is built once.
 export HSI_CD_SITE=$PWD/build/site
 NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet --site-dir "$HSI_CD_SITE"
-wait "$checks" || { cat build/checks.log; exit 1; }
-cat build/checks.log
 echo "== tests"
 # worksteal: neighbouring tests stay in one process, which then makes what they share once.
-.venv/bin/pytest -q -n 2 --dist worksteal "${arguments[@]}"
+tests=0
+.venv/bin/pytest -q -n 2 --dist worksteal "${arguments[@]}" || tests=$?
+echo "== types and layers, which went on beside"
+wait "$checks" || { cat build/checks.log; exit 1; }
+cat build/checks.log
+exit "$tests"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -12,20 +13,17 @@ import time
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from hypothesis import settings
 
 from hsi_cd.cli.main import run
-from hsi_cd.datasets.simulated.simulation import SimulationOptions
-from hsi_cd.datasets.simulated.simulation_files import PairFiles, write_pair
+
+if TYPE_CHECKING:  # the process that hands out the tests reads this file, too, and needs nothing heavy
+    from hsi_cd.datasets.simulated.simulation_files import PairFiles
 
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
-
-# Tests run in several processes: more threads each would only wait for one another.
-torch.set_num_threads(1)
 
 # How long one example takes says more about the machine than about the code: no deadline.
 # The quick suite draws the same examples each time, so that its verdict is the code's; the thorough one others.
@@ -41,6 +39,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark = item.get_closest_marker("quick")
         if mark and not any(fnmatch(item.name, f"*[[]{pattern}]") for pattern in mark.args):
             item.add_marker(pytest.mark.slow)
+
+
+gc.disable()  # while a thousand modules are loaded, of which nothing goes
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not look through it again and again."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests run in several processes: more threads each would only wait for one another."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -217,6 +234,9 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HsiCd]:
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> PairFiles:
     """A small simulated scene; nobody writes into its folder."""
+    from hsi_cd.datasets.simulated.simulation import SimulationOptions
+    from hsi_cd.datasets.simulated.simulation_files import write_pair
+
     folder = tmp_path_factory.mktemp("simulated") / "scene"
     return write_pair(folder, SimulationOptions(rows=48, cols=40, bands=24))
 

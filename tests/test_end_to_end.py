@@ -58,12 +58,15 @@ def test_simulate_train_predict_evaluate(
     assert scores["scores"]["kappa"] > 0.5
 
 
-@pytest.fixture(scope="module")
-def taizhou(cli: Any, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["forest", pytest.param("siamese", marks=pytest.mark.slow)])
+def taizhou(cli: Any, shared: Path, tmp_path_factory: pytest.TempPathFactory, request: Any) -> Path:
     """A short run on the real ENVI pair with its sparse truth."""
     folder = tmp_path_factory.mktemp("taizhou") / "run"
-    short = cli.settings(split__fraction=0.01, train__map_every=0)
-    assert cli("train", "--dataset", "Taizhou", "--data-root", shared / "scenes", "--run", folder, *short) == 0
+    short = ["--set", "split.fraction=0.01", "--set", "options.trees=12"]
+    if request.param == "siamese":
+        short = cli.settings(split__fraction=0.01, train__map_every=0)
+    words = ["--dataset", "Taizhou", "--data-root", shared / "scenes", "--method", request.param]
+    assert cli("train", *words, "--run", folder, *short) == 0
     return folder
 
 

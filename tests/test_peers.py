@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_peer_trains_and_its_checkpoint_maps_the_same(
     cli: Any, dates: list[str], simulated: Any, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = [*dates, "--truth", simulated.truth, "--set", "options.epochs=30", "--set", "options.side=5"]
+    words = [*dates, "--truth", simulated.truth, "--set", "options.epochs=12", "--set", "options.side=5"]
     words += ["--set", "split.fraction=0.2"]
     assert cli("train", "--method", method, *words, "--run", "run") == 0
     result = json.loads(Path("run/result.json").read_text())

@@ -58,6 +58,7 @@ def test_the_map_of_polygons_is_the_whole_map_inside_and_nothing_outside(
 
 
 @pytest.mark.parametrize("method", ["auto", "cva"])
+@pytest.mark.quick("cva")
 def test_with_its_own_statistics_a_scene_is_as_if_cut(
     cli: Any, simulated: PairFiles, dates: list[str], whole_map: Path, tmp_path: Path, method: str
 ) -> None:

@@ -22,9 +22,10 @@ Capture = pytest.CaptureFixture[str]
 Log = pytest.LogCaptureFixture
 
 
-def train(cli: Any, simulated: PairFiles, run: Path, *more: object, method: str = "logistic") -> int:
+def train(cli: Any, simulated: PairFiles, run: Path, *more: object, method: str = "forest") -> int:
+    """With few trees by default, which are fitted sooner than anything else that learns from labels."""
     named = ["--t1", simulated.t1, "--t2", simulated.t2, "--truth", simulated.truth]
-    own = [] if method == "siamese" else ["--set", "split.fraction=0.1"]
+    own = ["--set", "split.fraction=0.1", "--set", "options.trees=12"] if method == "forest" else []
     return int(cli("train", *named, "--method", method, "--run", run, *own, *more))
 
 
@@ -138,6 +139,7 @@ def test_a_split_of_the_whole_scene_teaches_in_the_area(
 
 
 @pytest.mark.parametrize("statistics", ["scene", "area"])
+@pytest.mark.quick("area")
 def test_the_whole_map_is_judged_without_what_taught_in_an_area(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path, statistics: str, capsys: Capture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,20 @@ def fill(source: Path, target: Path, edit: Callable[[Fields], None] | None = Non
     return target
 
 
+@pytest.fixture(scope="module")
+def made(cli: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a map and a sample of it that nobody has interpreted yet; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("made")
+    change = write_map(folder / "change.tif", a_map())
+    assert cli("sample", change, "--per-stratum", 40, "--seed", 5, "--output", folder / "sample.gpkg") == 0
+    return folder
+
+
 @pytest.fixture
-def drawn(cli: Any, tmp_path: Path) -> tuple[Path, Path]:
-    """A map, and a sample of it that nobody has interpreted yet."""
-    change, sample = write_map(tmp_path / "change.tif", a_map()), tmp_path / "sample.gpkg"
-    assert cli("sample", change, "--per-stratum", 40, "--seed", 5, "--output", sample) == 0
-    return change, sample
+def drawn(made: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Copies of both, for a test to write into."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "change.tif", tmp_path / "sample.gpkg"
 
 
 def test_a_sample_says_all_that_the_estimate_needs(drawn: tuple[Path, Path]) -> None:

@@ -78,6 +78,7 @@ def test_a_hundred_variants(
 
 
 @pytest.mark.parametrize("name", ["neon", "aviris_classic", "landsat"])
+@pytest.mark.quick("neon", "landsat")
 def test_a_few_variants(
     cli: Any, capsys: Any, tmp_path: Path, dates: Callable[[str], tuple[Path, Path]], name: str
 ) -> None:

@@ -138,6 +138,7 @@ def test_the_labels_that_taught_do_not_judge(
 
 
 @pytest.mark.parametrize("count", [1, 9])
+@pytest.mark.quick("1")
 def test_fewer_than_ten_shapes_of_a_class_judge_nothing(
     cli: Any, draw: Draw, dates: list[str], tmp_path: Path, capsys: Capture, count: int
 ) -> None:
@@ -186,6 +187,7 @@ def test_drawn_labels_judge_another_map_by_shape(simulated: PairFiles) -> None:
     assert result.details["interval/kappa/high"] > 0.95
 
 
+@pytest.mark.slow
 def test_one_drawing_teaches_and_another_judges(
     cli: Any, dates: list[str], simulated: PairFiles, tmp_path: Path
 ) -> None:
@@ -244,6 +246,7 @@ def test_the_analyst_tells_the_share(
     assert 0.0022 < low < told["share_changed"] < high < 0.0041  # what is told is believed, nearly
 
 
+@pytest.mark.slow
 def test_a_method_that_is_fitted_is_judged_by_the_told_share_too(
     cli: Any, draw: Draw, dates: list[str], runs: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:

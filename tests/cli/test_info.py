@@ -274,7 +274,7 @@ def test_the_truth_tells_the_axes_when_training(cli: Any, simulated: PairFiles, 
     for i, path in enumerate((simulated.t1, simulated.t2), 1):
         with rasterio.open(path) as file:
             np.save(tmp_path / f"{i}.npy", file.read())
-    words = ["train", "--method", "svm", "--t1", tmp_path / "1.npy", "--t2", tmp_path / "2.npy"]
+    words = ["train", "--method", "cva", "--t1", tmp_path / "1.npy", "--t2", tmp_path / "2.npy"]
     words += ["--truth", simulated.truth, "--set", "split.fraction=0.05", "--run", tmp_path / "run"]
     assert cli(*words) == 0
     assert json.loads((tmp_path / "run/result.json").read_text())["scores"]
@@ -320,6 +320,7 @@ def test_a_spectral_library_is_refused_by_name(shared: Path, cli: Any, capsys: p
         ("farmland", {"GTChina1.mat": {"1": 44723, "2": 18277}}),
     ],
 )
+@pytest.mark.quick("taizhou-*")
 def test_info_on_a_scene_shows_its_truth(shared: Path, say: Any, scene: str, labels: dict[str, Any]) -> None:
     found = say(shared / "scenes" / scene, "--json")
     assert found["pair"]["grid"] is None and found["pair"]["bands"] is None

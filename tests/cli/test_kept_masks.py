@@ -33,7 +33,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def words(scene: dict[str, Path], run: Path) -> list[Any]:
     named = [word for name in ("t1", "t2", "truth") for word in (f"--{name}", scene[name])]
-    return ["train", *named, "--method", "logistic", "--set", "split.fraction=0.2", "--run", run]
+    learned = ["--method", "forest", "--set", "options.trees=12", "--set", "split.fraction=0.2"]
+    return ["train", *named, *learned, "--run", run]
 
 
 def kept(run: Path) -> list[str]:
@@ -49,6 +50,7 @@ def kept(run: Path) -> list[str]:
         (["auto", "lake"], ["auto", "lake"]),
     ],
 )
+@pytest.mark.quick("asked0-*", "asked3-*")
 def test_a_run_keeps_its_masks(
     cli: Any, scene: dict[str, Path], tmp_path: Path, asked: list[str], expected: list[str], capsys: Capture
 ) -> None:
@@ -90,6 +92,7 @@ def test_to_resume_with_another_mask_is_refused(
     assert cli(*words(scene, run), "--resume", "--mask", scene["lake"]) == 0
 
 
+@pytest.mark.slow
 def test_a_mask_with_another_content_is_another_input(
     cli: Any, scene: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:

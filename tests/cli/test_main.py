@@ -37,6 +37,7 @@ def test_names_that_a_locale_does_not_know_are_read_and_printed(cli: Any, tmp_pa
     process = cli.start("info", tmp_path / "forêt.tif", environment=locale)
     said = process.communicate(timeout=300)[1]
     assert process.returncode == 2 and said.startswith(f"hsi-cd: error: {tmp_path}/forêt.tif ")
+    assert said.count("\n") == 1
 
 
 def test_every_path_knows_the_home_folder(
@@ -75,6 +76,7 @@ def test_each_command_helps_with_examples(cli: Any, command: str, capsys: pytest
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["split", "--help"]])
+@pytest.mark.quick("words0")
 def test_the_help_imports_nothing_heavy(cli: Any, words: list[str]) -> None:
     done = cli.process(*words, code=HELP_IMPORTS)
     assert (done.returncode, done.stderr) == (0, "")
@@ -101,6 +103,7 @@ def test_the_version(cli: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == ["hsi-cd,", "version", __version__]
 
 
+@pytest.mark.slow
 def test_an_error_of_the_input_through_a_real_process(cli: Any, tmp_path: Path) -> None:
     done = cli.process("evaluate", tmp_path / "none.tif", "--truth", tmp_path / "none.tif")
     assert (done.returncode, done.stdout) == (2, "")

@@ -95,25 +95,27 @@ def test_its_checkpoint_maps_another_scene_with_statistics_of_its_own(
     assert settings["prepare"]["score"] and settings["model"]["members"] == 2  # as the checkpoint has it
 
 
+@pytest.mark.quick("siamese")
+@pytest.mark.parametrize("methods", [("siamese",), ("auto", "siamese")], ids=",".join)
 def test_each_scene_is_left_out_once(
-    cli: Any, quick: list[list[str]], scenes: Path, tmp_path: Path, capsys: Capture
+    cli: Any, quick: list[list[str]], scenes: Path, tmp_path: Path, capsys: Capture, methods: tuple[str, ...]
 ) -> None:
     """A network of the other scenes, and a method without labels by itself; what is done is not done again."""
     words = ["benchmark", "--scenes", scenes, "--leave-one-scene-out", "--protocol", "P4", "--seeds", "0"]
-    words += ["--methods", "siamese,auto", "--runs", tmp_path / "runs", *QUICK, "--set", "device=cpu"]
+    words += ["--methods", ",".join(methods), "--runs", tmp_path / "runs", *QUICK, "--set", "device=cpu"]
     assert cli(*words, "--scores", "f1") == 0
     out = capsys.readouterr().out
-    assert len(quick) == 6
+    assert len(quick) == 3 * len(methods)
     found = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("result.json")]
     assert sorted((each["dataset"], each["method"], each["protocol"]) for each in found) == [
-        (name, method, "P4") for name in "abc" for method in ("auto", "siamese")
+        (name, method, "P4") for name in "abc" for method in methods
     ]
-    for method in ("siamese", "auto"):
+    for method in methods:
         scores = [each["scores"]["f1"] for each in found if each["method"] == method]
         assert f"mean of 3 runs, {method}: f1 {sum(scores) / 3:.4f}" in out
     taught = json.loads((tmp_path / "runs" / "b" / "siamese-P4-seed0" / "scenes.json").read_text())
     assert [scene["name"] for scene in taught["scenes"]] == ["a", "c"]
-    assert cli(*words) == 0 and len(quick) == 6
+    assert cli(*words) == 0 and len(quick) == 3 * len(methods)
 
 
 BAD: dict[str, tuple[Any, str]] = {

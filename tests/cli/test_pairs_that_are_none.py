@@ -88,6 +88,7 @@ def words(command: str, first: Path, second: Path, folder: Path, truth: Path, ru
     ],
     ids=["places", "units"],
 )
+@pytest.mark.quick("places-*", "units-detect", "units-info")
 def test_what_is_no_pair_is_refused(
     cli: Any, made: dict[str, Path], run: Path, tmp_path: Path, capsys: Capture, command: str, first: str,
     second: str, said: str,
@@ -108,6 +109,7 @@ def test_what_is_no_pair_is_refused(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.quick("detect", "info")
 def test_dates_in_the_wrong_order_are_told(
     cli: Any, made: dict[str, Path], run: Path, tmp_path: Path, caplog: Log, command: str
 ) -> None:

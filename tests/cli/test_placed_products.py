@@ -77,7 +77,7 @@ def test_products_at_addresses_give_the_map_of_those_on_disk(cli: Any, tmp_path:
         assert set(server.asked) == {first.name, second.name}
 
 
-@pytest.mark.quick("prisma-deflated", "tanager-tar", "emit-stored")
+@pytest.mark.quick("prisma-deflated", "emit-stored")
 @pytest.mark.parametrize("packing", ["stored", "deflated", "tar"])
 @pytest.mark.parametrize("name", ["prisma", "tanager", "emit"])
 def test_a_product_in_hdf5_is_read_in_its_archive(cli: Any, tmp_path: Path, packing: str, name: str) -> None:

@@ -156,6 +156,7 @@ def test_a_bucket_is_read_by_gdals_own_driver(
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.quick("zip")
 def test_a_file_in_an_archive_is_a_date(kind: str, tmp_path: Path, capsys: Capture) -> None:
     expected = mapped("--t1", "t1.tif", "--t2", "t2.tif")
     if kind == "zip":

@@ -181,8 +181,8 @@ def test_uncertainty_is_written_beside_the_same_maps(
     )
 
 
-@pytest.mark.parametrize("method", ["siamese", "svm"])
-@pytest.mark.quick("svm")
+@pytest.mark.parametrize("method", ["siamese", "cva"])
+@pytest.mark.quick("cva")
 def test_uncertainty_of_one_model_is_refused_before_anything_is_written(
     cli: Any,
     simulated: PairFiles,

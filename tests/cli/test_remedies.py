@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ WHOLE = re.compile(r"--[a-z][a-z-]*([ =]\S*)?")  # a word of a command that is p
 REMEDY = re.compile(r"\b([a-z_]+)=(?=True\b|FILE\b|N\b|'|[\s,;)]|$)")
 
 
-def said_by(path: Path) -> Iterator[str]:
+@cache
+def said_by(path: Path) -> tuple[str, ...]:
     """The texts of a module that a user may see: its strings, and what its docstrings say of errors."""
+    return tuple(_said_by(path))
+
+
+def _said_by(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docs = {id(n.body[0].value) for n in ast.walk(tree) if isinstance(n, documented) and ast.get_docstring(n)}
@@ -56,11 +62,11 @@ def library() -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("path", library(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_message_of_the_library_speaks_of_options(path: Path) -> None:
+def test_no_message_of_the_library_speaks_of_options() -> None:
     torchrun = "--nproc-per-node"  # an option of torchrun, which has no other name
     faults = [
-        text
+        (str(path.relative_to(PACKAGE)), text)
+        for path in library()
         for text in said_by(path)
         if OPTION.search(text.replace(torchrun, "")) and not WHOLE.fullmatch(text.strip())
     ]

@@ -411,6 +411,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(
 
 
 @pytest.mark.parametrize(("make", "option"), [(other_grid, "--align"), (other_bands, "--common-bands")])
+@pytest.mark.quick("other_grid*")
 def test_what_is_suggested_helps(cli: Any, scene: SimulatedSeries, make: Any, option: str) -> None:
     words = make(scene)
     assert cli("series", *words[1:4], *CVA, *OUT, option) == 0

@@ -100,6 +100,7 @@ def test_with_its_own_statistics_a_series_is_as_if_cut(cli: Any, dates: list[Pat
     assert bands("area.tif").tobytes() != bands(whole)[:, ROWS, COLS].tobytes()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_and_registered_dates(cli: Any, dates: list[Path], simulated: Any) -> None:
     assert cli("detect", "--method", "cva", "--t1", dates[0], "--t2", dates[1], "--save", "cva.pt") == 0
     with rasterio.open(dates[2]) as file, rasterio.open("moved_20200601.tif", "w", **file.profile) as out:

@@ -96,6 +96,7 @@ def test_a_table_for_other_software(splits: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("form", ["npz", "csv", "mat", "matlab", "raster"])
 @pytest.mark.quick("npz", "raster")
+@pytest.mark.slow
 def test_the_pixels_of_a_file_teach_and_do_not_judge(
     cli: Any, simulated: PairFiles, dates: list[str], splits: dict[str, Path], form: str, tmp_path: Path
 ) -> None:
@@ -181,6 +182,7 @@ def test_runs_of_a_file_share_a_table(
     assert len(json.loads(capsys.readouterr().out.partition("\n")[2])) == 3
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_areas_that_were_drawn(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
 ) -> None:

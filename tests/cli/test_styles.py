@@ -119,6 +119,7 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
 
 
 @pytest.mark.parametrize("cog", [False, True], ids=["tiled", "cog"])
+@pytest.mark.quick("cog")
 def test_a_map_says_what_it_is(cli: Any, discs: list[object], tmp_path: Path, cog: bool) -> None:
     maps = ["--output", tmp_path / "change.tif", "--score", tmp_path / "score.tif"]
     maps += ["--probability", tmp_path / "p.tif", "--vector", tmp_path / "change.gpkg"]

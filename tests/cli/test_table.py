@@ -290,6 +290,7 @@ def test_a_table_of_real_runs(cli: Any, real: Path, tmp_path: Path, capsys: pyte
     ids=["panel", "side by side", "split"],
 )
 @pytest.mark.quick("panel")
+@pytest.mark.slow
 def test_figures_of_real_runs(cli: Any, real: Path, tmp_path: Path, names: list[str], options: list[str]) -> None:
     file = tmp_path / "f.png"
     words = ["figure", *(real / name for name in names), "--output", file, *options]

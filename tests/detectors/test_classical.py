@@ -89,7 +89,7 @@ def test_the_forest_scores_as_scikit_learn_does() -> None:
 
 @pytest.mark.parametrize("features", ["difference", "stacked", "pca", "mnf"])
 @pytest.mark.parametrize("context", ["none", "median", "bilateral"])
-@pytest.mark.quick("none-*", "*-mnf")
+@pytest.mark.quick("none-difference", "none-stacked", "bilateral-mnf")
 def test_every_feature_in_every_context_tells_change(features: str, context: str) -> None:
     scene, pixels, target = taught()
     options = {"features": features, "context": context, "reach": 1}

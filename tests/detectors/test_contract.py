@@ -129,7 +129,7 @@ def test_the_map_does_not_depend_on_the_tiling(name: str) -> None:
 
 
 @EVERY_METHOD
-@pytest.mark.quick("auto", "cva", "superpixel", "svm", "forest", "siamese")
+@pytest.mark.quick("auto", "superpixel", "siamese")
 def test_bands_of_rows_and_threads_make_the_same_map(name: str) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -182,7 +182,7 @@ def test_a_scene_that_no_memory_holds_gives_the_same_fit(name: str, monkeypatch:
 
 
 @EVERY_FIT
-@pytest.mark.quick("auto", "cva", "celik", "forest", "siamese")
+@pytest.mark.quick("auto", "cva", "forest", "siamese")
 def test_the_same_seed_gives_the_same_detector(name: str) -> None:
     again = fit(name, scene()[0])
     np.testing.assert_array_equal(
@@ -277,6 +277,7 @@ def test_both_dates_are_looked_at_and_each_as_what_it_is(name: str) -> None:
 
 
 @EVERY_FIT
+@pytest.mark.quick("auto", "cva", "irmad", "superpixel", "forest", "siamese")
 def test_exchanged_dates_give_a_map_too(name: str) -> None:
     score = score_scene(fit(name, exchanged()).detector_, exchanged())
     truth = scene()[1]
@@ -419,7 +420,7 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @EVERY_METHOD
-@pytest.mark.quick("auto", "cva", "isfa", "superpixel", "svm", "siamese")
+@pytest.mark.quick("auto", "cva", "siamese")
 def test_a_damaged_state_is_refused_or_gives_the_same_map(name: str, tmp_path: Path) -> None:
     """Without the digest, which checkpoints of earlier versions do not have."""
     plain = {key: value for key, value in content(name).items() if key != "digest"}
@@ -447,7 +448,7 @@ def test_a_damaged_state_is_refused_or_gives_the_same_map(name: str, tmp_path: P
 
 
 @EVERY_METHOD
-@pytest.mark.quick("cva", "auto", "siamese", "svm")
+@pytest.mark.quick("cva", "siamese")
 def test_whatever_was_changed_is_seen(name: str, tmp_path: Path) -> None:
     """With the digest, also what could be a good number."""
     path, held = tmp_path / "best.pt", content(name)
@@ -459,6 +460,7 @@ def test_whatever_was_changed_is_seen(name: str, tmp_path: Path) -> None:
 
 
 @EVERY_METHOD
+@pytest.mark.quick("auto", "cva", "superpixel", "forest", "siamese")
 def test_the_command_line_refuses_damage_in_one_line(
     name: str, cli: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,7 +96,7 @@ def test_a_pixel_is_lost_however_the_file_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FITTED if name not in ("auto", "superpixel")])
-@pytest.mark.quick("pca-cva", "sfa", "logistic")
+@pytest.mark.quick("pca-cva", "logistic")
 def test_what_the_other_date_holds_there_enters_no_statistics(name: str) -> None:
     """It reaches only those neighbours into which the undone shift mixes it.
 

@@ -172,7 +172,7 @@ def test_one_member_has_no_uncertainty(dates) -> None:
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
-@pytest.mark.quick("bilateral*", "strides-shift3", "pyramid-shift2")
+@pytest.mark.quick("bilateral-shift*", "*texture-shift3", "pyramid-shift2")
 def test_patches_for_training_are_those_that_are_scored(detector, dates, shift) -> None:
     moved = shifted(detector, shift)
     source = scene_patches(moved, as_pair(dates))

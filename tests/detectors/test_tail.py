@@ -26,7 +26,7 @@ def rare(changed: int, *, far: float = 8.0, seed: int = 0) -> np.ndarray:
     return np.concatenate([quiet, np.median(quiet) * far * np.exp(rng.normal(0, 0.1, changed))])
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(degrees=st.integers(1, 30), seed=st.integers(0, 1000))
 def test_noise_alone_has_no_change(degrees: int, seed: int) -> None:
     scores = np.sqrt(np.random.default_rng(seed).chisquare(degrees, 10_000))
@@ -37,7 +37,7 @@ def test_noise_alone_has_no_change(degrees: int, seed: int) -> None:
     assert not (scores >= threshold.value).any() and (posterior(scores) < 0.5).all()
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(changed=st.integers(40, 8000), seed=st.integers(0, 100))
 def test_change_far_out_is_found_however_rare(changed: int, seed: int) -> None:
     scores = rare(changed, seed=seed)
@@ -50,7 +50,7 @@ def test_change_far_out_is_found_however_rare(changed: int, seed: int) -> None:
     assert posterior(np.array([threshold.value]))[0] == pytest.approx(0.5, abs=1e-3)
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(factor=st.floats(1e-3, 1e3), changed=st.just(0) | st.integers(80, 3000))
 def test_a_scale_of_the_score_changes_nothing(factor: float, changed: int) -> None:
     scores = rare(changed, far=6.0)

@@ -69,6 +69,7 @@ def test_standard_errors_are_how_far_estimates_scatter() -> None:
         (0.2, 0.9, 0.9, (30, 30)),
     ],
 )
+@pytest.mark.quick("0.01-0.8-*", "0.2-*")
 def test_intervals_of_the_area_hold_the_truth(
     change: float, users: float, producers: float, sizes: tuple[int, int]
 ) -> None:

@@ -126,6 +126,7 @@ def test_a_class_without_a_shape_is_refused(lacks: str) -> None:
 
 @pytest.mark.parametrize(("share", "found", "false"), [(0.02, 0.8, 0.02), (0.2, 0.95, 0.01), (0.1, 0.6, 0.1)])
 @pytest.mark.parametrize("count", [12, 50])
+@pytest.mark.quick("12-0.02-*", "50-0.1-*")
 def test_the_interval_covers_the_scenes_kappa(share: float, found: float, false: float, count: int) -> None:
     """Of 100 drawings at least 85 (the rule), where the pixels of a shape of nine err together.
 

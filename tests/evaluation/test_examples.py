@@ -28,6 +28,7 @@ def test_examples(module, functions):
     assert outcome.failed == 0
 
 
+@pytest.mark.slow
 def test_counting_needs_no_matplotlib_and_no_scikit_learn():
     code = (
         "import sys, hsi_cd.evaluation; print([m for m in ('matplotlib', 'sklearn', 'torch') if m in sys.modules])"

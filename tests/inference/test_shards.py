@@ -249,6 +249,18 @@ MIXTURES: dict[str, tuple[Any, type[HsiCdError], str]] = {
 
 
 @pytest.mark.parametrize("kind", MIXTURES)
+@pytest.mark.quick(
+    "checkpoint",
+    "threshold",
+    "number",
+    "scene",
+    "date",
+    "place",
+    "pixels",
+    "row 50 of t1",
+    "row 99 of t2",
+    "double",
+)
 def test_mixtures_are_refused(tmp_path: Path, kind: str) -> None:
     make, error, words = MIXTURES[kind]
     pair = scene(100, 20)

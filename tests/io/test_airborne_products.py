@@ -90,6 +90,7 @@ SAME = (
 
 
 @pytest.mark.parametrize("change", SAME)
+@pytest.mark.quick("in_micrometres", "by_its_text", "with_what_readers_use_alone")
 def test_neon_told_in_other_ways_is_the_same(tmp_path: Path, change: Callable[[h5py.File], None]) -> None:
     path = airborne.neon(tmp_path, 1)
     whole, grid, bands = open_cube(path).read(), open_cube(path).grid, open_cube(path).bands
@@ -260,6 +261,7 @@ def test_classic_radiance_by_any_of_its_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.quick("True")
 def test_classic_reflectance(tmp_path: Path, whole: bool) -> None:
     first, second = (airborne.aviris_classic_reflectance(tmp_path, date, whole=whole) for date in (1, 2))
     cube = is_as_read(first, independent.aviris_classic)
@@ -298,6 +300,7 @@ GAINS = {
 
 
 @pytest.mark.parametrize("name", list(GAINS))
+@pytest.mark.quick("zero", "a line lost")
 def test_gains_that_are_none_are_refused(tmp_path: Path, name: str) -> None:
     change, said = GAINS[name]
     folder = airborne.aviris_classic(tmp_path, 1)

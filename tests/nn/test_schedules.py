@@ -146,6 +146,7 @@ def test_a_plateau_is_left_when_the_loss_stops_falling() -> None:
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 11])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.quick("0.0-1-*", "0.1-11-*", "0.5-2-*", "0.9-3-*", "0.9-5-*")
 def test_any_number_of_steps(name: str, steps: int, share: float) -> None:
     warm = {"warmup": share} if name == "one_cycle" else {"linear_warmup": share}
     rates = run(*fresh(name, steps=steps, epoch=1, **warm), steps)

@@ -219,6 +219,9 @@ class TestEveryNetwork:
         first, second = (gradients(build(*parts, noise=1.0, dropout=0.5).train()) for _ in range(2))
         assert [name for name, value in first.items() if not torch.equal(value, second[name])] == []
 
+    @pytest.mark.quick(
+        "*-pointwise-*", "*-spectral*", "*-inception-*", "*-transformer-*", "*-resnet18-*", "*-resnet50-*"
+    )
     def test_half_the_digits_give_nearly_the_same(self, parts) -> None:
         network = build(*parts)
         side = 2 * network.radius + 1
@@ -328,6 +331,7 @@ def test_a_random_gain_is_one_number_a_sample_and_date() -> None:
 
 
 @pytest.mark.parametrize(("attention", "attend_first"), PLACES)
+@pytest.mark.quick("bilateral-*", "*-False")
 def test_an_ensemble_is_the_mean_of_its_members(attention: str, attend_first: bool) -> None:
     members = [build(attention, attend_first, "pointwise", "distance_mlp") for _ in range(3)]
     with torch.no_grad():

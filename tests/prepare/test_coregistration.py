@@ -114,6 +114,7 @@ def refused(pair: ScenePair) -> str:
         pytest.param(0, 0.98, "smaller by 2.0", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick("1-1-*")
 def test_a_turn_and_a_scale_are_refused_with_their_size(turn: float, scale: float, words: str) -> None:
     said = refused(pair_of(GROUND, warped(GROUND, (2.3, -1.2), turn, scale), margin=20))
     size = float(words.split()[-1])

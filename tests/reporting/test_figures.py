@@ -71,6 +71,7 @@ def test_the_arrangement_follows_the_scene(shape, columns):
 
 @pytest.mark.parametrize("shape", [(450, 140), (90, 90), (20, 300), (1, 1)])
 @pytest.mark.parametrize("full", [True, False])
+@pytest.mark.quick("True-shape0", "True-shape2", "False-shape1")
 def test_nothing_overlaps_or_leaves_the_page(shape, full):
     t1, t2, change, score, truth = scene(*shape)
     extra = {"score": ScorePanel(score), "truth": truth, "train_index": np.array([0])} if full else {}
@@ -138,6 +139,7 @@ def test_pyplot_is_never_loaded():
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
+@pytest.mark.quick(".png-*")
 def test_files_are_whole_the_same_twice_and_never_overwritten_unasked(tmp_path, suffix, magic):
     t1, t2, change, score, truth = scene(20, 30)
     path = tmp_path / f"figure{suffix}"

@@ -136,6 +136,7 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("shape", [(400, 300), (300, 40), (40, 400), (3100, 2000)])
+@pytest.mark.quick("*0", "*1")
 def test_the_bar_is_as_long_as_it_says_and_inside_the_panel(shape):
     picture = np.zeros((*shape, 3), np.uint8)
     grid = Grid(*shape, UTM, Affine(30, 0, 203325, 0, -30, 3604935))

@@ -236,7 +236,7 @@ def test_a_scene_is_judged_by_members_that_never_saw_it(
     labels = scenes[2].labels
     wrong = np.where(labels.values == 255, labels.values, 1 - labels.values)
     poisoned = [*scenes[:2], replace(scenes[2], labels=replace(labels, values=wrong))]
-    more = {"train__max_steps": 120}
+    more = {"train__max_steps": 48, "train__lr": 0.01}
     right, found = (run_scenes(each, config(**more), tmp_path / name) for name, each in
                     (("right", scenes[:3]), ("wrong", poisoned)))  # fmt: skip
     assert right is not None and found is not None
@@ -316,6 +316,7 @@ def test_a_new_scene_goes_on_from_there(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_scenes_go_on_from_there_too(
     scenes: list[LabelledScene], taught: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -142,6 +142,7 @@ def test_products_are_taken_in_the_configured_precision(network: Ensemble, preci
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.quick("bfloat16")
 def test_every_precision_learns_and_keeps_weights_in_float32(network: Ensemble, precision: str) -> None:
     t1, t2, _ = samples(64)
     target = ((t1 - t2).square().mean(dim=(1, 2, 3)) > 2).float()

@@ -17,6 +17,7 @@ from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.fitting import learn
 from hsi_cd.training.self_training import (
     CertainPixels,
+    Heard,
     certain_pixels,
     hear,
     largest_error,
@@ -32,6 +33,18 @@ def scene() -> ScenePair:
     return ScenePair(cube_from_array(made.t1), cube_from_array(made.t2), name="fields")
 
 
+@pytest.fixture(scope="module")
+def drawn(scene: ScenePair) -> tuple[np.ndarray, np.ndarray]:
+    """Certain pixels and their classes, of one draw."""
+    return certain_pixels(scene, seed=3)
+
+
+@pytest.fixture(scope="module")
+def heard(scene: ScenePair, drawn: tuple[np.ndarray, np.ndarray]) -> Heard:
+    """What is heard of all of these."""
+    return hear(scene, drawn[0], seed=0)
+
+
 def test_only_pixels_of_which_the_label_free_detector_is_certain_teach(scene: ScenePair) -> None:
     pixels, target = certain_pixels(scene, seed=0)
     detector = fit_auto(scene, seed=0)
@@ -42,8 +55,8 @@ def test_only_pixels_of_which_the_label_free_detector_is_certain_teach(scene: Sc
     assert min((target == 0).sum(), (target == 1).sum()) >= 10
 
 
-def test_the_draw_follows_the_seed(scene: ScenePair) -> None:
-    first, again, other = (certain_pixels(scene, seed=seed)[0] for seed in (1, 1, 2))
+def test_the_draw_follows_the_seed(scene: ScenePair, drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    first, again, other = drawn[0], *(certain_pixels(scene, seed=seed)[0] for seed in (3, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -75,19 +88,20 @@ def test_the_labels_say_how_many_certain_pixels_are_believed() -> None:
     assert largest_error(unheard, np.array([0, 1, 0, 1])) == pytest.approx(0.05)
 
 
-def test_few_labels_are_joined_by_certain_pixels_and_many_are_not(scene: ScenePair) -> None:
-    pixels, target = certain_pixels(scene, seed=3)  # labels that agree with the detector
+def test_few_labels_are_joined_by_certain_pixels_and_many_are_not(
+    scene: ScenePair, drawn: tuple[np.ndarray, np.ndarray], heard: Heard
+) -> None:
+    pixels, target = drawn  # labels that agree with the detector
     few = np.concatenate([np.flatnonzero(target == code)[:5] for code in (0, 1)])
-    heard = hear(scene, pixels[few], seed=0)
-    joined = trusted_pixels(heard, target[few], at_most=100)
+    of_few = hear(scene, pixels[few], seed=0)
+    joined = trusted_pixels(of_few, target[few], at_most=100)
     assert joined is not None
     assert joined.each_epoch == int(15 / 0.5)  # five of each class agree: one error is expected in thirty
-    contradicted = trusted_pixels(heard, 1 - target[few], at_most=100)
+    contradicted = trusted_pixels(of_few, 1 - target[few], at_most=100)
     assert contradicted is not None
     assert contradicted.each_epoch == int(15 / 5.5)
-    assert trusted_pixels(heard, target[few], at_most=1) is None  # two pixels beside ten labels
-    many = hear(scene, pixels, seed=0)
-    assert trusted_pixels(many, 1 - target, at_most=100) is None
+    assert trusted_pixels(of_few, target[few], at_most=1) is None  # two pixels beside ten labels
+    assert trusted_pixels(heard, 1 - target, at_most=100) is None
 
 
 def test_what_is_heard_is_the_label_free_map(scene: ScenePair) -> None:
@@ -99,8 +113,8 @@ def test_what_is_heard_is_the_label_free_map(scene: ScenePair) -> None:
     assert heard.share == pytest.approx((scores >= detector.threshold).mean())
 
 
-def test_an_epoch_draws_as_many_of_each_class_anew(scene: ScenePair) -> None:
-    pixels, target = certain_pixels(scene, seed=3)
+def test_an_epoch_draws_as_many_of_each_class_anew(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    pixels, target = drawn
     certain = CertainPixels(pixels, target, each_epoch=7)
     generator = np.random.default_rng(0)
     labels = np.array([4, 1, 3])
@@ -156,9 +170,10 @@ def test_labels_of_one_place_speak_with_one_voice() -> None:
     assert largest_error(said, half, places=places) == pytest.approx((0.5 + 0.5) / (7 + 10))
 
 
-def test_many_labels_of_few_places_are_few_labels(scene: ScenePair) -> None:
-    pixels, target = certain_pixels(scene, seed=3)
-    heard = hear(scene, pixels, seed=0)
+def test_many_labels_of_few_places_are_few_labels(
+    scene: ScenePair, drawn: tuple[np.ndarray, np.ndarray], heard: Heard
+) -> None:
+    pixels, target = drawn
     contradicting = 1 - target
     assert trusted_pixels(heard, contradicting, at_most=100) is None  # one certain pixel beside a thousand labels
     places = patch_places(pixels, scene.shape[1], side=40)

@@ -232,6 +232,7 @@ def test_it_begins_with_the_earlier_weights(
         torch.testing.assert_close(ours[name], theirs[name], atol=1e-7, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_that_was_interrupted_ends_the_same_though_the_earlier_run_is_gone(
     pair: ScenePair, truth: NDArray[np.uint8], settings: Any, earlier: Path, stopping: Stop, tmp_path: Path
 ) -> None:
@@ -310,6 +311,7 @@ REFUSED: dict[str, tuple[Any, list[str], type[HsiCdError], str]] = {
 
 
 @pytest.mark.parametrize(("harm", "words", "kind", "said"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.quick("not ended", "damaged", "square", "members", "components", "protocol", "method")
 def test_what_it_cannot_start_from(
     pair: ScenePair,
     truth: NDArray[np.uint8],

@@ -33,7 +33,7 @@ NO_SECOND_CLASS = (
 )
 """What is told where a scene has one class alone."""
 
-THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
+THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "evidence", "level": 0.0, "drop_constant": False}
 """Options that every method without labels has."""
 
 
@@ -141,6 +141,8 @@ def decide(
     *,
     scores: Iterable[NDArray[np.floating]] | None = None,
     alike: bool = False,
+    usual: float = 0.0,
+    evidence: Threshold | None = None,
 ) -> Kind:
     """``detector`` with the threshold that its options choose from its scores of the whole scene.
 
@@ -150,6 +152,53 @@ def decide(
         chosen: the method's options, ``threshold`` and ``level`` among them.
         scores: of all pixels, where they are at hand; found on the scene by default.
         alike: whether the dates differ by gain, offset and rounding alone, so that scores mean nothing.
+        usual: median score of unchanged pixels, where more than half of the scene changed; 0 where less did.
+        evidence: what the default found of the scene, see :func:`hsi_cd.detectors.share_bounds.bounded`.
+
+    Raises:
+        BandError: no pixel has a score.
+    """
+    threshold, posterior = find_threshold(
+        detector, measurement, chosen, scores=scores, alike=alike, usual=usual, evidence=evidence
+    )
+    tell(threshold)
+    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
+    return decided
+
+
+def find_threshold(
+    detector: LabelFree,
+    measurement: Measurement,
+    chosen: Mapping[str, Any],
+    *,
+    scores: Iterable[NDArray[np.floating]] | None = None,
+    alike: bool = False,
+    usual: float = 0.0,
+    evidence: Threshold | None = None,
+) -> tuple[Threshold, Posterior]:
+    """The threshold and the posterior of :func:`decide`, with its arguments, and nothing told."""
+    histogram = score_histogram(detector, measurement, scores)
+    if alike or measurement.identical:
+        return nothing_changed(histogram, identical=True)
+    return choose_threshold(
+        histogram,
+        chosen["threshold"],
+        level=chosen["level"],
+        degrees=detector.degrees,
+        usual=usual,
+        evidence=evidence,
+    )
+
+
+def score_histogram(
+    detector: Scoring, measurement: Measurement, scores: Iterable[NDArray[np.floating]] | None = None
+) -> ScoreHistogram:
+    """How often which score occurs in the scene.
+
+    Args:
+        detector: what scores.
+        measurement: of the scene.
+        scores: of all pixels, where they are at hand; found on the scene by default.
 
     Raises:
         BandError: no pixel has a score.
@@ -161,17 +210,15 @@ def decide(
             histogram.add(found)
     if histogram.total == 0:
         raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
-    threshold, posterior = choose_threshold(
-        histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
-    )
-    if alike or measurement.identical:
-        threshold, posterior = nothing_changed(histogram, identical=True)
+    return histogram
+
+
+def tell(threshold: Threshold) -> None:
+    """Log what a threshold found: a warning where the scene has one class alone."""
     if "classes" in threshold.found:
         log.warning(NO_SECOND_CLASS)
     elif (share := share_of_change(threshold)) is not None:
         log.info("share of the scene that changed: %s", share)
-    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
-    return decided
 
 
 def scene_scores(

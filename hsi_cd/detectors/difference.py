@@ -16,10 +16,10 @@ from hsi_cd.detectors.decision import (
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
-    decide,
     decision_from_state,
     standardised,
 )
+from hsi_cd.detectors.evidence import decide
 from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector

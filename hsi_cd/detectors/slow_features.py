@@ -11,7 +11,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, standardised
+from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, standardised
+from hsi_cd.detectors.evidence import decide
 from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector

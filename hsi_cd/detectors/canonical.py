@@ -1,4 +1,4 @@
-"""Differences of canonical variates, reweighted by the probability of no change: what IR-MAD and the default share."""
+"""Differences of canonical variates, reweighted by the probability of no change: for IR-MAD and the default."""
 
 from __future__ import annotations
 

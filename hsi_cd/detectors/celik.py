@@ -19,7 +19,7 @@ from hsi_cd.detectors.decision import (
     decision_from_state,
     standardised,
 )
-from hsi_cd.detectors.evidence import decide, decide_from
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.states import finite, rebuilding
@@ -179,14 +179,14 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     centres = centres[np.argsort((centres @ eigenspace).sum(axis=1))].astype(np.float64)
     detector = CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres))
     if chosen["threshold"] not in ("evidence", "nearest"):
-        return decide(detector, measurement, chosen)
+        return decide_by_evidence(detector, measurement, chosen)
     gap = float(np.linalg.norm(centres[1] - centres[0]))
     # On the line between the centres, 4 (log score - log 0.5) is twice the step from the middle, in gaps.
     nearest, found = 0.5, {"gap": gap, "features": float(kept)}
     if measurement.identical or (has_one_class(lengths) and not nothing_changed(lengths)[0].found["share"]):
         nearest, found = _NOWHERE, found | {"classes": 1.0}
     own = Decision(Threshold(chosen["threshold"], nearest, found), Posterior(float(np.log(nearest)), 4.0))
-    return decide_from(detector, own, measurement, chosen)
+    return decide_by_evidence(detector, measurement, chosen, own=own)
 
 
 def _grid_centres(length: int, side: int) -> NDArray[np.bool_]:

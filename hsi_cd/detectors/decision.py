@@ -134,59 +134,39 @@ class LabelFree(Scoring, Protocol):
 Kind = TypeVar("Kind", bound=LabelFree)
 
 
-def decide(
-    detector: Kind,
-    measurement: Measurement,
-    chosen: Mapping[str, Any],
-    *,
-    scores: Iterable[NDArray[np.floating]] | None = None,
-    alike: bool = False,
-    usual: float = 0.0,
-    evidence: Threshold | None = None,
-) -> Kind:
-    """``detector`` with the threshold that its options choose from its scores of the whole scene.
-
-    Args:
-        detector: frozen, but undecided.
-        measurement: of the scene.
-        chosen: the method's options, ``threshold`` and ``level`` among them.
-        scores: of all pixels, where they are at hand; found on the scene by default.
-        alike: whether the dates differ by gain, offset and rounding alone, so that scores mean nothing.
-        usual: median score of unchanged pixels, where more than half of the scene changed; 0 where less did.
-        evidence: what the default found of the scene, see :func:`hsi_cd.detectors.share_bounds.bounded`.
-
-    Raises:
-        BandError: no pixel has a score.
-    """
-    threshold, posterior = find_threshold(
-        detector, measurement, chosen, scores=scores, alike=alike, usual=usual, evidence=evidence
-    )
-    tell(threshold)
+def decide(detector: Kind, threshold: Threshold, posterior: Posterior) -> Kind:
+    """The frozen ``detector`` with a threshold and a posterior, and what they found in the log."""
+    if "classes" in threshold.found:
+        log.warning(NO_SECOND_CLASS)
+    elif (share := share_of_change(threshold)) is not None:
+        log.info("share of the scene that changed: %s", share)
     decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
     return decided
 
 
 def find_threshold(
+    histogram: ScoreHistogram,
     detector: LabelFree,
     measurement: Measurement,
     chosen: Mapping[str, Any],
     *,
-    scores: Iterable[NDArray[np.floating]] | None = None,
     alike: bool = False,
     usual: float = 0.0,
-    evidence: Threshold | None = None,
 ) -> tuple[Threshold, Posterior]:
-    """The threshold and the posterior of :func:`decide`, with its arguments, and nothing told."""
-    histogram = score_histogram(detector, measurement, scores)
+    """The threshold that a method's options choose, and the posterior.
+
+    Args:
+        histogram: of the detector's scores of the whole scene.
+        detector: frozen, but undecided.
+        measurement: of the scene.
+        chosen: the method's options, ``threshold`` and ``level`` among them.
+        alike: whether the dates differ by gain, offset and rounding alone, so that scores mean nothing.
+        usual: median score of unchanged pixels, where more than half of the scene changed; 0 where less did.
+    """
     if alike or measurement.identical:
         return nothing_changed(histogram, identical=True)
     return choose_threshold(
-        histogram,
-        chosen["threshold"],
-        level=chosen["level"],
-        degrees=detector.degrees,
-        usual=usual,
-        evidence=evidence,
+        histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees, usual=usual
     )
 
 
@@ -211,14 +191,6 @@ def score_histogram(
     if histogram.total == 0:
         raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
     return histogram
-
-
-def tell(threshold: Threshold) -> None:
-    """Log what a threshold found: a warning where the scene has one class alone."""
-    if "classes" in threshold.found:
-        log.warning(NO_SECOND_CLASS)
-    elif (share := share_of_change(threshold)) is not None:
-        log.info("share of the scene that changed: %s", share)
 
 
 def scene_scores(

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.detectors import decision
-from hsi_cd.detectors.decision import Decision, Kind, find_threshold, score_histogram, tell
-from hsi_cd.detectors.labelfree import AUTO_OPTIONS, score_without_labels
+from hsi_cd.detectors.decision import Decision, Kind, decide, find_threshold, score_histogram
+from hsi_cd.detectors.labelfree import AUTO_OPTIONS, score_without_labels, threshold_of
 from hsi_cd.detectors.mutual_prediction import PredictionDetector
 from hsi_cd.detectors.share_bounds import bounded
 from hsi_cd.detectors.thresholds import Threshold
@@ -34,50 +33,41 @@ def scene_evidence(measurement: Measurement, *, drop_constant: bool = False) -> 
         scored = score_without_labels(measurement, chosen)
         if not isinstance(scored.detector, PredictionDetector):
             return None
-        threshold, _ = find_threshold(
-            scored.detector,
-            measurement,
-            chosen,
-            scores=scored.scores,
-            alike=scored.alike,
-            usual=scored.usual,
-        )
-        return threshold
+        return threshold_of(scored, measurement, chosen)[0]
 
     return measurement.once(("evidence", drop_constant), find)
 
 
-def decide(
+def decide_by_evidence(
     detector: Kind,
     measurement: Measurement,
     chosen: Mapping[str, Any],
     *,
     scores: Iterable[NDArray[np.floating]] | None = None,
     alike: bool = False,
+    own: Decision | None = None,
 ) -> Kind:
-    """:func:`hsi_cd.detectors.decision.decide`, by the evidence where the options ask for it."""
-    evidence = None
-    if chosen["threshold"] == "evidence":
-        evidence = scene_evidence(measurement, drop_constant=chosen["drop_constant"])
-    return decision.decide(detector, measurement, chosen, scores=scores, alike=alike, evidence=evidence)
-
-
-def decide_from(detector: Kind, own: Decision, measurement: Measurement, chosen: Mapping[str, Any]) -> Kind:
-    """``detector`` with its ``own`` decision, held to the evidence where the options ask for it.
+    """``detector`` with the threshold that its options choose, held to the evidence where they ask for it.
 
     Args:
         detector: frozen, but undecided.
-        own: its own threshold and posterior.
         measurement: of the scene.
-        chosen: the method's options, ``threshold`` among them.
+        chosen: the method's options, ``threshold`` and ``level`` among them.
+        scores: of all pixels, where they are at hand; found on the scene by default.
+        alike: whether the dates differ by gain, offset and rounding alone, so that scores mean nothing.
+        own: a threshold of the method's own, of which the scores are to say nothing but the share above it.
+
+    Raises:
+        BandError: no pixel has a score.
     """
-    threshold, posterior = own.threshold, own.posterior
-    if chosen["threshold"] == "evidence" and not measurement.identical:
-        histogram = score_histogram(detector, measurement)
+    histogram = score_histogram(detector, measurement, scores)
+    if own is None:
+        threshold, posterior = find_threshold(histogram, detector, measurement, chosen, alike=alike)
+    else:
+        threshold, posterior = own.threshold, own.posterior
         share = histogram.above(threshold.value) / histogram.total
         threshold = replace(threshold, found=threshold.found | {"share": share})
+    if chosen["threshold"] == "evidence" and not (alike or measurement.identical):
         evidence = scene_evidence(measurement, drop_constant=chosen["drop_constant"])
         threshold, posterior = bounded(histogram, threshold, posterior, evidence)
-    tell(threshold)
-    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
-    return decided
+    return decide(detector, threshold, posterior)

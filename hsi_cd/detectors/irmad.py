@@ -7,7 +7,7 @@ from typing import Any
 
 from hsi_cd.detectors.canonical import iterate_canonical
 from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, standardised
-from hsi_cd.detectors.evidence import decide
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
@@ -51,4 +51,4 @@ def fit_irmad(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     found = (("iterations", float(fitted.iterations)), ("last_change", fitted.change))
     detector = LinearDetector("irmad", frontend, fitted.weight, fitted.offset, True, found=found)
     scores, alike = detector.score_spectra(spectra), spectra.agree()
-    return decide(detector, measurement, chosen, scores=scores, alike=alike)
+    return decide_by_evidence(detector, measurement, chosen, scores=scores, alike=alike)

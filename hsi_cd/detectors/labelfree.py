@@ -12,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.canonical import CanonicalMap, iterate_canonical
-from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, minimum_noise
+from hsi_cd.detectors.change_size import ChangeSizes, large_enough
+from hsi_cd.detectors.decision import (
+    THRESHOLD_OPTIONS,
+    decide,
+    find_threshold,
+    minimum_noise,
+    score_histogram,
+)
 from hsi_cd.detectors.frontend import Frontend, fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector, linear_from_state
@@ -20,6 +27,7 @@ from hsi_cd.detectors.majority import find_majority
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mutual_prediction import PredictionDetector, fit_prediction, prediction_from_state
 from hsi_cd.detectors.reweighting import chi_square_weight, joint_moments
+from hsi_cd.detectors.thresholds import Posterior, Threshold
 from hsi_cd.prepare.measurement import Measurement, Scene, measured
 
 log = logging.getLogger(__name__)
@@ -75,9 +83,7 @@ def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
     scored = score_without_labels(measurement, chosen)
     if not isinstance(scored.detector, PredictionDetector) and chosen["threshold"] == "tail":
         chosen["threshold"] = "auto"  # the tail of a plain comparison has no known shape
-    return decide(
-        scored.detector, measurement, chosen, scores=scored.scores, alike=scored.alike, usual=scored.usual
-    )
+    return decide(scored.detector, *threshold_of(scored, measurement, chosen))
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,14 @@ class Scored:
         scores: of all pixels, to be passed over once; None where they are still to be found.
         alike: whether the dates differ by gain, offset and rounding alone.
         usual: median score of unchanged pixels, where more than half of the scene changed; else 0.
+        sizes: of the differences in a sample of the scene; None where it is too small to tell.
     """
 
     detector: LabelFree
     scores: Iterable[NDArray[np.floating]] | None
     alike: bool
     usual: float = 0.0
+    sizes: ChangeSizes | None = None
 
 
 def score_without_labels(measurement: Measurement, chosen: Mapping[str, Any]) -> Scored:
@@ -111,7 +119,8 @@ def score_without_labels(measurement: Measurement, chosen: Mapping[str, Any]) ->
     if unchanged is None:
         return Scored(_noise_scaled(frontend), None, alike)
     smoothed = JointSpectra(frontend, measurement) if frontend.reach else spectra
-    most = find_majority(spectra.sample(), smoothed.sample(), frontend.transform, chosen)
+    sample = smoothed.sample()
+    most = find_majority(spectra.sample(), sample, frontend.transform, chosen)
     unchanged = unchanged if most is None else most.unchanged
     weights = (chi_square_weight(unchanged.squared(joint), len(unchanged.offset)) for joint in smoothed)
     prediction = fit_prediction(
@@ -124,7 +133,28 @@ def score_without_labels(measurement: Measurement, chosen: Mapping[str, Any]) ->
         ("best_correlation", float(unchanged.correlation[0])),
     )
     detector = PredictionDetector("auto", frontend, prediction, found=found)
-    return Scored(detector, detector.score_spectra(smoothed), alike, 0.0 if most is None else most.usual)
+    sizes = ChangeSizes.of(np.concatenate(list(detector.score_spectra(sample))), sample, frontend.transform)
+    usual = 0.0 if most is None else most.usual
+    return Scored(detector, detector.score_spectra(smoothed), alike, usual, sizes)
+
+
+def threshold_of(
+    scored: Scored, measurement: Measurement, chosen: Mapping[str, Any]
+) -> tuple[Threshold, Posterior]:
+    """The threshold of the default, by its options, and the posterior.
+
+    Args:
+        scored: what :func:`score_without_labels` found; its scores are passed over.
+        measurement: of the scene.
+        chosen: all of :data:`AUTO_OPTIONS`.
+    """
+    histogram = score_histogram(scored.detector, measurement, scored.scores)
+    threshold, posterior = find_threshold(
+        histogram, scored.detector, measurement, chosen, alike=scored.alike, usual=scored.usual
+    )
+    if threshold.method != "tail" or scored.sizes is None:
+        return threshold, posterior
+    return large_enough(histogram, threshold, posterior, scored.sizes)
 
 
 def _unchanged(spectra: JointSpectra, chosen: Mapping[str, Any]) -> CanonicalMap | None:

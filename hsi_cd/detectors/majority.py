@@ -1,7 +1,7 @@
 """Where more than half of a scene changed: unchanged ground is looked for among the pixels that differ least.
 
-Reweighting that starts from all pixels learns what most of them do, and where most changed that is the change. Of the
-quarter of the pixels whose standardised spectra differ least, next to all are unchanged even then.
+Reweighting that starts from all pixels learns what most of them do, and where most changed that is the change.
+Of the quarter of the pixels whose standardised spectra differ least, most are unchanged even then.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def find_majority(
 
 
 def parted(histogram: ScoreHistogram, usual: float) -> bool:
-    """Whether the density of the log score falls beyond its ``usual`` place, and rises again: twice as high as between."""
+    """Whether the density of the log score halves beyond the ``usual`` one, and doubles again."""
     used = np.flatnonzero(histogram.counts[1:]) + 1
     if used.size < 8:
         return False

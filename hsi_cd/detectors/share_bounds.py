@@ -1,8 +1,8 @@
 """A method's own threshold, held to the share of the scene that the label-free default finds changed.
 
-How far up a method's scores reach where nothing changed depends on the land: of soil that is moister everywhere CVA
-makes a class of its own, and its scores alone cannot tell that from change. The default predicts either date from the
-other, and its scores have a tail that is known. So it says how much changed, and each method says where.
+How far up a method's scores reach where nothing changed depends on the land: of soil that is moister everywhere
+CVA makes a class of its own, and its scores alone cannot tell that from change. The default predicts either date
+from the other, and its scores have a tail that is known. So it says how much changed, and each method says where.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def bounded(
     told = {name: value for name, value in evidence.found.items() if name.startswith("changed_")}
     share = evidence.found["share"]
     if not share:
-        found, none = nothing_changed(histogram, identical=True)
-        return Threshold(threshold.method, found.value, told | found.found), none
+        above, none = nothing_changed(histogram, identical=True)
+        return Threshold(threshold.method, above.value, told | above.found | {"own": threshold.value}), none
     least, most = (histogram.quantile(1 - min(times * share, 1)) for times in (_SLACK, 1 / _SLACK))
     value = min(max(threshold.value, least), most)
     if value == threshold.value:

@@ -20,7 +20,7 @@ from hsi_cd.detectors.decision import (
     decision_from_state,
     minimum_noise,
 )
-from hsi_cd.detectors.evidence import decide, decide_from
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mixture import STEEPEST
@@ -47,8 +47,8 @@ SUPERPIXEL_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
 }
 """Options: minimum-noise components, half the smoothing window (pixels) and its range (noise deviations), mean
 size of a region (pixels; 25 is the smoothing window's area), number of clusters (4: quiet and disturbed ground
-without change, weak and strong change). The threshold ``nearest`` gives each pixel to the nearest centre, and ``evidence``
-starts from it."""
+without change, weak and strong change). The threshold ``nearest`` gives each pixel to the nearest centre, and
+``evidence`` starts from it."""
 
 _LEADING = 4  # components of each date that regions follow: the last ones are noise, and blur the edges
 _SAMPLE = 200_000  # regions that the clusters are fitted on: more move no centre, and memory stays bounded
@@ -246,7 +246,7 @@ def fit_superpixel(scene: Scene, *, options: Mapping[str, Any] | None = None, se
         )
     detector, slope, found_change = _cluster(frontend, means, size, clusters=clusters, seed=seed)
     if chosen["threshold"] not in ("evidence", "nearest"):
-        return decide(detector, measurement, chosen)
+        return decide_by_evidence(detector, measurement, chosen)
     found = {
         "gap": detector.gap,
         "regions": float(len(size)),
@@ -256,7 +256,7 @@ def fit_superpixel(scene: Scene, *, options: Mapping[str, Any] | None = None, se
     if not found_change:
         found["classes"] = 1.0
     own = Decision(Threshold(chosen["threshold"], 1.0, found), Posterior(0.0, slope))
-    return decide_from(detector, own, measurement, chosen)
+    return decide_by_evidence(detector, measurement, chosen, own=own)
 
 
 def _regions(

@@ -116,7 +116,7 @@ def tail_threshold(histogram: ScoreHistogram, *, usual: float = 0.0) -> tuple[Th
         threshold, posterior = nothing_changed(histogram, identical=not one_class)
         far = threshold.found["share"]
         share = ShareOfChange(far, far, far if one_class else _excess(above, expected))
-        return Threshold("tail", threshold.value, {"classes": 1.0, "share": far} | _told(share)), posterior
+        return Threshold("tail", threshold.value, {"classes": 1.0, "share": far} | told(share)), posterior
     first = int(np.argmax(discovered))
     used = np.flatnonzero(counts[1:]) + 1
     x, weight = bin_centres()[used], counts[used].astype(np.float64)
@@ -130,7 +130,7 @@ def tail_threshold(histogram: ScoreHistogram, *, usual: float = 0.0) -> tuple[Th
     value = max(called - wrong, low)
     share = ShareOfChange(value, low, max(value, _excess(above, expected)))
     slope = slope_of(fit_mixture(x, weight, 2, tied=True), edge) if used.size >= 8 else 1.0
-    found = {"valley": float(valley), "medians": float(medians[first]), "share": called} | _told(share)
+    found = {"valley": float(valley), "medians": float(medians[first]), "share": called} | told(share)
     return Threshold("tail", math.exp(edge), found), Posterior(edge, slope)
 
 
@@ -138,5 +138,6 @@ def _excess(above: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
     return float(max((above - expected).max(), 0.0))
 
 
-def _told(share: ShareOfChange) -> dict[str, float]:
+def told(share: ShareOfChange) -> dict[str, float]:
+    """The share as a threshold keeps it, see :func:`share_of_change`."""
     return {"changed_share": share.value, "changed_low": share.low, "changed_high": share.high}

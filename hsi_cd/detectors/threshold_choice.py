@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from hsi_cd.detectors.share_bounds import bounded
 from hsi_cd.detectors.tail import tail_threshold
 from hsi_cd.detectors.thresholds import (
     THRESHOLDS,
@@ -31,7 +30,6 @@ def choose_threshold(
     level: float = 0.0,
     degrees: int | None = None,
     usual: float = 0.0,
-    evidence: Threshold | None = None,
 ) -> tuple[Threshold, Posterior]:
     """The threshold of a method, and the posterior probability of change.
 
@@ -43,7 +41,6 @@ def choose_threshold(
         level: quantile of ``chi2`` or share of ``share``; their own default for 0.
         degrees: degrees of freedom of the squared score, or None where it is not chi-square distributed.
         usual: median score of unchanged pixels for the ``tail``, where more than half of the scene changed.
-        evidence: what the default found of the scene, for ``evidence``.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -60,7 +57,7 @@ def choose_threshold(
     if method == "auto":
         return found, posterior
     if method == "evidence":
-        return bounded(histogram, replace(found, method=method), posterior, evidence)
+        return replace(found, method=method), posterior
     if method == "nearest":
         raise ConfigError("threshold nearest needs clusters: use celik or superpixel, or auto")
     if method == "chi2":

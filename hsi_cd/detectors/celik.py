@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import warnings
 from collections.abc import Mapping
@@ -14,14 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import (
-    NO_SECOND_CLASS,
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
-    decide,
     decision_from_state,
     standardised,
 )
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.states import finite, rebuilding
@@ -34,11 +32,10 @@ from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import Bands
 
-log = logging.getLogger(__name__)
-
-CELIK_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"threshold": "nearest", "block": 3, "variance": 0.9}
+CELIK_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {"block": 3, "variance": 0.9}
 """Options: side of a block (odd, pixels), and the share of the blocks' variance that the eigenspace keeps. The
-threshold ``nearest`` gives each pixel to the cluster whose centre is nearer, as published."""
+threshold ``nearest`` gives each pixel to the cluster whose centre is nearer, as published, and ``evidence`` starts
+from it."""
 
 _NOWHERE = 1.001  # a place beyond the changed centre, where no block is
 _SAMPLE = 200_000  # blocks that the clusters are fitted on: more move no centre
@@ -181,17 +178,15 @@ def fit_celik(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: i
     # The changed cluster is the one whose blocks differ more between the dates.
     centres = centres[np.argsort((centres @ eigenspace).sum(axis=1))].astype(np.float64)
     detector = CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres))
-    if chosen["threshold"] != "nearest":
-        return decide(detector, measurement, chosen)
+    if chosen["threshold"] not in ("evidence", "nearest"):
+        return decide_by_evidence(detector, measurement, chosen)
     gap = float(np.linalg.norm(centres[1] - centres[0]))
     # On the line between the centres, 4 (log score - log 0.5) is twice the step from the middle, in gaps.
-    nearest = 0.5
+    nearest, found = 0.5, {"gap": gap, "features": float(kept)}
     if measurement.identical or (has_one_class(lengths) and not nothing_changed(lengths)[0].found["share"]):
-        log.warning(NO_SECOND_CLASS)
-        nearest = _NOWHERE
-    found = {"gap": gap, "features": float(kept)}
-    decision = Decision(Threshold("nearest", nearest, found), Posterior(float(np.log(nearest)), 4.0))
-    return CelikDetector(frontend, total.mean, eigenspace, np.ascontiguousarray(centres), decision)
+        nearest, found = _NOWHERE, found | {"classes": 1.0}
+    own = Decision(Threshold(chosen["threshold"], nearest, found), Posterior(float(np.log(nearest)), 4.0))
+    return decide_by_evidence(detector, measurement, chosen, own=own)
 
 
 def _grid_centres(length: int, side: int) -> NDArray[np.bool_]:

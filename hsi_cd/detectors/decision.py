@@ -33,7 +33,7 @@ NO_SECOND_CLASS = (
 )
 """What is told where a scene has one class alone."""
 
-THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "auto", "level": 0.0, "drop_constant": False}
+THRESHOLD_OPTIONS: dict[str, Any] = {"threshold": "evidence", "level": 0.0, "drop_constant": False}
 """Options that every method without labels has."""
 
 
@@ -134,22 +134,51 @@ class LabelFree(Scoring, Protocol):
 Kind = TypeVar("Kind", bound=LabelFree)
 
 
-def decide(
-    detector: Kind,
+def decide(detector: Kind, threshold: Threshold, posterior: Posterior) -> Kind:
+    """The frozen ``detector`` with a threshold and a posterior, and what they found in the log."""
+    if "classes" in threshold.found:
+        log.warning(NO_SECOND_CLASS)
+    elif (share := share_of_change(threshold)) is not None:
+        log.info("share of the scene that changed: %s", share)
+    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
+    return decided
+
+
+def find_threshold(
+    histogram: ScoreHistogram,
+    detector: LabelFree,
     measurement: Measurement,
     chosen: Mapping[str, Any],
     *,
-    scores: Iterable[NDArray[np.floating]] | None = None,
     alike: bool = False,
-) -> Kind:
-    """``detector`` with the threshold that its options choose from its scores of the whole scene.
+    usual: float = 0.0,
+) -> tuple[Threshold, Posterior]:
+    """The threshold that a method's options choose, and the posterior.
 
     Args:
+        histogram: of the detector's scores of the whole scene.
         detector: frozen, but undecided.
         measurement: of the scene.
         chosen: the method's options, ``threshold`` and ``level`` among them.
-        scores: of all pixels, where they are at hand; found on the scene by default.
         alike: whether the dates differ by gain, offset and rounding alone, so that scores mean nothing.
+        usual: median score of unchanged pixels, where more than half of the scene changed; 0 where less did.
+    """
+    if alike or measurement.identical:
+        return nothing_changed(histogram, identical=True)
+    return choose_threshold(
+        histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees, usual=usual
+    )
+
+
+def score_histogram(
+    detector: Scoring, measurement: Measurement, scores: Iterable[NDArray[np.floating]] | None = None
+) -> ScoreHistogram:
+    """How often which score occurs in the scene.
+
+    Args:
+        detector: what scores.
+        measurement: of the scene.
+        scores: of all pixels, where they are at hand; found on the scene by default.
 
     Raises:
         BandError: no pixel has a score.
@@ -161,17 +190,7 @@ def decide(
             histogram.add(found)
     if histogram.total == 0:
         raise BandError("no pixel has data in all bands of both dates: the dates must overlap")
-    threshold, posterior = choose_threshold(
-        histogram, chosen["threshold"], level=chosen["level"], degrees=detector.degrees
-    )
-    if alike or measurement.identical:
-        threshold, posterior = nothing_changed(histogram, identical=True)
-    if "classes" in threshold.found:
-        log.warning(NO_SECOND_CLASS)
-    elif (share := share_of_change(threshold)) is not None:
-        log.info("share of the scene that changed: %s", share)
-    decided: Kind = replace(detector, decision=Decision(threshold, posterior))  # type: ignore[type-var]
-    return decided
+    return histogram
 
 
 def scene_scores(

@@ -16,10 +16,10 @@ from hsi_cd.detectors.decision import (
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
-    decide,
     decision_from_state,
     standardised,
 )
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
@@ -59,7 +59,7 @@ def fit_cva(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
     frontend = fit_frontend(measurement, standardised(chosen))
     one = np.eye(frontend.transform.components)
     detector = LinearDetector("cva", frontend, np.concatenate([one, -one], axis=1), np.zeros(len(one)))
-    return decide(detector, measurement, chosen)
+    return decide_by_evidence(detector, measurement, chosen)
 
 
 def fit_pca_cva(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
@@ -90,7 +90,7 @@ def fit_pca_cva(scene: Scene, *, options: Mapping[str, Any] | None = None, seed:
     offset = -weight @ moments.mean
     detector = LinearDetector("pca-cva", frontend, weight, offset, found=(("components", float(kept)),))
     scores, alike = detector.score_spectra(spectra), spectra.agree()
-    return decide(detector, measurement, chosen, scores=scores, alike=alike)
+    return decide_by_evidence(detector, measurement, chosen, scores=scores, alike=alike)
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,9 @@ def fit_sam(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
     statistics = None
     if transform.centre is not None and transform.scale is not None:
         statistics = BandStatistics(used, transform.centre, transform.scale)
-    detector = decide(AngleDetector(measurement.pair.bands, used, statistics=statistics), measurement, chosen)
+    detector = decide_by_evidence(
+        AngleDetector(measurement.pair.bands, used, statistics=statistics), measurement, chosen
+    )
     if detector.threshold < _NO_ANGLE and not measurement.identical:
         log.warning(
             "all spectral angles are next to 0: the dates differ in brightness alone, to which sam is blind, or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,34 @@ from hsi_cd.prepare.scratch import let_go, scratch_array
 from hsi_cd.prepare.statistics import cache_blocks, row_blocks
 from hsi_cd.prepare.windows import Dates
 
+_SAMPLE = 65_536  # pixels that a sample holds at most
 _ROUNDING = 1e-5  # of a component's size: what float32 and sums over bands leave of equal spectra
+
+
+@dataclass(frozen=True)
+class SampledSpectra:
+    """Joint spectra of some of a scene's pixels, spread over it.
+
+    Attributes:
+        values: both dates' components, float32 ``(2 components, pixels)``.
+    """
+
+    values: NDArray[np.float32]
+
+    @property
+    def components(self) -> int:
+        """Components of one date."""
+        return len(self.values) // 2
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the sample."""
+        return self.values.shape[1]
+
+    def __iter__(self) -> Iterator[NDArray[np.float64]]:
+        """Yield float64 ``(2 components, pixels)``, as :class:`JointSpectra` does."""
+        for part in cache_blocks(self.pixels):
+            yield self.values[:, part].astype(np.float64)
 
 
 class JointSpectra:
@@ -66,6 +94,14 @@ class JointSpectra:
                 return False
         return True
 
+    def sample(self) -> SampledSpectra:
+        """Every n-th valid pixel, about 65,000 at most: the same of all spectra of one scene."""
+        every, seen, parts = max(1, -(-self.pixels // _SAMPLE)), 0, []
+        for values in self:
+            parts.append(values[:, -seen % every :: every].astype(np.float32))
+            seen += values.shape[1]
+        return SampledSpectra(np.concatenate(parts, axis=1))
+
     def _room(self) -> NDArray[np.float32] | None:
         """Where the spectra can be kept, or None."""
         try:
@@ -88,6 +124,10 @@ class JointSpectra:
             else:  # with surroundings, smaller windows would do much twice
                 known = _known(*frontend.finish(*window))
                 yield from (known[:, part] for part in cache_blocks(known.shape[1]))
+
+
+Spectra = JointSpectra | SampledSpectra
+"""Both dates' components, of all pixels or of some."""
 
 
 def _in_parts(dates: Dates) -> Iterator[Dates]:

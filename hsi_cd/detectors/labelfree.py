@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, minimum_noise
+from hsi_cd.detectors.canonical import CanonicalMap, iterate_canonical
+from hsi_cd.detectors.change_size import ChangeSizes, large_enough
+from hsi_cd.detectors.decision import (
+    THRESHOLD_OPTIONS,
+    decide,
+    find_threshold,
+    minimum_noise,
+    score_histogram,
+)
 from hsi_cd.detectors.frontend import Frontend, fit_frontend
-from hsi_cd.detectors.irmad import CanonicalMap, iterate_canonical
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector, linear_from_state
+from hsi_cd.detectors.majority import find_majority
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mutual_prediction import PredictionDetector, fit_prediction, prediction_from_state
 from hsi_cd.detectors.reweighting import chi_square_weight, joint_moments
-from hsi_cd.prepare.measurement import Scene, measured
+from hsi_cd.detectors.thresholds import Posterior, Threshold
+from hsi_cd.prepare.measurement import Measurement, Scene, measured
 
 log = logging.getLogger(__name__)
 
@@ -68,26 +78,83 @@ def fit_auto(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
         detection
     """
     chosen, measurement = choose_options(options, AUTO_OPTIONS, method="auto"), measured(scene)
+    if chosen["threshold"] == "evidence":  # it is the evidence
+        chosen["threshold"] = "tail"
+    scored = score_without_labels(measurement, chosen)
+    if not isinstance(scored.detector, PredictionDetector) and chosen["threshold"] == "tail":
+        chosen["threshold"] = "auto"  # the tail of a plain comparison has no known shape
+    return decide(scored.detector, *threshold_of(scored, measurement, chosen))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The default on a scene, before a threshold is chosen.
+
+    Attributes:
+        detector: frozen, but undecided.
+        scores: of all pixels, to be passed over once; None where they are still to be found.
+        alike: whether the dates differ by gain, offset and rounding alone.
+        usual: median score of unchanged pixels, where more than half of the scene changed; else 0.
+        sizes: of the differences in a sample of the scene; None where it is too small to tell.
+    """
+
+    detector: LabelFree
+    scores: Iterable[NDArray[np.floating]] | None
+    alike: bool
+    usual: float = 0.0
+    sizes: ChangeSizes | None = None
+
+
+def score_without_labels(measurement: Measurement, chosen: Mapping[str, Any]) -> Scored:
+    """Fit the default's score, see :func:`fit_auto`.
+
+    Args:
+        measurement: of the scene.
+        chosen: all of :data:`AUTO_OPTIONS`.
+    """
     frontend = fit_frontend(measurement, minimum_noise(chosen), reach=chosen["reach"], tolerance=chosen["range"])
     spectra = JointSpectra(replace(frontend, reach=0), measurement)
     alike = spectra.agree()
     unchanged = _unchanged(spectra, chosen)
     if unchanged is None:
-        # The tail of a plain comparison has no known shape.
-        plain = chosen | ({"threshold": "auto"} if chosen["threshold"] == "tail" else {})
-        return decide(_noise_scaled(frontend), measurement, plain, alike=alike)
+        return Scored(_noise_scaled(frontend), None, alike)
     smoothed = JointSpectra(frontend, measurement) if frontend.reach else spectra
+    sample = smoothed.sample()
+    most = find_majority(spectra.sample(), sample, frontend.transform, chosen)
+    unchanged = unchanged if most is None else most.unchanged
     weights = (chi_square_weight(unchanged.squared(joint), len(unchanged.offset)) for joint in smoothed)
     prediction = fit_prediction(
         joint_moments(smoothed, weights=weights), joint_moments(smoothed), frontend.transform
     )
     found = (
         ("reweighted", 1.0),
+        ("majority", float(most is not None)),
         ("iterations", float(unchanged.iterations)),
         ("best_correlation", float(unchanged.correlation[0])),
     )
     detector = PredictionDetector("auto", frontend, prediction, found=found)
-    return decide(detector, measurement, chosen, scores=detector.score_spectra(smoothed), alike=alike)
+    sizes = ChangeSizes.of(np.concatenate(list(detector.score_spectra(sample))), sample, frontend.transform)
+    usual = 0.0 if most is None else most.usual
+    return Scored(detector, detector.score_spectra(smoothed), alike, usual, sizes)
+
+
+def threshold_of(
+    scored: Scored, measurement: Measurement, chosen: Mapping[str, Any]
+) -> tuple[Threshold, Posterior]:
+    """The threshold of the default, by its options, and the posterior.
+
+    Args:
+        scored: what :func:`score_without_labels` found; its scores are passed over.
+        measurement: of the scene.
+        chosen: all of :data:`AUTO_OPTIONS`.
+    """
+    histogram = score_histogram(scored.detector, measurement, scored.scores)
+    threshold, posterior = find_threshold(
+        histogram, scored.detector, measurement, chosen, alike=scored.alike, usual=scored.usual
+    )
+    if threshold.method != "tail" or scored.sizes is None:
+        return threshold, posterior
+    return large_enough(histogram, threshold, posterior, scored.sizes)
 
 
 def _unchanged(spectra: JointSpectra, chosen: Mapping[str, Any]) -> CanonicalMap | None:

@@ -83,7 +83,7 @@ def fit_prediction(unchanged: Moments, everything: Moments, transform: SceneTran
         plain[:, own], plain[:, other] = one, -told
         spread = plain @ covariance @ plain.T
         quiet = np.diag(_QUIET * np.square(np.maximum(transform.noise.astype(np.float64), 1e-6)))
-        measure = _measure(spread + quiet, _to_bands(transform, date))
+        measure = _measure(spread + quiet, to_bands(transform, date))
         residuals.append(measure @ plain)
         floors.append(float(np.trace(measure @ quiet @ measure.T)))
         rarities.append(_deviations(everything.covariance[own, own]))
@@ -112,7 +112,7 @@ def _measure(spread: NDArray[np.float64], to_bands: NDArray[np.float64]) -> NDAr
     return root
 
 
-def _to_bands(transform: SceneTransform, date: int) -> NDArray[np.float64]:
+def to_bands(transform: SceneTransform, date: int) -> NDArray[np.float64]:
     """From components back to standardised bands, ``(bands, components)``."""
     weight = transform.weight[date].astype(np.float64)
     return np.linalg.pinv(weight if transform.scale is None else weight * transform.scale[date])

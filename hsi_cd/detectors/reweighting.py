@@ -13,7 +13,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.joint_spectra import JointSpectra
+from hsi_cd.detectors.joint_spectra import Spectra
 from hsi_cd.detectors.thresholds import ScoreHistogram
 from hsi_cd.errors import BandError
 from hsi_cd.prepare.moments import Moments
@@ -73,7 +73,7 @@ def joint_moments(
     return total
 
 
-def _squared_differences(spectra: JointSpectra, fitted: DifferenceMap) -> list[NDArray[np.float64]]:
+def _squared_differences(spectra: Spectra, fitted: DifferenceMap) -> list[NDArray[np.float64]]:
     """Squared differences of all valid pixels, ``(pixels,)`` for each block of ``spectra``; one pass.
 
     Raises:
@@ -114,7 +114,7 @@ def _spread_scale(squared: Iterable[NDArray[np.float64]], *, share: float, degre
     return float(scipy.special.chdtri(degrees, 1 - share)) / max(histogram.quantile(share), 1e-12)
 
 
-def anchored(spectra: JointSpectra, fitted: Map, *, quiet: float) -> Map:
+def anchored(spectra: Spectra, fitted: Map, *, quiet: float) -> Map:
     """``fitted`` with the spread of its differences anchored to all pixels; one pass, none for ``quiet`` 0.
 
     Args:
@@ -128,7 +128,7 @@ def anchored(spectra: JointSpectra, fitted: Map, *, quiet: float) -> Map:
     return fitted.scaled(_spread_scale(squared, share=quiet, degrees=len(fitted.offset)))
 
 
-def reweighted(spectra: JointSpectra, fitted: Map, *, quiet: float) -> tuple[Map, Moments]:
+def reweighted(spectra: Spectra, fitted: Map, *, quiet: float) -> tuple[Map, Moments]:
     """:func:`anchored`, and the moments with each pixel weighted by its probability of no change; two passes."""
     squared = _squared_differences(spectra, fitted)
     factor = _spread_scale(squared, share=quiet, degrees=len(fitted.offset))

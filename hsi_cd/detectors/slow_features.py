@@ -11,7 +11,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, decide, standardised
+from hsi_cd.detectors.decision import THRESHOLD_OPTIONS, standardised
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import fit_frontend
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.linear import LinearDetector
@@ -120,7 +121,7 @@ def fit_sfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int
         fitted = slow_map(joint_moments(spectra), ridge=chosen["ridge"])
     detector = LinearDetector("sfa", frontend, fitted.weight, fitted.offset, True)
     scores, alike = detector.score_spectra(spectra), spectra.agree()
-    return decide(detector, measurement, chosen, scores=scores, alike=alike)
+    return decide_by_evidence(detector, measurement, chosen, scores=scores, alike=alike)
 
 
 def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: int = 0) -> LinearDetector:
@@ -156,4 +157,4 @@ def fit_isfa(scene: Scene, *, options: Mapping[str, Any] | None = None, seed: in
     found = (("iterations", float(iterations)),)
     detector = LinearDetector("isfa", frontend, current.weight, current.offset, True, found=found)
     scores, alike = detector.score_spectra(spectra), spectra.agree()
-    return decide(detector, measurement, chosen, scores=scores, alike=alike)
+    return decide_by_evidence(detector, measurement, chosen, scores=scores, alike=alike)

@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.decision import (
-    NO_SECOND_CLASS,
     THRESHOLD_OPTIONS,
     UNDECIDED,
     Decision,
-    decide,
     decision_from_state,
     minimum_noise,
 )
+from hsi_cd.detectors.evidence import decide_by_evidence
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.mixture import STEEPEST
@@ -39,7 +38,6 @@ from hsi_cd.scene import Bands
 log = logging.getLogger(__name__)
 
 SUPERPIXEL_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
-    "threshold": "nearest",
     "components": 16,
     "registration": True,
     "reach": 2,
@@ -49,7 +47,8 @@ SUPERPIXEL_OPTIONS: dict[str, Any] = THRESHOLD_OPTIONS | {
 }
 """Options: minimum-noise components, half the smoothing window (pixels) and its range (noise deviations), mean
 size of a region (pixels; 25 is the smoothing window's area), number of clusters (4: quiet and disturbed ground
-without change, weak and strong change). The threshold ``nearest`` gives each pixel to the nearest centre."""
+without change, weak and strong change). The threshold ``nearest`` gives each pixel to the nearest centre, and
+``evidence`` starts from it."""
 
 _LEADING = 4  # components of each date that regions follow: the last ones are noise, and blur the edges
 _SAMPLE = 200_000  # regions that the clusters are fitted on: more move no centre, and memory stays bounded
@@ -246,17 +245,18 @@ def fit_superpixel(scene: Scene, *, options: Mapping[str, Any] | None = None, se
             "check that the two dates are not the same file, and that they overlap"
         )
     detector, slope, found_change = _cluster(frontend, means, size, clusters=clusters, seed=seed)
-    if not found_change:
-        log.warning(NO_SECOND_CLASS)
-    if chosen["threshold"] != "nearest":
-        return decide(detector, measurement, chosen)
+    if chosen["threshold"] not in ("evidence", "nearest"):
+        return decide_by_evidence(detector, measurement, chosen)
     found = {
         "gap": detector.gap,
         "regions": float(len(size)),
         "clusters": float(clusters),
         "changed_clusters": float(detector.changed.sum()),
     }
-    return replace(detector, decision=Decision(Threshold("nearest", 1.0, found), Posterior(0.0, slope)))
+    if not found_change:
+        found["classes"] = 1.0
+    own = Decision(Threshold(chosen["threshold"], 1.0, found), Posterior(0.0, slope))
+    return decide_by_evidence(detector, measurement, chosen, own=own)
 
 
 def _regions(

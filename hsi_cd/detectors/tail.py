@@ -82,7 +82,7 @@ def expected_above(medians: NDArray[np.floating]) -> NDArray[np.float64]:
     return tail
 
 
-def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
+def tail_threshold(histogram: ScoreHistogram, *, usual: float = 0.0) -> tuple[Threshold, Posterior]:
     """The lowest score from which on at most a tenth of the pixels is expected to be unchanged.
 
     This is the false discovery rate of a scene's histogram against an empirical null: the share of unchanged
@@ -92,7 +92,8 @@ def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     unchanged ground accounts for, nothing is changed.
 
     Args:
-        histogram: scores of a whole scene, less than half of it changed.
+        histogram: scores of a whole scene.
+        usual: median score of unchanged pixels, where more than half of the scene changed; that of all by default.
 
     Returns:
         The threshold and a posterior probability that is 0.5 there.
@@ -103,24 +104,24 @@ def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     counts, total = histogram.counts, histogram.total
     if total < _FEW or counts[0] > _SAME * total:
         return automatic(histogram)
-    middle = histogram.quantile(0.5)
+    middle = usual or histogram.quantile(0.5)
     medians = np.exp(bin_centres()) / middle
     above = np.cumsum(counts[::-1])[::-1] / total
     expected, enough = expected_above(medians), above * total >= _FEWEST
     if histogram.quantile(0.1) < _OF_ONE_NUMBER * middle:
         expected = np.maximum(expected, scipy.special.erfc(scipy.special.erfinv(0.5) * medians))
     discovered = enough & (expected <= _FALSE * above) & (medians > 1)
-    one_class = has_one_class(histogram)
+    one_class = not usual and has_one_class(histogram)
     if one_class or not discovered.any():
         threshold, posterior = nothing_changed(histogram, identical=not one_class)
         far = threshold.found["share"]
         share = ShareOfChange(far, far, far if one_class else _excess(above, expected))
-        return Threshold("tail", threshold.value, {"classes": 1.0, "share": far} | _told(share)), posterior
+        return Threshold("tail", threshold.value, {"classes": 1.0, "share": far} | told(share)), posterior
     first = int(np.argmax(discovered))
     used = np.flatnonzero(counts[1:]) + 1
     x, weight = bin_centres()[used], counts[used].astype(np.float64)
     valley = used.size >= 8 and has_valley(fit_mixture(x, weight, 3, tied=False))
-    if valley and (split := otsu(histogram, power=0.5).value) > middle * medians[first]:
+    if valley and not usual and (split := otsu(histogram, power=0.5).value) > middle * medians[first]:
         first = int(np.searchsorted(bin_centres(), math.log(split)))
     edge = float(bin_centres()[first])
     called, wrong = float(above[first]), float(expected[first])
@@ -129,7 +130,7 @@ def tail_threshold(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
     value = max(called - wrong, low)
     share = ShareOfChange(value, low, max(value, _excess(above, expected)))
     slope = slope_of(fit_mixture(x, weight, 2, tied=True), edge) if used.size >= 8 else 1.0
-    found = {"valley": float(valley), "medians": float(medians[first]), "share": called} | _told(share)
+    found = {"valley": float(valley), "medians": float(medians[first]), "share": called} | told(share)
     return Threshold("tail", math.exp(edge), found), Posterior(edge, slope)
 
 
@@ -137,5 +138,6 @@ def _excess(above: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
     return float(max((above - expected).max(), 0.0))
 
 
-def _told(share: ShareOfChange) -> dict[str, float]:
+def told(share: ShareOfChange) -> dict[str, float]:
+    """The share as a threshold keeps it, see :func:`share_of_change`."""
     return {"changed_share": share.value, "changed_low": share.low, "changed_high": share.high}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,7 +24,12 @@ from hsi_cd.errors import ConfigError, unknown_name
 
 
 def choose_threshold(
-    histogram: ScoreHistogram, method: str, *, level: float = 0.0, degrees: int | None = None
+    histogram: ScoreHistogram,
+    method: str,
+    *,
+    level: float = 0.0,
+    degrees: int | None = None,
+    usual: float = 0.0,
 ) -> tuple[Threshold, Posterior]:
     """The threshold of a method, and the posterior probability of change.
 
@@ -34,6 +40,7 @@ def choose_threshold(
         method: a name of :data:`THRESHOLDS`.
         level: quantile of ``chi2`` or share of ``share``; their own default for 0.
         degrees: degrees of freedom of the squared score, or None where it is not chi-square distributed.
+        usual: median score of unchanged pixels for the ``tail``, where more than half of the scene changed.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -41,14 +48,18 @@ def choose_threshold(
     """
     if method not in THRESHOLDS:
         raise unknown_name("threshold", method, THRESHOLDS)
-    if np.count_nonzero(histogram.counts) == 1 and method in ("auto", "tail", "otsu", "kmeans"):
+    if np.count_nonzero(histogram.counts) == 1 and method in ("auto", "tail", "evidence", "otsu", "kmeans"):
         # All pixels score the same: there are no two classes to be told apart.
         return nothing_changed(histogram, identical=True)
     if method == "tail":
-        return tail_threshold(histogram)
+        return tail_threshold(histogram, usual=usual)
     found, posterior = automatic(histogram)
     if method == "auto":
         return found, posterior
+    if method == "evidence":
+        return replace(found, method=method), posterior
+    if method == "nearest":
+        raise ConfigError("threshold nearest needs clusters: use celik or superpixel, or auto")
     if method == "chi2":
         if degrees is None:
             raise ConfigError(

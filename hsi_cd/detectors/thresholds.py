@@ -57,6 +57,10 @@ class ScoreHistogram:
         """Number of scores."""
         return int(self.counts.sum())
 
+    def above(self, score: float) -> int:
+        """Number of scores from ``score`` on, to a bin."""
+        return int(self.counts[bin_centres() >= math.log(max(score, 1e-300))].sum())
+
     def quantile(self, share: float) -> float:
         """Score below which ``share`` of all scores lie, to half a bin; 0 where there are none."""
         if self.total == 0:
@@ -265,6 +269,8 @@ def automatic(histogram: ScoreHistogram) -> tuple[Threshold, Posterior]:
 THRESHOLDS = {
     "auto": "Otsu on the root of the score, with a mixture (EM) where change hides in the tail of no-change",
     "tail": "at most a tenth of what is called changed is expected to be unchanged, by the tail of no-change",
+    "evidence": "auto, or the method's own, moved to a share of change near the one that the default finds",
+    "nearest": "the nearer of the clusters' centres",
     "otsu": "greatest variance between the two classes",
     "kmeans": "half way between the means of two clusters",
     "chi2": "a quantile of the score's distribution where nothing changed",

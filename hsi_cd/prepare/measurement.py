@@ -142,12 +142,12 @@ class Measurement:
         Raises:
             BandError: a band carries nothing, unless it is to be left out.
         """
-        return self._once(("bands", drop_constant), lambda: usable_bands(self.pair, drop_constant=drop_constant))
+        return self.once(("bands", drop_constant), lambda: usable_bands(self.pair, drop_constant=drop_constant))
 
     @property
     def identical(self) -> bool:
         """Whether both dates hold the same values everywhere, where that is allowed: then it takes a reading."""
-        return self.pair.allow_identical and self._once("identical", self._compare)
+        return self.pair.allow_identical and self.once("identical", self._compare)
 
     def _compare(self) -> bool:
         sameness = Sameness()
@@ -170,7 +170,7 @@ class Measurement:
             bands: indices of the bands used; those that carry something by default.
         """
         bands = self.bands(drop_constant=how.drop_constant) if bands is None else bands
-        return self._once(
+        return self.once(
             ("statistics", bands.tobytes(), how.clip_percent),
             lambda: scene_statistics(
                 self.read("statistics", below=1), self.pair.shape, bands, clip=self.limits(how, bands)
@@ -181,7 +181,7 @@ class Measurement:
         """Where values are clipped, float64 ``(2 dates, 2 ends, bands)``; None where they are not."""
         if not how.clip_percent:
             return None
-        return self._once(
+        return self.once(
             ("limits", bands.tobytes(), how.clip_percent),
             lambda: percentile_limits(lambda: self.read("percentiles"), bands, percent=how.clip_percent),
         )
@@ -193,7 +193,7 @@ class Measurement:
     def valid_spectra(self, *, drop_constant: bool = False) -> NDArray[np.bool_]:
         """The same for methods that measure nothing but validity; one reading."""
         bands = self.bands(drop_constant=drop_constant)
-        return self._once(
+        return self.once(
             ("valid", bands.tobytes()), lambda: valid_pixels(self.read("validity"), self.pair.shape, bands)
         )
 
@@ -201,7 +201,7 @@ class Measurement:
         """From stored values to components."""
         bands = self.bands(drop_constant=how.drop_constant)
         if not how.needs_statistics:
-            return self._once(("standardise", bands.tobytes()), lambda: standardise(self.moments(how), bands))
+            return self.once(("standardise", bands.tobytes()), lambda: standardise(self.moments(how), bands))
         return fit_transform(
             self.statistics(how),
             bands,
@@ -231,11 +231,12 @@ class Measurement:
 
     def _moments(self, how: Preparation) -> tuple[tuple[Moments, Moments], NDArray[np.bool_]]:
         bands = self.bands(drop_constant=how.drop_constant)
-        return self._once(
+        return self.once(
             ("moments", bands.tobytes()), lambda: band_moments(self.read("statistics"), self.pair.shape, bands)
         )
 
-    def _once(self, key: Any, find: Callable[[], Value]) -> Value:
+    def once(self, key: Any, find: Callable[[], Value]) -> Value:
+        """What ``find`` finds, the first time that the ``key`` is asked for; what it found then, ever after."""
         if key not in self._found:
             self._found[key] = find()
         found: Value = self._found[key]

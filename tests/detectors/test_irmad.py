@@ -6,8 +6,9 @@ import scipy.linalg
 import scipy.stats
 from sklearn.cross_decomposition import CCA
 
+from hsi_cd.detectors.canonical import canonical_map, iterate_canonical
 from hsi_cd.detectors.frontend import fit_frontend
-from hsi_cd.detectors.irmad import canonical_map, fit_irmad, iterate_canonical
+from hsi_cd.detectors.irmad import fit_irmad
 from hsi_cd.detectors.joint_spectra import JointSpectra
 from hsi_cd.detectors.reweighting import joint_moments
 from hsi_cd.errors import OutputError

@@ -26,7 +26,7 @@ from hsi_cd.training.self_training import patch_places
 log = logging.getLogger(__name__)
 
 _NEIGHBOURS = 0.5  # of a labelled pixel's eight that are labelled, on average, from which labels lie in areas
-_USUAL, _SPREAD = 1.0, 0.5  # of a label-free detector's weight before any label: see docs/methods.md
+_USUAL, _SPREAD = (1.0, 0.5), 0.5  # of the weights of auto and CVA before any label: see docs/methods.md
 
 
 def lie_in_areas(pixels: NDArray[np.int64], shape: tuple[int, int]) -> bool:
@@ -57,6 +57,21 @@ def area_shapes(pixels: NDArray[np.int64], target: NDArray[np.int64], shape: tup
     return shapes_of(Labels(values, name="areas")).ravel()[pixels]
 
 
+def worth_of_label(pixels: NDArray[np.int64], target: NDArray[np.int64], cols: int, *, side: int) -> float:
+    """How much one label of areas counts: alike, and all together as many as there are patches of each class.
+
+    So the classes stand as the areas hold them, and labels that repeat their neighbours are not believed as if
+    each said something new.
+
+    Args:
+        pixels: flat indices of the labelled pixels, int64 ``(N,)``, at least one.
+        target: their classes, 0 unchanged, 1 changed, ``(N,)``.
+        cols: of the scene.
+        side: of a patch.
+    """
+    return len(np.unique(2 * patch_places(pixels, cols, side=side) + target)) / len(pixels)
+
+
 def stacked_prior(
     measurement: Measurement, pixels: NDArray[np.int64], target: NDArray[np.int64], *, side: int
 ) -> Prior:
@@ -69,7 +84,7 @@ def stacked_prior(
         measurement: of the scene.
         pixels: flat indices of the labelled pixels, int64 ``(N,)``.
         target: their classes, 0 unchanged, 1 changed, ``(N,)``.
-        side: of a patch: the labels of one class in it count as one.
+        side: of a patch, see :func:`worth_of_label`.
     """
     prior = Prior(fit_auto(measurement), (fit_cva(measurement),), (1.0, 1.0))
     odds = np.full((len(pixels), len(prior.detectors)), np.nan)
@@ -78,38 +93,38 @@ def stacked_prior(
         for rows, scores in scene_scores(detector, measurement):
             inside = np.flatnonzero((pixels >= rows.start * cols) & (pixels < rows.stop * cols))
             odds[inside, column] = log_odds(detector, scores.ravel()[pixels[inside] - rows.start * cols])
-    places = 2 * patch_places(pixels, measurement.pair.shape[1], side=side) + target
-    weights = stack_weights(odds, target, places)
+    weights = stack_weights(odds, target, worth=worth_of_label(pixels, target, cols, side=side))
     log.info("label-free detectors weigh %s", ", ".join(f"{each:.2f}" for each in weights))
     return Prior(prior.detector, prior.beside, weights)
 
 
 def stack_weights(
-    odds: NDArray[np.floating], target: NDArray[np.integer], places: NDArray[np.integer]
+    odds: NDArray[np.floating],
+    target: NDArray[np.integer],
+    *,
+    worth: float,
+    usual: tuple[float, ...] = _USUAL,
 ) -> tuple[float, ...]:
-    """The likeliest weights of several log-odds, each normal around 1 with deviation 1/2 before, none below 0.
+    """The likeliest weights of several log-odds, each normal around a usual one with deviation 1/2, none below 0.
 
-    There is no offset: each of them is even where its own detector draws the line, whatever share of the labels
-    is changed.
+    There is no offset: each log-odds is even where its own detector draws the line.
 
     Args:
         odds: log-odds of each labelled pixel by each detector, ``(N, detectors)``; NaN for no data.
         target: 1 changed, 0 unchanged, ``(N,)``.
-        places: for each label a number that it shares with those beside it, ``(N,)``: they count as one.
+        worth: of one label, see :func:`worth_of_label`.
+        usual: the weight of each detector before any label.
 
     Returns:
         The weights.
     """
     known = np.isfinite(odds).all(axis=1)
     odds, sign = odds[known], np.where(target[known] == 1, -1.0, 1.0)
-    _, place, count = np.unique(places[known], return_inverse=True, return_counts=True)
-    worth = 1 / count[place]
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        wrong, off = sign * (odds @ weights), (weights - _USUAL) / _SPREAD
-        value = float(worth @ np.logaddexp(0, wrong)) + off @ off / 2
-        return float(value), odds.T @ (worth * sign * scipy.special.expit(wrong)) + off / _SPREAD
+        wrong, off = sign * (odds @ weights), (weights - usual) / _SPREAD
+        value = worth * np.logaddexp(0, wrong).sum() + off @ off / 2
+        return float(value), worth * odds.T @ (sign * scipy.special.expit(wrong)) + off / _SPREAD
 
-    start = np.full(odds.shape[1], _USUAL)
-    found = scipy.optimize.minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start))
+    found = scipy.optimize.minimize(loss, np.array(usual), jac=True, bounds=[(0.0, None)] * len(usual))
     return tuple(float(each) for each in found.x)

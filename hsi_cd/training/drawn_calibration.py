@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import scipy.optimize
+import scipy.special
 import torch
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ from hsi_cd.detectors.siamese import Calibration
 from hsi_cd.evaluation import shape_rates
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.prepare.drawn_shapes import count_shapes
-from hsi_cd.training.calibration import uncalibrated
+from hsi_cd.training.calibration import best_expected_threshold, uncalibrated
 from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.pseudo_labels import PseudoLabels
 
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 _SHARE_COUNTS = 10  # shapes of each class, which weigh as much as the scene's share: see docs/methods.md
 _FEWEST = 3  # shapes of a class that can tell two maps apart
+_WEIGHED = 0.5  # weight of label-free detectors that the labels have weighed already: docs/methods.md, Whole areas
+_OFFSET = 4.0  # log-odds, the deviation of what labels may find missing, see there
+_STRANGE = 0.03  # of the labels of a class, which no line tells from the other
+_OFFSETS = np.linspace(0.0, 12.0, 241)  # log-odds: beyond, nothing is left to be missed
 _CHUNK = 1024  # patches at once
 
 
@@ -40,7 +45,11 @@ def calibrate_drawn(
     share: float | None = None,
     threshold: str | float = "validation",
 ) -> Calibration:
-    """Weigh the label-free detector beside the network, and let the scene say how common change is.
+    """Weigh the label-free detector beside the network, and say from where on its scene is changed.
+
+    Shapes that people drew, as many of each class, leave it to the scene how common change is. Labels of whole
+    areas hold the classes as these do: they say where change is missed, and the map is the one whose Kappa,
+    expected from the scene's own probabilities, is greatest.
 
     Args:
         network: the trained ensemble, in evaluation mode.
@@ -55,16 +64,54 @@ def calibrate_drawn(
     plain = uncalibrated(threshold)
     if threshold == "learned":
         return plain
-    if held_out is not None:
-        if label_free_is_better(held_out, pseudo.known, target, pseudo.shapes):
-            return replace(plain, slope=0.0, prior=1.0)
+    if held_out is not None and label_free_is_better(held_out, pseudo.known, target, pseudo.shapes):
+        return replace(plain, slope=0.0, prior=1.0)
+    if pseudo.worth is not None:
+        plain = replace(plain, prior=_WEIGHED)
+    elif held_out is not None:
         plain = replace(plain, prior=prior_weight(held_out, pseudo.known, target, pseudo.shapes))
         log.info("the label-free map's log-odds weigh %.2f beside the network's", plain.prior)
     everywhere = pseudo.everywhere
     z = mean_logits(network, source, everywhere.pixels) + plain.prior * everywhere.odds
-    wanted = pseudo.share if share is None else share
-    weight = 1.0 if share is not None else share_weight(min(count_shapes(target, pseudo.shapes)))
-    return replace(plain, offset=-weight * float(np.quantile(z, 1 - wanted)))
+    if share is not None:
+        return replace(plain, offset=-float(np.quantile(z, 1 - share)))
+    if pseudo.share is not None:
+        weight = share_weight(min(count_shapes(target, pseudo.shapes)))
+        return replace(plain, offset=-weight * float(np.quantile(z, 1 - pseudo.share)))
+    if held_out is not None and pseudo.worth is not None:
+        missed = missed_offset(held_out + plain.prior * pseudo.known, target, worth=pseudo.worth)
+        log.info("labels that were held out move the log-odds of change by %.2f", missed)
+        plain = replace(plain, offset=missed)
+    if isinstance(threshold, str):
+        plain = replace(plain, threshold=best_expected_threshold(scipy.special.expit(z + plain.offset)))
+    return plain
+
+
+def missed_offset(logits: NDArray[np.floating], target: NDArray[np.integer], *, worth: float) -> float:
+    """By how much log-odds of change are too low, by labels that were held out.
+
+    The likeliest offset, normal around 0 with deviation 4 before, and never below 0: label-free thresholds are
+    strict, so that what is missed is to be found. What is called changed too often is not, by a few places: one
+    field that ripened would silence all other change. Nor has the line to follow a kind of change that nothing
+    else shows: 3 % of the labels may be on its wrong side, however far.
+
+    Args:
+        logits: log-odds of labelled pixels by who did not learn from their shapes, ``(N,)``; NaN for none.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        worth: of one label.
+
+    Returns:
+        Log-odds, to .05.
+    """
+    known = np.isfinite(logits)
+    said, sign = logits[known], np.where(target[known] == 1, 1.0, -1.0)
+
+    def loss(offset: float) -> float:
+        right = _STRANGE + (1 - 2 * _STRANGE) * scipy.special.expit(sign * (said + offset))
+        return -worth * float(np.log(right).sum()) + (offset / _OFFSET) ** 2 / 2
+
+    # Such a loss may have several minima.
+    return float(_OFFSETS[np.argmin([loss(offset) for offset in _OFFSETS])])
 
 
 def share_weight(shapes: int) -> float:

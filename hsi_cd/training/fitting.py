@@ -26,7 +26,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import GIVEN, ScenePair
-from hsi_cd.training.areas import area_shapes, lie_in_areas, stacked_prior
+from hsi_cd.training.areas import area_shapes, lie_in_areas, stacked_prior, worth_of_label
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
@@ -224,10 +224,16 @@ def _areas_teach(measurement: Measurement, taught: TrainingSet, config: RunConfi
 
 def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
     """The same beside whole areas, each of which is a shape: see :mod:`hsi_cd.training.areas`."""
-    shapes = area_shapes(taught.pixels, taught.target, measurement.pair.shape)
-    prior = stacked_prior(measurement, taught.pixels, taught.target, side=2 * config.split.radius + 1)
+    pixels, target, shape = taught.pixels, taught.target, measurement.pair.shape
+    shapes, side = area_shapes(pixels, target, shape), 2 * config.split.radius + 1
     pseudo = scene_pseudo_labels(
-        measurement, taught.pixels, shapes, part=config.train.pseudo, seed=config.seed, prior=prior
+        measurement,
+        pixels,
+        shapes,
+        part=config.train.pseudo,
+        seed=config.seed,
+        prior=stacked_prior(measurement, pixels, target, side=side),
+        worth=worth_of_label(pixels, target, shape[1], side=side),
     )
     return replace(taught, shapes=shapes, certain=pseudo, share=config.train.share)
 

@@ -72,20 +72,22 @@ class PseudoLabels:
         target: their probabilities of change, by the label-free detector's log-odds, doubled, float32 ``(N,)``.
         shapes: number of the shape that each labelled pixel was drawn with, ``(labels,)``.
         part: of an epoch, and so of a batch, that is pixels of the scene, between 0 and 1.
-        share: of the scene's pixels that are changed by the label-free map.
+        share: of the scene's pixels that are changed by the label-free map; None where the labels tell it.
         prior: the label-free detector, which stays in the score.
         known: its log-odds of the labelled pixels, float32 ``(labels,)``; NaN where they have no data.
         everywhere: pixels of the whole scene, whether it is in doubt of them or not.
+        worth: of one label, where labels hold the classes as their areas do; None for shapes that people drew.
     """
 
     pixels: NDArray[np.int64]
     target: NDArray[np.float32]
     shapes: NDArray[np.integer]
     part: float
-    share: float
+    share: float | None
     prior: Prior
     known: NDArray[np.float32]
     everywhere: SceneDraw
+    worth: float | None = None
 
     def join(self, labels: NDArray[np.int64], *, after: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """What one epoch learns from: labels, drawn such that shapes count alike, and pixels of the scene.
@@ -118,6 +120,7 @@ def scene_pseudo_labels(
     part: float,
     seed: int,
     prior: Prior | None = None,
+    worth: float | None = None,
 ) -> PseudoLabels:
     """Ask what needs no label about pixels from all over the scene.
 
@@ -131,6 +134,7 @@ def scene_pseudo_labels(
         part: of a batch that is pixels of the scene, between 0 and 1.
         seed: seed of the draw.
         prior: who is asked; the label-free default (``auto``) where nobody says.
+        worth: of one label, where labels tell how common change is; None where they do not.
     """
     if prior is None:
         prior = Prior(fit_auto(measurement, seed=seed))
@@ -154,4 +158,5 @@ def scene_pseudo_labels(
     target = scipy.special.expit(_SHARPENED * taught.odds)
     share = changed / max(valid, 1)
     log.info("label-free: %.2f %% of the scene changed", 100 * share)
-    return PseudoLabels(taught.pixels, target, shapes, part, share, prior, said, everywhere)
+    told = share if worth is None else None
+    return PseudoLabels(taught.pixels, target, shapes, part, told, prior, said, everywhere, worth)

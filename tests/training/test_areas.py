@@ -16,7 +16,7 @@ from hsi_cd.prepare.splits import make_split
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import seeded
 from hsi_cd.scene import Labels, ScenePair, cube_from_array
-from hsi_cd.training.areas import area_shapes, lie_in_areas, stack_weights, stacked_prior
+from hsi_cd.training.areas import area_shapes, lie_in_areas, stack_weights, stacked_prior, worth_of_label
 from hsi_cd.training.fitting import learn
 from hsi_cd.training.training_set import TrainingSet
 
@@ -53,36 +53,45 @@ def test_an_area_is_of_one_class_and_touches_no_other_of_it() -> None:
 
 
 def _posterior(odds: np.ndarray, target: np.ndarray, weights: tuple[float, float]) -> float:
-    """Of single labels, by the formula itself."""
+    """Of labels that count whole, by the formula itself."""
     said = expit(odds @ np.array(weights))
     likelihood = np.where(target == 1, said, 1 - said)
-    return float(np.log(likelihood).sum() - sum((each - 1) ** 2 for each in weights) / (2 * 0.5**2))
+    before = sum((each - usual) ** 2 for each, usual in zip(weights, (1.0, 0.5), strict=True))
+    return float(np.log(likelihood).sum() - before / (2 * 0.5**2))
 
 
 def test_weights_are_the_likeliest_ones() -> None:
     odds = _RANDOM.normal(size=(60, 2)) * 3
-    target = (_RANDOM.random(60) < expit(1.5 * odds[:, 0] + 0.2 * odds[:, 1])).astype(np.int64)
-    found = stack_weights(odds, target, np.arange(60))
+    target = (_RANDOM.random(60) < expit(1.5 * odds[:, 0] + 0.1 * odds[:, 1])).astype(np.int64)
+    found = stack_weights(odds, target, worth=1.0)
     grid = np.linspace(0, 3, 61)
     best = max(((a, b) for a in grid for b in grid), key=lambda each: _posterior(odds, target, each))
     assert found == pytest.approx(best, abs=0.05)
-    assert found[0] > 1 > found[1]
+    assert found[0] > 1
+    assert found[1] < 0.5
 
 
-def test_labels_of_one_place_count_as_one() -> None:
+def test_a_label_counts_as_much_as_it_is_worth() -> None:
+    """Repeated fifty times, and each worth a fiftieth, labels say what they said once."""
     odds, target = np.array([[3.0, -3.0], [-3.0, 3.0]]), np.array([1, 0])
-    once = stack_weights(odds, target, np.array([0, 1]))
-    many = stack_weights(np.repeat(odds, 50, axis=0), np.repeat(target, 50), np.repeat([0, 1], 50))
-    assert many == pytest.approx(once, abs=1e-4)
-    each = stack_weights(np.repeat(odds, 50, axis=0), np.repeat(target, 50), np.arange(100))
-    assert each[1] < once[1] < 1 < once[0] < each[0]
+    once = stack_weights(odds, target, worth=1.0)
+    often = np.repeat(odds, 50, axis=0), np.repeat(target, 50)
+    assert stack_weights(*often, worth=1 / 50) == pytest.approx(once, abs=1e-4)
+    assert stack_weights(*often, worth=1.0)[1] < once[1] < 0.5
+    assert stack_weights(odds, target, worth=0.0) == (1.0, 0.5)
 
 
 def test_labels_without_data_say_nothing() -> None:
     odds, target = np.array([[3.0, -3.0], [np.nan, np.nan]]), np.array([1, 1])
-    expected = stack_weights(odds[:1], target[:1], np.array([0]))
-    assert stack_weights(odds, target, np.arange(2)) == pytest.approx(expected)
-    assert stack_weights(odds[1:], target[1:], np.array([0])) == (1.0, 1.0)
+    assert stack_weights(odds, target, worth=1.0) == pytest.approx(stack_weights(odds[:1], target[:1], worth=1.0))
+    assert stack_weights(odds[1:], target[1:], worth=1.0) == (1.0, 0.5)
+
+
+def test_all_labels_are_worth_the_patches_of_each_class_that_they_lie_in() -> None:
+    """Eight columns in patches of 3 x 3: four labels in the first, of both classes, and two in another."""
+    pixels = np.array([0, 1, 8, 9, 31, 38])
+    assert worth_of_label(pixels, np.array([0, 1, 1, 1, 1, 1]), 8, side=3) == 3 / 6
+    assert worth_of_label(pixels, np.zeros(6, dtype=np.int64), 8, side=3) == 2 / 6
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +113,8 @@ def test_the_stack_is_weighed_by_what_each_says_of_the_labels(scene: tuple[Scene
         said = detector.probability(score_scene(detector, pair)).ravel()[split.train].astype(np.float64)
         odds.append(np.clip(np.log(said / (1 - said)), -6, 6))
     row, col = np.divmod(split.train, 64)
-    places = (row // 5 * 100 + col // 5) * 2 + target
-    assert prior.weights == pytest.approx(stack_weights(np.stack(odds, 1), target, places), abs=1e-3)
+    worth = len({*zip(row // 5, col // 5, target, strict=True)}) / len(target)
+    assert prior.weights == pytest.approx(stack_weights(np.stack(odds, 1), target, worth=worth), abs=1e-3)
 
 
 @pytest.mark.slow
@@ -128,5 +137,6 @@ def test_a_network_that_areas_taught_keeps_the_stack_in_its_score(scene: tuple[S
         assert (detector.prior is not None) is kept
         if detector.prior is not None:
             assert len(detector.prior.weights) == 2
-            assert learned.facts["share_from"] == "label-free map"
+            assert "share" not in learned.facts  # the labels say where the line is
+            assert detector.calibration.prior in (0.5, 1.0)
             assert np.isfinite(score_scene(detector, pair)).any()

@@ -12,7 +12,13 @@ import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.siamese import Calibration
 from hsi_cd.scene import ScenePair, cube_from_array
-from hsi_cd.training.drawn_calibration import calibrate_drawn, label_free_is_better, prior_weight, share_weight
+from hsi_cd.training.drawn_calibration import (
+    calibrate_drawn,
+    label_free_is_better,
+    missed_offset,
+    prior_weight,
+    share_weight,
+)
 from hsi_cd.training.pseudo_labels import PseudoLabels, SceneDraw
 
 
@@ -35,13 +41,17 @@ class Numbers:
         return (pixels,)
 
 
-def calibrated(shapes: int = 10, **how: Any) -> Calibration:
-    """Of a scene of which the label-free map calls a tenth changed, by so many shapes a class, a pixel each."""
+def calibrated(shapes: int = 10, *, worth: float | None = None, **how: Any) -> Calibration:
+    """Of a scene of which the label-free map calls a tenth changed, by so many shapes a class, a pixel each.
+
+    Where their pixels are worth something, they are of whole areas, and say the share themselves.
+    """
     target = np.arange(2 * shapes) % 2
     scene = SceneDraw(np.arange(len(SCORES)), ODDS, np.zeros(len(SCORES)))
     known = np.where(target == 1, 1, -1).astype(np.float32)
     none: Any = None
-    pseudo = PseudoLabels(scene.pixels, ODDS, np.arange(2 * shapes), 0.5, 0.1, none, known, scene)
+    share = 0.1 if worth is None else None
+    pseudo = PseudoLabels(scene.pixels, ODDS, np.arange(2 * shapes), 0.5, share, none, known, scene, worth)
     network, source = Said(SCORES), Numbers(torch.ones(1))
     return calibrate_drawn(network, source, target, pseudo, **{"held_out": None, **how})  # type: ignore[arg-type]
 
@@ -86,6 +96,70 @@ def test_where_the_label_free_map_is_better_it_is_the_map(caplog: pytest.LogCapt
     assert (found.slope, found.offset, found.prior) == (0.0, 0.0, 1.0)
     assert "better by the label-free map (100 % of the unchanged, 100 % of the changed ones right)" in caplog.text
     assert "(40 %, 40 %)" in caplog.text
+
+
+def _expected_kappa(probability: np.ndarray, threshold: float) -> float:
+    """Of a map, if each pixel is changed with the probability that is told, by the formula itself."""
+    called = probability >= threshold
+    agree = np.where(called, probability, 1 - probability).mean()
+    chance = called.mean() * probability.mean() + (1 - called.mean()) * (1 - probability.mean())
+    return float((agree - chance) / (1 - chance))
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0])
+def test_labels_of_areas_say_where_change_is_missed_and_the_scene_where_the_line_is(scale: float) -> None:
+    target = np.arange(20) % 2
+    held_out = scale * np.random.default_rng(3).normal(4.5 * target - 4, 0.1)
+    found = calibrated(worth=0.8, held_out=held_out)
+    assert (found.slope, found.prior) == (1.0, 0.5)
+    known = np.where(target == 1, 1, -1)
+    assert found.offset == pytest.approx(missed_offset(held_out + 0.5 * known, target, worth=0.8))
+    assert found.offset > 0.1
+    probability = 1 / (1 + np.exp(-(SCORES + 0.5 * ODDS + found.offset)))
+    best = max(_expected_kappa(probability, at) for at in np.linspace(0.01, 0.99, 981))
+    assert _expected_kappa(probability, found.threshold) == pytest.approx(best, abs=1e-5)
+    assert found.threshold != 0.5
+    nobody = calibrated(worth=0.8)
+    assert nobody.offset == 0
+    assert nobody.prior == 0.5
+
+
+def test_areas_give_way_to_a_share_and_a_threshold_that_are_told() -> None:
+    held_out = np.where(np.arange(20) % 2 == 1, 1.0, -4.0)
+    assert calibrated(worth=0.8, held_out=held_out, threshold=0.7).threshold == 0.7
+    found = calibrated(worth=0.8, held_out=held_out, share=0.2)
+    assert (SCORES + 0.5 * ODDS + found.offset >= 0).mean() == pytest.approx(0.2, abs=1e-3)
+    assert found.threshold == 0.5
+
+
+@pytest.mark.parametrize("middle", [-2.0, 0.0, 2.0])
+def test_what_is_missed_is_the_likeliest_offset_and_no_label_takes_change_away(middle: float) -> None:
+    """Against a search over a grid."""
+    random = np.random.default_rng(4)
+    target = (random.random(60) < 0.3).astype(np.int64)
+    logits = middle + random.normal(0, 1, 60) + 2 * target - 1
+    logits[5] = np.nan
+
+    def loss(offset: float) -> float:
+        p = 0.03 + 0.94 / (1 + np.exp(-(logits + offset)))
+        return -0.25 * float(np.nansum(np.log(np.where(target == 1, p, 1 - p)))) + offset**2 / 32
+
+    grid = np.linspace(0, 12, 4801)
+    found = missed_offset(logits, target, worth=0.25)
+    assert found == pytest.approx(grid[np.argmin([loss(each) for each in grid])], abs=0.026)
+    assert found > 0.5 if middle < 0 else found < 1e-3
+
+
+def test_a_kind_of_change_that_nothing_shows_moves_no_line() -> None:
+    """A tenth of the change lies far below all that did not change: to call it changed, all would have to be."""
+    target = np.repeat([0, 1, 1], [500, 180, 20])
+    logits = np.repeat([-3.0, 3.0, -7.0], [500, 180, 20])
+    assert missed_offset(logits, target, worth=0.1) < 0.5
+    assert missed_offset(logits[target == 1], target[target == 1], worth=0.1) > 3
+
+
+def test_no_label_misses_nothing() -> None:
+    assert missed_offset(np.empty(0), np.empty(0, dtype=np.int64), worth=1.0) == 0
 
 
 @pytest.mark.parametrize(

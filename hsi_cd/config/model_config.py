@@ -111,3 +111,4 @@ class ModelConfig(Section):
     backbone: BackboneConfig = BackboneConfig()
     head: Annotated[str, PlainValidator(partial(check_kind, known=HEADS))] = "distance_mlp"
     threshold: Annotated[str | float, PlainValidator(_threshold)] = "validation"
+    around: Annotated[int, Field(ge=1, le=65)] = 13

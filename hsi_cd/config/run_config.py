@@ -226,6 +226,7 @@ class TrainConfig(Section):
     certain: Annotated[int, Field(ge=0, le=500)] = 100
     pseudo: Part = 0.5
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    prior: bool = True
     folds: Number = 5
     validate_every: Count = 20
     patience: Number = 0

@@ -20,6 +20,7 @@ from hsi_cd.detectors.network import build_network
 from hsi_cd.detectors.prior import Prior, prior_from_state, within
 from hsi_cd.detectors.score_input import NOISE, ScoreInput, fit_score_input, score_input_from_state
 from hsi_cd.detectors.states import rebuilding
+from hsi_cd.detectors.surroundings import Surroundings, surroundings_from_state
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.nn.tiles import in_tiles
@@ -38,14 +39,21 @@ class Calibration:
         slope: how much the logit is trusted; 0 where the map is the prior's, which was better.
         offset: shift of the logit.
         threshold: probability from which a pixel counts as changed.
-        prior: weight of the label-free detector's log-odds, 0 to 1, where there is a prior; see docs/methods.md,
+        prior: weight of the label-free detectors' log-odds, 0 to 1, where there is a prior; see docs/methods.md,
             Drawn labels, on its default.
+        surroundings: what becomes of ``slope logit + offset`` where the pixels around have a say; None elsewhere.
     """
 
     slope: float = 1.0
     offset: float = 0.0
     threshold: float = 0.5
     prior: float = 0.25
+    surroundings: Surroundings | None = None
+
+    @property
+    def reach(self) -> int:
+        """Rows and columns around a pixel that have a say."""
+        return self.surroundings.reach if self.surroundings else 0
 
 
 @dataclass
@@ -60,7 +68,7 @@ class SiameseDetector:
         prepare: how the transform was fitted, to measure another scene likewise; None where it was not kept.
         precision: of the network's products when it scores. ``torch.bfloat16`` is for GPUs that are fast in it:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
-        prior: what label-free detectors add to its logits, where people drew the labels; else None.
+        prior: what label-free detectors add to its logits, where labels are few or drawn by people; else None.
         scored: the label-free score that the network sees as one more component, the same in both dates; or None.
         scenes: names of the scenes that taught it, where these are several: its statistics are then measured on
             each scene that it maps, and those it holds are of the first of them.
@@ -83,7 +91,7 @@ class SiameseDetector:
 
     @property
     def _own_radius(self) -> int:
-        return self.network.radius + self.input_radius
+        return self.calibration.reach + self.network.radius + self.input_radius
 
     @property
     def input_radius(self) -> int:
@@ -154,9 +162,10 @@ class SiameseDetector:
         return len(self.network.members)
 
     def logits(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        """Members' logits ``(members, h, w)`` of a mirror-padded window, and where they hold, bool ``(h, w)``.
+        """Members' logits of a mirror-padded window, and where they hold, bool.
 
-        They are the network's own, without the prior.
+        They are the network's own, without the prior. Those around that have a say are among them:
+        ``(members, h + 2 reach, w + 2 reach)`` by the calibration's reach, which mostly is 0.
         """
         spare = self.radius - self._own_radius
         inputs = self.inputs(within(t1, spare), within(t2, spare))
@@ -188,7 +197,8 @@ class SiameseDetector:
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
         logits, valid = self.logits(t1, t2)
-        return self._calibrated(logits.mean(dim=0), self._known(t1, t2)).masked_fill(~valid, torch.nan).numpy()
+        probability = self._calibrated(logits.mean(dim=0), valid, self._known(t1, t2))
+        return probability.masked_fill(~crop(valid, self.calibration.reach), torch.nan).numpy()
 
     def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities and how far the members differ on them.
@@ -203,13 +213,15 @@ class SiameseDetector:
         """
         logits, valid = self.logits(t1, t2)
         known = self._known(t1, t2)
-        both = torch.stack(
-            [self._calibrated(logits.mean(dim=0), known), self._calibrated(logits, known).std(dim=0, correction=1)]
-        )
-        return both.masked_fill(~valid, torch.nan).numpy()
+        mean, members = (self._calibrated(each, valid, known) for each in (logits.mean(dim=0), logits))
+        both = torch.stack([mean, members.std(dim=0, correction=1)])
+        return both.masked_fill(~crop(valid, self.calibration.reach), torch.nan).numpy()
 
-    def _calibrated(self, logits: Tensor, known: Tensor | float) -> Tensor:
-        return torch.sigmoid(self.calibration.slope * logits + (self.calibration.offset + known))
+    def _calibrated(self, logits: Tensor, valid: Tensor, known: Tensor | float) -> Tensor:
+        slope, offset, around = self.calibration.slope, self.calibration.offset, self.calibration.surroundings
+        if around is None:
+            return torch.sigmoid(slope * logits + (offset + known))
+        return torch.sigmoid(around.log_odds(slope * logits + offset, valid) + known)
 
     def _known(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> Tensor | float:
         """What the prior adds to the logits of a window, ``(h, w)``, or 0."""
@@ -225,7 +237,7 @@ class SiameseDetector:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`siamese_from_state` builds the detector again."""
-        front = self.frontend.state()
+        front, around = self.frontend.state(), self.calibration.surroundings
         return {
             **{name: front[name] for name in ("bands", "transform", "shift")},
             "network": {name: value.cpu() for name, value in self.network.state_dict().items()},
@@ -233,6 +245,7 @@ class SiameseDetector:
                 "slope": self.calibration.slope,
                 "offset": self.calibration.offset,
                 "threshold": self.calibration.threshold,
+                **({} if around is None else {"surroundings": around.state()}),
             },
             "model": self.model.model_dump(),
             "prepare": self.prepare.model_dump() if self.prepare is not None else None,
@@ -335,9 +348,10 @@ def siamese_from_state(
         told = {name: float(state["calibration"][name]) for name in ("slope", "offset", "threshold")}
         if "prior" in state:
             told["prior"] = float(state["prior"]["weight"])
-        calibration = Calibration(**told)
-        if not np.isfinite(list(vars(calibration).values())).all():
-            raise ValueError(f"{calibration} is not finite")
+        if not np.isfinite(list(told.values())).all():
+            raise ValueError(f"a calibration of {told} is not finite")
+        around = state["calibration"].get("surroundings")
+        calibration = Calibration(**told, surroundings=None if around is None else surroundings_from_state(around))
         if not (calibration.slope > 0 or ("prior" in state and calibration.slope == 0 < calibration.prior)):
             raise ValueError(f"{calibration} has no slope above 0")
         if not (0 <= calibration.threshold <= 1 and 0 <= calibration.prior <= 1):

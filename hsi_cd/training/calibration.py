@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.optimize
 import scipy.special
@@ -38,19 +40,58 @@ def calibrate(
     if threshold == "learned":
         return uncalibrated()
 
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        slope, offset = parameters
-        z = slope * logits + offset
-        off = scipy.special.expit(z) - target
-        prior = _PRIOR / 2 * ((slope - 1) ** 2 + offset**2)
-        value = float(np.sum(np.logaddexp(0, z) - target * z) + prior)
-        return value, np.array([off @ logits + _PRIOR * (slope - 1), off.sum() + _PRIOR * offset])
-
     # A slope below 0.05 would turn the order of the scores into chance.
-    fit = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, bounds=[(0.05, 20), (-20, 20)])
-    slope, offset = (float(value) for value in fit.x)
+    slope, offset = likeliest([logits], target, usual=[1.0], bounds=[(0.05, 20.0)])
     probability = scipy.special.expit(slope * logits + offset)
     return Calibration(slope, offset, _chosen(threshold, probability))
+
+
+def likeliest(
+    columns: Sequence[NDArray[np.float64]],
+    target: NDArray[np.float64],
+    *,
+    usual: Sequence[float],
+    bounds: Sequence[tuple[float, float]],
+) -> list[float]:
+    """The weights of several log-odds, and an offset, by which labels are likeliest.
+
+    Args:
+        columns: log-odds of the labelled pixels, each ``(N,)``.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        usual: weights that few labels hardly move, as if eight pixels said so; the offset's is 0.
+        bounds: of each weight.
+
+    Returns:
+        The weights, then the offset.
+    """
+    start = np.array([*usual, 0.0])
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        *weights, offset = parameters
+        z = sum(weight * column for weight, column in zip(weights, columns, strict=True)) + offset
+        off, pulled = scipy.special.expit(z) - target, parameters - start
+        value = float(np.sum(np.logaddexp(0, z) - target * z) + _PRIOR / 2 * sum(each**2 for each in pulled))
+        return value, np.array([*(off @ column for column in columns), off.sum()]) + _PRIOR * pulled
+
+    found = scipy.optimize.minimize(loss, start, jac=True, bounds=[*bounds, (-20, 20)])
+    return [float(value) for value in found.x]
+
+
+def threshold_for(
+    z: NDArray[np.float64], target: NDArray[np.float64], *, share: float | None, threshold: str | float
+) -> tuple[float, float]:
+    """What to add to calibrated log-odds for a scene of a known share of change, and the threshold.
+
+    Args:
+        z: log-odds of the labelled pixels, ``(N,)``.
+        target: 1 changed, 0 unchanged, ``(N,)``.
+        share: as for :func:`with_share`; None where the labels tell it.
+        threshold: as for :func:`calibrate`.
+    """
+    if share is None:
+        return 0.0, _chosen(threshold, scipy.special.expit(z))
+    moved = with_share(uncalibrated(threshold), z, target, share=share, threshold=threshold)
+    return moved.offset, moved.threshold
 
 
 def _chosen(

@@ -27,6 +27,7 @@ from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import GIVEN, ScenePair
 from hsi_cd.training.areas import area_shapes, lie_in_areas, stacked_prior, worth_of_label
+from hsi_cd.training.beside_labels import beside_labels
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
@@ -118,6 +119,8 @@ def learn(
             taught = _beside_areas(measurement, taught, config)
         else:
             taught = _beside_labels(measurement, taught, config, places=places)
+            if times <= 1 and _may_weigh(config):
+                taught = replace(taught, beside=beside_labels(measurement, taught.pixels, config))
     else:
         taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
     detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
@@ -205,6 +208,12 @@ def _beside_labels(
     return replace(taught, certain=certain, share=share)
 
 
+def _may_weigh(config: RunConfig) -> bool:
+    """Whether held-out labels can weigh what counts beside the network: single ones, as common as in the scene."""
+    told = config.split.protocol in _TELL_SHARES and config.train.folds > 0 and config.train.start_from is None
+    return told and config.model.threshold != "learned"
+
+
 def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
     """Let the scene itself teach beside labels that people drew: see :mod:`hsi_cd.training.pseudo_labels`."""
     if taught.shapes is None or not config.train.pseudo:
@@ -254,8 +263,8 @@ def _train_network(
     if config.train.start_from is not None:
         taught = start_from_run(detector, taught, config, keeper.earlier)
     detector.network.to(circumstances.device)
-    if isinstance(taught.certain, PseudoLabels):
-        detector.prior = taught.certain.prior
+    if taught.prior is not None:
+        detector.prior = taught.prior
 
     def patches() -> PatchSource:
         measurement.forget_components()

@@ -32,6 +32,7 @@ from hsi_cd.training.disturbances import disturb
 from hsi_cd.training.drawn_calibration import calibrate_drawn
 from hsi_cd.training.folds import OutOfFold, deal_folds, dealt_of
 from hsi_cd.training.freezing import freeze
+from hsi_cd.training.held_out_weights import weigh_beside
 from hsi_cd.training.journal import Journal
 from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.mean_teacher import MeanTeacher
@@ -209,6 +210,17 @@ def train(
             taught.certain,
             held_out=held_out,
             share=taught.share,
+            threshold=detector.model.threshold,
+        )
+        save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
+    if taught.beside is not None and folds is not None and isinstance(source, PatchSource):
+        detector.calibration = weigh_beside(
+            network,
+            source,
+            taught,
+            taught.beside,
+            folds,
+            progress.best_calibration,
             threshold=detector.model.threshold,
         )
         save("best", detector, _training_state(progress, stepper, batches, teacher, generator))

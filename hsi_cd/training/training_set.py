@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi_cd.detectors.prior import Prior
+from hsi_cd.training.beside_labels import Beside
 from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.self_training import CertainPixels
 
@@ -38,6 +40,7 @@ class TrainingSet:
         dealt: what the network has learned from before, in the run that it starts from.
         scenes: number of the scene that each labelled pixel lies in, int64 ``(N,)``, where several scenes teach:
             no fold divides one. None for one scene.
+        beside: what counts beside the network's word on a pixel, weighed by held-out labels, if anything.
     """
 
     pixels: NDArray[np.int64]
@@ -47,6 +50,14 @@ class TrainingSet:
     shapes: NDArray[np.int32] | None = None
     dealt: Dealt | None = None
     scenes: NDArray[np.int64] | None = None
+    beside: Beside | None = None
+
+    @property
+    def prior(self) -> Prior | None:
+        """Label-free detectors that stay in the score."""
+        if isinstance(self.certain, PseudoLabels):
+            return self.certain.prior
+        return None if self.beside is None else self.beside.prior
 
     @property
     def counts(self) -> tuple[int, int]:

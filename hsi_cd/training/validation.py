@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.special
@@ -65,6 +65,8 @@ def validate(
     logits, truth = held_out[seen], taught.target[seen].astype(np.float64)
     pseudo = isinstance(taught.certain, PseudoLabels)  # it is calibrated at the end, see drawn_calibration
     calibration = uncalibrated(threshold) if pseudo else calibrate(logits, truth, threshold=threshold)
+    if taught.beside is not None:
+        calibration = replace(calibration, prior=0.0)  # it is weighed at the end, see beside_labels
     z = calibration.slope * logits + calibration.offset
     change = (1 / (1 + np.exp(-z)) >= calibration.threshold).astype(np.uint8)
     counts = count_confusion(truth.astype(np.uint8)[None], change[None])

@@ -1,0 +1,119 @@
+"""How much counts beside a network's word on a pixel: weights by the labels that its members held out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hsi_cd.detectors.siamese import Calibration
+from hsi_cd.detectors.surroundings import Surroundings, log_odds_around
+from hsi_cd.nn.siamese_network import Ensemble
+from hsi_cd.prepare.padding import mirror_index
+from hsi_cd.training.beside_labels import Beside
+from hsi_cd.training.calibration import likeliest, threshold_for
+from hsi_cd.training.patches import PatchSource
+from hsi_cd.training.training_set import TrainingSet
+
+log = logging.getLogger(__name__)
+
+_ROWS = 64  # scored at a time
+_HALF = 0.5  # weight of a pixel, and of its surroundings, before any label; label-free detectors begin at 0
+
+
+def weigh_beside(
+    network: Ensemble,
+    source: PatchSource,
+    taught: TrainingSet,
+    beside: Beside,
+    folds: NDArray[np.int64],
+    plain: Calibration,
+    *,
+    threshold: str | float = "validation",
+) -> Calibration:
+    """Weigh what counts beside the network by the labels that its members held out.
+
+    The weights are the likeliest by these labels, drawn towards half a pixel, half its surroundings, and no
+    label-free detector, as if eight pixels said so.
+
+    Args:
+        network: the trained ensemble, in evaluation mode.
+        source: the scene's components, on the network's device.
+        taught: the labels.
+        beside: what is weighed.
+        folds: the fold that each label is held out in, ``(N,)``.
+        plain: the calibration of the network alone.
+        threshold: see :func:`~hsi_cd.training.calibration.calibrate`.
+
+    Returns:
+        The calibration of both; that of the network alone where no label was held out.
+    """
+    own, around = held_out_log_odds(network, source, taught.pixels, folds, plain, reach=beside.reach)
+    seen = np.isfinite(own)
+    if not seen.any():
+        return plain
+    terms = {"own": (own, _HALF if beside.reach else 1.0, 20.0)}
+    if beside.reach:
+        terms["around"] = around, _HALF, 20.0
+    if beside.prior is not None:
+        terms["prior"] = beside.known, 0.0, 1.0
+    told, usual, most = zip(*terms.values(), strict=True)
+    columns, truth = [each[seen] for each in told], taught.target[seen].astype(np.float64)
+    *weights, offset = likeliest(columns, truth, usual=usual, bounds=[(0.0, end) for end in most])
+    z = sum(weight * column for weight, column in zip(weights, columns, strict=True)) + offset
+    moved, chosen = threshold_for(z, truth, share=taught.share, threshold=threshold)
+    found = {"around": 0.0, "prior": 0.0} | dict(zip(terms, weights, strict=True))
+    log.info("weights by held-out labels: %s", ", ".join(f"{name} {found[name]:.2f}" for name in terms))
+    surroundings = Surroundings(beside.reach, found["own"], found["around"], offset + moved)
+    return replace(plain, threshold=chosen, prior=found["prior"], surroundings=surroundings)
+
+
+def held_out_log_odds(
+    network: Ensemble,
+    source: PatchSource,
+    pixels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    plain: Calibration,
+    *,
+    reach: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the members that held a pixel out say of it, and of the mean around it; each ``(N,)``, NaN for none."""
+    _, cols = source.shape
+    count = int(folds.max()) + 1
+    parts = [[m for m in range(len(network.members)) if m % count == fold] for fold in range(count)]
+    own, around = np.full(len(pixels), np.nan), np.full(len(pixels), np.nan)
+    for block, logits, valid in _blocks(network, source, reach=reach):
+        inside = np.flatnonzero((pixels >= block.start * cols) & (pixels < block.stop * cols))
+        row, col = np.divmod(pixels[inside], cols)
+        for fold, members in enumerate(parts):
+            if members:
+                z = plain.slope * logits[members].mean(dim=0) + plain.offset
+                mean = log_odds_around(z, valid, reach)
+                held = folds[inside] == fold
+                at = torch.from_numpy(row[held] - block.start), torch.from_numpy(col[held])
+                own[inside[held]] = z[at[0] + reach, at[1] + reach].double().numpy()
+                around[inside[held]] = mean[at].double().numpy()
+    return own, around
+
+
+def _blocks(network: Ensemble, source: PatchSource, *, reach: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Rows of the scene; the members' logits and validity there and ``reach`` around, mirrored at edges."""
+    rows, cols = source.shape
+    aside = torch.from_numpy(mirror_index(-reach, cols + reach, cols))
+    for start in range(0, rows, _ROWS):
+        stop = min(start + _ROWS, rows)
+        wanted = mirror_index(start - reach, stop + reach, rows)
+        low, high = int(wanted.min()), int(wanted.max()) + 1
+        window = slice(low, high + 2 * source.radius)
+        with torch.inference_mode():
+            seen = source.t1[None, :, window], source.t2[None, :, window], source.valid[None, None, window]
+            logits = network.each(*seen)[0].float().cpu()
+        r = source.radius
+        valid = source.valid[low + r : high + r, r : r + cols].cpu()
+        below = torch.from_numpy(wanted - low)
+        yield slice(start, stop), logits[:, below][:, :, aside], valid[below][:, aside]

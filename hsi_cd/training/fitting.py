@@ -32,7 +32,7 @@ from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
 from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import Progress, train
-from hsi_cd.training.many_patches import Patches
+from hsi_cd.training.many_patches import Patches, odds_at
 from hsi_cd.training.patches import PatchSource, scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
 from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
@@ -256,6 +256,7 @@ def _train_network(
         return scene_patches(detector, measurement)
 
     source = patches()
+    taught = replace(taught, odds=odds_at(detector, source, taught.pixels))
     progress, facts = go_through(detector, lambda: source, taught, config, circumstances, keeper)
     if origin is not None and taught.shapes is None and config.split.protocol not in _TELL_SHARES:
         origin.network.to(circumstances.device)

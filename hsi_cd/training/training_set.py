@@ -38,6 +38,8 @@ class TrainingSet:
         dealt: what the network has learned from before, in the run that it starts from.
         scenes: number of the scene that each labelled pixel lies in, int64 ``(N,)``, where several scenes teach:
             no fold divides one. None for one scene.
+        odds: log-odds of change of each labelled pixel by the label-free score that the network sees, which stay
+            in its score, ``(N,)``; None where it sees none, or something else is its prior.
     """
 
     pixels: NDArray[np.int64]
@@ -47,6 +49,7 @@ class TrainingSet:
     shapes: NDArray[np.int32] | None = None
     dealt: Dealt | None = None
     scenes: NDArray[np.int64] | None = None
+    odds: NDArray[np.float32] | None = None
 
     @property
     def counts(self) -> tuple[int, int]:

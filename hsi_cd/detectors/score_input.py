@@ -15,6 +15,9 @@ from hsi_cd.detectors.labelfree import LabelFree, auto_from_state, fit_auto
 from hsi_cd.detectors.thresholds import ScoreHistogram
 from hsi_cd.prepare.measurement import Scene, measured
 
+SUREST = 6.0
+"""Log-odds beyond which a label-free score says nothing more, either way."""
+
 NOISE = 0.1
 """Deviation of the component that says nothing: what an edge-preserving filter takes for noise."""
 
@@ -48,6 +51,16 @@ class ScoreInput:
         """
         score = self.detector.score(t1, t2).astype(np.float64)
         return np.maximum(np.log(np.maximum(score, 1e-300) / self.median), -3).astype(np.float32)[None]
+
+    def log_odds(self, component: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The label-free detector's log-odds of change, of its component; at most 6 either way, NaN for NaN.
+
+        Args:
+            component: what :meth:`component` gives, of any shape.
+        """
+        says = self.detector.decision.posterior
+        odds = says.slope * (component.astype(np.float64) + (math.log(self.median) - says.centre))
+        return np.clip(odds, -SUREST, SUREST).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`score_input_from_state` builds it again."""

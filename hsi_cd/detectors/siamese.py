@@ -39,8 +39,8 @@ class Calibration:
         slope: how much the logit is trusted; 0 where the map is the prior's, which was better.
         offset: shift of the logit.
         threshold: probability from which a pixel counts as changed.
-        prior: weight of the label-free detectors' log-odds, 0 to 1, where there is a prior; see docs/methods.md,
-            Drawn labels, on its default.
+        prior: weight of label-free detectors' log-odds, 0 to 1, where there is a prior, or the network sees the
+            label-free score; see docs/methods.md, Drawn labels, on its default.
         surroundings: what becomes of ``slope logit + offset`` where the pixels around have a say; None elsewhere.
     """
 
@@ -69,7 +69,8 @@ class SiameseDetector:
         precision: of the network's products when it scores. ``torch.bfloat16`` is for GPUs that are fast in it:
             scores then agree to about 1e-2 instead of 1e-5. The attention stays in float32.
         prior: what label-free detectors add to its logits, where labels are few or drawn by people; else None.
-        scored: the label-free score that the network sees as one more component, the same in both dates; or None.
+        scored: the label-free score that the network sees as one more component, the same in both dates, and whose
+            log-odds are added to its logits where there is no prior; or None.
         scenes: names of the scenes that taught it, where these are several: its statistics are then measured on
             each scene that it maps, and those it holds are of the first of them.
     """
@@ -167,8 +168,13 @@ class SiameseDetector:
         They are the network's own, without the prior. Those around that have a say are among them:
         ``(members, h + 2 reach, w + 2 reach)`` by the calibration's reach, which mostly is 0.
         """
+        return self._logits(self._own_inputs(t1, t2))
+
+    def _own_inputs(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         spare = self.radius - self._own_radius
-        inputs = self.inputs(within(t1, spare), within(t2, spare))
+        return self.inputs(within(t1, spare), within(t2, spare))
+
+    def _logits(self, inputs: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         self.network.eval()
         r = self.network.radius
         try:
@@ -196,8 +202,9 @@ class SiameseDetector:
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
-        logits, valid = self.logits(t1, t2)
-        probability = self._calibrated(logits.mean(dim=0), valid, self._known(t1, t2))
+        inputs = self._own_inputs(t1, t2)
+        logits, valid = self._logits(inputs)
+        probability = self._calibrated(logits.mean(dim=0), valid, self._known(t1, t2, inputs[0]))
         return probability.masked_fill(~crop(valid, self.calibration.reach), torch.nan).numpy()
 
     def score_and_uncertainty(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -211,8 +218,9 @@ class SiameseDetector:
 
         See :meth:`hsi_cd.detectors.base.UncertainDetector.score_and_uncertainty`.
         """
-        logits, valid = self.logits(t1, t2)
-        known = self._known(t1, t2)
+        inputs = self._own_inputs(t1, t2)
+        logits, valid = self._logits(inputs)
+        known = self._known(t1, t2, inputs[0])
         mean, members = (self._calibrated(each, valid, known) for each in (logits.mean(dim=0), logits))
         both = torch.stack([mean, members.std(dim=0, correction=1)])
         return both.masked_fill(~crop(valid, self.calibration.reach), torch.nan).numpy()
@@ -223,10 +231,14 @@ class SiameseDetector:
             return torch.sigmoid(slope * logits + (offset + known))
         return torch.sigmoid(around.log_odds(slope * logits + offset, valid) + known)
 
-    def _known(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> Tensor | float:
-        """What the prior adds to the logits of a window, ``(h, w)``, or 0."""
+    def _known(self, t1: NDArray[np.float32], t2: NDArray[np.float32], seen: Tensor) -> Tensor | float:
+        """What the prior, or the label-free score that is seen, adds to the logits of a window, ``(h, w)``."""
         if self.prior is None:
-            return 0.0
+            if self.scored is None:
+                return 0.0
+            aside = self.network.radius + self.calibration.reach
+            own = self.scored.log_odds(crop(seen[-1], aside).numpy())
+            return torch.from_numpy(self.calibration.prior * own)
         spare = self.radius - self.prior.radius
         odds = self.prior.log_odds(within(t1, spare), within(t2, spare))
         return torch.from_numpy((self.calibration.prior * odds).astype(np.float32))
@@ -250,7 +262,11 @@ class SiameseDetector:
             "model": self.model.model_dump(),
             "prepare": self.prepare.model_dump() if self.prepare is not None else None,
             **({} if self.prior is None else {"prior": {"weight": self.calibration.prior, **self.prior.state()}}),
-            **({} if self.scored is None else {"scored": self.scored.state()}),
+            **(
+                {}
+                if self.scored is None
+                else {"scored": {"weight": self.calibration.prior, **self.scored.state()}}
+            ),
             **({"scenes": list(self.scenes)} if self.scenes else {}),
         }
 
@@ -348,6 +364,8 @@ def siamese_from_state(
         told = {name: float(state["calibration"][name]) for name in ("slope", "offset", "threshold")}
         if "prior" in state:
             told["prior"] = float(state["prior"]["weight"])
+        elif "scored" in state:  # of earlier versions it was seen, and no more
+            told["prior"] = float(state["scored"].get("weight", 0.0))
         if not np.isfinite(list(told.values())).all():
             raise ValueError(f"a calibration of {told} is not finite")
         around = state["calibration"].get("surroundings")

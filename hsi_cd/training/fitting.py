@@ -33,7 +33,7 @@ from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
 from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.loop import Progress, train
-from hsi_cd.training.many_patches import Patches
+from hsi_cd.training.many_patches import Patches, odds_at
 from hsi_cd.training.patches import PatchSource, scene_patches
 from hsi_cd.training.pretrain.encoders import use_encoders
 from hsi_cd.training.pseudo_labels import PseudoLabels, scene_pseudo_labels
@@ -209,9 +209,13 @@ def _beside_labels(
 
 
 def _may_weigh(config: RunConfig) -> bool:
-    """Whether held-out labels can weigh what counts beside the network: single ones, as common as in the scene."""
+    """Whether held-out labels can weigh what counts beside the network: single ones, as common as in the scene.
+
+    They do not where a label-free score that the network sees counts already, or labels of an earlier run.
+    """
     told = config.split.protocol in _TELL_SHARES and config.train.folds > 0 and config.train.start_from is None
-    return told and config.model.threshold != "learned"
+    counts = config.train.init is not None or (config.prepare.score and not config.train.prior)
+    return told and config.model.threshold != "learned" and not counts
 
 
 def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
@@ -271,6 +275,7 @@ def _train_network(
         return scene_patches(detector, measurement)
 
     source = patches()
+    taught = replace(taught, odds=odds_at(detector, source, taught.pixels))
     progress, facts = go_through(detector, lambda: source, taught, config, circumstances, keeper)
     if origin is not None and taught.shapes is None and config.split.protocol not in _TELL_SHARES:
         origin.network.to(circumstances.device)

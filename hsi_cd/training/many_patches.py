@@ -72,6 +72,27 @@ class ManyPatches:
 Patches = PatchSource | ManyPatches
 """Patches of one scene, or of several."""
 
+_CHUNK = 1024  # patches at once
+
+
+def odds_at(detector: SiameseDetector, source: Patches, pixels: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """What the label-free score that a network sees says of pixels, and adds to its logits.
+
+    Args:
+        detector: of the scene in which the pixels lie.
+        source: what its network sees, of this scene or of several.
+        pixels: numbers of the pixels, int64 ``(N,)``, which have a patch.
+
+    Returns:
+        Log-odds of change, float32 ``(N,)``; None where the network sees no score, or another prior counts.
+    """
+    if detector.scored is None or detector.prior is not None:
+        return None
+    r, device = source.radius, source.valid.device
+    chunks = [torch.from_numpy(pixels[at : at + _CHUNK]).to(device) for at in range(0, len(pixels), _CHUNK)]
+    seen = torch.cat([source.cut(chunk)[0][:, -1, r, r] for chunk in chunks])
+    return detector.scored.log_odds(seen.cpu().numpy())
+
 
 def patches_of_scenes(
     detectors: Sequence[SiameseDetector], pairs: Sequence[ScenePair], drawn: Sequence[NDArray[np.int64]]

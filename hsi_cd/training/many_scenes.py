@@ -32,7 +32,7 @@ from hsi_cd.training.examples import LabelledScene, measured_for
 from hsi_cd.training.fitting import Learned, began_with, begun, check_learning, go_through
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.keeping import NothingKept
-from hsi_cd.training.many_patches import ManyPatches, patches_of_scenes
+from hsi_cd.training.many_patches import ManyPatches, odds_at, patches_of_scenes
 from hsi_cd.training.starting import start_from_checkpoint
 from hsi_cd.training.training_set import TrainingSet
 
@@ -186,8 +186,13 @@ def learn_scenes(
         pairs = [measurement.pair for measurement in measurements]
         return patches_of_scenes(each, pairs, [scene.pixels for scene in scenes])
 
-    taught = _together(scenes, share=config.train.share)
-    progress, facts = go_through(detector, patches, taught, config, circumstances, keeper)
+    taught, source = _together(scenes, share=config.train.share), patches()
+    ends = np.cumsum([len(scene.pixels) for scene in scenes])[:-1]
+    drawn = np.split(taught.pixels, ends)
+    each = [odds_at(own, source, pixels) for own, pixels in zip(detectors, drawn, strict=True)]
+    told = [odds for odds in each if odds is not None]  # of all scenes, or of none
+    taught = replace(taught, odds=np.concatenate(told) if told else None)
+    progress, facts = go_through(detector, lambda: source, taught, config, circumstances, keeper)
     facts |= {"scenes": len(scenes), "share": taught.share} | began_with(config)
     return Learned(detector, time.perf_counter() - started, facts, progress.out_of_fold, taught.share)
 

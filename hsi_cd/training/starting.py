@@ -19,6 +19,7 @@ from hsi_cd.errors import CheckpointError, ConfigError, HsiCdError, LabelError, 
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runs.folder import RESULT
 from hsi_cd.training.drawn_calibration import mean_logits
+from hsi_cd.training.many_patches import odds_at
 from hsi_cd.training.patches import PatchSource
 from hsi_cd.training.resuming import resumed
 from hsi_cd.training.training_set import Dealt, TrainingSet
@@ -127,12 +128,16 @@ def as_common_as_before(
     known, pixels = origin.calibration, np.flatnonzero(source.inside.ravel())
     if len(pixels) > _LOOKED_AT:
         pixels = np.random.default_rng(seed).choice(pixels, _LOOKED_AT, replace=False)
-    began, ended = (mean_logits(each.network.eval(), source, pixels) for each in (origin, detector))
+    odds = odds_at(detector, source, pixels)
+    beside = 0.0 if odds is None else known.prior * odds
+    began, ended = (
+        known.slope * mean_logits(each.network.eval(), source, pixels) + beside for each in (origin, detector)
+    )
     limit = float(scipy.special.logit(known.threshold))
-    share = float((known.slope * began + known.offset >= limit).mean())
+    share = float((began + known.offset >= limit).mean())
     if not 0 < share < 1:
         return known
-    return replace(known, offset=limit - known.slope * float(np.quantile(ended, 1 - share)))
+    return replace(known, offset=limit - float(np.quantile(ended, 1 - share)))
 
 
 def goes_on(folder: Path) -> bool:

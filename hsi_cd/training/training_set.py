@@ -41,6 +41,8 @@ class TrainingSet:
         scenes: number of the scene that each labelled pixel lies in, int64 ``(N,)``, where several scenes teach:
             no fold divides one. None for one scene.
         beside: what counts beside the network's word on a pixel, weighed by held-out labels, if anything.
+        odds: log-odds of change of each labelled pixel by the label-free score that the network sees, which stay
+            in its score, ``(N,)``; None where it sees none, or something else is its prior.
     """
 
     pixels: NDArray[np.int64]
@@ -51,6 +53,7 @@ class TrainingSet:
     dealt: Dealt | None = None
     scenes: NDArray[np.int64] | None = None
     beside: Beside | None = None
+    odds: NDArray[np.float32] | None = None
 
     @property
     def prior(self) -> Prior | None:

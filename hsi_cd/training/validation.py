@@ -58,11 +58,15 @@ def validate(
         threshold: see :func:`~hsi_cd.training.calibration.calibrate`.
         team: the processes that do this together, each its own part of the held-out pixels.
     """
+    # Where the head's own bias decides, nothing else does.
+    stays = 0.0 if threshold == "learned" else Calibration.prior
     if folds is None:
-        return Validation(uncalibrated(threshold))
+        return Validation(replace(uncalibrated(threshold), prior=stays))
     held_out = held_out_logits(network, source, taught.pixels, folds, team=team)
     seen = ~np.isnan(held_out)
     logits, truth = held_out[seen], taught.target[seen].astype(np.float64)
+    if taught.odds is not None:
+        logits = logits + stays * taught.odds[seen]
     pseudo = isinstance(taught.certain, PseudoLabels)  # it is calibrated at the end, see drawn_calibration
     calibration = uncalibrated(threshold) if pseudo else calibrate(logits, truth, threshold=threshold)
     if taught.beside is not None:
@@ -75,6 +79,8 @@ def validate(
         return Validation(calibration, loss, kappa(counts), math.inf)
     if taught.share is not None:  # the labels judge as they were drawn; the scene is mapped as it is
         calibration = with_share(calibration, logits, truth, share=taught.share, threshold=threshold)
+    if taught.odds is not None:  # the slope was fitted to the sum of both
+        calibration = replace(calibration, prior=min(calibration.slope * stays, 1.0))
     return Validation(calibration, loss, kappa(counts), kappa_standard_error(counts))
 
 
@@ -125,8 +131,9 @@ def out_of_fold(
         taught: the labelled pixels with their shapes.
         folds: the fold that each of them is held out in, ``(N,)``.
     """
-    found, pseudo = detector.calibration, taught.certain
-    known = found.prior * pseudo.known if isinstance(pseudo, PseudoLabels) else 0.0
+    found = detector.calibration
+    odds = taught.certain.known if isinstance(taught.certain, PseudoLabels) else taught.odds
+    known = 0.0 if odds is None else found.prior * odds
     probability = scipy.special.expit(found.slope * logits + found.offset + known)
     change = np.where(np.isnan(probability), NO_DATA, probability >= found.threshold).astype(np.uint8)
     return OutOfFold(change, probability.astype(np.float32), int(folds.max()) + 1)

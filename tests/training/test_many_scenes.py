@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import logit
 
 import hsi_cd as hc
 from hsi_cd.api.scenes_training import resolve_scenes
@@ -21,6 +22,7 @@ from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.detectors.refit import refit_statistics
 from hsi_cd.detectors.siamese import fit_siamese_of_scenes, siamese_from_state
 from hsi_cd.errors import BandError, CheckpointError, ConfigError, LabelError, Preempted, UnknownNameError
+from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.prepare import scratch
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.projection import principal_components
@@ -168,6 +170,23 @@ def test_a_checkpoint_knows_its_scenes_and_its_score(taught: tuple[Path, dict[st
     damaged = {**content["detector"], "scored": {**content["detector"]["scored"], "median": -1.0}}
     with pytest.raises(CheckpointError, match="a median score of -1"):
         siamese_from_state(damaged)
+
+
+def test_what_the_score_says_stays_beside_the_network(
+    scenes: list[LabelledScene], taught: tuple[Path, dict[str, Any]]
+) -> None:
+    """The log-odds of the label-free map of the scene are added, by their weight, within 6 either way."""
+    state, pair = load_checkpoint(taught[0] / "best.pt")["detector"], scenes[3].pair
+    found = refit_statistics(siamese_from_state(state), pair)
+    assert found.scored is not None and 0 < found.calibration.prior <= 1
+    free = hc.detect(pair, method="auto")
+    odds = np.clip(logit(free.detector.probability(free.score).astype(np.float64)), -6, 6)
+    alone = replace(found, calibration=replace(found.calibration, prior=0.0))
+    usual, without = (logit(ChangeMap(each, pair).score) for each in (found, alone))
+    np.testing.assert_allclose(usual - without, found.calibration.prior * odds, atol=0.02)
+    # A checkpoint of before, in which it was seen and no more, maps as it did.
+    scored = {name: value for name, value in state["scored"].items() if name != "weight"}
+    assert siamese_from_state({**state, "scored": scored}).calibration.prior == 0
 
 
 PEAK = """

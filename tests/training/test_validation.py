@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hsi_cd.training.calibration import uncalibrated
+from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
 from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.validation import validate
@@ -42,11 +42,19 @@ class Numbers:
         return (pixels,)
 
 
-def judged(*, members: int, folds: int, inside: float, share: float | None = None, **options: Any) -> Any:
+def judged(
+    *,
+    members: int,
+    folds: int,
+    inside: float,
+    share: float | None = None,
+    odds: np.ndarray | None = None,
+    **options: Any,
+) -> Any:
     target = np.arange(60) % 3 == 0
     fold = np.arange(60) // 7 % folds
     network = Opinions([Opinion(fold != m % folds, target, inside=inside) for m in range(members)])
-    taught = TrainingSet(np.arange(60), target.astype(np.int64), share=share)
+    taught = TrainingSet(np.arange(60), target.astype(np.int64), share=share, odds=odds)
     source: Any = Numbers(torch.ones(1))
     return validate(network, source, taught, fold, **options)  # type: ignore[arg-type]
 
@@ -86,6 +94,22 @@ def test_a_share_moves_the_probabilities_and_not_what_judges() -> None:
     assert (rarer.loss, rarer.kappa, rarer.uncertainty) == (drawn.loss, drawn.kappa, drawn.uncertainty)
     moved = np.log(0.05 / 0.95) - np.log(20 / 40)
     assert rarer.calibration.offset - drawn.calibration.offset == pytest.approx(moved)
+
+
+@pytest.mark.parametrize("share", [None, 0.05])
+def test_what_a_score_says_is_calibrated_together_with_the_logits(share: float | None) -> None:
+    """A quarter of its log-odds counts, and the slope is of both. Where the head alone decides, none does."""
+    odds = np.linspace(-6, 6, 60).astype(np.float32)[np.random.default_rng(0).permutation(60)]
+    target = (np.arange(60) % 3 == 0).astype(np.float64)
+    found = judged(members=2, folds=2, inside=0.5, share=share, odds=odds).calibration
+    both = np.where(target == 1, 2.0, -2.0) + 0.25 * odds
+    wanted = calibrate(both, target)
+    if share is not None:
+        wanted = with_share(wanted, both, target, share=share)
+    assert (found.slope, found.offset) == (wanted.slope, wanted.offset) and wanted.slope != 1
+    assert found.prior == pytest.approx(min(0.25 * wanted.slope, 1)) and found.threshold == wanted.threshold
+    head = judged(members=2, folds=2, inside=0.5, odds=odds, threshold="learned").calibration
+    assert (head.slope, head.offset, head.prior) == (1, 0, 0)
 
 
 def test_beside_pseudo_labels_logits_are_taken_at_their_word() -> None:

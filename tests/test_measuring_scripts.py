@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from scipy.stats import chi2
 
 from hsi_cd.datasets.simulated.simulation_files import PairFiles
 
@@ -106,3 +108,34 @@ def test_intervals_of_the_area_hold_the_truth_as_often_as_the_pages_say(script: 
     assert [line for line in again[2:] if line.startswith("|")] == [
         line for line in page.splitlines() if line.startswith("| 1 % | 0.8")
     ]
+
+
+@pytest.mark.slow
+def test_runs_of_peers_become_a_table_with_paired_tests(trained: Path, tmp_path: Path, script: Script) -> None:
+    for method in ("siamese", "other", "third"):
+        shutil.copytree(trained, tmp_path / method)
+        told = json.loads((trained / "result.json").read_text())
+        (tmp_path / method / "result.json").write_text(json.dumps(told | {"method": method}))
+    teaches = np.load(trained / "split.npz")["train"]
+    with rasterio.open(tmp_path / "other" / "change.tif", "r+") as file:
+        change = file.read(1)
+        change[::3] = 1 - change[::3]
+        change.ravel()[teaches] = 0  # must not count
+        file.write(change, 1)
+    done = script("measure_peers.py", tmp_path, "--output", tmp_path / "peers.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "peers.csv").open(newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    with rasterio.open(trained / "change.tif") as file:
+        before = file.read(1)
+    truth = np.load(trained / "overview.npz")["truth"]
+    judged = truth != 255
+    judged.ravel()[teaches] = False
+    right, also = (before == truth)[judged], (change == truth)[judged]
+    b, c = int((right & ~also).sum()), int((~right & also).sum())
+    assert (int(rows["other"]["only_against"]), int(rows["other"]["only_method"])) == (b, c) and b > c > 0
+    single = chi2.sf((abs(b - c) - 1) ** 2 / (b + c), 1)
+    assert float(rows["other"]["p_holm"]) == pytest.approx(2 * single, rel=0.05)  # Holm: the smaller of two
+    assert rows["third"]["p_holm"] == "1" and rows["siamese"]["p_holm"] == ""
+    assert float(rows["siamese"]["kappa"]) == pytest.approx(told["scores"]["kappa"], abs=1e-4)
+    assert re.search(r"\| other \| 0\.\d{3} \[.+\] \(1, 0:1\) \|", done.stdout)

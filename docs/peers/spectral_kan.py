@@ -21,8 +21,8 @@ class Layer(nn.Module):
 
     def __init__(self, inputs, outputs):
         super().__init__()
-        step = 2 / _GRID
-        self.register_buffer("knots", torch.arange(-_ORDER, _GRID + _ORDER + 1) * step - 1)
+        centres = torch.arange(-1, _GRID + _ORDER - 1) * (2 / _GRID) - 1
+        self.register_buffer("centres", centres)
         self.plain = nn.Parameter(torch.empty(outputs, inputs))
         self.handed = nn.Parameter(torch.empty(outputs, inputs))
         self.spline = nn.Parameter(torch.randn(inputs, _GRID + _ORDER) * 0.1 / _GRID)
@@ -30,14 +30,10 @@ class Layer(nn.Module):
             nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
     def basis(self, x):
-        """Values of the splines at ``x``, one more axis; the recursion of Cox and de Boor."""
-        t, x = self.knots, x[..., None]
-        values = ((x >= t[:-1]) & (x < t[1:])).to(x.dtype)
-        for k in range(1, _ORDER + 1):
-            rising = (x - t[: -k - 1]) / (t[k:-1] - t[: -k - 1]) * values[..., :-1]
-            falling = (t[k + 1 :] - x) / (t[k + 1 :] - t[1:-k]) * values[..., 1:]
-            values = rising + falling
-        return values
+        """Values of the splines at ``x``, one more axis: on equal intervals all have one closed form."""
+        distance = (x[..., None] - self.centres).abs() * (_GRID / 2)
+        wide, narrow = (2 - distance).relu(), (1 - distance).relu()
+        return (wide**3 - 4 * narrow**3) / 6
 
     def forward(self, x):
         learned = (self.basis(x) * self.spline).sum(dim=-1)

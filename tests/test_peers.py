@@ -19,7 +19,7 @@ import hsi_cd as hc
 
 PEERS = Path(__file__).parents[1] / "docs" / "peers"
 NAMES = ("patch_network", "spectral_kan", "fc_siam_diff", "hyperlucid")
-SMALL = ["--set", "options.epochs=30", "--set", "options.side=5", "--set", "split.fraction=0.2"]
+SMALL = ["--set", "options.epochs=12", "--set", "options.side=5", "--set", "split.fraction=0.2"]
 
 
 @pytest.fixture(autouse=True)

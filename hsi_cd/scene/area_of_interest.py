@@ -128,28 +128,33 @@ class AreaOfInterest:
         return found
 
     def split(self, split: Split) -> Split:
-        """A division of the scene's pixels on the window, with its place; one of the window, too."""
-        place, split = Place(self.rows.start, self.cols.start, self.scene.shape), split.on(self.scene.shape)
-        if split.shape == self.shape:
-            return split if self.shape == self.scene.shape else replace(split, place=place)
-        if split.shape != self.scene.shape:
-            return split  # which is of another scene, as is told where it is used
-        row, col = np.divmod(split.train, self.scene.cols)
-        row, col = row - self.rows.start, col - self.cols.start
-        inside = (row >= 0) & (row < self.shape[0]) & (col >= 0) & (col < self.shape[1])
+        """A division of the scene's pixels on the window, with its place, without what teaches outside of the area."""
+        whole = self.whole_split(split)
+        if whole.shape != self.scene.shape or self.shape == self.scene.shape:
+            return whole  # of another scene, as is told where it is used; or there is nothing to cut
+        row, col = np.divmod(whole.train, self.scene.cols)
         return replace(
-            split,
+            whole,
             shape=self.shape,
-            train=row[inside] * self.shape[1] + col[inside],
-            guard=None if split.guard is None else self.cut(split.guard),
-            shapes=None if split.shapes is None else split.shapes[inside],
-            place=place,
+            train=(row - self.rows.start) * self.shape[1] + col - self.cols.start,
+            guard=None if whole.guard is None else self.cut(whole.guard),
+            place=self._place,
         )
 
     def whole_split(self, split: Split) -> Split:
-        """A division of the window's pixels on the whole scene; one of the scene as it is."""
+        """A division of the scene's pixels, or of the window's, on the whole scene, as :meth:`split` has it."""
         split = split.on(self.scene.shape)
-        return split if split.shape != self.shape else self.split(split).on(self.scene.shape)
+        if split.shape == self.shape != self.scene.shape:
+            split = replace(split, place=self._place).on(self.scene.shape)
+        if split.shape != self.scene.shape:
+            return split
+        inside = self.of_scene().ravel()[split.train]
+        shapes = None if split.shapes is None else split.shapes[inside]
+        return replace(split, train=split.train[inside], shapes=shapes)
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.rows.start, self.cols.start, self.scene.shape)
 
 
 def cut_cube(cube: Cube, area: AreaOfInterest) -> Cube:

@@ -119,7 +119,7 @@ def test_drawn_labels_outside_of_the_area_are_left_out(
     assert json.loads((tmp_path / "run" / "result.json").read_text())["protocol"] == "drawn"
 
 
-@pytest.mark.quick("area")
+@pytest.mark.quick("scene")
 @pytest.mark.parametrize("statistics", ["scene", "area"])
 def test_a_split_of_the_whole_scene_teaches_in_the_area(
     cli: Any, simulated: PairFiles, tmp_path: Path, statistics: str
@@ -136,6 +136,19 @@ def test_a_split_of_the_whole_scene_teaches_in_the_area(
     np.testing.assert_array_equal(
         read(tmp_path / "again" / "change.tif")[0], read(tmp_path / "run" / "change.tif")[0]
     )
+
+
+def test_a_split_of_the_whole_scene_teaches_inside_of_polygons(
+    cli: Any, simulated: PairFiles, tmp_path: Path
+) -> None:
+    assert cli("split", "--truth", simulated.truth, "--output", tmp_path / "s.npz", "--fraction", "0.2") == 0
+    area = ["--aoi", polygons(tmp_path / "two.gpkg", simulated.t1, *TWO), "--split", tmp_path / "s.npz"]
+    named = ["--t1", simulated.t1, "--t2", simulated.t2, "--truth", simulated.truth, "--method", "logistic"]
+    assert cli("train", *named, *area, "--run", tmp_path / "run") == 0
+    given, kept = (hc.open_split(path) for path in (tmp_path / "s.npz", tmp_path / "run" / "split.npz"))
+    inside = covered_by(TWO, given.shape)
+    assert len(kept.train) < len(given.train)
+    np.testing.assert_array_equal(kept.on(given.shape).train_mask(), given.train_mask() & inside)
 
 
 @pytest.mark.parametrize("statistics", ["scene", "area"])

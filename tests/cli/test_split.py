@@ -182,7 +182,6 @@ def test_runs_of_a_file_share_a_table(
     assert len(json.loads(capsys.readouterr().out.partition("\n")[2])) == 3
 
 
-@pytest.mark.slow
 def test_a_network_learns_from_areas_that_were_drawn(
     cli: Any, simulated: PairFiles, dates: list[str], tmp_path: Path
 ) -> None:

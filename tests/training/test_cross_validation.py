@@ -133,7 +133,6 @@ def whole(
     return folder
 
 
-@pytest.mark.slow
 def test_an_interrupted_run_ends_the_same(
     pair: ScenePair, truth: NDArray[np.uint8], network: RunConfig, whole: Path, stopping: Stop, tmp_path: Path
 ) -> None:

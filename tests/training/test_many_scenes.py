@@ -335,7 +335,6 @@ def test_a_new_scene_goes_on_from_there(
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.slow
 def test_scenes_go_on_from_there_too(
     scenes: list[LabelledScene], taught: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

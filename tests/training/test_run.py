@@ -133,7 +133,6 @@ def test_pixels_outside_the_split_choose_nothing(
     assert result.train == first[0].train and result.scores != first[0].scores
 
 
-@pytest.mark.slow
 def test_the_labels_of_training_pixels_do_matter(
     pair: ScenePair,
     labels: Labels,

@@ -287,6 +287,9 @@ def _train_network(
     }
     if isinstance(taught.certain, PseudoLabels):
         facts["pseudo_labels"] = len(taught.certain.pixels)
+    if (around := detector.calibration.surroundings) is not None:
+        weights = {"pixel": around.own, "around": around.around, "label_free": detector.calibration.prior}
+        facts |= {f"weight_{name}": round(weight, 3) for name, weight in weights.items()}
     return detector, facts | began_with(config), progress.out_of_fold
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _ROWS = 64  # scored at a time
 _HALF = 0.5  # weight of a pixel, and of its surroundings, before any label; label-free detectors begin at 0
+_SURELY = 1.645  # standard errors, one-sided 95 %
 
 
 def weigh_beside(
@@ -35,11 +36,12 @@ def weigh_beside(
     plain: Calibration,
     *,
     threshold: str | float = "validation",
-) -> Calibration:
+) -> Calibration | None:
     """Weigh what counts beside the network by the labels that its members held out.
 
     The weights are the likeliest by these labels, drawn towards half a pixel, half its surroundings, and no
-    label-free detector, as if eight pixels said so.
+    label-free detector, as if eight pixels said so. Labels of folds that they were not fitted to must be told
+    better than by the network alone, and surely so: by 1.645 standard errors of the difference, 19 times of 20.
 
     Args:
         network: the trained ensemble, in evaluation mode.
@@ -51,26 +53,72 @@ def weigh_beside(
         threshold: see :func:`~hsi_cd.training.calibration.calibrate`.
 
     Returns:
-        The calibration of both; that of the network alone where no label was held out.
+        The calibration of both; None where the network alone is as good, or no label was held out.
     """
     own, around = held_out_log_odds(network, source, taught.pixels, folds, plain, reach=beside.reach)
     seen = np.isfinite(own)
     if not seen.any():
-        return plain
-    terms = {"own": (own, _HALF if beside.reach else 1.0, 20.0)}
+        return None
+    alone = Terms((own[seen],), (1.0,), (20.0,))
+    names, terms = ["own"], Terms((own[seen],), (_HALF if beside.reach else 1.0,), (20.0,))
     if beside.reach:
-        terms["around"] = around, _HALF, 20.0
+        names, terms = [*names, "around"], terms.also(around[seen], usual=_HALF, most=20.0)
     if beside.prior is not None:
-        terms["prior"] = beside.known, 0.0, 1.0
-    told, usual, most = zip(*terms.values(), strict=True)
-    columns, truth = [each[seen] for each in told], taught.target[seen].astype(np.float64)
-    *weights, offset = likeliest(columns, truth, usual=usual, bounds=[(0.0, end) for end in most])
-    z = sum(weight * column for weight, column in zip(weights, columns, strict=True)) + offset
+        names, terms = [*names, "prior"], terms.also(beside.known[seen], usual=0.0, most=1.0)
+    truth = taught.target[seen].astype(np.float64)
+    gain = _losses(alone, truth, folds[seen]) - _losses(terms, truth, folds[seen])
+    error = gain.std() / np.sqrt(len(gain))
+    log.info("held-out labels: %.4f +- %.4f less loss with what counts beside the network", gain.mean(), error)
+    if not gain.mean() > _SURELY * error:
+        return None
+    *weights, offset = terms.fit(truth)
+    z = terms.log_odds([*weights, offset])
     moved, chosen = threshold_for(z, truth, share=taught.share, threshold=threshold)
-    found = {"around": 0.0, "prior": 0.0} | dict(zip(terms, weights, strict=True))
-    log.info("weights by held-out labels: %s", ", ".join(f"{name} {found[name]:.2f}" for name in terms))
+    found = {"around": 0.0, "prior": 0.0} | dict(zip(names, weights, strict=True))
     surroundings = Surroundings(beside.reach, found["own"], found["around"], offset + moved)
     return replace(plain, threshold=chosen, prior=found["prior"], surroundings=surroundings)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Log-odds of labels by several who say something of them, each with a weight.
+
+    Attributes:
+        columns: log-odds, each ``(N,)``.
+        usual: weights before any label.
+        most: the largest weights; the smallest are 0.
+    """
+
+    columns: tuple[NDArray[np.float64], ...]
+    usual: tuple[float, ...]
+    most: tuple[float, ...]
+
+    def also(self, column: NDArray[np.float64], *, usual: float, most: float) -> Terms:
+        """The same and one more."""
+        return Terms((*self.columns, column), (*self.usual, usual), (*self.most, most))
+
+    def of(self, labels: NDArray[np.bool_]) -> Terms:
+        """The same of some of the labels."""
+        return replace(self, columns=tuple(column[labels] for column in self.columns))
+
+    def fit(self, target: NDArray[np.float64]) -> list[float]:
+        """The likeliest weights and an offset, see :func:`~hsi_cd.training.calibration.likeliest`."""
+        return likeliest(self.columns, target, usual=self.usual, bounds=[(0.0, end) for end in self.most])
+
+    def log_odds(self, weights: list[float]) -> NDArray[np.float64]:
+        """What they say together, ``(N,)``, by the weights and offset of :meth:`fit`."""
+        *each, offset = weights
+        return np.asarray(sum(w * column for w, column in zip(each, self.columns, strict=True)) + offset)
+
+
+def _losses(terms: Terms, target: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cross-entropy of each label, ``(N,)``, by weights fitted to the labels of the other folds."""
+    losses = np.empty(len(target))
+    for fold in np.unique(folds):
+        held = folds == fold
+        z = terms.of(held).log_odds(terms.of(~held).fit(target[~held]))
+        losses[held] = np.logaddexp(0, z) - target[held] * z
+    return losses
 
 
 def held_out_log_odds(

@@ -214,7 +214,7 @@ def train(
         )
         save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
     if taught.beside is not None and folds is not None and isinstance(source, PatchSource):
-        detector.calibration = weigh_beside(
+        weighed = weigh_beside(
             network,
             source,
             taught,
@@ -223,6 +223,10 @@ def train(
             progress.best_calibration,
             threshold=detector.model.threshold,
         )
+        if weighed is None:  # the network alone, as if nothing had been asked
+            detector.prior = None
+        else:
+            detector.calibration = weighed
         save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
     if held_out is not None and folds is not None:
         progress.out_of_fold = out_of_fold(detector, held_out, taught, folds)

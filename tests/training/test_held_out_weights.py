@@ -64,15 +64,21 @@ def test_a_fold_that_no_member_holds_out_says_nothing() -> None:
     np.testing.assert_array_equal(np.isnan(around), folds == 2)
 
 
-def weighed(
+def tried(
     logits: np.ndarray, truth: np.ndarray, known: np.ndarray | None = None, *, reach: int = 2, **how: Any
-) -> Calibration:
+) -> Calibration | None:
     pixels, folds = drawn(2, 900)
     prior: Any = None if known is None else "somebody"
     odds = np.zeros(900) if known is None else known.ravel()[pixels]
     taught = TrainingSet(pixels, truth.ravel()[pixels].astype(np.int64), share=how.pop("share", None))
     beside = Beside(reach, prior, odds)
     return weigh_beside(*saying(logits), taught, beside, folds, Calibration(threshold=0.3), **how)
+
+
+def weighed(*told: np.ndarray, **how: Any) -> Calibration:
+    found = tried(*told, **how)
+    assert found is not None
+    return found
 
 
 def patches() -> np.ndarray:
@@ -88,8 +94,7 @@ def test_where_pixels_are_noisy_and_change_comes_in_patches_the_surroundings_wei
     assert found.surroundings is not None and found.surroundings.around > 2 * found.surroundings.own
     assert found.reach == 2 and found.prior == 0.0
     scattered = random.random((ROWS, COLS)) < 0.2
-    single = weighed(np.where(scattered, 2.0, -2.0) + random.normal(0, 1, (3, ROWS, COLS)), scattered)
-    assert single.surroundings is not None and single.surroundings.own > 2 * single.surroundings.around
+    assert tried(np.where(scattered, 2.0, -2.0) + random.normal(0, 1, (3, ROWS, COLS)), scattered) is None
 
 
 def test_a_label_free_detector_weighs_what_it_is_worth() -> None:
@@ -98,6 +103,7 @@ def test_a_label_free_detector_weighs_what_it_is_worth() -> None:
     right, wrong = np.where(truth, 2.0, -2.0), np.where(truth, -2.0, 2.0)
     assert weighed(said, truth, right).prior > 0.5
     assert weighed(said, truth, wrong).prior == 0.0
+    assert tried(said, truth, wrong, reach=0) is None
     alone = weighed(said, truth, right, reach=0)
     assert alone.reach == 0 and alone.surroundings is not None and alone.surroundings.around == 0.0
 

@@ -51,6 +51,7 @@ def test_a_shift_by_a_third_of_a_pixel_is_no_change(method: str) -> None:
     assert found.predict(measurement.pair).change.mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_every_method_calls_about_as_much_changed_as_the_default() -> None:
     made = simulated(0.1, 2)
     measurement = measurement_of(made.t1, made.t2)

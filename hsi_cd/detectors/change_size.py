@@ -20,7 +20,7 @@ from hsi_cd.detectors.tail import ShareOfChange, share_of_change, told
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, nothing_changed
 from hsi_cd.prepare.transform import SceneTransform
 
-_LEAST = 0.6  # of the median difference of unrelated pixels that half of what is called changed must reach
+_LEAST = 0.3  # of the median difference of unrelated pixels that half of what is called changed must reach
 _HALF, _SURE = 0.5, 0.9  # of what is called changed that must be that large, and where it is not, from higher up
 _FEWEST = 5  # pixels of the sample that can tell
 
@@ -48,7 +48,7 @@ class ChangeSizes:
         return cls(score[order], large)
 
     def least(self, value: float) -> float:
-        """``value`` if half of the pixels from it on are large; else the lowest from which nine in ten are, or inf."""
+        """``value`` if half of the pixels from it on are large; else from where nine in ten are, or infinity."""
         count = int(np.count_nonzero(self.score >= value))
         if count < _FEWEST:
             return value

@@ -38,7 +38,7 @@ class SampledSpectra:
     @property
     def pixels(self) -> int:
         """Pixels of the sample."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         """Yield float64 ``(2 components, pixels)``, as :class:`JointSpectra` does."""

@@ -7,7 +7,7 @@ Of the quarter of the pixels whose standardised spectra differ least, most are u
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ class Majority:
 
 
 def find_majority(
-    spectra: SampledSpectra, smoothed: SampledSpectra, transform: SceneTransform, chosen: dict[str, Any]
+    spectra: SampledSpectra, smoothed: SampledSpectra, transform: SceneTransform, chosen: Mapping[str, Any]
 ) -> Majority | None:
     """What tells unchanged pixels, if more than half of the scene changed; None where less did, or none is sure.
 

@@ -96,7 +96,7 @@ def test_gains_and_offsets_of_bands_change_nothing() -> None:
 
 def test_it_finds_what_changed() -> None:
     t1, t2 = dates()
-    detector = fit_irmad(pair(t1, t2))
+    detector = fit_irmad(pair(t1, t2), options={"threshold": "auto"})
     change = detector.score(t1, t2) >= detector.threshold
     assert change[:8, :8].mean() > 0.8
     assert change[8:].mean() < 0.05

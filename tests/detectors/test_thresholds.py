@@ -126,5 +126,7 @@ def test_wrong_names_and_levels_are_refused() -> None:
         choose_threshold(counted, "share", level=1.5)
     with pytest.raises(ConfigError, match="level"):
         choose_threshold(counted, "chi2", level=2.0, degrees=3)
-    for name in THRESHOLDS:
+    with pytest.raises(ConfigError, match="nearest needs clusters"):
+        choose_threshold(counted, "nearest")
+    for name in set(THRESHOLDS) - {"nearest"}:
         assert choose_threshold(counted, name, degrees=3)[0].method == name

@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "the network": (["--method", "siamese"], "siamese learns from labels: use hsi-cd train --method siamese"),
     "unknown method": (["--method", "irmda"], "did you mean 'irmad'"),
     "unknown option": (["--set", "thresold=otsu"], "did you mean 'threshold'"),
-    "unknown threshold": (["--set", "threshold=nope"], "known are auto, chi2, kmeans, otsu"),
+    "unknown threshold": (["--set", "threshold=nope"], "known are auto, chi2, evidence, kmeans, nearest, otsu"),
     "nested option": (["--set", "iterations.x=1"], "expected int"),
     "no value": (["--set", "iterations"], "expected key=value"),
     "threshold of another score": (["--method", "cva", "--set", "threshold=chi2"], "known distribution"),

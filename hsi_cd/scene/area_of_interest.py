@@ -128,7 +128,7 @@ class AreaOfInterest:
         return found
 
     def split(self, split: Split) -> Split:
-        """A division of the scene's pixels on the window, with its place; what teaches outside of the area is left out."""
+        """A division of the scene's pixels on the window, with its place, of those that teach in the area."""
         whole = self.whole_split(split)
         if whole.shape != self.scene.shape or self.shape == self.scene.shape:
             return whole  # of another scene, as is told where it is used; or there is nothing to cut

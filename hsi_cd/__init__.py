@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         split,
         train,
     )
+    from hsi_cd.detectors.kind_clusters import KindOptions
     from hsi_cd.detectors.method import Method
     from hsi_cd.evaluation import AreaEstimate, RunResult
     from hsi_cd.inference.change_map import ChangeMap
@@ -87,6 +88,7 @@ _PLACES = {
     "Grid": "hsi_cd.scene",
     "IRMAD": "hsi_cd.api.estimators",
     "ISFA": "hsi_cd.api.estimators",
+    "KindOptions": "hsi_cd.detectors.kind_clusters",
     "Labels": "hsi_cd.scene",
     "Logistic": "hsi_cd.api.estimators",
     "MapOptions": "hsi_cd.inference.mapping",
@@ -150,6 +152,7 @@ __all__ = [
     "Estimator",
     "Forest",
     "Grid",
+    "KindOptions",
     "Labels",
     "Logistic",
     "MapOptions",

@@ -15,6 +15,7 @@ from hsi_cd.api.area_choice import AreaChoice, checked_bounds
 from hsi_cd.api.bounding import find_area, judged_in, split_of
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
 from hsi_cd.api.judging import judge
+from hsi_cd.api.kinds_of_change import Kinds, find_kinds, kind_options
 from hsi_cd.api.settings import resolve_run
 from hsi_cd.api.sources import TruthSource, as_values
 from hsi_cd.api.truths import read_truth
@@ -52,12 +53,16 @@ def measure(pair: ScenePair) -> Measurement:
     return Measurement(pair)
 
 
-def detect(scene: Scene, method: str = "auto", *, seed: int = 0, **options: Any) -> ChangeMap:
+def detect(
+    scene: Scene, method: str = "auto", *, kinds: Kinds | None = None, seed: int = 0, **options: Any
+) -> ChangeMap:
     """Map a scene without any label.
 
     Args:
         scene: the scene, or its measurement.
         method: a method without labels; :func:`methods` lists them.
+        kinds: tell kinds of change apart: how many, ``"auto"``, or :class:`KindOptions`. The map is then written
+            with the kinds, and has them as ``kind`` and ``kinds``.
         seed: of methods that draw at random.
         options: of the method.
 
@@ -66,13 +71,15 @@ def detect(scene: Scene, method: str = "auto", *, seed: int = 0, **options: Any)
 
     Raises:
         UnknownNameError: there is no such method, or it has no such option.
-        ConfigError: the method learns from labels.
+        ConfigError: the method learns from labels, or kinds are out of their range.
         BandError: bands without data or variation.
     """
     check_label_free(method)
+    wanted = None if kinds is None else kind_options(kinds)
     estimator = make_estimator(method, seed=seed, **options).fit(scene)
     # The measurement has looked how far the dates lie off each other.
-    how = MapOptions(look_at_shift=False, statistics=OF_THESE_DATES)
+    found = None if wanted is None else find_kinds(estimator, wanted)
+    how = MapOptions(look_at_shift=False, statistics=OF_THESE_DATES, kinds=found)
     return estimator.predict(estimator.measurement_.pair, how)
 
 

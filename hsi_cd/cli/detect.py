@@ -12,6 +12,7 @@ from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource
 from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.kind_choice import KindChoice, kind_options
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
@@ -32,6 +33,7 @@ Examples:
   hsi-cd detect --t1 before.tif --t2 after.tif --aoi valley.gpkg --output valley.tif
   hsi-cd detect --method irmad --dataset taizhou --output change.tif --score score.tif
   hsi-cd detect --method cva --set threshold=otsu --t1 a.tif --t2 b.tif --output change.tif
+  hsi-cd detect --t1 a.tif --t2 b.tif --kinds auto --output kinds.tif --kinds-figure kinds.png
   hsi-cd detect --t1 a.tif --t2 b.tif --save auto.pt      # then predict --checkpoint auto.pt --shard 1/8
 """
 
@@ -50,6 +52,7 @@ Examples:
     metavar="FILE",
     help="Keep what was measured as a checkpoint for hsi-cd predict; without --output, nothing is mapped now.",
 )
+@kind_options
 @like_option
 @click.option(
     "--seed",
@@ -68,6 +71,7 @@ def detect(
     assignments: tuple[str, ...],
     files: OutputChoice,
     save: Path | None,
+    kinds: KindChoice,
     like: Path | None,
     seed: int,
     as_json: bool,
@@ -75,14 +79,18 @@ def detect(
     """Map a scene pair without any label or training.
 
     The method measures the scene in streaming passes, chooses a threshold from its own scores, and writes the
-    change map like predict does.
+    change map like predict does. With --kinds, what changed is grouped by how it changed.
     """
     check_scene(source)
     if files.output is None and (save is None or files.maps or files.cog or files.vector):
         raise click.UsageError("no map is named: give --output FILE, or --save FILE alone to map the scene later")
+    if files.output is None and kinds.kinds is not None:
+        raise click.UsageError("kinds of change are of a map: give --output FILE, too")
+    grouping, beside = kinds.options(), kinds.named(overwrite=files.overwrite)
     from hsi_cd.config import merge, parse_assignment
 
-    files.check(inputs=named_files(*source.files, like), save=save)
+    files.check(inputs=named_files(*source.files, like), save=save, beside=kinds.files)
+    beside.check()
     options: dict[str, Any] = {}
     for text in assignments:
         options = merge(options, parse_assignment(text))
@@ -91,6 +99,7 @@ def detect(
     from hsi_cd.api.bounding import told_of_area
     from hsi_cd.api.change_share import change_share
     from hsi_cd.api.estimators import make_estimator
+    from hsi_cd.api.kinds_of_change import find_kinds, kinds_record, kinds_told
     from hsi_cd.api.method_names import find_method
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import choose_bands, grid_like
@@ -103,7 +112,9 @@ def detect(
             f"{method} learns from labels: use hsi-cd train --method {method}, or another method"
         )
     pair = open_scene(source, replace(contract, area=replace(area, like=like)))
-    files.check(inputs=pair.files, save=save)  # those of a dataset among them, which nobody named
+    files.check(
+        inputs=pair.files, save=save, beside=kinds.files
+    )  # those of a dataset among them, which nobody named
     grid = grid_like(like, pair.scene_grid.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     pair = choose_bands(pair, **drop_settings(dropped))
@@ -111,12 +122,17 @@ def detect(
     estimator = make_estimator(method, seed=seed, **(settings or options)).fit(pair)
     if save is not None:
         estimator.save(save, overwrite=files.overwrite)
-    mapped = None
+    mapped, found = None, None
     if files.output is not None:
-        how = MapOptions(grid=grid, memory=source.memory, look_at_shift=False, statistics=OF_THESE_DATES)
+        found = None if grouping is None else find_kinds(estimator, grouping, grid=grid)
+        how = MapOptions(
+            grid=grid, memory=source.memory, look_at_shift=False, statistics=OF_THESE_DATES, kinds=found
+        )
         mapped = estimator.predict(pair, how).write_files(files.named())
+        if found is not None:
+            beside.write(found, scene=pair.name)
     detector = estimator.detector_
-    written = ({} if save is None else {"checkpoint": str(save)}) | files.told()
+    written = ({} if save is None else {"checkpoint": str(save)}) | files.told() | kinds.told()
     done = told_of(pair) | told_of_area(pair.area)
     lines = [f"{what}: {told}" for what, told in (written | map_told(mapped) | done).items()]
     lines.append(f"threshold {detector.threshold:.4g} ({detector.unit}), method {chosen.title}")
@@ -124,4 +140,7 @@ def detect(
     if (share := change_share(detector)) is not None:
         lines.append(f"share of the scene that changed, estimated: {share[0]}")
         facts["change_share"] = share[1]
+    if found is not None:
+        lines += kinds_told(found)
+        facts["kinds"] = kinds_record(found)
     tell("\n".join(lines), {"files": written, **facts, **map_record(mapped), **done}, as_json=as_json)

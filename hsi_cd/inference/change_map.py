@@ -14,6 +14,7 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import biased
+from hsi_cd.inference.kind_maps import MappedKinds, kind_rows
 from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
 from hsi_cd.inference.scoring import classify
 from hsi_cd.io import MapFiles, RegionChoice, WrittenMap
@@ -78,6 +79,25 @@ class ChangeMap:
         return classify(self.score, self.threshold)
 
     @property
+    def kinds(self) -> MappedKinds | None:
+        """The kinds of change: how many pixels each has, its spectra, its name; None where nobody asked."""
+        return self.options.kinds
+
+    @cached_property
+    def kind(self) -> NDArray[np.uint8]:
+        """The kind of each pixel, uint8 ``(rows, cols)``: 0 unchanged, 1 to K, 255 no data; as it is written.
+
+        Raises:
+            ConfigError: nobody asked for kinds.
+        """
+        if self.kinds is None:
+            raise ConfigError(
+                "the map tells no kinds of change apart: ask for them, as hsi_cd.detect(kinds='auto')"
+            )
+        parts = kind_rows(map_rows(self.detector, self.pair, self.options), self.pair, self.kinds.model)
+        return np.concatenate([part.change for part in parts])
+
+    @property
     def probability(self) -> NDArray[np.float32]:
         """Probabilities of change, float32 ``(rows, cols)``, 0 to 1, NaN for no data."""
         return self.detector.probability(self.score)
@@ -107,7 +127,8 @@ class ChangeMap:
         """Write the map as GeoTIFF, and what is asked for beside it; all files appear together, or none.
 
         Args:
-            change: file of the map: 0 unchanged, 1 changed, 255 no data, with colours.
+            change: file of the map: 0 unchanged, 1 changed (or 1 to K where kinds were asked for), 255 no data,
+                with colours.
             score: file of the scores, float32.
             uncertainty: file of the uncertainty, float32.
             probability: file of the probabilities of change, float32, 0 to 1.

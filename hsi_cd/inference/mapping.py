@@ -14,6 +14,7 @@ from hsi_cd.detectors.decision import told_share
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError, ShardError
+from hsi_cd.inference.kind_maps import MappedKinds, kind_rows
 from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, WrittenMap, shard_tags, write_prediction
@@ -43,6 +44,7 @@ class MapOptions:
         seen: is shown all rows that are read, once each, from top to bottom.
         any_units: map a scene whose values are far from all that the detector was fitted on.
         register: lay date 2 on date 1 first; by default as what was fitted did. Of estimators alone, which know.
+        kinds: write the kind of each changed pixel in place of 1. Of this scene, whole or its area of interest.
     """
 
     threshold: float | None = None
@@ -55,6 +57,7 @@ class MapOptions:
     seen: Callable[[slice, Dates], None] | None = None
     any_units: bool = False
     register: bool | None = None
+    kinds: MappedKinds | None = None
 
 
 def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> WrittenMap:
@@ -86,12 +89,15 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         _check_shard(pair)
         tags |= shard_tags(how.shard, pair, grid)
         grid = grid.part(how.shard.rows(pair.shape[0]))
+    rows = map_rows(detector, pair, how, uncertainty=files.uncertainty is not None)
+    kinds = how.kinds
     return write_prediction(
-        map_rows(detector, pair, how, uncertainty=files.uncertainty is not None),
+        rows if kinds is None else kind_rows(rows, pair, kinds.model),
         files,
         grid=grid,
         tags=tags,
         probability=detector.probability,
+        kinds={} if kinds is None else kinds.names,
     )
 
 

@@ -13,8 +13,9 @@ from hsi_cd.io.axes import Axes, Expected, parse_axes
 from hsi_cd.io.class_maps import ClassMap, class_map_in_memory, read_class_map
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.joining import join_shards
+from hsi_cd.io.map_classes import COLOURS
 from hsi_cd.io.map_reading import read_map, read_score_name, read_scores
-from hsi_cd.io.maps import COLOURS, MapWriters, RasterWriter, map_writers
+from hsi_cd.io.maps import MapWriters, RasterWriter, map_writers
 from hsi_cd.io.outputs import (
     CHECKPOINT,
     GEOTIFF,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import FormatError, LabelError
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
-from hsi_cd.io.maps import COLOURS, NO_DATA, SCORE_NAME, SCORE_UNIT, raster_named
+from hsi_cd.io.map_classes import COLOURS, NO_DATA
+from hsi_cd.io.maps import SCORE_NAME, SCORE_UNIT, raster_named
 from hsi_cd.io.raster import open_raster
 from hsi_cd.io.single_band import SingleBand, read_single_band
 from hsi_cd.io.told_classes import check_unsmeared, codes_by_colours, scheme_by_names

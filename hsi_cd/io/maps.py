@@ -20,16 +20,11 @@ from rasterio.windows import Window
 from hsi_cd.errors import FormatError, OutputError
 from hsi_cd.io import qml
 from hsi_cd.io.atomic import atomic_paths
+from hsi_cd.io.map_classes import CHANGE_CLASSES, NO_DATA, MapClasses
 from hsi_cd.io.raster import open_raster, quiet_georeference
 from hsi_cd.io.sidecars import class_table, names_path, remove_stale, styles_beside, write_beside
 from hsi_cd.paths import as_path
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Grid
-
-NO_DATA = UNLABELLED
-COLOURS = {UNCHANGED: qml.GREY, CHANGED: qml.RED, NO_DATA: qml.CLEAR}
-"""Colour table of change maps, RGBA by value."""
-NAMES = {UNCHANGED: "unchanged", CHANGED: "changed", NO_DATA: "no data"}
-"""What the values of change maps mean."""
+from hsi_cd.scene import Grid
 
 _BLOCK = 256
 _LEVEL = 3  # of deflate: twice as fast as its usual 6, and 1 % larger on scores
@@ -190,6 +185,7 @@ def map_writers(
     tags: Mapping[str, str] | None = None,
     cog: bool = False,
     overwrite: bool = False,
+    classes: MapClasses = CHANGE_CLASSES,
 ) -> Iterator[MapWriters]:
     """Write a change map, and the rasters of scores, uncertainty and probabilities if asked for, row by row.
 
@@ -206,6 +202,7 @@ def map_writers(
         tags: text to store in each (version, checkpoint, threshold).
         cog: rewrite all as Cloud Optimized GeoTIFFs with overviews when they are complete.
         overwrite: whether existing files may be replaced.
+        classes: names and colours of the values of the change map.
 
     Yields:
         The writers; every row of each must be written, in order.
@@ -235,7 +232,7 @@ def map_writers(
                 dtype, nodata, _ = _RASTERS[name]
                 opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags, compress=not cog))
                 opened[-1].set_band_description(1, _description(name, tags))
-            opened[0].write_colormap(1, COLOURS)
+            opened[0].write_colormap(1, classes.colours)
             writers = {
                 name: RasterWriter(dataset, draft)
                 for name, dataset, draft in zip(wanted, opened, drafts, strict=True)
@@ -248,9 +245,9 @@ def map_writers(
                     make_cog(draft, "NEAREST" if name == "change map" else "AVERAGE")
             for name, target in wanted.items():
                 if target in styles:
-                    write_beside(styles[target], _style(name, writers[name], tags))
+                    write_beside(styles[target], _style(name, writers[name], tags, classes))
             for table in tables:
-                write_beside(table, class_table(COLOURS, NAMES))
+                write_beside(table, class_table(classes.colours, classes.names))
         finally:
             for dataset in opened:
                 with quiet_georeference():
@@ -258,9 +255,9 @@ def map_writers(
     remove_stale(targets, kept=beside)
 
 
-def _style(name: str, writer: RasterWriter, tags: Mapping[str, str]) -> str:
+def _style(name: str, writer: RasterWriter, tags: Mapping[str, str], classes: MapClasses) -> str:
     if name == "change map":
-        return qml.classes_qml(COLOURS, NAMES)
+        return qml.classes_qml(classes.colours, classes.names)
     if name == "probability" or (name == "score" and tags.get(SCORE_UNIT) == "probability"):
         return qml.ramp_qml(0.0, 1.0)
     return qml.ramp_qml(*writer.ends())

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.io.atomic import atomic_path
+from hsi_cd.io.map_classes import NO_KINDS, classes_of
 from hsi_cd.io.maps import map_writers
 from hsi_cd.io.outputs import GEOTIFF, check_ending, check_outputs
 from hsi_cd.io.regions import RegionChoice, Regions, check_vector, write_regions
 from hsi_cd.io.sidecars import style_path, styles_beside, write_beside
-from hsi_cd.scene import CHANGED, UNLABELLED, Grid
+from hsi_cd.scene import UNLABELLED, Grid, is_changed
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def write_prediction(
     grid: Grid,
     tags: Mapping[str, str],
     probability: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    kinds: Mapping[int, str] = NO_KINDS,
 ) -> WrittenMap:
     """Write a change map, and what is asked for beside it. All files appear together, or none.
 
@@ -119,6 +121,7 @@ def write_prediction(
         grid: shape and georeference.
         tags: text to store in each raster.
         probability: from scores to change probabilities, for their raster and the polygons.
+        kinds: names of the values of a map of kinds of change; none where 1 is changed.
 
     Returns:
         Its counts, and what was written as polygons.
@@ -151,6 +154,7 @@ def write_prediction(
                 tags=tags,
                 cog=files.cog,
                 overwrite=files.overwrite,
+                classes=classes_of(kinds),
             )
         )
         for part in parts:
@@ -161,7 +165,7 @@ def write_prediction(
                 and (draft is not None or writers.probability is not None)
             ):
                 chance = probability(part.score)
-            changed += int(np.count_nonzero(part.change == CHANGED))
+            changed += int(np.count_nonzero(is_changed(part.change)))
             valid += int(np.count_nonzero(part.change != UNLABELLED))
             writers.change.write(part.row, part.change)
             for writer, values in (
@@ -173,11 +177,13 @@ def write_prediction(
                     writer.write(part.row, values)
             if draft is not None and chance is not None:
                 changes.append(part.change)
-                probabilities.append(chance[part.change == CHANGED])
+                probabilities.append(chance[is_changed(part.change)])
         if draft is None:
             return WrittenMap(changed, valid)
         whole = np.concatenate(changes)
-        found = write_regions(draft, whole, np.concatenate(probabilities), grid=grid, choice=files.regions)
+        found = write_regions(
+            draft, whole, np.concatenate(probabilities), grid=grid, choice=files.regions, kinds=kinds
+        )
         for style in styles.values():
             write_beside(style, found.style)
         return WrittenMap(changed, valid, found)

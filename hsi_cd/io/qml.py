@@ -29,13 +29,14 @@ class ShapeStyle:
     """How the shapes of a layer are shown.
 
     Attributes:
-        field: whose values ``changed`` and ``unchanged`` tell the colour, any other being yet to be said; empty
-            where all shapes are changed regions.
+        field: whose values tell the colour; empty where all shapes are changed regions.
         title: of the style.
+        classes: values of the field with their names and colours; an empty value is any other.
     """
 
     field: str = ""
     title: str = "hsi-cd"
+    classes: tuple[tuple[str, str, Colour], ...] = SHAPE_CLASSES
 
 
 def classes_qml(colours: Mapping[int, Colour], names: Mapping[int, str]) -> str:
@@ -78,7 +79,7 @@ def shapes_qml(style: ShapeStyle, geometry: str) -> str:
         return _text(root)
     renderer = ET.SubElement(root, "renderer-v2", {"type": "categorizedSymbol", "attr": style.field})
     categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
-    for i, (value, label, colour) in enumerate(SHAPE_CLASSES):
+    for i, (value, label, colour) in enumerate(style.classes):
         entry = {"symbol": str(i), "value": value, "label": label, "render": "true"}
         ET.SubElement(categories, "category", entry)
         _symbol(symbols, str(i), kind, colour)

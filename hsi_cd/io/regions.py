@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from hsi_cd.errors import FormatError, GridError
+from hsi_cd.io.map_classes import NO_KINDS, kind_colour
 from hsi_cd.io.qml import ShapeStyle
 from hsi_cd.io.vector_writing import VECTOR_DRIVERS, write_layer
-from hsi_cd.scene import CHANGED, Grid
+from hsi_cd.scene import CHANGED, UNCHANGED, Grid
 from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.surface import column_step, pixel_areas, row_step, transformed
 
@@ -113,6 +115,7 @@ def write_regions(
     *,
     grid: Grid,
     choice: RegionChoice | None = None,
+    kinds: Mapping[int, str] = NO_KINDS,
 ) -> Regions:
     """Write the changed regions of a whole map as polygons.
 
@@ -127,10 +130,12 @@ def write_regions(
 
     Args:
         path: the file, ending in .gpkg or .geojson; the caller sees to it that it does not exist.
-        change: uint8 ``(rows, cols)``: 1 is changed.
+        change: uint8 ``(rows, cols)``: 1 is changed, or 1 to 254 are kinds of change.
         probability: change probabilities of the changed pixels alone, row by row, ``(changed pixels,)``.
         grid: shape and georeference.
         choice: which regions, and how their outlines run; all, along the pixels, by default.
+        kinds: names of the values of a map of kinds. A region is then of one kind, which the fields ``kind`` and
+            ``name`` tell; none where 1 is changed.
 
     Raises:
         FormatError: the name's ending tells no format.
@@ -140,12 +145,13 @@ def write_regions(
     choice = choice or RegionChoice()
     check_vector(path, grid)
     numbers = np.empty(change.shape, dtype=np.int32)
-    count = int(scipy.ndimage.label(change == CHANGED, output=numbers))
+    count = _number(change, [value for value in kinds if value != UNCHANGED] or [CHANGED], numbers)
     areas = pixel_areas(grid)
     if not areas.true and grid.crs is not None:
         what = "those of its plane, in m2" if areas.unit == "m2" else "counts of pixels, since it tells no length"
         _log.warning("the CRS %s is tied to no ellipsoid: the regions' areas are %s", crs_name(grid.crs), what)
-    own = numbers[numbers > 0]  # row by row, as the probabilities
+    there = numbers > 0
+    own = numbers[there]  # row by row, as the probabilities
     pixels = np.bincount(own, minlength=count + 1)
     blocks = (slice(row, row + _BLOCK) for row in range(0, len(numbers), _BLOCK))
     each = np.concatenate([areas.of(rows)[numbers[rows] > 0] for rows in blocks])
@@ -162,6 +168,13 @@ def write_regions(
         "pixels": pixels[which].astype(np.int64),
         "probability": mean[which],
     }
+    if kinds:
+        of_region = np.zeros(count + 1, dtype=np.int64)
+        of_region[own] = change[there]
+        fields |= {
+            "kind": of_region[which],
+            "name": np.array([kinds[value] for value in of_region[which].tolist()], dtype=object),
+        }
     drawn = np.array([None, *(shapely.geometry.shape(shape) for shape, _ in shapes)], dtype=object)[1:]
     if choice.simplify:
         drawn = _simplified(drawn, choice.simplify, grid)
@@ -172,10 +185,29 @@ def write_regions(
         layer=LAYER,
         crs=grid.crs,
         geometry="Polygon",
-        style=ShapeStyle(title=LAYER),
+        style=_style(kinds),
         description=_SAYS,
     )
     return Regions(len(which), count - len(which), style or "")
+
+
+def _number(change: NDArray[np.uint8], values: Sequence[int], numbers: NDArray[np.int32]) -> int:
+    """Number what hangs together of each value, from 1 on, into ``numbers``, 0 elsewhere; how many there are."""
+    count = int(scipy.ndimage.label(change == values[0], output=numbers))
+    for value in values[1:]:
+        own = np.empty(change.shape, dtype=np.int32)
+        further = int(scipy.ndimage.label(change == value, output=own))
+        np.add(own, count, out=numbers, where=own > 0)
+        count += further
+    return count
+
+
+def _style(kinds: Mapping[int, str]) -> ShapeStyle:
+    """One colour for all regions, or that of each kind."""
+    if not kinds:
+        return ShapeStyle(title=LAYER)
+    told = [(str(kind), name, kind_colour(kind)) for kind, name in kinds.items() if kind != UNCHANGED]
+    return ShapeStyle("kind", LAYER, tuple(told))
 
 
 def _simplified(polygons: NDArray[np.object_], tolerance: float, grid: Grid) -> NDArray[np.object_]:

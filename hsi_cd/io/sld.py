@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from hsi_cd.io.qml import RED, SHAPE_CLASSES, Colour, ShapeStyle, hexadecimal
+from hsi_cd.io.qml import RED, Colour, ShapeStyle, hexadecimal
 
 _SLD, _SE = "http://www.opengis.net/sld", "http://www.opengis.net/se"
 _SPACES = {"xmlns": _SLD, "xmlns:se": _SE, "xmlns:ogc": "http://www.opengis.net/ogc"}
@@ -29,7 +29,7 @@ def shapes_sld(style: ShapeStyle, geometry: str, *, layer: str) -> str:
     rules = ET.SubElement(user, "se:FeatureTypeStyle")
     if not style.field:
         _symbol(_named(ET.SubElement(rules, "se:Rule"), style.title), geometry, RED)
-    for value, label, colour in SHAPE_CLASSES if style.field else ():
+    for value, label, colour in style.classes if style.field else ():
         rule = _named(ET.SubElement(rules, "se:Rule"), label)
         if value:
             equal = ET.SubElement(ET.SubElement(rule, "ogc:Filter"), "ogc:PropertyIsEqualTo")

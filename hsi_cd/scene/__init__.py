@@ -6,7 +6,7 @@ from hsi_cd.scene.contract import check_same_grid, window_of
 from hsi_cd.scene.cube import Cube, cube_from_array
 from hsi_cd.scene.division import DRAWN, GIVEN, Split
 from hsi_cd.scene.grid import Grid
-from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme
+from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme, is_changed
 from hsi_cd.scene.matching import check_same_bands
 from hsi_cd.scene.pair import Registered, ScenePair
 from hsi_cd.scene.shard import Shard, parse_shard
@@ -30,6 +30,7 @@ __all__ = [
     "check_same_bands",
     "check_same_grid",
     "cube_from_array",
+    "is_changed",
     "parse_shard",
     "window_of",
 ]

@@ -14,6 +14,12 @@ from hsi_cd.scene.grid import Grid
 UNCHANGED, CHANGED, UNLABELLED = 0, 1, 255
 
 
+def is_changed(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where a map of changes, or of kinds of change, says changed, of whatever kind."""
+    changed: NDArray[np.bool_] = (values != UNCHANGED) & (values != UNLABELLED)
+    return changed
+
+
 @dataclass(frozen=True)
 class LabelScheme:
     """Which stored values mean what.

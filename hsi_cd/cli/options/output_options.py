@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,12 @@ class OutputChoice:
         return {name: path for name in _WORDS if (path := getattr(self, name)) is not None}
 
     def check(
-        self, *, inputs: Iterable[Path] = (), save: Path | None = None, provenance: Path | None = None
+        self,
+        *,
+        inputs: Iterable[Path] = (),
+        save: Path | None = None,
+        provenance: Path | None = None,
+        beside: Mapping[str, Path] | None = None,
     ) -> None:
         """Refuse files that could not each be written as asked, before any long work.
 
@@ -98,6 +103,7 @@ class OutputChoice:
             inputs: the files and folders that are read, which no output replaces.
             save: a checkpoint that is written, too, or None.
             provenance: a record that is written, too, or None; it goes on where there is one.
+            beside: further files that are written, by their options.
 
         Raises:
             OutputError: a file is an input or another output, exists, or cannot be written.
@@ -106,8 +112,8 @@ class OutputChoice:
         from hsi_cd.io import CHECKPOINT, GEOTIFF, JSON, check_ending, check_outputs
 
         maps = {f"--{name}": path for name, path in self.maps.items()}
-        beside = {"--vector": self.vector, "--save": save}
-        check_outputs(maps | beside | {"--provenance": provenance}, inputs=inputs, overwrite=True)
+        others = {"--vector": self.vector, "--save": save, "--provenance": provenance, **(beside or {})}
+        check_outputs({**maps, **others}, inputs=inputs, overwrite=True)
         check_outputs(maps, kind=GEOTIFF, overwrite=self.overwrite)
         check_outputs({"--save": save}, kind=CHECKPOINT, overwrite=self.overwrite)
         if provenance is not None:

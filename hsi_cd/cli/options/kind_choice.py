@@ -1,0 +1,120 @@
+"""Options of kinds of change without labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsi_cd.cli.options.gathering import gathering
+from hsi_cd.cli.options.path_type import PathType
+
+if TYPE_CHECKING:
+    from hsi_cd.api.kinds_of_change import KindFiles, KindOptions
+
+FilePath = PathType()
+
+
+@dataclass(frozen=True)
+class KindChoice:
+    """What is asked of kinds of change.
+
+    Attributes:
+        kinds: how many, or ``auto``; None for a map of two classes.
+        kinds_by: how they are grouped, or None for the default.
+        bandwidth: of mean shift, or None.
+        kinds_table: file of the table, or None.
+        kinds_spectra: file of the spectra, or None.
+        kinds_figure: file of the curves, or None.
+
+    Raises:
+        click.UsageError: something is said of kinds that are not asked for.
+    """
+
+    kinds: str | None = None
+    kinds_by: str | None = None
+    bandwidth: float | None = None
+    kinds_table: Path | None = None
+    kinds_spectra: Path | None = None
+    kinds_figure: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if self.kinds is None and value is not None:
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} is about kinds of change: give --kinds auto, too"
+                )
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What is written beside the map, by options."""
+        named = {
+            f"--{n.replace('_', '-')}": getattr(self, n) for n in ("kinds_table", "kinds_spectra", "kinds_figure")
+        }
+        return {option: path for option, path in named.items() if path is not None}
+
+    def told(self) -> dict[str, str]:
+        """The same by what they are called."""
+        words = {
+            "--kinds-table": "kinds",
+            "--kinds-spectra": "spectra of kinds",
+            "--kinds-figure": "figure of kinds",
+        }
+        return {words[option]: str(path) for option, path in self.files.items()}
+
+    def options(self) -> KindOptions | None:
+        """How kinds are found; None where they are not asked for.
+
+        Raises:
+            ConfigError: a value is out of its range.
+        """
+        from hsi_cd.api.kinds_of_change import kind_options
+
+        if self.kinds is None:
+            return None
+        told: dict[str, Any] = {"bandwidth": self.bandwidth}
+        return replace(kind_options(self.kinds), **told | ({"by": self.kinds_by} if self.kinds_by else {}))
+
+    def named(self, *, overwrite: bool) -> KindFiles:
+        """What is to be written beside the map."""
+        from hsi_cd.api.kinds_of_change import KindFiles
+
+        return KindFiles(self.kinds_table, self.kinds_spectra, self.kinds_figure, overwrite)
+
+
+kind_options = gathering(
+    "kinds",
+    KindChoice,
+    click.option(
+        "--kinds",
+        metavar="K|auto",
+        help="Map kinds of change, the largest first, in place of changed: so many, or as many as stand apart.",
+    ),
+    click.option(
+        "--kinds-by",
+        type=click.Choice(["vectors", "directions", "c2va", "mean-shift"]),
+        help="How changed pixels are grouped: k-means on whitened change vectors (the default), on their "
+        "directions or on the angle of compressed change vectors, or mean shift.",
+    ),
+    click.option(
+        "--bandwidth",
+        type=float,
+        metavar="B",
+        help="Of mean shift, 1e-3 to 1e2 times the spread of the change vectors; chosen by stability by default.",
+    ),
+    click.option(
+        "--kinds-table", type=FilePath, metavar="FILE", help="One line a kind (CSV): area, share, leading bands."
+    ),
+    click.option(
+        "--kinds-spectra",
+        type=FilePath,
+        metavar="FILE",
+        help="Mean spectra of each kind before and after (CSV), with the rank of the bands that carry it.",
+    ),
+    click.option(
+        "--kinds-figure", type=FilePath, metavar="FILE", help="The same as curves over wavelength (.png, .pdf)."
+    ),
+)
+"""Tell kinds of change apart; the command is handed what was said as ``kinds``."""

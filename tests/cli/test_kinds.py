@@ -1,0 +1,227 @@
+"""hsi-cd detect --kinds: what became what, where nobody drew a label."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+import hsi_cd as hc
+from hsi_cd.io.class_maps import read_class_map
+
+Capture = pytest.CaptureFixture[str]
+BANDS = np.linspace(450, 2400, 24)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A scene of three kinds of change whose places are known."""
+
+    folder: Path
+    t1: NDArray[np.float32]
+    t2: NDArray[np.float32]
+    kind: NDArray[np.uint8]
+
+    @property
+    def words(self) -> list[object]:
+        return ["detect", "--t1", self.folder / "t1.tif", "--t2", self.folder / "t2.tif"]
+
+
+def _spectra(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Four smooth materials."""
+    x = (BANDS - 450) / 1950
+    return np.stack([
+        0.1 + 0.3 * x,
+        0.08 + 0.4 * (x > 0.15) * np.exp(-2 * x),
+        0.45 - 0.2 * x + 0.05 * np.sin(9 * x),
+        0.05 + 0.02 * np.cos(5 * x),
+    ])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
+    folder = tmp_path_factory.mktemp("fields")
+    rng = np.random.default_rng(3)
+    spectra = _spectra(rng)
+    before = rng.integers(0, 4, (12, 12)).repeat(7, axis=0).repeat(7, axis=1)
+    after, kind = before.copy(), np.zeros(before.shape, dtype=np.uint8)
+    # Whole fields of soil become green, bright or wet ground: 16, 9 and 4 of them.
+    for number, (count, new, top) in enumerate(((4, 1, 3), (3, 2, 35), (2, 3, 60)), start=1):
+        place = np.s_[top : top + 7 * count, 10 : 10 + 7 * count]
+        before[place], after[place], kind[place] = 0, new, number
+    gain = 1 + 0.05 * rng.standard_normal((2, 12, 12)).repeat(7, axis=1).repeat(7, axis=2)
+    dates = []
+    for number, ground in enumerate((before, after)):
+        values = spectra[ground].transpose(2, 0, 1) * gain[number]
+        dates.append((values + 0.004 * rng.standard_normal(values.shape)).astype(np.float32))
+    profile = {"driver": "GTiff", "count": len(BANDS), "height": 84, "width": 84, "dtype": "float32"}
+    profile |= {"crs": "EPSG:32633", "transform": Affine(10, 0, 400000, 0, -10, 5800000)}
+    for name, values in zip(("t1", "t2"), dates, strict=True):
+        with rasterio.open(folder / f"{name}.tif", "w", **profile) as file:
+            file.write(values)
+            for band, wavelength in enumerate(BANDS, start=1):
+                file.update_tags(band, wavelength=f"{wavelength}", wavelength_units="nm")
+    yield Fields(folder, *dates, kind)
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    with rasterio.open(path) as file:
+        return file.read(1)
+
+
+@pytest.fixture(scope="module")
+def mapped(cli: Any, fields: Fields, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all that the command writes of kinds."""
+    folder = tmp_path_factory.mktemp("mapped")
+    files = ["--output", folder / "kinds.tif", "--vector", folder / "kinds.gpkg", "--cog"]
+    beside = ["--kinds-table", folder / "kinds.csv", "--kinds-spectra", folder / "spectra.csv"]
+    figure = ["--kinds-figure", folder / "kinds.png"]
+    assert cli(*fields.words, "--kinds", "auto", *files, *beside, *figure) == 0
+    return folder
+
+
+def test_kinds_are_found_and_the_largest_comes_first(mapped: Path, fields: Fields) -> None:
+    found = read(mapped / "kinds.tif")
+    inside = fields.kind > 0
+    assert adjusted_rand_score(fields.kind[inside], found[inside]) > 0.9
+    sizes = np.bincount(found.ravel())[1:]
+    assert len(sizes) == 3 and (np.diff(sizes) <= 0).all()
+    assert (found[~inside] == 0).mean() > 0.97
+
+
+def test_the_map_tells_its_kinds(mapped: Path) -> None:
+    told = read_class_map(mapped / "kinds.tif")
+    assert dict(told.names) == {0: "unchanged", 1: "kind 1", 2: "kind 2", 3: "kind 3"}
+    with rasterio.open(mapped / "kinds.tif") as file:
+        palette = file.colormap(1)
+        assert (file.dtypes, file.nodata) == (("uint8",), 255)
+    colours = {palette[value] for value in range(4)}
+    style = (mapped / "kinds.qml").read_text()
+    assert len(colours) == 4
+    for value in range(1, 4):
+        assert f'value="{value}" label="kind {value}" color="#{bytes(palette[value][:3]).hex()}"' in style
+
+
+def test_polygons_have_their_kind(mapped: Path) -> None:
+    found = read(mapped / "kinds.tif")
+    with closing(sqlite3.connect(mapped / "kinds.gpkg")) as file:
+        told = dict(file.execute("SELECT kind, sum(pixels) FROM change_regions GROUP BY kind").fetchall())
+        names = dict(file.execute("SELECT DISTINCT kind, name FROM change_regions").fetchall())
+        (qml, sld), = file.execute("SELECT styleQML, styleSLD FROM layer_styles").fetchall()  # fmt: skip
+    assert told == {kind: int((found == kind).sum()) for kind in (1, 2, 3)}
+    assert names == {1: "kind 1", 2: "kind 2", 3: "kind 3"}
+    assert 'attr="kind"' in qml and "kind 3" in qml and sld.count("PropertyIsEqualTo>") == 6
+
+
+def test_tables_are_what_the_map_and_the_dates_hold(mapped: Path, fields: Fields) -> None:
+    found = read(mapped / "kinds.tif")
+    with (mapped / "kinds.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["pixels"]) for line in lines] == [int((found == kind).sum()) for kind in (1, 2, 3)]
+    assert sum(float(line["share"]) for line in lines) == pytest.approx(1)
+    assert (
+        float(lines[0]["area"]) == pytest.approx(100 * (found == 1).sum(), rel=2e-3) and lines[0]["unit"] == "m2"
+    )
+    with (mapped / "spectra.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    quiet = (fields.t2 - fields.t1)[:, found == 0].astype(np.float64)
+    for kind in (1, 2, 3):
+        own = [row for row in rows if row["kind"] == str(kind)]
+        first, second = (date[:, found == kind].astype(np.float64) for date in (fields.t1, fields.t2))
+        np.testing.assert_allclose([float(row["wavelength (nm)"]) for row in own], BANDS, rtol=1e-6)
+        for column, expected in (
+            ("before", first.mean(axis=1)),
+            ("after", second.mean(axis=1)),
+            ("before deviation", first.std(axis=1)),
+            ("after deviation", second.std(axis=1)),
+        ):
+            np.testing.assert_allclose([float(row[column]) for row in own], expected, rtol=1e-5, atol=1e-7)
+        strength = np.abs((second - first).mean(axis=1) - quiet.mean(axis=1)) / quiet.std(axis=1)
+        np.testing.assert_allclose([float(row["strength"]) for row in own], strength, rtol=1e-4)
+        assert [int(row["rank"]) for row in own] == (np.argsort(np.argsort(-strength)) + 1).tolist()
+
+
+def test_neither_tiling_nor_seed_nor_reading_decides(
+    cli: Any, mapped: Path, fields: Fields, tmp_path: Path
+) -> None:
+    few = ["--output", tmp_path / "few.tif", "--memory", "1MB", "--seed", 7]
+    assert cli(*fields.words, "--kinds", "3", *few) == 0
+    np.testing.assert_array_equal(read(tmp_path / "few.tif"), read(mapped / "kinds.tif"))
+    change = hc.detect(hc.open_pair(fields.t1, fields.t2), kinds=3)
+    np.testing.assert_array_equal(change.kind, read(mapped / "kinds.tif"))
+    assert change.kinds is not None and [kind.unit for kind in [change.kinds]] == ["pixels"]
+
+
+def test_the_kinds_lie_where_the_map_of_two_classes_says_changed(
+    cli: Any, mapped: Path, fields: Fields, tmp_path: Path
+) -> None:
+    assert cli(*fields.words, "--output", tmp_path / "change.tif") == 0
+    change, kinds = read(tmp_path / "change.tif"), read(mapped / "kinds.tif")
+    np.testing.assert_array_equal(change, np.where((kinds > 0) & (kinds < 255), 1, kinds))
+
+
+def test_an_area_of_interest_has_the_kinds_of_its_own_pixels(
+    cli: Any, fields: Fields, tmp_path: Path, capsys: Capture
+) -> None:
+    """Only what lies in the window counts; the kinds are those of the whole scene, ordered anew."""
+    bounds = ["--bounds", "400000,5799180,400840,5799700", "--output", tmp_path / "part.tif", "--json"]
+    assert cli(*fields.words, "--kinds", "3", *bounds) == 0
+    told = json.loads(capsys.readouterr().out)["kinds"]
+    found = read(tmp_path / "part.tif")
+    assert [kind["pixels"] for kind in told] == [int((found == each["kind"]).sum()) for each in told]
+    assert found.shape[0] < 84 and len(told) >= 2
+
+
+@pytest.mark.parametrize("by", ["directions", "c2va", "mean-shift"])
+@pytest.mark.quick("directions")
+def test_other_groupings(fields: Fields, by: Any) -> None:
+    options = hc.KindOptions(None if by == "mean-shift" else 3, by)
+    change = hc.detect(hc.open_pair(fields.t1, fields.t2), kinds=options)
+    inside = fields.kind > 0
+    assert adjusted_rand_score(fields.kind[inside], change.kind[inside]) > (0.5 if by == "c2va" else 0.8)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--kinds", "0"], "expected a whole number from 1 to 32, or auto"),
+        (["--kinds", "many"], "expected a number of kinds, or auto"),
+        (["--kinds", "4", "--kinds-by", "mean-shift"], "give kinds='auto'"),
+        (["--kinds", "auto", "--kinds-by", "mean-shift", "--bandwidth", "1000"], "expected 0.001 to 100"),
+        (["--kinds", "auto", "--bandwidth", "1"], "a bandwidth is of mean shift"),
+        (["--kinds-table", "k.csv"], "give --kinds auto, too"),
+        (["--kinds", "3", "--kinds-figure", "k.txt"], "name it .png or .pdf"),
+        (["--kinds", "3", "--kinds-table", "k.tif"], "let the name end in .csv"),
+    ],
+)
+def test_bad_input(
+    cli: Any, fields: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture,
+    words: list[str], said: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert cli(*fields.words, *words, "--output", "c.tif") == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_six_kinds_of_the_irrigated_stand_in(shared: Path) -> None:
+    """ARI .87 with six kinds; 7 in the truth is unchanged. What is missed counts as a kind of its own."""
+    scipy_io = pytest.importorskip("scipy.io")
+    folder = shared / "scenes" / "irrigated"
+    truth = scipy_io.loadmat(folder / "Reference_Map_Multiclass.mat")["Ref_map_multiclass"]
+    pair = hc.open_pair(folder / "PreImg_2004.mat", folder / "PostImg_2007.mat")
+    found = hc.detect(pair, kinds=6).kind
+    assert adjusted_rand_score(truth[truth < 7], found[truth < 7]) >= 0.75

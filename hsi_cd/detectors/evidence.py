@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,10 +14,7 @@ from hsi_cd.detectors.labelfree import AUTO_OPTIONS, score_without_labels, thres
 from hsi_cd.detectors.mutual_prediction import PredictionDetector
 from hsi_cd.detectors.share_bounds import bounded
 from hsi_cd.detectors.thresholds import Threshold
-from hsi_cd.errors import OutputError
 from hsi_cd.prepare.measurement import Measurement
-
-log = logging.getLogger(__name__)
 
 
 def scene_evidence(measurement: Measurement, *, drop_constant: bool = False) -> Threshold | None:
@@ -34,11 +30,7 @@ def scene_evidence(measurement: Measurement, *, drop_constant: bool = False) -> 
 
     def find() -> Threshold | None:
         chosen = AUTO_OPTIONS | {"drop_constant": drop_constant}
-        try:
-            scored = score_without_labels(measurement, chosen)
-        except OutputError as error:  # no room for its passes: the method itself may need none
-            log.info("auto is not asked how much changed: %s", error)
-            return None
+        scored = score_without_labels(measurement, chosen)
         if not isinstance(scored.detector, PredictionDetector):
             return None
         return threshold_of(scored, measurement, chosen)[0]

@@ -195,7 +195,8 @@ def test_what_came_back_is_told_by_its_own_two_dates(
         values = ground + random.normal(0, 15, ground.shape)
         values[block] += more
         write(f"field_{year}0601.tif", values.astype(np.uint16))
-    words = ["series", *FILES[:4], *CVA, "--work", "work"]
+    # Of ground with one material any change is a linear map, which the default takes for season: not asked here.
+    words = ["series", *FILES[:4], *CVA, "--set", "threshold=auto", "--work", "work"]
     assert cli(*words, "--output", "few.tif") == 0
     assert cli(*words, "--output", "all.tif", "--every-pair") == 0
     few, every = bands("few.tif")[(5, *block[1:])], bands("all.tif")[(5, *block[1:])]

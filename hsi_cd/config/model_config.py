@@ -112,3 +112,8 @@ class ModelConfig(Section):
     head: Annotated[str, PlainValidator(partial(check_kind, known=HEADS))] = "distance_mlp"
     threshold: Annotated[str | float, PlainValidator(_threshold)] = "validation"
     around: Annotated[int, Field(ge=1, le=65)] = 13
+
+    @model_validator(mode="after")
+    def _has_a_centre(self) -> ModelConfig:
+        check_odd(around=self.around)
+        return self

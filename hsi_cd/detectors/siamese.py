@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,16 @@ class Calibration:
     def reach(self) -> int:
         """Rows and columns around a pixel that have a say."""
         return self.surroundings.reach if self.surroundings else 0
+
+    @property
+    def of_one_pixel(self) -> Calibration:
+        """The same without the pixels around: what it says of a pixel amid others of its kind."""
+        around = self.surroundings
+        if around is None:
+            return self
+        whole = around.own + around.around or 1.0  # a slope of 0 would be no network
+        offset = whole * self.offset + around.offset
+        return replace(self, slope=whole * self.slope, offset=offset, surroundings=None)
 
 
 @dataclass

@@ -73,7 +73,12 @@ def worth_of_label(pixels: NDArray[np.int64], target: NDArray[np.int64], cols: i
 
 
 def stacked_prior(
-    measurement: Measurement, pixels: NDArray[np.int64], target: NDArray[np.int64], *, side: int
+    measurement: Measurement,
+    pixels: NDArray[np.int64],
+    target: NDArray[np.int64],
+    *,
+    side: int,
+    drop_constant: bool = False,
 ) -> Prior:
     """Two label-free detectors, ``auto`` and CVA, each weighed by what it is worth where labels are.
 
@@ -85,8 +90,10 @@ def stacked_prior(
         pixels: flat indices of the labelled pixels, int64 ``(N,)``.
         target: their classes, 0 unchanged, 1 changed, ``(N,)``.
         side: of a patch, see :func:`worth_of_label`.
+        drop_constant: leave constant bands out instead of refusing the scene.
     """
-    prior = Prior(fit_auto(measurement), (fit_cva(measurement),), (1.0, 1.0))
+    how = {"drop_constant": drop_constant}
+    prior = Prior(fit_auto(measurement, options=how), (fit_cva(measurement, options=how),), (1.0, 1.0))
     odds = np.full((len(pixels), len(prior.detectors)), np.nan)
     cols = measurement.pair.shape[1]
     for column, detector in enumerate(prior.detectors):

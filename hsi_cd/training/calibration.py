@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy.optimize
@@ -126,7 +127,7 @@ def with_share(
     offset = calibration.offset + float(scipy.special.logit(share) - scipy.special.logit(drawn))
     weight = np.where(target == 1, share / drawn, (1 - share) / (1 - drawn))
     probability = scipy.special.expit(calibration.slope * logits + offset)
-    return Calibration(calibration.slope, offset, _chosen(threshold, probability, weight))
+    return replace(calibration, offset=offset, threshold=_chosen(threshold, probability, weight))
 
 
 def best_expected_threshold(probability: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:

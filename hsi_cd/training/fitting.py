@@ -122,7 +122,9 @@ def learn(
             if times <= 1 and _may_weigh(config):
                 taught = replace(taught, beside=beside_labels(measurement, taught.pixels, config))
     else:
-        taught = TrainingSet(*certain_pixels(measurement, seed=config.seed))
+        taught = TrainingSet(
+            *certain_pixels(measurement, seed=config.seed, drop_constant=config.bands.drop_constant)
+        )
     detector, facts, crossed = _train_network(measurement, taught, config, circumstances, keeper)
     if times > 1:
         facts["grown"] = round(times, 3)
@@ -200,7 +202,7 @@ def _beside_labels(
     drawn_evenly = config.split.protocol not in ("P2", "P3", GIVEN)
     if not at_most or (drawn_evenly and not worth_asking(number, at_most=at_most)):
         return taught
-    heard = hear(measurement, pixels, seed=config.seed)
+    heard = hear(measurement, pixels, seed=config.seed, drop_constant=config.bands.drop_constant)
     share = taught.share
     if share is None and not drawn_evenly and 0 < heard.share < 1:
         share = heard.share
@@ -223,16 +225,20 @@ def _beside_shapes(measurement: Measurement, taught: TrainingSet, config: RunCon
     if taught.shapes is None or not config.train.pseudo:
         return replace(taught, share=config.train.share)
     pseudo = scene_pseudo_labels(
-        measurement, taught.pixels, taught.shapes, part=config.train.pseudo, seed=config.seed
+        measurement,
+        taught.pixels,
+        taught.shapes,
+        part=config.train.pseudo,
+        seed=config.seed,
+        drop_constant=config.bands.drop_constant,
     )
     return replace(taught, certain=pseudo, share=config.train.share)
 
 
 def _areas_teach(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> bool:
     """Whether labels lie in areas. A run that starts from an earlier one needs labels that all teach."""
-    if not config.train.pseudo or config.train.start_from is not None:
-        return False
-    return lie_in_areas(taught.pixels, measurement.pair.shape)
+    may_teach = config.train.pseudo > 0 and config.train.start_from is None
+    return may_teach and lie_in_areas(taught.pixels, measurement.pair.shape)
 
 
 def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> TrainingSet:
@@ -245,7 +251,7 @@ def _beside_areas(measurement: Measurement, taught: TrainingSet, config: RunConf
         shapes,
         part=config.train.pseudo,
         seed=config.seed,
-        prior=stacked_prior(measurement, pixels, target, side=side),
+        prior=stacked_prior(measurement, pixels, target, side=side, drop_constant=config.bands.drop_constant),
         worth=worth_of_label(pixels, target, shape[1], side=side),
     )
     return replace(taught, shapes=shapes, certain=pseudo, share=config.train.share)

@@ -121,6 +121,7 @@ def scene_pseudo_labels(
     seed: int,
     prior: Prior | None = None,
     worth: float | None = None,
+    drop_constant: bool = False,
 ) -> PseudoLabels:
     """Ask what needs no label about pixels from all over the scene.
 
@@ -135,9 +136,10 @@ def scene_pseudo_labels(
         seed: seed of the draw.
         prior: who is asked; the label-free default (``auto``) where nobody says.
         worth: of one label, where labels tell how common change is; None where they do not.
+        drop_constant: leave constant bands out instead of refusing the scene, where nobody says who is asked.
     """
     if prior is None:
-        prior = Prior(fit_auto(measurement, seed=seed))
+        prior = Prior(fit_auto(measurement, options={"drop_constant": drop_constant}, seed=seed))
     said = np.full(len(labelled), np.nan, dtype=np.float32)
     random = np.random.default_rng(seed)
     everywhere = certain = SceneDraw.of_nothing()

@@ -83,7 +83,7 @@ class Heard:
     share: float
 
 
-def hear(scene: Scene, pixels: NDArray[np.int64], *, seed: int) -> Heard:
+def hear(scene: Scene, pixels: NDArray[np.int64], *, seed: int, drop_constant: bool = False) -> Heard:
     """Ask the label-free default (``auto``) what changed.
 
     Every certain pixel draws a random lot and the 500 smallest stay: a uniform draw that holds only itself in
@@ -94,9 +94,10 @@ def hear(scene: Scene, pixels: NDArray[np.int64], *, seed: int) -> Heard:
         scene: the scene, or its measurement.
         pixels: flat indices of pixels to ask about, int64 ``(N,)``.
         seed: seed of the draw.
+        drop_constant: leave constant bands out instead of refusing the scene.
     """
     measurement = measured(scene)
-    detector = fit_auto(measurement, seed=seed)
+    detector = fit_auto(measurement, options={"drop_constant": drop_constant}, seed=seed)
     random = np.random.default_rng(seed)
     said = np.full(len(pixels), np.nan, dtype=np.float32)
     kept = [(np.empty(0, dtype=np.int64), np.empty(0)) for _ in range(2)]
@@ -118,7 +119,9 @@ def hear(scene: Scene, pixels: NDArray[np.int64], *, seed: int) -> Heard:
     return Heard((kept[0][0], kept[1][0]), said, changed / max(valid, 1))
 
 
-def certain_pixels(scene: Scene, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def certain_pixels(
+    scene: Scene, *, seed: int, drop_constant: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels to learn from without a label: a random 500 of each class among the certain ones.
 
     The label-free default (``auto``) scores the scene; where its posterior is beyond 95 %, its word is taken.
@@ -126,6 +129,7 @@ def certain_pixels(scene: Scene, *, seed: int) -> tuple[NDArray[np.int64], NDArr
     Args:
         scene: the scene, or its measurement.
         seed: seed of the draw.
+        drop_constant: leave constant bands out instead of refusing the scene.
 
     Returns:
         Flat indices of the pixels and their classes (0 unchanged, 1 changed), each int64.
@@ -134,7 +138,7 @@ def certain_pixels(scene: Scene, *, seed: int) -> tuple[NDArray[np.int64], NDArr
         LabelError: hardly any pixel of a class is certain.
     """
     measurement = measured(scene)
-    pools = hear(measurement, np.empty(0, dtype=np.int64), seed=seed).pools
+    pools = hear(measurement, np.empty(0, dtype=np.int64), seed=seed, drop_constant=drop_constant).pools
     for word, pool in zip(("unchanged", "changed"), pools, strict=True):
         if len(pool) < _ENOUGH:
             raise LabelError(

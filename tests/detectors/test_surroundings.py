@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import uniform_filter
 from scipy.special import expit, logit
 
@@ -61,6 +62,16 @@ def test_the_score_does_not_depend_on_the_window(scene: ScenePair, detector: Sia
     both = detector.score_and_uncertainty(*window)
     np.testing.assert_allclose(both[0], whole[13:22, 5:36], atol=1e-5)
     assert np.nanmax(both[1]) > 0 and (np.isnan(both[1]) == np.isnan(both[0])).all()
+
+
+def test_without_the_pixels_around_a_uniform_place_scores_the_same(detector: SiameseDetector) -> None:
+    """What is worth of one scene's surroundings does not go to another's; see train.init."""
+    known = detector.calibration
+    z, alone = torch.full((1, 5, 5), 1.7), known.of_one_pixel
+    assert known.surroundings is not None and alone.surroundings is None and alone.threshold == known.threshold
+    expected = known.surroundings.log_odds(known.slope * z + known.offset, torch.ones(5, 5, dtype=torch.bool))
+    assert float(alone.slope * z[0, 0, 0] + alone.offset) == pytest.approx(float(expected.squeeze()), abs=1e-5)
+    assert alone.of_one_pixel == alone
 
 
 def test_it_travels_in_the_checkpoint(scene: ScenePair, detector: SiameseDetector) -> None:

@@ -8,7 +8,7 @@ from sklearn.metrics import cohen_kappa_score
 from hsi_cd.config import resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
 from hsi_cd.detectors.labelfree import fit_auto
-from hsi_cd.errors import LabelError
+from hsi_cd.errors import BandError, LabelError
 from hsi_cd.inference import score_scene
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
@@ -67,6 +67,15 @@ def test_pixels_without_data_never_teach(scene: ScenePair) -> None:
     holed = ScenePair(cube_from_array(t1), cube_from_array(t2), name="fields")
     pixels, _ = certain_pixels(holed, seed=0)
     assert np.isfinite(t1[0].ravel()[pixels]).all()
+
+
+def test_constant_bands_are_left_out_where_the_run_leaves_them_out(scene: ScenePair) -> None:
+    t1, t2 = scene.read()
+    t1[3] = t2[3] = 7
+    flat = ScenePair(cube_from_array(t1), cube_from_array(t2), name="fields")
+    with pytest.raises(BandError):
+        hear(flat, np.arange(4), seed=0)
+    assert np.isfinite(hear(flat, np.arange(4), seed=0, drop_constant=True).said).all()
 
 
 def test_a_scene_without_certain_change_is_refused_in_words() -> None:

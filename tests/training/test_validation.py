@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hsi_cd.training.beside_labels import Beside
 from hsi_cd.training.calibration import calibrate, uncalibrated, with_share
 from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.training_set import TrainingSet
@@ -49,12 +50,13 @@ def judged(
     inside: float,
     share: float | None = None,
     odds: np.ndarray | None = None,
+    beside: Beside | None = None,
     **options: Any,
 ) -> Any:
     target = np.arange(60) % 3 == 0
     fold = np.arange(60) // 7 % folds
     network = Opinions([Opinion(fold != m % folds, target, inside=inside) for m in range(members)])
-    taught = TrainingSet(np.arange(60), target.astype(np.int64), share=share, odds=odds)
+    taught = TrainingSet(np.arange(60), target.astype(np.int64), share=share, odds=odds, beside=beside)
     source: Any = Numbers(torch.ones(1))
     return validate(network, source, taught, fold, **options)  # type: ignore[arg-type]
 
@@ -110,6 +112,12 @@ def test_what_a_score_says_is_calibrated_together_with_the_logits(share: float |
     assert found.prior == pytest.approx(min(0.25 * wanted.slope, 1)) and found.threshold == wanted.threshold
     head = judged(members=2, folds=2, inside=0.5, odds=odds, threshold="learned").calibration
     assert (head.slope, head.offset, head.prior) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("share", [None, 0.05])
+def test_what_is_weighed_at_the_end_does_not_count_before(share: float | None) -> None:
+    beside = Beside(2, None, np.zeros(60))
+    assert judged(members=2, folds=2, inside=0.5, share=share, beside=beside).calibration.prior == 0
 
 
 def test_beside_pseudo_labels_logits_are_taken_at_their_word() -> None:

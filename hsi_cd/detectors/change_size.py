@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.joint_spectra import SampledSpectra
-from hsi_cd.detectors.majority import standardised_length
+from hsi_cd.detectors.mutual_prediction import standardised_length
 from hsi_cd.detectors.tail import ShareOfChange, share_of_change, told
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, nothing_changed
 from hsi_cd.prepare.transform import SceneTransform
@@ -47,13 +47,16 @@ class ChangeSizes:
         large = np.cumsum(size[order] >= _LEAST * usual) / np.arange(1, len(order) + 1)
         return cls(score[order], large)
 
+    def large_from(self, value: float) -> float:
+        """Share of the pixels from a score on that differ as much as other ground does; 1 where there are few."""
+        count = int(np.count_nonzero(self.score >= value))
+        return 1.0 if count < _FEWEST else float(self.large[count - 1])
+
     def least(self, value: float) -> float:
         """``value`` if half of the pixels from it on are large; else from where nine in ten are, or infinity."""
+        if self.large_from(value) >= _HALF:
+            return value
         count = int(np.count_nonzero(self.score >= value))
-        if count < _FEWEST:
-            return value
-        if self.large[count - 1] >= _HALF:
-            return value
         enough = np.flatnonzero(self.large[_FEWEST - 1 : count] >= _SURE)
         return float(self.score[enough[-1] + _FEWEST - 1]) if len(enough) else np.inf
 

@@ -7,7 +7,7 @@ Of the quarter of the pixels whose standardised spectra differ least, most are u
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.canonical import CanonicalMap, iterate_canonical
+from hsi_cd.detectors.change_size import ChangeSizes
 from hsi_cd.detectors.joint_spectra import SampledSpectra
 from hsi_cd.detectors.mixture import fit_mixture
-from hsi_cd.detectors.mutual_prediction import fit_prediction, to_bands
+from hsi_cd.detectors.mutual_prediction import fit_prediction, standardised_length
 from hsi_cd.detectors.reweighting import chi_square_weight, joint_moments
 from hsi_cd.detectors.tail import tail_threshold
 from hsi_cd.detectors.thresholds import ScoreHistogram, bin_centres
@@ -26,6 +27,7 @@ from hsi_cd.prepare.transform import SceneTransform
 
 _ALIKE = 0.25  # of the pixels start the fit, and anchor its reweighting
 _DEEP = 2.0  # times as dense as the valley between them: two classes
+_DIFFERS = 0.9  # of what is beyond the tail that differs as other ground does; where most changed, .99 do
 _MOST = 0.4  # of the scores beyond the tail of unchanged ground: about half of the scene, some of which is missed
 
 
@@ -48,8 +50,9 @@ def find_majority(
     """What tells unchanged pixels, if more than half of the scene changed; None where less did, or none is sure.
 
     That is where, by the fit that starts from the pixels that differ least, more than two fifths of the scores lie
-    beyond the tail of those that it keeps for unchanged (of 60 % changed it finds 40 to 60 %), and a valley of the
-    density parts the two.
+    beyond the tail of those that it keeps for unchanged (of 60 % changed it finds 40 to 60 %), a valley of the
+    density parts the two, and nine in ten of what is beyond differ as other ground does: a fit that starts from
+    few materials takes the others for change.
 
     Args:
         spectra: a sample of the scene, unsmoothed.
@@ -79,7 +82,10 @@ def find_majority(
     usual, histogram = usual_score(score, weight), ScoreHistogram()
     histogram.add(score)
     threshold, _ = tail_threshold(histogram, usual=usual)
-    return Majority(unchanged, usual) if threshold.found["share"] > _MOST and parted(histogram, usual) else None
+    if threshold.found["share"] <= _MOST or not parted(histogram, usual):
+        return None
+    differs = ChangeSizes.of(score, smoothed, transform).large_from(threshold.value) >= _DIFFERS
+    return Majority(unchanged, usual) if differs else None
 
 
 def parted(histogram: ScoreHistogram, usual: float) -> bool:
@@ -91,18 +97,6 @@ def parted(histogram: ScoreHistogram, usual: float) -> bool:
     density = fit.densities(np.linspace(math.log(usual), fit.mean[-1] + fit.deviation[-1], 400)).sum(axis=0)
     beyond = np.maximum.accumulate(density[::-1])[::-1]
     return bool((np.minimum(beyond, density[0]) > _DEEP * density).any())
-
-
-def standardised_length(spectra: Iterable[NDArray[np.float64]], transform: SceneTransform) -> NDArray[np.float64]:
-    """Length of the difference of both dates' standardised bands, as CVA has it, ``(pixels,)``."""
-    bands = [to_bands(transform, date) for date in (0, 1)]
-
-    def lengths() -> Iterator[NDArray[np.float64]]:
-        for joint in spectra:
-            first, second = np.split(joint, 2)
-            yield np.linalg.norm(bands[0] @ first - bands[1] @ second, axis=0)
-
-    return np.concatenate(list(lengths()))
 
 
 def usual_score(score: NDArray[np.floating], weight: NDArray[np.float64]) -> float:

@@ -118,6 +118,18 @@ def to_bands(transform: SceneTransform, date: int) -> NDArray[np.float64]:
     return np.linalg.pinv(weight if transform.scale is None else weight * transform.scale[date])
 
 
+def standardised_length(spectra: Iterable[NDArray[np.float64]], transform: SceneTransform) -> NDArray[np.float64]:
+    """Length of the difference of both dates' standardised bands, as CVA has it, ``(pixels,)``."""
+    bands = [to_bands(transform, date) for date in (0, 1)]
+
+    def lengths() -> Iterator[NDArray[np.float64]]:
+        for joint in spectra:
+            first, second = np.split(joint, 2)
+            yield np.linalg.norm(bands[0] @ first - bands[1] @ second, axis=0)
+
+    return np.concatenate(list(lengths()))
+
+
 def _deviations(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """From a date's components to uncorrelated ones, whose variances sum to 1."""
     values, vectors = scipy.linalg.eigh(covariance)

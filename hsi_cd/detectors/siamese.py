@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
+from hsi_cd.detectors.calibration import Calibration, calibration_from_state
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, fit_frontends, frontend_from_state
 from hsi_cd.detectors.network import build_network
 from hsi_cd.detectors.prior import Prior, prior_from_state, within
 from hsi_cd.detectors.score_input import NOISE, ScoreInput, fit_score_input, score_input_from_state
 from hsi_cd.detectors.states import rebuilding
-from hsi_cd.detectors.surroundings import Surroundings, surroundings_from_state
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.nn.tiles import in_tiles
@@ -29,41 +29,6 @@ from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.scene import Bands
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """From an ensemble's mean logit to a probability: ``1 / (1 + exp(-(slope logit + offset + prior log-odds)))``.
-
-    Attributes:
-        slope: how much the logit is trusted; 0 where the map is the prior's, which was better.
-        offset: shift of the logit.
-        threshold: probability from which a pixel counts as changed.
-        prior: weight of label-free detectors' log-odds, 0 to 1, where there is a prior, or the network sees the
-            label-free score; see docs/methods.md, Drawn labels, on its default.
-        surroundings: what becomes of ``slope logit + offset`` where the pixels around have a say; None elsewhere.
-    """
-
-    slope: float = 1.0
-    offset: float = 0.0
-    threshold: float = 0.5
-    prior: float = 0.25
-    surroundings: Surroundings | None = None
-
-    @property
-    def reach(self) -> int:
-        """Rows and columns around a pixel that have a say."""
-        return self.surroundings.reach if self.surroundings else 0
-
-    @property
-    def of_one_pixel(self) -> Calibration:
-        """The same without the pixels around: what it says of a pixel amid others of its kind."""
-        around = self.surroundings
-        if around is None:
-            return self
-        whole = around.own + around.around or 1.0  # a slope of 0 would be no network
-        offset = whole * self.offset + around.offset
-        return replace(self, slope=whole * self.slope, offset=offset, surroundings=None)
 
 
 @dataclass
@@ -371,19 +336,7 @@ def siamese_from_state(
         frontend = frontend_from_state({**own, "reach": 0, "tolerance": 3.0}, exact=False)
         if not np.isfinite(frontend.transform.noise).all():
             raise ValueError("transform.noise was not measured")
-        told = {name: float(state["calibration"][name]) for name in ("slope", "offset", "threshold")}
-        if "prior" in state:
-            told["prior"] = float(state["prior"]["weight"])
-        elif "scored" in state:  # of earlier versions it was seen, and no more
-            told["prior"] = float(state["scored"].get("weight", 0.0))
-        if not np.isfinite(list(told.values())).all():
-            raise ValueError(f"a calibration of {told} is not finite")
-        around = state["calibration"].get("surroundings")
-        calibration = Calibration(**told, surroundings=None if around is None else surroundings_from_state(around))
-        if not (calibration.slope > 0 or ("prior" in state and calibration.slope == 0 < calibration.prior)):
-            raise ValueError(f"{calibration} has no slope above 0")
-        if not (0 <= calibration.threshold <= 1 and 0 <= calibration.prior <= 1):
-            raise ValueError(f"{calibration} has no probability for a threshold, or no weight of a prior")
+        calibration = calibration_from_state(state)
         model = ModelConfig.model_validate(state["model"])
         scored = score_input_from_state(state["scored"]) if "scored" in state else None
         network = build_network(model, _noise(frontend, scored), augment=augment)

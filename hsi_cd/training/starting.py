@@ -11,10 +11,11 @@ import numpy as np
 import scipy.special
 
 from hsi_cd.config import RunConfig
+from hsi_cd.detectors.calibration import Calibration
 from hsi_cd.detectors.checkpoint import load_checkpoint
 from hsi_cd.detectors.refit import refit_statistics
 from hsi_cd.detectors.registry import find_method
-from hsi_cd.detectors.siamese import Calibration, SiameseDetector, siamese_from_state
+from hsi_cd.detectors.siamese import SiameseDetector, siamese_from_state
 from hsi_cd.errors import CheckpointError, ConfigError, HsiCdError, LabelError, MissingInputError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runs.folder import RESULT

@@ -11,9 +11,10 @@ import torch
 
 from hsi_cd.config import resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
+from hsi_cd.detectors.calibration import Calibration
 from hsi_cd.detectors.difference import fit_cva
 from hsi_cd.detectors.refit import refit_statistics
-from hsi_cd.detectors.siamese import Calibration, SiameseDetector, fit_siamese, siamese_from_state
+from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import BandError, CheckpointError
 from hsi_cd.inference import score_scene
 from hsi_cd.scene import ScenePair, cube_from_array

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
-from hsi_cd.detectors.calibration import Calibration, calibration_from_state
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, fit_frontends, frontend_from_state
 from hsi_cd.detectors.network import build_network
+from hsi_cd.detectors.network_calibration import Calibration, calibration_from_state
 from hsi_cd.detectors.prior import Prior, prior_from_state, within
 from hsi_cd.detectors.score_input import NOISE, ScoreInput, fit_score_input, score_input_from_state
 from hsi_cd.detectors.states import rebuilding

@@ -10,7 +10,7 @@ import scipy.optimize
 import scipy.special
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 
 _PRIOR = 8.0  # pixels' worth of belief that the logits are right as they are: few labels must not overturn them
 

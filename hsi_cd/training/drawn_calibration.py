@@ -16,7 +16,7 @@ import scipy.special
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.evaluation import shape_rates
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.prepare.drawn_shapes import count_shapes

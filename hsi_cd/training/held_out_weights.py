@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.surroundings import Surroundings, log_odds_around
 from hsi_cd.nn.siamese_network import Ensemble
 from hsi_cd.prepare.padding import mirror_index

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi_cd.config import FreezeConfig, TrainConfig
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import CheckpointError, Preempted
 from hsi_cd.nn.losses import smooth_labels

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.special
 
 from hsi_cd.config import RunConfig
-from hsi_cd.detectors.calibration import Calibration
 from hsi_cd.detectors.checkpoint import load_checkpoint
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.refit import refit_statistics
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, siamese_from_state

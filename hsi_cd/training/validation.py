@@ -10,7 +10,7 @@ import scipy.special
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.evaluation import NO_DATA, count_confusion, kappa, kappa_standard_error
 from hsi_cd.nn.siamese_network import Ensemble

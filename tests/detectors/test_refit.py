@@ -11,8 +11,8 @@ import torch
 
 from hsi_cd.config import resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.calibration import Calibration
 from hsi_cd.detectors.difference import fit_cva
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.refit import refit_statistics
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import BandError, CheckpointError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import BandError, CheckpointError
 from hsi_cd.inference import score_scene

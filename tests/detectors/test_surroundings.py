@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 from hsi_cd.config import RunConfig
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.detectors.surroundings import Surroundings
 from hsi_cd.errors import CheckpointError

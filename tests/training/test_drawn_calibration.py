@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import hsi_cd as hc
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.scene import ScenePair, cube_from_array
 from hsi_cd.training.drawn_calibration import (
     calibrate_drawn,

@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit, logit
 from torch import Tensor
 
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.training.beside_labels import Beside
 from hsi_cd.training.calibration import best_expected_threshold
 from hsi_cd.training.held_out_weights import held_out_log_odds, weigh_beside

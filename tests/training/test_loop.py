@@ -14,7 +14,7 @@ import torch
 
 from hsi_cd.config import RunConfig, read_config_file, resolve
 from hsi_cd.datasets.simulated.simulation import SimulationOptions, simulate_pair
-from hsi_cd.detectors.calibration import Calibration
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
 from hsi_cd.errors import OutputError
 from hsi_cd.inference import score_scene

@@ -303,6 +303,7 @@ class RunConfig(Section):
     coregister: RegisterConfig = RegisterConfig()
     area: AreaConfig = AreaConfig()
     method: str = "siamese"
+    kinds: bool = False
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"

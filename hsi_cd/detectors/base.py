@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import CheckpointError
-from hsi_cd.scene import Bands, ScenePair, check_same_bands
+from hsi_cd.scene import Bands, KindTable, ScenePair, check_same_bands
 
 
 class Detector(Protocol):
@@ -82,6 +82,54 @@ class UncertainDetector(Detector, Protocol):
         Returns:
             float32 ``(2, h, w)``: what :meth:`Detector.score` gives, then the standard deviation (ddof 1) of the
             members' change probabilities, in [0, sqrt(1/2)]; NaN where either date has no data.
+        """
+        ...
+
+
+@runtime_checkable
+class KindModel(Protocol):
+    """Tells what kind of change a pixel is, once something else has said that it changed.
+
+    Learned from labels, or found without: maps, figures and polygons ask both the same way.
+    """
+
+    @property
+    def count(self) -> int:
+        """Number of kinds."""
+        ...
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its kind depends on."""
+        ...
+
+    def of_window(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Kinds of a mirror-padded window, as if all of it had changed.
+
+        Args:
+            t1: stored values, float32 ``(bands, h + 2 radius, w + 2 radius)``, NaN for no data.
+            t2: the later date, the same shape.
+
+        Returns:
+            uint8 ``(h, w)``: 1 to K, 0 where either date has no data.
+        """
+        ...
+
+
+@runtime_checkable
+class LearnedKinds(KindModel, Protocol):
+    """Kinds that labels taught: each has a probability and a name."""
+
+    @property
+    def table(self) -> KindTable:
+        """Numbers, stored values and names of the kinds."""
+        ...
+
+    def probabilities(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability of each kind given change, of the same windows.
+
+        Returns:
+            float32 ``(kinds, h, w)``, which sum to 1 over the kinds; NaN where either date has no data.
         """
         ...
 

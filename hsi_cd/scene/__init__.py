@@ -6,7 +6,7 @@ from hsi_cd.scene.contract import check_same_grid, window_of
 from hsi_cd.scene.cube import Cube, cube_from_array
 from hsi_cd.scene.division import DRAWN, GIVEN, Split
 from hsi_cd.scene.grid import Grid
-from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, Labels, LabelScheme, is_changed
+from hsi_cd.scene.labels import CHANGED, UNCHANGED, UNLABELLED, KindTable, Labels, LabelScheme, is_changed
 from hsi_cd.scene.matching import check_same_bands
 from hsi_cd.scene.pair import Registered, ScenePair
 from hsi_cd.scene.shard import Shard, parse_shard
@@ -21,6 +21,7 @@ __all__ = [
     "Bands",
     "Cube",
     "Grid",
+    "KindTable",
     "LabelScheme",
     "Labels",
     "Registered",

@@ -77,6 +77,37 @@ class LabelScheme:
 
 
 @dataclass(frozen=True)
+class KindTable:
+    """Kinds of change, numbered from 1 as maps have them.
+
+    Attributes:
+        stored: the value by which a truth tells each kind, in the order of the numbers.
+        names: what each is called.
+
+    Raises:
+        LabelError: two kinds have one name.
+    """
+
+    stored: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise LabelError(f"{', '.join(twice)} names two kinds of change: give each kind a name of its own")
+
+    @property
+    def count(self) -> int:
+        """Number of kinds."""
+        return len(self.stored)
+
+    @property
+    def by_number(self) -> dict[int, str]:
+        """Names by what a map of kinds holds, the unchanged among them."""
+        return {UNCHANGED: "unchanged", **dict(enumerate(self.names, start=1))}
+
+
+@dataclass(frozen=True)
 class Labels:
     """A truth map inside the package.
 
@@ -92,6 +123,8 @@ class Labels:
             ``values`` is not unlabelled.
         suggested: numbers of the shapes that lie where :func:`hsi_cd.suggest` named a place: they are harder than
             the scene, so that they teach and, where there are others, do not judge.
+        kind_names: what the kinds are called, in the order of ``scheme.changed``; by default ``kind 3`` for a
+            stored 3.
     """
 
     values: NDArray[np.uint8]
@@ -101,6 +134,28 @@ class Labels:
     place: Grid | None = None
     shapes: NDArray[np.int32] | None = None
     suggested: tuple[int, ...] = ()
+    kind_names: tuple[str, ...] = ()
+
+    @property
+    def kind_table(self) -> KindTable | None:
+        """The kinds of change that these labels tell apart; None where they tell none."""
+        if self.kinds is None:
+            return None
+        names = self.kind_names or tuple(f"kind {value}" for value in self.scheme.changed)
+        return KindTable(self.scheme.changed, names)
+
+    def kind_numbers(self) -> NDArray[np.uint8]:
+        """A map of kinds as the truth has it, uint8 ``(rows, cols)``: 0 unchanged, 1 to K, 255 unlabelled.
+
+        Raises:
+            LabelError: the labels tell no kinds apart.
+        """
+        if self.kinds is None:
+            raise LabelError(f"{self.name} tells no kinds of change apart: it has one value for all that changed")
+        out = self.values.copy()
+        for number, value in enumerate(self.scheme.changed, start=1):
+            out[(self.values == CHANGED) & (self.kinds == value)] = number
+        return out
 
     @property
     def grid(self) -> Grid:

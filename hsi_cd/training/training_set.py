@@ -43,6 +43,8 @@ class TrainingSet:
         beside: what counts beside the network's word on a pixel, weighed by held-out labels, if anything.
         odds: log-odds of change of each labelled pixel by the label-free score that the network sees, which stay
             in its score, ``(N,)``; None where it sees none, or something else is its prior.
+        kinds: number of the kind of change of each labelled pixel, from 1, uint8 ``(N,)``, 0 for unchanged, where
+            kinds are learned; else None.
     """
 
     pixels: NDArray[np.int64]
@@ -54,6 +56,7 @@ class TrainingSet:
     scenes: NDArray[np.int64] | None = None
     beside: Beside | None = None
     odds: NDArray[np.float32] | None = None
+    kinds: NDArray[np.uint8] | None = None
 
     @property
     def prior(self) -> Prior | None:

@@ -376,3 +376,15 @@ def test_pages_show_what_they_describe(site: Path) -> None:
     assert re.findall(r":(?:class|func|data):<code>", reference) == []
     for notebook in NOTEBOOKS:
         assert "hc.open_pair" in re.sub(r"<[^>]+>", "", (site / "notebooks" / f"{notebook.stem}.html").read_text())
+
+
+def test_every_table_of_results_is_named_by_a_page_and_tells_no_run_twice() -> None:
+    """A row that stands twice counts twice in a mean."""
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    tables = sorted((ROOT / "data" / "results").glob("*.csv"))
+    assert tables
+    for table in tables:
+        assert f"data/results/{table.name}" in pages, f"no page names {table.name}"
+        rows = table.read_text().splitlines()
+        twice = {row for row in rows if rows.count(row) > 1}
+        assert not twice, f"{table.name}: {len(twice)} rows stand twice"

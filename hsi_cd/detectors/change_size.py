@@ -8,7 +8,7 @@ less than that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -16,55 +16,65 @@ from numpy.typing import NDArray
 
 from hsi_cd.detectors.joint_spectra import SampledSpectra
 from hsi_cd.detectors.mutual_prediction import standardised_length
+from hsi_cd.detectors.rare_drift import drifting
 from hsi_cd.detectors.tail import ShareOfChange, share_of_change, told
 from hsi_cd.detectors.thresholds import Posterior, ScoreHistogram, Threshold, nothing_changed
 from hsi_cd.prepare.transform import SceneTransform
 
 _LEAST = 0.3  # of the median difference of unrelated pixels that half of what is called changed must reach
-_HALF, _SURE = 0.5, 0.9  # of what is called changed that must be that large, and where it is not, from higher up
+_HALF, _SURE = 0.5, 0.9  # of what is called changed that must be other ground, and where it is not, from higher up
 _FEWEST = 5  # pixels of the sample that can tell
 
 
 @dataclass(frozen=True)
 class ChangeSizes:
-    """Scores and sizes of a sample of a scene's pixels, the highest score first.
+    """Scores and sizes of a sample of a scene's pixels.
 
     Attributes:
-        score: float ``(pixels,)``.
-        large: share of the pixels up to each that differ as much as other ground does, ``(pixels,)``.
+        score: float ``(pixels,)``, in the sample's order.
+        large: whether each differs as much as other ground does, bool ``(pixels,)``.
+        spectra: the sample.
     """
 
     score: NDArray[np.floating]
-    large: NDArray[np.float64]
+    large: NDArray[np.bool_]
+    spectra: SampledSpectra
 
     @classmethod
     def of(cls, score: NDArray[np.floating], spectra: SampledSpectra, transform: SceneTransform) -> Self:
         """Those of a sample with the scores ``(pixels,)``."""
         half, dates = spectra.pixels // 2, np.split(spectra.values, 2)
-        unrelated = SampledSpectra(np.concatenate([dates[0], np.roll(dates[1], half, axis=1)]))
+        unrelated = replace(spectra, values=np.concatenate([dates[0], np.roll(dates[1], half, axis=1)]))
         usual = float(np.median(standardised_length(unrelated, transform)))
-        size, order = standardised_length(spectra, transform), np.argsort(-score, kind="stable")
-        large = np.cumsum(size[order] >= _LEAST * usual) / np.arange(1, len(order) + 1)
-        return cls(score[order], large)
+        return cls(score, standardised_length(spectra, transform) >= _LEAST * usual, spectra)
 
     def large_from(self, value: float) -> float:
         """Share of the pixels from a score on that differ as much as other ground does; 1 where there are few."""
-        count = int(np.count_nonzero(self.score >= value))
-        return 1.0 if count < _FEWEST else float(self.large[count - 1])
+        called = self.score >= value
+        return 1.0 if np.count_nonzero(called) < _FEWEST else float(self.large[called].mean())
 
     def least(self, value: float) -> float:
-        """``value`` if half of the pixels from it on are large; else from where nine in ten are, or infinity."""
-        if self.large_from(value) >= _HALF:
+        """``value`` if half of the pixels from it on became other ground; else from where nine in ten did.
+
+        That is, they differ as much as other ground does, and are not of a rare material all of which drifted.
+        Infinity where no score is high enough.
+        """
+        called = self.score >= value
+        if np.count_nonzero(called) < _FEWEST:
             return value
-        count = int(np.count_nonzero(self.score >= value))
-        enough = np.flatnonzero(self.large[_FEWEST - 1 : count] >= _SURE)
-        return float(self.score[enough[-1] + _FEWEST - 1]) if len(enough) else np.inf
+        order = np.argsort(-self.score, kind="stable")[: np.count_nonzero(called)]
+        changed = (self.large & ~drifting(self.spectra, called))[order]
+        share = np.cumsum(changed) / np.arange(1, len(order) + 1)
+        if share[-1] >= _HALF:
+            return value
+        enough = np.flatnonzero(share[_FEWEST - 1 :] >= _SURE)
+        return float(self.score[order[enough[-1] + _FEWEST - 1]]) if len(enough) else np.inf
 
 
 def large_enough(
     histogram: ScoreHistogram, threshold: Threshold, posterior: Posterior, sizes: ChangeSizes
 ) -> tuple[Threshold, Posterior]:
-    """A threshold by the tail, raised until half of what is called changed differs as other ground does.
+    """A threshold by the tail, raised until half of what is called changed became other ground.
 
     Args:
         histogram: scores of the whole scene.

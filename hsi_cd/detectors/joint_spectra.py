@@ -26,9 +26,13 @@ class SampledSpectra:
 
     Attributes:
         values: both dates' components, float32 ``(2 components, pixels)``.
+        places: rows and columns of the pixels, int64 ``(2, pixels)``.
+        every: of how many pixels one is in the sample.
     """
 
     values: NDArray[np.float32]
+    places: NDArray[np.int64]
+    every: int = 1
 
     @property
     def components(self) -> int:
@@ -56,9 +60,11 @@ class JointSpectra:
 
     def __init__(self, frontend: Frontend, measurement: Measurement) -> None:
         """Nothing is read yet."""
-        rows, cols = measurement.pair.shape
+        rows, self._cols = measurement.pair.shape
         self.components = frontend.transform.components
-        self.pixels = rows * cols  # valid or not
+        self.pixels = rows * self._cols  # valid or not
+        self._every = max(1, -(-self.pixels // _SAMPLE))
+        self._places: list[NDArray[np.int64]] = []  # of the sample, flat, as the last reading found them
         self._frontend, self._measurement = frontend, measurement
         self._kept: list[NDArray[np.float32]] | None = None  # views of one array
 
@@ -96,11 +102,12 @@ class JointSpectra:
 
     def sample(self) -> SampledSpectra:
         """Every n-th valid pixel, about 65,000 at most: the same of all spectra of one scene."""
-        every, seen, parts = max(1, -(-self.pixels // _SAMPLE)), 0, []
+        every, seen, parts = self._every, 0, []
         for values in self:
             parts.append(values[:, -seen % every :: every].astype(np.float32))
             seen += values.shape[1]
-        return SampledSpectra(np.concatenate(parts, axis=1))
+        places = np.stack(np.divmod(np.concatenate(self._places), self._cols))
+        return SampledSpectra(np.concatenate(parts, axis=1), places, every)
 
     def _room(self) -> NDArray[np.float32] | None:
         """Where the spectra can be kept, or None."""
@@ -110,20 +117,31 @@ class JointSpectra:
             return None
 
     def _read(self) -> Iterator[NDArray[np.float32]]:
+        """The components of the pixels that have any, row by row; where the sample's lie is noted."""
+        self._places, pixels, seen = [], 0, 0
+        for values in self._components():
+            known = np.isfinite(values[0])
+            places = np.arange(pixels, pixels + len(known)) if known.all() else pixels + np.flatnonzero(known)
+            self._places.append(places[-seen % self._every :: self._every])
+            pixels, seen = pixels + len(known), seen + len(places)
+            values = values if len(places) == len(known) else values[:, known]
+            yield from (values[:, part] for part in cache_blocks(values.shape[1]))
+
+    def _components(self) -> Iterator[NDArray[np.float32]]:
+        """Both dates' components of all pixels, ``(2 components, pixels)``, row by row; NaN for no data."""
         frontend, measurement = self._frontend, self._measurement
         if frontend.plain:
             for _, values in measurement.read("spectra"):
                 for part in _in_parts(values):
-                    yield _known(*frontend.apply(*part))
+                    yield _joint(*frontend.apply(*part))
             return
         components = frontend.of_scene(measurement)
         for _, window in row_windows(row_blocks(*measurement.pair.shape), components, radius=frontend.radius):
             if frontend.radius == 0:
                 for part in _in_parts(window):
-                    yield _known(*frontend.finish(*part))
+                    yield _joint(*frontend.finish(*part))
             else:  # with surroundings, smaller windows would do much twice
-                known = _known(*frontend.finish(*window))
-                yield from (known[:, part] for part in cache_blocks(known.shape[1]))
+                yield _joint(*frontend.finish(*window))
 
 
 Spectra = JointSpectra | SampledSpectra
@@ -137,8 +155,6 @@ def _in_parts(dates: Dates) -> Iterator[Dates]:
         yield first[:, :, part], second[:, :, part]
 
 
-def _known(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Both dates' components of the pixels that have any, ``(2 components, pixels)``."""
-    values = np.concatenate([first, second]).reshape(len(first) + len(second), -1)
-    known = np.isfinite(values[0])
-    return values if known.all() else values[:, known]
+def _joint(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Both dates' components, ``(2 components, pixels)``."""
+    return np.concatenate([first, second]).reshape(len(first) + len(second), -1)

@@ -12,6 +12,8 @@ from hsi_cd.api.estimators import make_estimator
 from hsi_cd.datasets.simulated.simulation import SimulatedPair, SimulationOptions, simulate_pair
 from hsi_cd.detectors.change_size import ChangeSizes
 from hsi_cd.detectors.decision import told_share
+from hsi_cd.detectors.joint_spectra import SampledSpectra
+from hsi_cd.detectors.rare_drift import drifting
 from hsi_cd.detectors.registry import METHODS
 from hsi_cd.detectors.share_bounds import bounded
 from hsi_cd.detectors.thresholds import ScoreHistogram, Threshold, automatic
@@ -90,10 +92,12 @@ def test_a_threshold_moves_no_farther_than_it_must(share: float) -> None:
 
 def test_small_differences_raise_the_threshold_to_where_the_large_ones_are() -> None:
     score = np.arange(100, 0, -1.0)
-    few = ChangeSizes(score, np.cumsum(np.arange(100) < 10) / np.arange(1, 101))
+    values = np.random.default_rng(0).normal(size=(4, 100)).astype(np.float32)
+    spectra = SampledSpectra(values, np.indices((10, 10)).reshape(2, -1))
+    few = ChangeSizes(score, np.arange(100) < 10, spectra)
     assert few.least(95.0) == 95.0 and few.least(85.0) == 85.0  # ten of sixteen are large
     assert few.least(50.0) == 90.0  # ten of eleven are
-    assert ChangeSizes(score, np.zeros(100)).least(50.0) == np.inf
+    assert ChangeSizes(score, np.zeros(100, dtype=bool), spectra).least(50.0) == np.inf
 
 
 def test_clusters_are_for_those_who_have_some() -> None:
@@ -103,3 +107,57 @@ def test_clusters_are_for_those_who_have_some() -> None:
         hc.detect(pair, "cva", threshold="nearest").change  # noqa: B018
     hc.detect(pair, "celik", threshold="nearest").change  # noqa: B018
     hc.detect(pair, "cva", threshold="auto").change  # noqa: B018
+
+
+def test_a_rare_material_that_drifts_everywhere_is_no_change() -> None:
+    """Houses of this unchanged scene brighten as nothing else does; .8 % of it was called changed."""
+    made = simulated(0, 10, side=150, bands=40)
+    found = hc.detect(hc.open_pair(made.t1.astype(np.float32), made.t2.astype(np.float32)))
+    assert not found.change.any()
+
+
+def places_of(*squares: tuple[int, int], side: int = 60) -> NDArray[np.bool_]:
+    """Squares of 4 x 4 pixels in a scene."""
+    where = np.zeros((side, side), dtype=bool)
+    for row, col in squares:
+        where[row : row + 4, col : col + 4] = True
+    return where
+
+
+FOUR = places_of((3, 3), (10, 40), (30, 20), (50, 50))
+
+
+@pytest.mark.parametrize(
+    ("called", "also", "expected"),
+    [
+        (FOUR, "neither", True),
+        (FOUR, "before", False),  # some of the material stayed what it was
+        (FOUR, "after", False),  # it became what was there before
+        (places_of((3, 3), (50, 50)), "neither", False),  # two lakes that both dried up
+        (places_of((3, 3)), "neither", False),
+    ],
+)
+def test_only_a_material_of_its_own_that_went_the_same_way_everywhere_drifted(
+    called: NDArray[np.bool_], also: str, expected: bool
+) -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(size=(4, 60, 60)).astype(np.float32)
+    material = np.array([[30, 10], [-20, 40]], dtype=np.float32)  # of either date
+    values[:, called] += material.reshape(4, 1)
+    elsewhere = places_of(*((row, 30) for row in range(0, 60, 6)))
+    if also == "before":
+        values[:2, elsewhere] += material[0][:, None]
+    elif also == "after":
+        values[2:, elsewhere] += material[1][:, None]
+    spectra = SampledSpectra(values.reshape(4, -1), np.indices((60, 60)).reshape(2, -1))
+    found = drifting(spectra, called.ravel())
+    assert np.array_equal(found, called.ravel() & expected)
+
+
+def test_what_is_common_did_not_drift() -> None:
+    """Of a fifth of a scene the prediction would have known."""
+    called = np.zeros((60, 60), dtype=bool)
+    called[::10] = called[1::10] = True
+    values = np.where(called, np.float32(30), np.float32(0))[None].repeat(4, axis=0)
+    spectra = SampledSpectra(values.reshape(4, -1), np.indices((60, 60)).reshape(2, -1))
+    assert not drifting(spectra, called.ravel()).any()

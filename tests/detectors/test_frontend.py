@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +97,23 @@ def test_standardised_bands_are_the_transform_in_single_precision() -> None:
     np.testing.assert_allclose(
         first[:, known], frontend.transform.apply(t1, date=0)[:, known], rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("side", [40, 300])
+def test_a_sample_knows_where_its_pixels_lie(side: int) -> None:
+    """In a scene with holes, whether each pixel is in the sample or one of two."""
+    random = np.random.default_rng(0)
+    t1 = random.normal(size=(3, side, side)).astype(np.float32)
+    t1[:, random.random((side, side)) < 0.2] = np.nan
+    t1[:, 7:9] = np.nan
+    measurement = Measurement(
+        ScenePair(cube_from_array(t1), cube_from_array(random.normal(size=t1.shape).astype(np.float32)))
+    )
+    frontend = fit_frontend(measurement, Preparation())
+    sample = JointSpectra(frontend, measurement).sample()
+    joint = np.concatenate(frontend.apply(measurement.pair.t1.read(), measurement.pair.t2.read()))
+    rows, cols = sample.places
+    assert sample.every == -(-side * side // 65_536)
+    assert sample.pixels == -(-np.isfinite(joint[0]).sum() // sample.every)
+    np.testing.assert_array_equal(sample.values, joint[:, rows, cols])
+    assert (np.diff(rows * side + cols) > 0).all()

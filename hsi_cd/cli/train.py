@@ -186,6 +186,8 @@ def train(
     done = told_of(scene.pair) | told_of_area(scene.pair.area)
     record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict(), **done}
     tell(score_table(result), record, as_json=as_json)
+    if (drawn := result.details.get("kinds_taught")) is not None:
+        done["training pixels of each kind"] = str(drawn)
     hint(
         "".join(f"\n{what}: {line}" for what, line in done.items())
         + f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"

@@ -151,6 +151,7 @@ def map_and_judge(
         **({"plugin": method.place} if method.place else {}),
         "score_unit": detector.unit,
         **({} if config.split.given is None else {"split_given": config.split.given}),
+        **_taught_kinds(examples),
     }
     facts: dict[str, Any] = {
         "dataset": pair.name,
@@ -187,6 +188,16 @@ def map_and_judge(
     _draw(folder, overview, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
+
+
+def _taught_kinds(examples: Examples) -> dict[str, str]:
+    """How many pixels of each kind of change taught, for the result's record; nothing without kinds."""
+    taught = examples.taught
+    if taught.kinds is None or taught.kind_table is None:
+        return {}
+    counted = np.bincount(taught.kinds, minlength=taught.kind_table.count + 1)[1:].tolist()
+    told = [f"{name} {count}" for name, count in zip(taught.kind_table.names, counted, strict=False)]
+    return {"kinds_taught": ", ".join(told)}
 
 
 def _of_map(judging: JudgingShapes, pair: ScenePair) -> JudgingShapes:

@@ -336,10 +336,10 @@ def check_kinds_taught(kinds: KindTable, split: Split, labels: Labels) -> None:
         LabelError: with the kinds.
     """
     taught = np.bincount(labels.kind_numbers().ravel()[split.train], minlength=kinds.count + 1)[1:]
-    missing = [name for name, count in zip(kinds.names, taught.tolist(), strict=False) if not count]
+    missing = [repr(name) for name, count in zip(kinds.names, taught.tolist(), strict=False) if not count]
     if missing:
         raise LabelError(
-            f"none of the {len(split.train)} pixels of the split is of the kind {', '.join(missing[:_LISTED])} in "
+            f"none of the {len(split.train)} pixels of the split is of {' or '.join(missing[:_LISTED])} in "
             f"{labels.name}: let pixels of each kind teach, or say kinds=False"
         )
 

@@ -358,5 +358,5 @@ def test_a_split_without_a_kind_is_refused(cli: Any, ground: Path, tmp_path: Pat
     (tmp_path / "split.csv").write_text("index\n" + "\n".join(map(str, pixels)) + "\n")
     words = labelled(ground, *LEARN, "--split", tmp_path / "split.csv", "--run", tmp_path / "run")
     said = kinds_refused(cli, capsys, "train", *words, "--kinds")
-    assert "is of the kind kind 9" in said and "--no-kinds" in said
+    assert "is of 'kind 9' in truth.tif" in said and "--no-kinds" in said
     assert cli("train", *words, "--no-kinds") == 0

@@ -163,7 +163,7 @@ def _draw_labels(several: Sequence[Any], truth: TruthSource, grid: Grid | None, 
     for each, own, has in zip(several, paths, having, strict=True):
         named = layer if has or not any(having) else None
         tables += read_shapes(each, layer=named) if own else [shapes_in_memory(each)]
-    told = {"scheme": truth.scheme, "field": truth.field, "kinds": truth.kinds}
+    told: dict[str, Any] = {"scheme": truth.scheme, "field": truth.field, "kinds": truth.kinds}
     return labels_of_shapes(tables, grid, place=place, **told)
 
 

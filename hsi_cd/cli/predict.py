@@ -168,9 +168,9 @@ def predict(
     with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), *area.files, checkpoint]):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
         mapped = change.write_files(files.named())
-    written = files.told(unit=detector.unit)
+    written, names = files.told(unit=detector.unit), None if change.kinds is None else change.kinds.names
     done = told_of(change.pair) | told_of_area(pair.area)
-    lines = [f"{what}: {told}" for what, told in (written | map_told(mapped, change.kinds) | done).items()]
+    lines = [f"{what}: {told}" for what, told in (written | map_told(mapped, names) | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:
         lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
@@ -180,7 +180,7 @@ def predict(
         "threshold": detector.threshold if threshold is None else threshold,
         "unit": detector.unit,
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
-        **map_record(mapped, change.kinds),
+        **map_record(mapped, names),
         **done,
     }
     tell("\n".join(lines), record, as_json=as_json)

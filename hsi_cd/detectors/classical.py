@@ -77,7 +77,8 @@ class ClassicalDetector:
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
-        return self.described.probabilities(self.classifier.predict_proba, 2, t1, t2)[1]
+        found: NDArray[np.float32] = self.described.probabilities(self.classifier.predict_proba, 2, t1, t2)[1]
+        return found
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -70,8 +71,9 @@ class ClassicalKinds:
         decided = self.classifier.decision_function(x)
         if decided.ndim == 1:  # of two kinds, how far it is on the side of the second
             decided = np.stack([-decided, decided], axis=1) / 2
-        powers: NDArray[np.float64] = np.exp(decided - decided.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        powers = np.exp(decided - decided.max(axis=1, keepdims=True))
+        shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return shares
 
 
 def fit_classical_kinds(
@@ -110,7 +112,8 @@ def fit_classical_kinds(
         raise LabelError(
             f"no training pixel with data is of the kind {', '.join(missing)}: let pixels of it teach"
         )
-    with single_threaded():
+    with single_threaded(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few pixels for so many kinds: rare ones are meant
         classifier = _learn(
             fitted.method, x, y, trees=len(getattr(fitted.classifier, "estimators_", ())), seed=seed
         )

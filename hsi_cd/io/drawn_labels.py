@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import shapely
@@ -113,7 +114,12 @@ def labels_of_shapes(
     own = found.scheme or Labels(values).scheme
     asked = np.array([table.is_suggested for table in tables])[drawn.table]
     suggested = tuple((np.flatnonzero(asked) + 1).tolist())
-    told = {"kinds": of_pixels, "kind_names": found.names, "shapes": shapes, "suggested": suggested}
+    told: dict[str, Any] = {
+        "kinds": of_pixels,
+        "kind_names": found.names,
+        "shapes": shapes,
+        "suggested": suggested,
+    }
     return Labels(values, scheme=own, name=name, place=grid, **told)
 
 

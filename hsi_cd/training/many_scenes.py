@@ -92,10 +92,6 @@ def check_many(config: RunConfig, names: Sequence[str], *, processes: int) -> No
     if method.fit is not None or not method.needs_labels:
         raise ConfigError(f"{method.name} learns from one scene: several teach a network that learns from labels")
     check_learning(config, processes=processes)
-    if config.kinds:
-        raise ConfigError(
-            "kinds of change are learned from the labels of one scene, not of several: leave kinds=True out"
-        )
     if config.train.teacher.kind != "none":
         raise ConfigError(
             f"train.teacher.kind is {config.train.teacher.kind}, which looks at the pixels of one scene: set "

@@ -13,7 +13,6 @@ from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.path_type import PathType
 
 if TYPE_CHECKING:
-    from hsi_cd.inference.kind_maps import NamedKinds
     from hsi_cd.io import MapFiles, WrittenMap
     from hsi_cd.scene import Grid
 
@@ -154,12 +153,12 @@ def named_files(*paths: Path | None) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def map_told(written: WrittenMap | None, kinds: NamedKinds | None = None) -> dict[str, str]:
+def map_told(written: WrittenMap | None, kinds: Mapping[int, str] | None = None) -> dict[str, str]:
     """What a map holds, in words: how many pixels it calls changed, and regions; nothing where there is no map.
 
     Args:
         written: what was written.
-        kinds: what its kinds of change are called, each of which is told, too; None to tell none.
+        kinds: what the values of a map of kinds are called, whose pixels are told, too; None to tell none.
     """
     from hsi_cd.evaluation import biased
 
@@ -169,12 +168,12 @@ def map_told(written: WrittenMap | None, kinds: NamedKinds | None = None) -> dic
     told = {"called changed": biased(f"{written.changed:,} of {written.valid:,} pixels{share}")}
     if kinds is not None:
         told["kinds of change"] = ", ".join(
-            f"{value} {kinds.names[value]} {count:,}" for value, count in written.kinds.items()
+            f"{value} {kinds[value]} {count:,}" for value, count in written.kinds.items()
         )
     return told | _regions(written)
 
 
-def map_record(written: WrittenMap | None, kinds: NamedKinds | None = None) -> dict[str, Any]:
+def map_record(written: WrittenMap | None, kinds: Mapping[int, str] | None = None) -> dict[str, Any]:
     """The same for a record: pixels with data, those that are called changed, their share, kinds, and regions."""
     from hsi_cd.evaluation import BIASED
 
@@ -182,9 +181,11 @@ def map_record(written: WrittenMap | None, kinds: NamedKinds | None = None) -> d
         return {}
     share = written.changed / written.valid if written.valid else None
     counts = {"valid": written.valid, "changed": written.changed, "share": share, "note": BIASED}
-    each = [] if kinds is None else list(written.kinds.items())
-    told = [{"kind": value, "name": kinds.names[value], "pixels": count} for value, count in each if kinds]
-    return {"pixels": counts, **({"kinds": told} if kinds else {}), **_regions(written)}
+    told = {}
+    if kinds is not None:
+        named = [(value, kinds[value], count) for value, count in written.kinds.items()]
+        told = {"kinds": [dict(zip(("kind", "name", "pixels"), each, strict=True)) for each in named]}
+    return {"pixels": counts, **told, **_regions(written)}
 
 
 def _regions(written: WrittenMap) -> dict[str, str]:
@@ -211,7 +212,7 @@ def output_options(
         uncertainty: help of ``--uncertainty``; None where there is no such option.
         kinds: whether probabilities of kinds of change can be asked for.
     """
-    further = (
+    further: tuple[Callable[[Any], Any], ...] = (
         (click.option("--uncertainty", type=FilePath, metavar="FILE", help=uncertainty),) if uncertainty else ()
     )
     if kinds:

@@ -17,11 +17,11 @@ from hsi_cd.detectors.classifiers import (
     classifier_from_bytes,
     count_parameters,
 )
-from hsi_cd.detectors.frontend import fit_frontend
+from hsi_cd.detectors.frontend import Frontend, fit_frontend
 from hsi_cd.detectors.method_options import choose_options
 from hsi_cd.detectors.pixel_features import PixelFeatures, features_from_state
 from hsi_cd.detectors.states import found_from_state, rebuilding
-from hsi_cd.errors import LabelError
+from hsi_cd.errors import CheckpointError, LabelError
 from hsi_cd.prepare.drawn_shapes import folds_by_shape
 from hsi_cd.prepare.measurement import Preparation, Scene, measured
 from hsi_cd.prepare.single_threaded import single_threaded
@@ -66,9 +66,14 @@ class ClassicalDetector:
     threshold = 0.5
 
     @property
+    def frontend(self) -> Frontend:
+        """From stored values to components."""
+        return self.described.frontend
+
+    @property
     def bands(self) -> Bands:
         """The bands it was fitted on."""
-        return self.described.frontend.bands
+        return self.frontend.bands
 
     @property
     def radius(self) -> int:
@@ -77,8 +82,39 @@ class ClassicalDetector:
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
-        found: NDArray[np.float32] = self.described.probabilities(self.classifier.predict_proba, 2, t1, t2)[1]
+        found: NDArray[np.float32] = self.described.told(self.classifier.predict_proba, 2, (t1, t2))[1]
         return found
+
+    def score_and_kinds(
+        self, t1: NDArray[np.float32], t2: NDArray[np.float32], *, threshold: float
+    ) -> NDArray[np.float32]:
+        """Change probabilities, and the kinds of what changed, of features that are made once.
+
+        Args:
+            t1: as for :meth:`score`.
+            t2: the later date.
+            threshold: probability from which a pixel counts as changed.
+
+        Returns:
+            float32 ``(2, h, w)``: probabilities, then numbers of kinds, 0 where a pixel has not changed; NaN where
+            either date has no data.
+
+        Raises:
+            CheckpointError: it has learned no kinds.
+        """
+        kinds = self.kinds
+        if kinds is None:
+            raise CheckpointError(f"{self.method} was trained without kinds of change: train it with kinds=True")
+
+        def say(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            said = np.zeros((len(x), 2), dtype=np.float32)
+            said[:, 0] = self.classifier.predict_proba(x)[:, 1]
+            changed = said[:, 0] >= threshold
+            if changed.any():
+                said[changed, 1] = 1 + kinds.chances(x[changed]).argmax(axis=1)
+            return said
+
+        return self.described.told(say, 2, (t1, t2))
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""

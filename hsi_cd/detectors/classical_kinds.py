@@ -57,14 +57,15 @@ class ClassicalKinds:
 
     def probabilities(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of each kind given change; of an SVM the softmax of its decisions, uncalibrated."""
-        return self.features.probabilities(self._chances, self.count, t1, t2)
+        return self.features.told(self.chances, self.count, (t1, t2))
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`kinds_from_state` builds it again; the features are given."""
         stored = torch.frombuffer(classifier_bytes(self.classifier), dtype=torch.uint8)
         return {"classifier": stored, "table": kind_table_state(self.table)}
 
-    def _chances(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    def chances(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The same of features ``(n, features)``: ``(n, kinds)``."""
         if hasattr(self.classifier, "predict_proba"):
             said: NDArray[np.float64] = self.classifier.predict_proba(x)
             return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from hsi_cd.detectors.states import whole
 from hsi_cd.errors import LabelError
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.statistics import row_blocks
+from hsi_cd.prepare.windows import Dates
 from hsi_cd.progress import progress
 
 
@@ -59,27 +60,26 @@ class PixelFeatures:
             return np.concatenate([first, second])
         return np.concatenate([first, second, np.abs(second - first)])
 
-    def probabilities(
-        self, chances: Any, classes: int, t1: NDArray[np.float32], t2: NDArray[np.float32]
+    def told(
+        self, say: Callable[[NDArray[np.float32]], NDArray[Any]], count: int, dates: Dates
     ) -> NDArray[np.float32]:
         """What a classifier says of a mirror-padded window.
 
         Args:
-            chances: from features ``(n, features)`` to probabilities ``(n, classes)``.
-            classes: how many there are.
-            t1: stored values of the earlier date, ``(bands, h + 2 radius, w + 2 radius)``.
-            t2: of the later date.
+            say: from features ``(n, features)`` to what is said of each pixel, ``(n, count)``.
+            count: how many numbers that are.
+            dates: stored values of both, each ``(bands, h + 2 radius, w + 2 radius)``.
 
         Returns:
-            float32 ``(classes, h, w)``, NaN where either date has no data.
+            float32 ``(count, h, w)``, NaN where either date has no data.
         """
-        features = self.describe(t1, t2)
+        features = self.describe(*dates)
         flat = features.reshape(len(features), -1).T
         known = np.isfinite(flat).all(axis=1)
-        found = np.full((classes, len(flat)), np.nan, dtype=np.float32)
+        found = np.full((count, len(flat)), np.nan, dtype=np.float32)
         if known.any():
-            found[:, known] = chances(np.ascontiguousarray(flat[known])).T
-        return found.reshape(classes, *features.shape[1:])
+            found[:, known] = say(np.ascontiguousarray(flat[known])).T
+        return found.reshape(count, *features.shape[1:])
 
     def of_pixels(self, measurement: Measurement, pixels: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of single pixels, ``(n, features)``, in their own order; NaN for no data.

@@ -37,7 +37,7 @@ _WORDS = {
     "SCORE_NAME": "score",
     "SCORE_UNIT": "score",
     "SOFTWARE": "software",
-    KINDS: "kinds of change",
+    KINDS: "set of kinds",
     "T1_DATE": "date of t1",
     "T2_DATE": "date of t2",
 }  # of tags in which mixtures differ, in the order in which they are told

@@ -182,6 +182,40 @@ def test_a_notebook_has_the_same(mapped: Path, run: Path, ground: Path) -> None:
     assert hc.predict(run / "best.pt", pair, kinds=False).kinds is None
 
 
+def test_an_estimator_learns_the_same(run: Path, ground: Path) -> None:
+    pair = hc.open_pair(ground / "t1.tif", ground / "t2.tif")
+    labels = hc.open_labels(ground / "truth.tif", changed=(3, 5, 9), unchanged=0, names={3: "ash"})
+    svm = hc.SVM(kinds=True, components=4, settings={"split.fraction": 0.05}).fit(pair, labels)
+    found = svm.predict(pair)
+    np.testing.assert_array_equal(found.kind, read(run / "change.tif")[0])
+    assert found.kinds is not None and list(found.kinds.names.values()) == ["unchanged", "ash", "kind 5", "kind 9"]
+    drawn = hc.split(labels, kinds=True, fraction=0.05)
+    assert svm.split_ is not None and svm.split_.same_pixels(drawn)
+
+
+def test_all_files_are_written_or_none(
+    cli: Any, mapped: Path, run: Path, ground: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "chances.tif").write_bytes((mapped / "chances.tif").read_bytes())
+    files = ["--output", tmp_path / "kinds.tif", "--kind-probabilities", tmp_path / "chances.tif"]
+    said = kinds_refused(cli, capsys, "predict", "--checkpoint", run / "best.pt", *scene(ground), *files)
+    assert "chances.tif" in said and "--overwrite" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chances.tif"]
+
+
+def test_parts_with_kinds_and_without_are_no_map(
+    cli: Any, run: Path, ground: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for part, asked in ((1, "--kinds"), (2, "--no-kinds")):
+        words = [asked, "--output", tmp_path / f"{part}.tif", "--shard", f"{part}/2"]
+        assert cli("predict", "--checkpoint", run / "best.pt", *scene(ground), *words) == 0
+    capsys.readouterr()
+    parts = [tmp_path / "1.tif", tmp_path / "2.tif"]
+    assert "not of one set of kinds" in kinds_refused(
+        cli, capsys, "mosaic", *parts, "--output", tmp_path / "a.tif"
+    )
+
+
 def kinds_refused(cli: Any, capsys: Capture, *words: object) -> str:
     assert cli(*words) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("WARNING: ")]

@@ -21,6 +21,7 @@ from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.registry import METHODS, find_method, method_of_file
 from hsi_cd.errors import ConfigError, LabelError, NotFittedError, unknown_name
 from hsi_cd.inference.change_map import ChangeMap
+from hsi_cd.inference.kind_maps import taught_kinds
 from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import CHECKPOINT, check_outputs
 from hsi_cd.paths import as_path
@@ -69,13 +70,15 @@ class Estimator:
 
         Args:
             pair: the scene, the one it was fitted on or another.
-            options: threshold, georeference, part of the scene, memory.
+            options: threshold, georeference, part of the scene, memory; whether the map tells kinds of change,
+                which it does by itself where labels taught some.
             refit: measure statistics and shift on this scene; what many scenes taught always does.
 
         Raises:
             NotFittedError: it has not been fitted.
             BandError: the scene's bands are others.
-            CheckpointError: what was fitted is no network, or its statistics were not kept (``refit``).
+            CheckpointError: what was fitted is no network, or its statistics were not kept (``refit``); kinds are
+                asked for, and none were taught.
             RegistrationError: the scene is to be registered, and no shift lays its dates on one another.
         """
         detector, own = self._fitted(), options or MapOptions()
@@ -89,7 +92,8 @@ class Estimator:
         warn_of_checkpoint(detector.bands, pair)
         warn_of_masks(known, pair)
         told = "refitted on the scene" if refit else own.statistics
-        how = replace(own, checkpoint=self.checkpoint_, statistics=told)
+        kinds = own.kinds or taught_kinds(detector, own.learned)
+        how = replace(own, checkpoint=self.checkpoint_, statistics=told, kinds=kinds)
         return ChangeMap(detector, pair, how, method=find_method(self.method).row)
 
     @property
@@ -216,7 +220,7 @@ class Supervised(Estimator):
             raise LabelError(f"{self.method} learns from labels: give them, as fit(pair, labels)")
         pair = scene.pair if isinstance(scene, Measurement) else scene
         config = self._config()  # options are refused before labels are looked at
-        truth: Labels = read_truth(TruthSource(labels), pair.scene_grid)
+        truth: Labels = read_truth(TruthSource(labels, kinds=config.kinds), pair.scene_grid)
         self._as_fitted = config = declared_of(config_of(config, split, truth), pair)
         with seeded(config.seed, deterministic=config.deterministic, benchmark=config.benchmark) as generator:
             examples = prepare_examples(LabelledScene(pair, truth, split), config, measurement=_of(scene))
@@ -231,7 +235,7 @@ class Supervised(Estimator):
         top = {"method": self.method, "seed": said["seed"], "options": options}
         layers = [
             ("options", top),
-            ("options", _split_of(said)),
+            ("options", _split_of(said) | _kinds_of(said)),
             ("settings", nested_settings(said["settings"] or {})),
         ]
         return resolve(layers)
@@ -249,7 +253,11 @@ class Network(Supervised):
             "model": {"members": said["members"]},
         }
         settings = nested_settings(said["settings"] or {})
-        named = [(f"method {own.name}", own.settings), ("options", options), ("options", _split_of(said))]
+        named = [
+            (f"method {own.name}", own.settings),
+            ("options", options),
+            ("options", _split_of(said) | _kinds_of(said)),
+        ]
         return resolve([*named, ("settings", settings)])
 
 
@@ -260,7 +268,7 @@ class SelfTrainedNetwork(LabelFree):
 
 
 _SEED: dict[str, Any] = {"seed": 0}
-_TAUGHT: dict[str, Any] = {"protocol": None, "settings": None}
+_TAUGHT: dict[str, Any] = {"protocol": None, "kinds": None, "settings": None}
 _NETWORK: dict[str, Any] = {"members": 5, "device": "auto", **_TAUGHT}
 
 
@@ -277,7 +285,7 @@ def estimator_class(method: Method | str, *, name: str | None = None) -> type[Es
     own = find_method(method) if isinstance(method, str) else method
     if own.fit is None:
         kind: type[Estimator] = Network if own.needs_labels else SelfTrainedNetwork
-        drawn = {} if own.needs_labels else {"protocol"}  # nobody's labels are divided
+        drawn = {} if own.needs_labels else {"protocol", "kinds"}  # nobody's labels are divided
         defaults = {name: value for name, value in (_NETWORK | _SEED).items() if name not in drawn}
     else:
         kind = Supervised if own.needs_labels else LabelFree
@@ -335,6 +343,11 @@ def _options_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 def _split_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol as settings, where one is named."""
     return {} if said.get("protocol") is None else {"split": {"protocol": said["protocol"]}}
+
+
+def _kinds_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether kinds of change are learned as a setting, where it is said."""
+    return {} if said.get("kinds") is None else {"kinds": said["kinds"]}
 
 
 def _of(scene: Scene) -> Measurement | None:

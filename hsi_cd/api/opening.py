@@ -25,6 +25,7 @@ from hsi_cd.io import (
     parse_axes,
 )
 from hsi_cd.io.cubes import is_array_file, shape_of
+from hsi_cd.io.kind_names import with_names
 from hsi_cd.io.split_files import read_split
 from hsi_cd.paths import as_path
 from hsi_cd.scene import Cube, Grid, Labels, ScenePair, Split
@@ -130,6 +131,8 @@ def open_labels(
     field: str | None = None,
     like: Any = None,
     align: bool = False,
+    kinds: bool = False,
+    names: Any = None,
 ) -> Labels:
     """Open a truth map, or labels that were drawn as points, lines and polygons.
 
@@ -147,6 +150,9 @@ def open_labels(
         field: field of shapes that tells their class, where several could.
         like: the scene, for shapes, and for ``align``: a pair, anything else with a ``grid``, or a raster's file.
         align: bring a truth map that lies on another grid onto that of ``like``, by nearest neighbour.
+        kinds: take values that nobody declared for kinds of change, all but the unchanged.
+        names: what the kinds are called: a CSV with the columns ``value`` and ``name``, or names by value; by
+            default as the file calls them.
 
     Returns:
         Labels: 0 unchanged, 1 changed, 255 unlabelled; of shapes with the number of the shape of each pixel.
@@ -164,17 +170,20 @@ def open_labels(
         >>> hc.open_labels(np.array([[1, 2], [0, 2]]), changed=2, unchanged=1, ignore=0).counts()
         (1, 2, 1)
     """
-    truth = TruthSource(source, key, scheme_of(changed, unchanged, ignore), layer, field, align)
+    truth = TruthSource(source, key, scheme_of(changed, unchanged, ignore), layer, field, align, kinds, names)
     return labels_like(truth, like)
 
 
-def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple[ScenePair, Labels]:
+def open_dataset(
+    name: str, root: str | os.PathLike[str] | None = None, *, kinds: bool = False
+) -> tuple[ScenePair, Labels]:
     """Open a benchmark scene with its truth map.
 
     Args:
         name: name or alias, as ``hsi-cd datasets`` lists them.
         root: folder that holds one folder per scene; by default what the environment's HSI_CD_DATA names, else
             ``data``.
+        kinds: read the truth that tells kinds of change apart, where the scene has one.
 
     Returns:
         The two dates and the labels.
@@ -187,7 +196,7 @@ def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> tuple
     """
     from hsi_cd.datasets import open_dataset as open_by_name
 
-    pair, labels = open_by_name(name, data_root(root))
+    pair, labels = open_by_name(name, data_root(root), kinds=kinds)
     warn_of_doubts(pair)
     return pair, labels
 
@@ -271,7 +280,7 @@ def truth_of(source: SceneSource, truth: TruthSource, grid: Grid | None = None) 
         return read_truth(truth, grid)
     from hsi_cd.datasets import open_dataset as open_by_name
 
-    return open_by_name(source.dataset, source.root)[1]
+    return with_names(open_by_name(source.dataset, source.root, kinds=truth.kinds)[1], truth.names)
 
 
 def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[Path, ...]:
@@ -285,7 +294,8 @@ def input_files(source: SceneSource, truth: TruthSource | None = None) -> tuple[
         return (*source.files, *(() if truth is None else as_paths(truth.source)))
     from hsi_cd.datasets import dataset_files
 
-    return dataset_files(source.dataset, source.root, labelled=truth is not None)
+    kinds = truth is not None and truth.kinds
+    return dataset_files(source.dataset, source.root, labelled=truth is not None, kinds=kinds)
 
 
 def open_dates(source: SceneSource, expected: Expected | None) -> tuple[Cube, Cube]:

@@ -99,10 +99,13 @@ def resolve_scenes(layers: list[tuple[str, Mapping[str, Any]]], *, hold_out: str
 
     Raises:
         UnknownNameError: there is no such method.
-        ConfigError: an unknown key, or a value that is not allowed.
+        ConfigError: an unknown key, a value that is not allowed, or kinds of change are to be learned.
     """
     held = {} if hold_out is None else {"scenes": {"hold_out": hold_out}, "split": {"protocol": "P4"}}
-    return resolve_run([("many scenes", MANY_SCENES), *layers, ("hold_out", held)])
+    config = resolve_run([("many scenes", MANY_SCENES), *layers, ("hold_out", held)])
+    if config.kinds:
+        raise ConfigError("kinds of change are learned from one scene, not from several: leave kinds=True out")
+    return config
 
 
 def train_listed(

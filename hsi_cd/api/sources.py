@@ -86,6 +86,9 @@ class TruthSource:
         layer: of drawn labels, the layer of each file; None for the only one.
         field: of drawn labels, the field that tells the class; None to find it.
         align: bring a truth map onto the scene's grid, by nearest neighbour.
+        kinds: whether it is to tell kinds of change apart: of a benchmark scene's truths the one that does is
+            read, and values that nobody declared are kinds, all but the unchanged.
+        names: of the kinds: a table of values and names, or names by value; None for the truth's own.
     """
 
     source: Any = None
@@ -94,6 +97,8 @@ class TruthSource:
     layer: str | None = None
     field: str | None = None
     align: bool = False
+    kinds: bool = False
+    names: Any = None
 
 
 def as_paths(source: Any) -> tuple[Path, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,46 @@ from hsi_cd.io import check_outputs
 from hsi_cd.io.split_files import check_split_name, write_split
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
 
-__all__ = ["check_split_file", "count_pixels", "count_turns", "split_for", "write_split"]
+__all__ = [
+    "KindCounts",
+    "check_split_file",
+    "count_pixels",
+    "count_turns",
+    "kind_counts",
+    "split_for",
+    "write_split",
+]
+
+
+@dataclass(frozen=True)
+class KindCounts:
+    """How many pixels of a kind of change teach, and judge.
+
+    Attributes:
+        kind: its number in maps.
+        name: what it is called.
+        teach: pixels that teach.
+        judge: pixels that judge.
+    """
+
+    kind: int
+    name: str
+    teach: int
+    judge: int
+
+
+def kind_counts(split: Split, labels: Labels) -> list[KindCounts]:
+    """How many pixels of each kind of change teach and judge; under the protocol of drawn labels, both.
+
+    Raises:
+        LabelError: the labels tell no kinds apart.
+        GridError: they are of another scene's shape.
+    """
+    numbers, table = labels.kind_numbers(), labels.kind_table
+    names = () if table is None else table.names
+    masks = split.train_mask(), split.train_mask() if split.all_teach(labels) else split.test_mask(labels)
+    teach, judge = (np.bincount(numbers[mask], minlength=len(names) + 1) for mask in masks)
+    return [KindCounts(kind, name, int(teach[kind]), int(judge[kind])) for kind, name in enumerate(names, start=1)]
 
 
 def check_split_file(path: Path, *, inputs: Iterable[Path] = (), overwrite: bool) -> None:

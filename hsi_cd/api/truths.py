@@ -15,6 +15,7 @@ from hsi_cd.errors import ConfigError, FormatError, GridError, LabelError
 from hsi_cd.io import MaskPair, open_cube, read_labels
 from hsi_cd.io.class_names import ClassNames
 from hsi_cd.io.drawn_labels import labels_of_shapes
+from hsi_cd.io.kind_names import with_names
 from hsi_cd.io.kinds import find_input
 from hsi_cd.io.single_band import SingleBand, band_in_memory, band_of
 from hsi_cd.io.truth import labels_of_band, labels_of_masks, marks_of_band
@@ -47,6 +48,10 @@ def read_truth(truth: TruthSource, grid: Grid | None = None, *, place: str = "th
         GridError: drawn labels without a grid; a truth map that is to be aligned and cannot be.
         HsiCdError: as :func:`open_labels` says.
     """
+    return with_names(_read(truth, grid, place), truth.names)
+
+
+def _read(truth: TruthSource, grid: Grid | None, place: str) -> Labels:
     if truth.source is None:
         raise ConfigError("no truth map is named: give a file, two masks or an array")
     if isinstance(truth.source, Labels):
@@ -158,7 +163,8 @@ def _draw_labels(several: Sequence[Any], truth: TruthSource, grid: Grid | None, 
     for each, own, has in zip(several, paths, having, strict=True):
         named = layer if has or not any(having) else None
         tables += read_shapes(each, layer=named) if own else [shapes_in_memory(each)]
-    return labels_of_shapes(tables, grid, scheme=truth.scheme, field=truth.field, place=place)
+    told: dict[str, Any] = {"scheme": truth.scheme, "field": truth.field, "kinds": truth.kinds}
+    return labels_of_shapes(tables, grid, place=place, **told)
 
 
 def _named(source: Any) -> str:
@@ -189,8 +195,8 @@ def _read_map(several: Sequence[Any], truth: TruthSource) -> Labels:
         )
         return labels_of_masks(changed, unchanged, place=bands[0].place or bands[1].place)
     if isinstance(source, str | os.PathLike):
-        return read_labels(source, scheme=scheme, key=truth.key)
-    return labels_of_band(map_band(source), scheme=scheme)
+        return read_labels(source, scheme=scheme, key=truth.key, kinds=truth.kinds)
+    return labels_of_band(map_band(source), scheme=scheme, kinds=truth.kinds)
 
 
 def map_band(source: Any) -> SingleBand:

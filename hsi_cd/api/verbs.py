@@ -90,6 +90,7 @@ def predict(
     threshold: float | None = None,
     refit: bool = False,
     any_units: bool = False,
+    kinds: bool | None = None,
     device: str = "auto",
 ) -> ChangeMap:
     """Map a scene with what was fitted on it or on another. No labels are read.
@@ -100,23 +101,29 @@ def predict(
         threshold: score from which a pixel counts as changed; by default the fitted one.
         refit: measure the bands' statistics and the shift on this scene.
         any_units: map a scene whose values are far from all that was fitted on.
+        kinds: whether the map tells kinds of change apart; by default where labels taught some.
         device: where the network of a checkpoint computes: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        CheckpointError: the checkpoint is damaged.
+        CheckpointError: the checkpoint is damaged, or kinds are asked for and none were taught.
         BandError: the scene's bands are others, or its values are in other units (told when it is mapped).
     """
     estimator = fitted if isinstance(fitted, Estimator) else load(fitted, device=device)
-    return estimator.predict(pair, MapOptions(threshold=threshold, any_units=any_units), refit=refit)
+    return estimator.predict(
+        pair, MapOptions(threshold=threshold, any_units=any_units, learned=kinds), refit=refit
+    )
 
 
-def split(labels: Any, *, protocol: str | None = None, seed: int = 0, **options: Any) -> Split:
+def split(
+    labels: Any, *, protocol: str | None = None, seed: int = 0, kinds: bool = False, **options: Any
+) -> Split:
     """Divide a truth map's labelled pixels into those that teach and those that judge.
 
     Args:
         labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes.
         protocol: P1, P1-strict, P2, P3, P4 or drawn; by default drawn where the labels are shapes, else P1.
         seed: of the draw.
+        kinds: whether each kind of change is a class of its own, as for a training that learns them.
         options: ``fraction``, ``count``, ``imbalance``, ``block``, ``radius``, by default those of a run's
             settings; see :func:`hsi_cd.prepare.splits.make_split`.
 
@@ -129,8 +136,9 @@ def split(labels: Any, *, protocol: str | None = None, seed: int = 0, **options:
     for name in options:
         if name not in known:
             raise unknown_name("option of a split", name, known)
-    truth = read_truth(TruthSource(labels))
-    return make_split(truth, protocol=protocol or default_protocol(truth), seed=seed, **{**known, **options})
+    truth = read_truth(TruthSource(labels, kinds=kinds))
+    own = protocol or default_protocol(truth)
+    return make_split(truth, protocol=own, seed=seed, kinds=kinds, **{**known, **options})
 
 
 def evaluate(
@@ -216,6 +224,7 @@ def train(
     split: Split | FilePath | None = None,
     start_from: FilePath | None = None,
     init: FilePath | None = None,
+    kinds: bool | None = None,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
 ) -> RunResult:
@@ -233,6 +242,8 @@ def train(
         start_from: folder of an earlier run of the scene, whose drawn labels are all among these: its network
             goes on to learn, and no member judges a shape that it ever learned from.
         init: checkpoint of other scenes, as :func:`train_scenes` leaves one, whose network goes on to learn here.
+        kinds: whether the kinds of change that the labels tell apart are learned and mapped, too; by default of
+            shapes that were drawn with several.
         settings: further settings, as ``{"train.epochs": 50}``; ``hsi-cd config`` lists all.
         resume: go on with an interrupted run of the same settings.
 
@@ -250,10 +261,12 @@ def train(
     options: dict[str, Any] = {"method": method, "seed": seed}
     if protocol is not None:
         options["split"] = {"protocol": protocol}
+    if kinds is not None:
+        options["kinds"] = kinds
     starts = {"start_from": start_from, "init": init}
     options["train"] = {name: str(as_path(file)) for name, file in starts.items() if file is not None}
     config = resolve_run([("options", options), ("settings", nested_settings(settings or {}))])
-    truth: Labels = read_truth(TruthSource(labels), pair.scene_grid)
+    truth: Labels = read_truth(TruthSource(labels, kinds=config.kinds), pair.scene_grid)
     named = [] if split is None or isinstance(split, Split) else [as_path(split)]
     named += map(Path, config.weight_files)
     divided = split if split is None or isinstance(split, Split) else split_of(as_path(split), truth, pair.area)

@@ -28,7 +28,7 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=PathType())
-@output_options(uncertainty="Uncertainty of both (GeoTIFF).")
+@output_options(uncertainty="Uncertainty of both (GeoTIFF).", kinds=True)
 @click.option(
     "--checkpoint",
     type=PathType(),

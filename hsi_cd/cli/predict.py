@@ -50,6 +50,7 @@ class Scoring:
         device: where to compute.
         precision: of a network's products.
         shard: the part that is mapped, as ``3/8``, or None.
+        kinds: whether the map tells kinds of change apart; None for what the checkpoint knows.
     """
 
     threshold: float | None
@@ -58,6 +59,7 @@ class Scoring:
     device: str
     precision: str
     shard: str | None
+    kinds: bool | None
 
 
 @click.command(epilog=EPILOG)
@@ -65,7 +67,9 @@ class Scoring:
 @scene_options
 @pair_options
 @area_options
-@output_options(uncertainty="Standard deviation of the change probability over the ensemble's members (GeoTIFF).")
+@output_options(
+    uncertainty="Standard deviation of the change probability over the ensemble's members (GeoTIFF).", kinds=True
+)
 @gathering(
     "scoring",
     Scoring,
@@ -96,6 +100,11 @@ class Scoring:
         metavar="I/N",
         help="Map only part I of N, some whole rows of the scene; hsi-cd mosaic joins the parts.",
     ),
+    click.option(
+        "--kinds/--no-kinds",
+        default=None,
+        help="Map kinds of change, or none [default: those that the checkpoint has learned].",
+    ),
 )
 @like_option
 @provenance_option
@@ -113,7 +122,8 @@ def predict(
 ) -> None:
     """Map a scene pair with a trained checkpoint. No labels are read.
 
-    The change map holds 0 unchanged, 1 changed, 255 no data, with colours and the scene's georeference. Scenes
+    The change map holds 0 unchanged, 1 changed (or 1 to K, the kinds of change that the checkpoint has learned),
+    255 no data, with colours, names and the scene's georeference. Scenes
     of any height are read, scored and written in bounded memory; with --shard, by several processes or nodes.
     """
     check_scene(source)
@@ -154,13 +164,13 @@ def predict(
     compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
-    how = replace(how, register=contract.register)
+    how = replace(how, register=contract.register, learned=scoring.kinds)
     with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), *area.files, checkpoint]):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
         mapped = change.write_files(files.named())
-    written = files.told(unit=detector.unit)
+    written, names = files.told(unit=detector.unit), None if change.kinds is None else change.kinds.names
     done = told_of(change.pair) | told_of_area(pair.area)
-    lines = [f"{what}: {told}" for what, told in (written | map_told(mapped) | done).items()]
+    lines = [f"{what}: {told}" for what, told in (written | map_told(mapped, names) | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:
         lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
@@ -170,7 +180,7 @@ def predict(
         "threshold": detector.threshold if threshold is None else threshold,
         "unit": detector.unit,
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
-        **map_record(mapped),
+        **map_record(mapped, names),
         **done,
     }
     tell("\n".join(lines), record, as_json=as_json)

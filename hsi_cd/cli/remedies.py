@@ -41,6 +41,12 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])train with resume=True(?!\.?\w)", "hsi-cd train --resume"),
     (r"(?<![\w./-])resume=True(?!\.?\w)", "--resume"),
     (r"(?<![\w./-])refit=True(?!\.?\w)", "--refit-statistics"),
+    (r"(?<![\w./-])hsi_cd\.detect\(pair, kinds='([^']*)'\)", r"hsi-cd detect --kinds \1"),
+    (r"(?<![\w./-])train with kinds=True(?!\.?\w)", "hsi-cd train --kinds"),
+    (r"(?<![\w./-])kinds=True(?!\.?\w)", "--kinds"),
+    (r"(?<![\w./-])kinds=False(?!\.?\w)", "--no-kinds"),
+    (r"(?<![\w./-])kind_probability=(?![^\s,;)])", "--kind-probabilities"),
+    (r"^names=(?=\s)", "--names"),
     # Options that take a value.
     (r"(?<![\w./-])threshold='(\w+)'", r"--set threshold=\1"),
     (rf"(?<![\w./-])(axes|device|format|precision|reference|statistics)=({_QUOTED})", r"--\1 \2"),
@@ -60,7 +66,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w./-])keys=(?![^\s,;)])", "--t1-key and --t2-key"),
     (r"(?<![\w./-])root=(?![^\s,;)])", "--data-root"),
     (
-        r"(?<![\w./-])(aoi|axes|bounds|changed|unchanged|ignore|checkpoint|dates|field|key|layer|like|mask|nodata|output|probability|profile|run|score|uncertainty|vector|work)=(?![^\s,;)])",
+        r"(?<![\w./-])(aoi|axes|bounds|changed|unchanged|ignore|checkpoint|dates|field|key|layer|like|mask|names|nodata|output|probability|profile|run|score|uncertainty|vector|work)=(?![^\s,;)])",
         r"--\1",
     ),
     (r"import [\w.]+ first, or (?=set HSI_CD_PLUGINS=)", ""),

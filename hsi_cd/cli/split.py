@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Draw:
 
 @click.command(epilog=EPILOG)
 @click.option("--dataset", metavar="NAME", help="Divide the truth of a benchmark scene.")
+@click.option("--kinds", is_flag=True, help="Each kind of change is a class of its own, as for train --kinds.")
 @aligned_truth_options
 @click.option(
     "--like", type=PathType(), metavar="FILE", help="A raster of the scene, onto whose pixels drawn labels come."
@@ -94,6 +95,7 @@ class Draw:
 @json_option
 def split(
     dataset: str | None,
+    kinds: bool,
     truth: TruthSource,
     like: Path | None,
     data_root: Path,
@@ -109,27 +111,31 @@ def split(
     pixels out of the score.
     """
     from hsi_cd.api.opening import truth_of
-    from hsi_cd.api.splitting import check_split_file, count_pixels, count_turns, write_split
+    from hsi_cd.api.splitting import check_split_file, count_pixels, count_turns, kind_counts, write_split
     from hsi_cd.api.truths import labels_like
     from hsi_cd.api.verbs import split as divide
 
     check_truth(truth, dataset)
     read = [*truth_inputs(truth, dataset, data_root), *named_files(like)]
     check_split_file(output, inputs=read, overwrite=overwrite)
+    truth = replace(truth, kinds=kinds)
     labels = labels_like(truth, like) if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
-    divided = divide(labels, **draw.named())
+    divided = divide(labels, kinds=kinds, **draw.named())
     write_split(output, divided, overwrite=overwrite)
     counts, shapes = count_pixels(divided, labels), count_turns(divided, labels)
     words = {name: f"{c['unchanged']:,} unchanged + {c['changed']:,} changed" for name, c in counts.items()}
     judging = f"the same, {shapes} shapes in turn" if shapes else words["judge"]
     lines = [f"teach    {words['teach']}", f"judge    {judging}"]
     lines += [f"neither  {words['neither']}"] if any(counts["neither"].values()) else []
+    told = kind_counts(divided, labels) if kinds else []
+    lines += [f"{each.name}: {each.teach:,} teach, {each.judge:,} judge" for each in told]
     record = {
         "split": output,
         "protocol": divided.protocol,
         "seed": divided.seed,
         "shape": divided.shape,
         **counts,
+        **({"kinds": [asdict(each) for each in told]} if kinds else {}),
     }
     tell("\n".join([f"split: {output}", *lines]), record, as_json=as_json)
     hint(f"\nnext: hsi-cd train ... --split {output}", as_json=as_json)

@@ -11,6 +11,7 @@ from hsi_cd.api.area_choice import AreaChoice
 from hsi_cd.api.sources import Contract, SceneSource, TruthSource
 from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.output_options import named_files
 from hsi_cd.cli.options.pair_options import pair_options
 from hsi_cd.cli.options.path_type import PathType
 from hsi_cd.cli.options.run_options import (
@@ -34,6 +35,7 @@ Examples:
   hsi-cd train --t1 before.tif --t2 after.tif --truth labels.gpkg --truth next.gpkg --start-from runs/drawn
   hsi-cd train --dataset taizhou --seed 3 --set train.epochs=50
   hsi-cd train --dataset taizhou --split split.npz --run runs/theirs
+  hsi-cd train --dataset irrigated --kinds --names kinds.csv --run runs/kinds
   hsi-cd train --scenes scenes.yaml --run runs/many
   hsi-cd train --t1 new_a.tif --t2 new_b.tif --truth few.gpkg --init runs/many/best.pt
   hsi-cd train --dataset taizhou --run runs/mine --resume
@@ -85,6 +87,11 @@ hsi-cd config lists every setting that --set and --config can change.
     help="With --scenes: this scene does not teach; it is mapped and judged at the end (protocol P4).",
 )
 @split_option
+@click.option(
+    "--kinds/--no-kinds",
+    default=None,
+    help="Learn and map kinds of change, too, where the labels tell some apart [default: of drawn labels alone].",
+)
 @json_option
 def train(
     source: SceneSource,
@@ -102,6 +109,7 @@ def train(
     scenes: Path | None,
     hold_out: str | None,
     split: Path | None,
+    kinds: bool | None,
     as_json: bool,
 ) -> None:
     """Learn from a scene's labels, map the scene, and score the map; or learn from many scenes at once.
@@ -113,6 +121,9 @@ def train(
 
     With --scenes, the labels of many scenes of one sensor teach one network, whole scenes held out in turn; the
     run folder then ends with best.pt, which maps any scene of these bands, and scenes.json.
+
+    With --kinds, every kind of change teaches and is mapped: change.tif then holds 0 unchanged, 1 to K the kinds
+    in the order of their values, 255 no data. Under P1, 1 % of each kind teaches, at least one pixel.
 
     Asked to leave by SIGTERM or SIGUSR1, it saves after the step under way and leaves with code 75; go on with
     --resume.
@@ -128,6 +139,8 @@ def train(
         layers.insert(1, ("--share", {"train": {"share": share}}))
     if start_from is not None:
         layers.insert(1, ("--start-from", {"train": {"start_from": str(start_from)}}))
+    if kinds is not None:
+        layers.insert(1, ("--kinds", {"kinds": kinds}))
     if init is not None:
         layers.insert(1, ("--init", {"train": {"init": str(init)}}))
     if scenes is not None:
@@ -162,10 +175,10 @@ def train(
     team = context.with_resource(join_team(device=config.device))
     if choice.folder is not None:
         refuse_folder_of_inputs(choice.folder, [*source.files, *as_paths(truth.source), *area.files])
-    source = replace(source, dataset=config.dataset, name=name)
+    source, truth = replace(source, dataset=config.dataset, name=name), replace(truth, kinds=config.kinds)
     scene = open_labelled(source, contract, truth, split)
     folder = choice.folder_or(f"{scene.pair.name}-{file_word(config.method)}-seed{config.seed}")
-    inputs = [*input_files(source, truth), *mask_files(contract.mask), *area.files]
+    inputs = [*input_files(source, truth), *named_files(truth.names), *mask_files(contract.mask), *area.files]
     attempt = Attempt(choice.resume, team, stop, context.obj, inputs)
     result = train_run(scene, config, folder, attempt, split=split)
     if result is None:
@@ -173,6 +186,8 @@ def train(
     done = told_of(scene.pair) | told_of_area(scene.pair.area)
     record = {"run": folder, "checkpoint": folder / "best.pt", "result": result.to_dict(), **done}
     tell(score_table(result), record, as_json=as_json)
+    if (drawn := result.details.get("kinds_taught")) is not None:
+        done["training pixels of each kind"] = str(drawn)
     hint(
         "".join(f"\n{what}: {line}" for what, line in done.items())
         + f"\n{folder} holds change.tif, score.tif, figure.png, result.json and best.pt\n"

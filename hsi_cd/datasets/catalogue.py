@@ -66,12 +66,13 @@ def open_pair(name: str, root: str | os.PathLike[str]) -> ScenePair:
     return _open_pair(entry, locate(entry, as_path(root)), as_path(root))
 
 
-def open_dataset(name: str, root: str | os.PathLike[str]) -> tuple[ScenePair, Labels]:
+def open_dataset(name: str, root: str | os.PathLike[str], *, kinds: bool = False) -> tuple[ScenePair, Labels]:
     """Open a benchmark scene with its truth map.
 
     Args:
         name: name or alias of the scene.
         root: folder that holds one folder per scene.
+        kinds: read the truth that tells kinds of change apart, where the scene has one.
 
     Returns:
         The two dates, of which no pixel has been read, and the labels.
@@ -84,7 +85,7 @@ def open_dataset(name: str, root: str | os.PathLike[str]) -> tuple[ScenePair, La
         FormatError: a file is damaged or lacks the expected variable.
     """
     entry = find_entry(name)
-    files = locate(entry, as_path(root))
+    files = locate(entry, as_path(root), kinds=kinds)
     if files.truth is None:
         raise _missing(entry, files, as_path(root))
     pair = _open_pair(entry, files, as_path(root))
@@ -95,18 +96,21 @@ def open_dataset(name: str, root: str | os.PathLike[str]) -> tuple[ScenePair, La
     return pair, labels
 
 
-def dataset_files(name: str, root: str | os.PathLike[str], *, labelled: bool = True) -> tuple[Path, ...]:
+def dataset_files(
+    name: str, root: str | os.PathLike[str], *, labelled: bool = True, kinds: bool = False
+) -> tuple[Path, ...]:
     """The files that a benchmark scene is read from, as far as they are there: t1, t2, then its truth.
 
     Args:
         name: name or alias of the scene.
         root: folder that holds one folder per scene.
         labelled: whether the truth is named, too.
+        kinds: name the truth that tells kinds of change apart, where the scene has one.
 
     Raises:
         UnknownNameError: there is no such scene.
     """
-    files = locate(find_entry(name), as_path(root))
+    files = locate(find_entry(name), as_path(root), kinds=kinds)
     found = [cube.path for cube in (files.t1, files.t2) if cube is not None]
     if labelled and files.truth is not None:
         source = files.truth.source

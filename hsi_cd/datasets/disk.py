@@ -69,11 +69,16 @@ def plain_name(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-def locate(entry: SceneEntry, root: Path) -> SceneFiles:
+def locate(entry: SceneEntry, root: Path, *, kinds: bool = False) -> SceneFiles:
     """Find a scene's files below the data root.
 
     The scene's folder has its name or an alias, in any case. Of several folders and packings the most complete
     wins. The truth may come from another packing of the same scene, because people mix them.
+
+    Args:
+        entry: the scene.
+        root: folder that holds one folder per scene.
+        kinds: prefer a truth that tells kinds of change apart.
     """
     folders = _folders(entry, root)
     best = SceneFiles(missing=(entry.file_sets[0].describe(),))
@@ -85,6 +90,8 @@ def locate(entry: SceneEntry, root: Path) -> SceneFiles:
             t1, t2 = _cube(file_set.t1, files), _cube(file_set.t2, files)
             # The packing's own truth first; the others follow in the order of the catalogue.
             truths = [*file_set.truths, *(t for s in entry.file_sets if s is not file_set for t in s.truths)]
+            if kinds:
+                truths.sort(key=lambda each: not _tells_kinds(each))
             truth = next((found for t in truths if (found := _truth(t, files))), None)
             rank = 2 * (t1 is not None) + 2 * (t2 is not None) + (truth is not None)
             if rank > best_rank:
@@ -137,6 +144,10 @@ def _truth(truth: TruthFile | TruthMasks, files: dict[str, Path]) -> FoundTruth 
     if changed is None or unchanged is None:
         return None
     return FoundTruth(MaskPair(changed, unchanged), truth)
+
+
+def _tells_kinds(truth: TruthFile | TruthMasks) -> bool:
+    return isinstance(truth, TruthFile) and truth.scheme.has_kinds
 
 
 def _missing(

@@ -171,7 +171,7 @@ HERMISTON390 = SceneEntry(
     citation=_LOPEZ,
     notes=(
         "Two scenes are called Hermiston: this one of 390 x 200 pixels, and hermiston.",
-        "The truth tells five kinds of change apart; here they are one.",
+        "The truth tells five kinds of change apart, which are one unless kinds are asked for.",
         "All 242 bands are there, also those that Hyperion does not calibrate.",
     ),
 )
@@ -263,7 +263,7 @@ WETLAND = SceneEntry(
     counts=Counts(unchanged=70_442, changed=24_158),
     file_sets=_reference_maps("PreImg_2006.mat", "PostImg_2007.mat", _FIVE_KINDS),
     published=_SICONG,
-    notes=("The multi-class truth tells five kinds of change apart; here they are one.",),
+    notes=("The multi-class truth tells five kinds of change apart; it is read where kinds are asked for.",),
 )
 
 IRRIGATED = SceneEntry(
@@ -278,7 +278,9 @@ IRRIGATED = SceneEntry(
     counts=Counts(unchanged=30_579, changed=9_921),
     file_sets=_reference_maps("PreImg_2004.mat", "PostImg_2007.mat", _SIX_KINDS),
     published=_SICONG,
-    notes=("In the multi-class truth 7 is unchanged and 1 to 6 are kinds of change; here these are one.",),
+    notes=(
+        "In the multi-class truth, which is read where kinds are asked for, 7 is unchanged and 1 to 6 are kinds.",
+    ),
 )
 
 TAIZHOU = SceneEntry(

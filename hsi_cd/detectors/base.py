@@ -153,6 +153,27 @@ def uncertain(detector: Detector) -> UncertainDetector:
     return detector
 
 
+def kinds_in(detector: Detector) -> LearnedKinds | None:
+    """The kinds of change that labels taught a detector; None where none did."""
+    kinds: LearnedKinds | None = getattr(detector, "kinds", None)
+    return kinds
+
+
+def learned_kinds(detector: Detector) -> LearnedKinds:
+    """The kinds of change that labels taught a detector.
+
+    Raises:
+        CheckpointError: none did.
+    """
+    kinds = kinds_in(detector)
+    if kinds is None:
+        raise CheckpointError(
+            "the checkpoint was trained without kinds of change, so that its map tells none: leave kinds=True "
+            "out, or train with kinds=True"
+        )
+    return kinds
+
+
 def check_bands(detector: Detector, pair: ScenePair) -> None:
     """Refuse a scene whose bands are not those that the detector was fitted on.
 

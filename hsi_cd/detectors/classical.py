@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +10,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.classifiers import classifier_bytes, classifier_from_bytes, count_parameters
-from hsi_cd.detectors.context import local_median
-from hsi_cd.detectors.frontend import Frontend, fit_frontend, frontend_from_state
-from hsi_cd.detectors.method_options import FEATURES, choose_options
-from hsi_cd.detectors.states import found_from_state, rebuilding, whole
-from hsi_cd.errors import LabelError
+from hsi_cd.detectors.classical_kinds import ClassicalKinds, kinds_from_state
+from hsi_cd.detectors.classifiers import (
+    best_by_kappa,
+    classifier_bytes,
+    classifier_from_bytes,
+    count_parameters,
+)
+from hsi_cd.detectors.frontend import Frontend, fit_frontend
+from hsi_cd.detectors.method_options import choose_options
+from hsi_cd.detectors.pixel_features import PixelFeatures, features_from_state
+from hsi_cd.detectors.states import found_from_state, rebuilding
+from hsi_cd.errors import CheckpointError, LabelError
 from hsi_cd.prepare.drawn_shapes import folds_by_shape
-from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
+from hsi_cd.prepare.measurement import Preparation, Scene, measured
 from hsi_cd.prepare.single_threaded import single_threaded
-from hsi_cd.prepare.statistics import row_blocks
-from hsi_cd.progress import progress
 from hsi_cd.scene import Bands
 
 _COMMON: dict[str, Any] = {
@@ -47,22 +50,25 @@ class ClassicalDetector:
 
     Attributes:
         method: the method's name.
-        frontend: from stored values to components.
-        features: a name of :data:`~hsi_cd.detectors.method_options.FEATURES`.
-        median: half the window of the median context; 0 for none.
+        described: what the classifier sees of a pixel.
         classifier: fitted, with ``predict_proba``.
         found: what cross-validation chose, for the result's record.
+        kinds: tells kinds of change apart, where labels taught them.
     """
 
     method: str
-    frontend: Frontend
-    features: str
-    median: int
+    described: PixelFeatures
     classifier: Any
     found: tuple[tuple[str, float], ...] = ()
+    kinds: ClassicalKinds | None = None
 
     unit = "probability"
     threshold = 0.5
+
+    @property
+    def frontend(self) -> Frontend:
+        """From stored values to components."""
+        return self.described.frontend
 
     @property
     def bands(self) -> Bands:
@@ -72,32 +78,43 @@ class ClassicalDetector:
     @property
     def radius(self) -> int:
         """Rows and columns around a pixel that its score depends on."""
-        return self.frontend.radius + self.median
-
-    def describe(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features of a mirror-padded window, float32 ``(features, h, w)``, NaN for no data."""
-        return self.describe_components(*self.frontend.project(t1, t2))
-
-    def describe_components(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same of components that the front end has projected."""
-        first, second = self.frontend.finish(first, second)
-        if self.median:
-            first, second = (local_median(x, self.median) for x in (first, second))
-        if self.features == "difference":
-            return second - first
-        if self.features == "stacked":
-            return np.concatenate([first, second])
-        return np.concatenate([first, second, np.abs(second - first)])
+        return self.described.radius
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
-        features = self.describe(t1, t2)
-        flat = features.reshape(len(features), -1).T
-        known = np.isfinite(flat).all(axis=1)
-        score = np.full(len(flat), np.nan, dtype=np.float32)
-        if known.any():
-            score[known] = self.classifier.predict_proba(np.ascontiguousarray(flat[known]))[:, 1]
-        return score.reshape(features.shape[1:])
+        found: NDArray[np.float32] = self.described.told(self.classifier.predict_proba, 2, (t1, t2))[1]
+        return found
+
+    def score_and_kinds(
+        self, t1: NDArray[np.float32], t2: NDArray[np.float32], *, threshold: float
+    ) -> NDArray[np.float32]:
+        """Change probabilities, and the kinds of what changed, of features that are made once.
+
+        Args:
+            t1: as for :meth:`score`.
+            t2: the later date.
+            threshold: probability from which a pixel counts as changed.
+
+        Returns:
+            float32 ``(2, h, w)``: probabilities, then numbers of kinds, 0 where a pixel has not changed; NaN where
+            either date has no data.
+
+        Raises:
+            CheckpointError: it has learned no kinds.
+        """
+        kinds = self.kinds
+        if kinds is None:
+            raise CheckpointError(f"{self.method} was trained without kinds of change: train it with kinds=True")
+
+        def say(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            said = np.zeros((len(x), 2), dtype=np.float32)
+            said[:, 0] = self.classifier.predict_proba(x)[:, 1]
+            changed = said[:, 0] >= threshold
+            if changed.any():
+                said[changed, 1] = 1 + kinds.chances(x[changed]).argmax(axis=1)
+            return said
+
+        return self.described.told(say, 2, (t1, t2))
 
     def probability(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score is a probability already."""
@@ -105,7 +122,8 @@ class ClassicalDetector:
 
     def parameters(self) -> int:
         """Number of fitted numbers: support vectors with their weights, tree nodes, or coefficients."""
-        return count_parameters(self.classifier)
+        own = count_parameters(self.classifier)
+        return own if self.kinds is None else own + count_parameters(self.kinds.classifier)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`classical_from_state` builds the detector again.
@@ -114,11 +132,10 @@ class ClassicalDetector:
         """
         return {
             "method": self.method,
-            "frontend": self.frontend.state(),
-            "features": self.features,
-            "median": self.median,
+            **self.described.state(),
             "classifier": torch.frombuffer(classifier_bytes(self.classifier), dtype=torch.uint8),
             "found": dict(self.found),
+            **({} if self.kinds is None else {"kinds": self.kinds.state()}),
         }
 
 
@@ -158,7 +175,7 @@ def fit_svm(
 
     def learn(x: NDArray[np.float32], y: NDArray[np.int64], folds: Any) -> tuple[Any, dict[str, Any]]:
         grid = {"svc__C": [1.0, 10.0, 100.0], "svc__gamma": [g / x.shape[1] for g in (0.1, 0.3, 1.0, 3.0)]}
-        model, best = _search(make_pipeline(StandardScaler(), SVC()), grid, x, y, folds)
+        model, best = best_by_kappa(make_pipeline(StandardScaler(), SVC()), grid, x, y, folds)
         return CalibratedClassifierCV(model, method="sigmoid", cv=folds, ensemble=False).fit(x, y), best
 
     return _fit("svm", SVM_OPTIONS, learn, scene, pixels, target, options=options, seed=seed, shapes=shapes)
@@ -208,25 +225,11 @@ def fit_logistic(
 
     def learn(x: NDArray[np.float32], y: NDArray[np.int64], folds: Any) -> tuple[Any, dict[str, Any]]:
         grid = {"logisticregression__C": [0.01, 0.1, 1.0, 10.0]}
-        return _search(make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)), grid, x, y, folds)
+        return best_by_kappa(make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)), grid, x, y, folds)
 
     return _fit(
         "logistic", LOGISTIC_OPTIONS, learn, scene, pixels, target, options=options, seed=seed, shapes=shapes
     )
-
-
-def _search(
-    model: Any, grid: dict[str, list[float]], x: NDArray[np.float32], y: NDArray[np.int64], folds: Any
-) -> tuple[Any, dict[str, Any]]:
-    """The model with the best Kappa over the folds, fitted on all, and its settings."""
-    from sklearn.metrics import cohen_kappa_score, make_scorer
-    from sklearn.model_selection import GridSearchCV
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fold with one class has no Kappa: it counts as 0
-        search = GridSearchCV(model, grid, scoring=make_scorer(cohen_kappa_score), cv=folds, error_score=0.0)
-        search.fit(x, y)
-    return search.best_estimator_, {**search.best_params_, "validation_kappa": search.best_score_}
 
 
 def _fit(
@@ -248,9 +251,9 @@ def _fit(
         measurement, preparation(chosen), reach=chosen["reach"] if chosen["context"] == "bilateral" else 0
     )
     median = chosen["reach"] if chosen["context"] == "median" else 0
-    untrained = ClassicalDetector(method, frontend, chosen["features"], median, None)
+    described = PixelFeatures(frontend, chosen["features"], median)
     with single_threaded():
-        x = _training_features(untrained, measurement, pixels)
+        x = described.of_pixels(measurement, pixels)
     known_pixels = np.isfinite(x).all(axis=1)
     x, y = x[known_pixels], np.asarray(target, dtype=np.int64)[known_pixels]
     _check_classes(y)
@@ -258,7 +261,7 @@ def _fit(
     with single_threaded():
         classifier, best = learn(x, y, folds)
     found = tuple((name.split("__")[-1], float(value)) for name, value in best.items())
-    return ClassicalDetector(method, frontend, chosen["features"], median, classifier, found)
+    return ClassicalDetector(method, described, classifier, found)
 
 
 def _folds(y: NDArray[np.int64], shapes: NDArray[np.integer] | None, wanted: int, *, seed: int) -> Any:
@@ -298,27 +301,6 @@ def _check_classes(target: NDArray[np.integer]) -> None:
         )
 
 
-def _training_features(
-    detector: ClassicalDetector, measurement: Measurement, pixels: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Features of the training pixels, ``(n, features)``, in their own order."""
-    rows, cols = measurement.pair.shape
-    out: NDArray[np.float32] | None = None
-    components = detector.frontend.of_scene(measurement)
-    for block in progress(list(row_blocks(rows, cols)), desc="features", unit="block"):
-        inside = np.flatnonzero((pixels >= block.start * cols) & (pixels < block.stop * cols))
-        if inside.size == 0:
-            continue
-        features = detector.describe_components(*components.window(block, slice(0, cols), radius=detector.radius))
-        components.let_go()
-        if out is None:
-            out = np.full((len(pixels), len(features)), np.nan, dtype=np.float32)
-        out[inside] = features.reshape(len(features), -1)[:, pixels[inside] - block.start * cols].T
-    if out is None:
-        raise LabelError("no training pixel lies inside the scene: give pixel indices of this scene")
-    return out
-
-
 def classical_from_state(state: Mapping[str, Any], *, device: torch.device | None = None) -> ClassicalDetector:
     """The detector that :meth:`ClassicalDetector.state` described; it computes on the CPU whatever ``device`` is.
 
@@ -326,15 +308,12 @@ def classical_from_state(state: Mapping[str, Any], *, device: torch.device | Non
         CheckpointError: parts are missing, or the classifier holds types that no method here makes.
     """
     with rebuilding("classifier"):
-        frontend, median = frontend_from_state(state["frontend"]), whole(state["median"], "median", least=0)
-        features, components = state["features"], frontend.transform.components
-        if features not in FEATURES:
-            raise ValueError(f"features {features!r}")
+        described = features_from_state(state)
         classifier = classifier_from_bytes(state["classifier"].numpy().tobytes())
-        wanted = {"difference": components, "stacked": 2 * components}.get(features, 3 * components)
-        if classifier.n_features_in_ != wanted or list(classifier.classes_) != [0, 1]:
+        if classifier.n_features_in_ != described.count or list(classifier.classes_) != [0, 1]:
             raise ValueError(
-                f"a classifier of {classifier.n_features_in_} features, not of {wanted} and two classes"
+                f"a classifier of {classifier.n_features_in_} features, not of {described.count} and two classes"
             )
         found = found_from_state(state["found"])
-        return ClassicalDetector(str(state["method"]), frontend, features, median, classifier, found)
+        kinds = kinds_from_state(state["kinds"], described) if "kinds" in state else None
+        return ClassicalDetector(str(state["method"]), described, classifier, found, kinds)

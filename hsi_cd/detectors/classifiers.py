@@ -1,12 +1,14 @@
-"""Fitted classifiers of scikit-learn as bytes that hold no pickle, and their size."""
+"""Classifiers of scikit-learn: their settings chosen, and fitted ones as bytes that hold no pickle."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # What a saved classifier may hold besides what skops trusts by itself; anything else is refused unread.
 _TRUSTED = [
@@ -53,6 +55,20 @@ def count_parameters(classifier: Any) -> int:
     if hasattr(classifier, "support_vectors_"):
         return int(classifier.support_vectors_.size + classifier.dual_coef_.size + 1)
     return int(classifier.coef_.size + 1)
+
+
+def best_by_kappa(
+    model: Any, grid: Mapping[str, Sequence[float]], x: NDArray[np.float32], y: NDArray[np.int64], folds: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The model with the best Kappa over the folds, fitted on all, and its settings."""
+    from sklearn.metrics import cohen_kappa_score, make_scorer
+    from sklearn.model_selection import GridSearchCV
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fold with one class has no Kappa: it counts as 0
+        search = GridSearchCV(model, grid, scoring=make_scorer(cohen_kappa_score), cv=folds, error_score=0.0)
+        search.fit(x, y)
+    return search.best_estimator_, {**search.best_params_, "validation_kappa": search.best_score_}
 
 
 def _check_numbers(part: Any) -> None:

@@ -69,6 +69,9 @@ class Method:
         settings: of a network: the settings of a run that make it this method, nested as in a configuration.
         own_name: of a method of another package: the ``name`` of its class; empty without one.
         place: of a method of another package: where its class is, as ``module:Class``.
+        fit_kinds: ``fit_kinds(detector, scene, pixels, kinds, *, table, seed)`` gives what ``fit`` gave with the
+            kinds of change that changed pixels teach as its ``kinds``; None for methods that learn none, and for
+            the network, whose training does it.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Method:
     own_name: str = ""
     place: str = ""
     ranges: Mapping[str, Range] = field(default_factory=lambda: RANGES)
+    fit_kinds: Callable[..., Detector] | None = None
 
     @property
     def row(self) -> str:

@@ -20,6 +20,7 @@ from hsi_cd.detectors.classical import (
     fit_svm,
     preparation,
 )
+from hsi_cd.detectors.classical_kinds import fit_classical_kinds
 from hsi_cd.detectors.decision import minimum_noise, standardised
 from hsi_cd.detectors.detector_contract import blamed, check_members, refused
 from hsi_cd.detectors.difference import (
@@ -151,6 +152,7 @@ _ALL = (
         classical_from_state,
         SVM_OPTIONS,
         preparation,
+        fit_kinds=fit_classical_kinds,
     ),
     Method(
         "forest",
@@ -162,6 +164,7 @@ _ALL = (
         classical_from_state,
         FOREST_OPTIONS,
         preparation,
+        fit_kinds=fit_classical_kinds,
     ),
     Method(
         "logistic",
@@ -173,6 +176,7 @@ _ALL = (
         classical_from_state,
         LOGISTIC_OPTIONS,
         preparation,
+        fit_kinds=fit_classical_kinds,
     ),
     Method(
         "self-trained",

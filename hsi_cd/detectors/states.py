@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import CheckpointError
-from hsi_cd.scene import Bands
+from hsi_cd.scene import UNLABELLED, Bands, KindTable
 
 
 @contextmanager
@@ -100,3 +100,22 @@ def bands_from_state(state: Mapping[str, Any]) -> Bands:
     if not all(isinstance(name, str) for name in bands.names):
         raise ValueError("a band's name is no text")
     return bands
+
+
+def kind_table_state(table: KindTable) -> dict[str, Any]:
+    """A table of kinds of change as plain values."""
+    return {"stored": list(table.stored), "names": list(table.names)}
+
+
+def kind_table_from_state(state: Mapping[str, Any]) -> KindTable:
+    """The table that :func:`kind_table_state` described.
+
+    Raises:
+        ValueError, KeyError, TypeError: it does not make sense.
+    """
+    stored, names = tuple(state["stored"]), tuple(state["names"])
+    if len(stored) != len(names) or not 0 < len(stored) < UNLABELLED:
+        raise ValueError(f"{len(stored)} values and {len(names)} names of kinds of change")
+    if not all(type(value) is int for value in stored) or not all(isinstance(name, str) for name in names):
+        raise ValueError("a kind of change has no number, or no name")
+    return KindTable(stored, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,10 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import biased
-from hsi_cd.inference.kind_maps import MappedKinds, kind_rows
-from hsi_cd.inference.mapping import MapOptions, map_rows, write_maps
+from hsi_cd.inference.kind_maps import NamedKinds
+from hsi_cd.inference.mapping import MapOptions, map_rows, rows_of_kinds, write_maps
 from hsi_cd.inference.scoring import classify
-from hsi_cd.io import MapFiles, RegionChoice, WrittenMap
+from hsi_cd.io import MapFiles, MapRows, RegionChoice, WrittenMap
 from hsi_cd.paths import as_path
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
@@ -79,8 +80,11 @@ class ChangeMap:
         return classify(self.score, self.threshold)
 
     @property
-    def kinds(self) -> MappedKinds | None:
-        """The kinds of change: how many pixels each has, its spectra, its name; None where nobody asked."""
+    def kinds(self) -> NamedKinds | None:
+        """The kinds of change by name; of those found without labels also their pixels and spectra.
+
+        None where nobody asked, and none were learned.
+        """
         return self.options.kinds
 
     @cached_property
@@ -90,12 +94,26 @@ class ChangeMap:
         Raises:
             ConfigError: nobody asked for kinds.
         """
+        return np.concatenate([part.change for part in self._rows_of_kinds()])
+
+    @property
+    def kind_probability(self) -> NDArray[np.float32]:
+        """Probability of each kind given change, float32 ``(kinds, rows, cols)``, NaN for no data.
+
+        Raises:
+            ConfigError: the map has no kinds, or they were found without labels.
+        """
+        parts = self._rows_of_kinds(chances=True)
+        return np.concatenate([p.kind_probability for p in parts if p.kind_probability is not None], axis=1)
+
+    def _rows_of_kinds(self, *, chances: bool = False) -> Iterator[MapRows]:
         if self.kinds is None:
             raise ConfigError(
-                "the map tells no kinds of change apart: ask for them, as hsi_cd.detect(kinds='auto')"
+                "the map tells no kinds of change apart: ask for them, as hsi_cd.detect(kinds='auto'), or train "
+                "with kinds=True"
             )
-        parts = kind_rows(map_rows(self.detector, self.pair, self.options), self.pair, self.kinds.model)
-        return np.concatenate([part.change for part in parts])
+        rows = map_rows(self.detector, self.pair, self.options)
+        return rows_of_kinds(rows, self.pair, self.options, chances=chances)
 
     @property
     def probability(self) -> NDArray[np.float32]:
@@ -119,6 +137,7 @@ class ChangeMap:
         score: FilePath | None = None,
         uncertainty: FilePath | None = None,
         probability: FilePath | None = None,
+        kind_probability: FilePath | None = None,
         vector: FilePath | None = None,
         cog: bool = False,
         overwrite: bool = False,
@@ -132,6 +151,7 @@ class ChangeMap:
             score: file of the scores, float32.
             uncertainty: file of the uncertainty, float32.
             probability: file of the probabilities of change, float32, 0 to 1.
+            kind_probability: file of the probabilities of each kind given change, float32, a band a kind.
             vector: file of the changed regions as polygons (.gpkg, .geojson).
             cog: write Cloud Optimized GeoTIFFs, with overviews.
             overwrite: replace files that exist.
@@ -147,11 +167,12 @@ class ChangeMap:
             FormatError: the polygons' name tells no format.
             CheckpointError: uncertainty of a detector that is no ensemble.
         """
-        scores, doubts, shapes, chances = (
-            None if path is None else as_path(path) for path in (score, uncertainty, vector, probability)
+        scores, doubts, shapes, chances, kinds = (
+            None if path is None else as_path(path)
+            for path in (score, uncertainty, vector, probability, kind_probability)
         )
         choice = RegionChoice(**regions)
-        self.write_files(MapFiles(as_path(change), scores, doubts, shapes, choice, cog, overwrite, chances))
+        self.write_files(MapFiles(as_path(change), scores, doubts, shapes, choice, cog, overwrite, chances, kinds))
         return self
 
     def write_files(self, files: MapFiles) -> WrittenMap:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.base import Detector
+from hsi_cd.detectors.base import Detector, KindModel, LearnedKinds, kinds_in, learned_kinds
 from hsi_cd.detectors.change_kinds import ChangeKinds, changed_differences
+from hsi_cd.errors import ConfigError
 from hsi_cd.io import MapRows
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
@@ -48,21 +49,44 @@ class KindSpectra:
 
 
 @dataclass(frozen=True)
-class MappedKinds:
-    """The kinds of change of a scene, the largest first.
+class NamedKinds:
+    """The kinds of change that a map tells apart.
 
     Attributes:
         model: from both dates to a kind.
+        names: of the values of the map, the unchanged first.
+    """
+
+    model: KindModel
+    names: Mapping[int, str]
+
+    @property
+    def learned(self) -> LearnedKinds:
+        """The model, if it knows probabilities.
+
+        Raises:
+            ConfigError: the kinds were found without labels.
+        """
+        if not isinstance(self.model, LearnedKinds):
+            raise ConfigError(
+                "kinds of change that were found without labels have no probabilities: leave kind_probability= "
+                "out, or train with kinds=True"
+            )
+        return self.model
+
+
+@dataclass(frozen=True)
+class MappedKinds(NamedKinds):
+    """The kinds of change of a scene, the largest first.
+
+    Attributes:
         kinds: what each looks like.
         bands: of the scene.
-        names: of the values of the map, the unchanged first.
         unit: of the areas: ``m2``, or ``pixels`` where the scene tells no length.
     """
 
-    model: ChangeKinds
     kinds: tuple[KindSpectra, ...]
     bands: Bands
-    names: Mapping[int, str]
     unit: str
 
     def named(self, names: Mapping[int, str]) -> MappedKinds:
@@ -142,7 +166,7 @@ def map_kinds(
         area = float(sums.area[kind])
         found.append(KindSpectra(int(sums.count[kind]), area, before, after, apart1, apart2, strength))
     names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(found) + 1)}
-    return MappedKinds(model.ordered(order), tuple(found), pair.bands, names, unit)
+    return MappedKinds(model.ordered(order), names, tuple(found), pair.bands, unit)
 
 
 def _mapped(pair: ScenePair, rows: slice) -> NDArray[np.bool_]:
@@ -171,23 +195,52 @@ def _areas_of(pair: ScenePair, rows: slice, areas: Callable[[slice], Floats]) ->
     return out
 
 
-def kind_rows(parts: Iterator[MapRows], pair: ScenePair, model: ChangeKinds) -> Iterator[MapRows]:
+def taught_kinds(detector: Detector, asked: bool | None = None) -> NamedKinds | None:
+    """The kinds of change that labels taught a detector, as its map has them.
+
+    Args:
+        detector: a fitted detector.
+        asked: whether the map is to have kinds; by default where the detector knows some.
+
+    Raises:
+        CheckpointError: kinds are asked for, and it knows none.
+    """
+    if asked is False or (asked is None and kinds_in(detector) is None):
+        return None
+    model = learned_kinds(detector)
+    return NamedKinds(model, model.table.by_number)
+
+
+def kind_rows(
+    parts: Iterator[MapRows], pair: ScenePair, kinds: NamedKinds, *, top: int = 0, chances: bool = False
+) -> Iterator[MapRows]:
     """The rows of a map with the kind of each changed pixel in place of 1.
 
     A changed pixel whose surroundings lack what tells its kind has no data.
 
     Args:
-        parts: rows of the map of the scene, or of its area of interest.
+        parts: rows of the map of the scene, of a part of it, or of its area of interest.
         pair: the scene.
-        model: from both dates to a kind.
+        kinds: from both dates to a kind.
+        top: row of the scene from which the parts are counted; of an area of interest, its own.
+        chances: tell the probability of each kind given change, too, of all pixels with data.
+
+    Raises:
+        ConfigError: probabilities of kinds that were found without labels.
     """
-    area = pair.focus
-    top, cols = (0, slice(0, pair.shape[1])) if area is None else (area.rows.start, area.cols)
+    area, model = pair.focus, kinds.model
+    first, cols = (top, slice(0, pair.shape[1])) if area is None else (area.rows.start, area.cols)
     for part in parts:
         changed = part.change == CHANGED
-        if changed.any():
-            rows = slice(top + part.row, top + part.row + len(part.change))
-            kinds = model.of_window(*read_window(pair, rows, cols, radius=model.radius))
-            told = np.where(kinds > 0, kinds, np.uint8(UNLABELLED))
-            part = replace(part, change=np.where(changed, told, part.change))
+        if chances or changed.any():
+            rows = slice(first + part.row, first + part.row + len(part.change))
+            window = read_window(pair, rows, cols, radius=model.radius)
+            told = model.of_window(*window)
+            told[told == 0] = UNLABELLED
+            values = np.where(changed, told, part.change)
+            said = None
+            if chances:
+                unknown = part.change == UNLABELLED
+                said = np.where(unknown, np.float32(np.nan), kinds.learned.probabilities(*window))
+            part = replace(part, change=values, kind_probability=said)
         yield part

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from hsi_cd import __version__
-from hsi_cd.detectors.base import Detector, check_bands, uncertain
+from hsi_cd.detectors.base import Detector, check_bands, learned_kinds, uncertain
 from hsi_cd.detectors.decision import told_share
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
-from hsi_cd.errors import BandError, ShardError
-from hsi_cd.inference.kind_maps import MappedKinds, kind_rows
+from hsi_cd.errors import BandError, ConfigError, ShardError
+from hsi_cd.inference.kind_maps import NamedKinds, kind_rows
 from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, WrittenMap, shard_tags, write_prediction
@@ -44,7 +44,9 @@ class MapOptions:
         seen: is shown all rows that are read, once each, from top to bottom.
         any_units: map a scene whose values are far from all that the detector was fitted on.
         register: lay date 2 on date 1 first; by default as what was fitted did. Of estimators alone, which know.
-        kinds: write the kind of each changed pixel in place of 1. Of this scene, whole or its area of interest.
+        kinds: write the kind of each changed pixel in place of 1.
+        learned: whether the kinds are those that labels taught; by default where some were. Of estimators alone,
+            which know.
     """
 
     threshold: float | None = None
@@ -57,7 +59,8 @@ class MapOptions:
     seen: Callable[[slice, Dates], None] | None = None
     any_units: bool = False
     register: bool | None = None
-    kinds: MappedKinds | None = None
+    kinds: NamedKinds | None = None
+    learned: bool | None = None
 
 
 def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> WrittenMap:
@@ -78,7 +81,9 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         ShardError: there are more shards than rows, or a shard of an area of interest is asked for.
         BandError: the scene's bands are not the detector's.
         GridError: regions of a scene without CRS and transform are asked for.
-        CheckpointError: uncertainty is asked of a detector that is no ensemble.
+        CheckpointError: uncertainty is asked of a detector that is no ensemble, or probabilities of kinds of one
+            that knows none.
+        ConfigError: probabilities of kinds of a map that has none, or of kinds that were found without labels.
         OutputError: an output exists or cannot be written.
     """
     how = how or MapOptions()
@@ -89,16 +94,33 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         _check_shard(pair)
         tags |= shard_tags(how.shard, pair, grid)
         grid = grid.part(how.shard.rows(pair.shape[0]))
+    chances, kinds = files.kind_probability is not None, how.kinds
+    if chances and kinds is None:
+        learned_kinds(detector)  # which says what is missing
+        raise ConfigError(
+            "the map has no kinds of change, of which probabilities are asked: leave kinds=False out"
+        )
     rows = map_rows(detector, pair, how, uncertainty=files.uncertainty is not None)
-    kinds = how.kinds
     return write_prediction(
-        rows if kinds is None else kind_rows(rows, pair, kinds.model),
+        rows_of_kinds(rows, pair, how, chances=chances),
         files,
         grid=grid,
         tags=tags,
         probability=detector.probability,
         kinds={} if kinds is None else kinds.names,
     )
+
+
+def rows_of_kinds(
+    rows: Iterator[MapRows], pair: ScenePair, how: MapOptions, *, chances: bool = False
+) -> Iterator[MapRows]:
+    """Rows of a map with their kinds of change, where these are asked for; see :func:`kind_rows`."""
+    if how.kinds is None:
+        return rows
+    if chances:
+        _ = how.kinds.learned  # refused before anything is scored
+    top = 0 if how.shard is None else how.shard.rows(pair.shape[0]).start
+    return kind_rows(rows, pair, how.kinds, top=top, chances=chances)
 
 
 def map_rows(

@@ -40,15 +40,21 @@ class ShapeClasses:
         kinds: kind of change of each, from the values where these are numbers, else counted from 1, int32
             ``(features,)``; None where there is one kind.
         scheme: what the kinds mean; None where there is one kind.
+        names: what the kinds are called, where their values are no numbers.
     """
 
     codes: NDArray[np.int16]
     kinds: NDArray[np.int32] | None = None
     scheme: LabelScheme | None = None
+    names: tuple[str, ...] = ()
 
 
 def classes_of(
-    tables: Sequence[ShapeTable], *, names: ClassNames | None = None, field: str | None = None
+    tables: Sequence[ShapeTable],
+    *,
+    names: ClassNames | None = None,
+    field: str | None = None,
+    kinds: bool = False,
 ) -> ShapeClasses:
     """What is said of each feature.
 
@@ -60,6 +66,7 @@ def classes_of(
         tables: shapes with their fields.
         names: what the values mean; by default told from them.
         field: the field that tells the class; tables without it beside one that has it find their own.
+        kinds: whether values that nobody declared are kinds of change, all but those that mean unchanged.
 
     Raises:
         LabelError: there is no such field, there are several, or a value is not understood; they are listed.
@@ -69,6 +76,8 @@ def classes_of(
     keys = [key for table, own in zip(tables, wanted, strict=True) for key in _keys_of(table, names, own)]
     name = " + ".join(table.name for table in tables)
     said = Counter(key for key in keys if key is not None)
+    if names is None and kinds:
+        names = _kinds_in(said, name)
     codes = _understood(said, name) if names is None else names.codes
     strange = {key: count for key, count in said.items() if key.casefold() not in codes}
     if strange:
@@ -80,17 +89,37 @@ def classes_of(
     changed = [known_as(value) for value in names.changed]
     whole = all(_WHOLE.fullmatch(value) for value in (*changed, *names.unchanged, *names.ignore))
     numbers = {value: int(value) if whole else place for place, value in enumerate(changed, start=1)}
-    kinds = np.array([numbers.get(known_as(key), 0) for key in keys], dtype=np.int32)
+    of_each = np.array([numbers.get(known_as(key), 0) for key in keys], dtype=np.int32)
     if whole:
         given = (
             tuple(int(value) for value in values) for values in (names.unchanged, names.changed, names.ignore)
         )
-        return ShapeClasses(found, kinds, LabelScheme(*given))
+        return ShapeClasses(found, of_each, LabelScheme(*given))
     _log.info("%s: the kinds of change are %s", name, ", ".join(f"{n} {value!r}" for value, n in numbers.items()))
-    return ShapeClasses(found, kinds, LabelScheme((0,), tuple(numbers.values())))
+    called = tuple(" ".join(value.split()) for value in names.changed)
+    return ShapeClasses(found, of_each, LabelScheme((0,), tuple(numbers.values())), called)
 
 
 _WHOLE = re.compile(r"-?\d{1,9}")
+
+
+def _kinds_in(said: Mapping[str, int], name: str) -> ClassNames | None:
+    """The classes of values of which those that mean nothing by habit are kinds of change.
+
+    Returns:
+        None where all are understood, or none of them means unchanged.
+    """
+    codes = _understood(said, name)
+    if all(key.casefold() in codes for key in said):
+        return None
+    numbered = all(map(is_number, said))
+    unchanged = [key for key in said if codes.get(key.casefold()) == UNCHANGED or (numbered and key == "0")]
+    ignored = [key for key in said if codes.get(key.casefold()) == UNLABELLED]
+    changed = {known_as(key): key for key in said if key not in (*unchanged, *ignored)}
+    if not unchanged or not changed:
+        return None
+    ordered = sorted(changed.values(), key=lambda key: (float(key) if numbered else 0.0, key.casefold()))
+    return ClassNames(tuple({known_as(key): key for key in unchanged}.values()), tuple(ordered), tuple(ignored))
 
 
 def _understood(said: Mapping[str, int], name: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import shapely
@@ -53,6 +54,7 @@ def labels_of_shapes(
     scheme: LabelScheme | ClassNames | None = None,
     field: str | None = None,
     place: str = "the scene",
+    kinds: bool = False,
 ) -> Labels:
     """The labels that drawn shapes give to the pixels of a scene.
 
@@ -68,6 +70,7 @@ def labels_of_shapes(
         scheme: what the values of the field mean; by default told from them.
         field: the field that tells the class; by default found.
         place: what messages call the grid.
+        kinds: whether values that nobody declared are kinds of change, all but those that mean unchanged.
 
     Returns:
         Labels ``(rows, cols)`` with the number of the shape of each labelled pixel.
@@ -77,7 +80,7 @@ def labels_of_shapes(
         LabelError: classes are not understood, no shape lies in the scene, or they are all of one class.
     """
     name = " + ".join(dict.fromkeys(table.name for table in tables))
-    found = classes_of(tables, names=declared(scheme), field=field)
+    found = classes_of(tables, names=declared(scheme), field=field, kinds=kinds)
     notes: list[str] = []
     drawn = _drawn([parts_of(table, notes) for table in tables], found, notes, name)
     places = [in_pixels(drawn.geometry[drawn.table == i], table, grid, place) for i, table in enumerate(tables)]
@@ -104,14 +107,20 @@ def labels_of_shapes(
             raise LabelError(
                 f"{name}: no shape that is {word} covers the middle of a pixel of {place}: draw further inside"
             )
-    kinds = None
+    of_pixels = None
     if found.scheme is not None:
         by_number = np.concatenate(([0], np.where(drawn.codes == CHANGED, drawn.kinds, 0))).astype(np.int32)
-        kinds = by_number[shapes]
+        of_pixels = by_number[shapes]
     own = found.scheme or Labels(values).scheme
     asked = np.array([table.is_suggested for table in tables])[drawn.table]
     suggested = tuple((np.flatnonzero(asked) + 1).tolist())
-    return Labels(values, scheme=own, name=name, kinds=kinds, place=grid, shapes=shapes, suggested=suggested)
+    told: dict[str, Any] = {
+        "kinds": of_pixels,
+        "kind_names": found.names,
+        "shapes": shapes,
+        "suggested": suggested,
+    }
+    return Labels(values, scheme=own, name=name, place=grid, **told)
 
 
 def _drawn(pieces: Sequence[ShapeParts], found: ShapeClasses, notes: list[str], name: str) -> _Drawn:

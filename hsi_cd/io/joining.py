@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import ShardError
+from hsi_cd.io.map_classes import kinds_of_tags
 from hsi_cd.io.prediction import MapFiles, MapRows, WrittenMap, write_prediction
 from hsi_cd.io.shards import ShardSet
 from hsi_cd.progress import Bar, progress
@@ -59,6 +60,7 @@ def join_shards(shards: ShardSet, files: MapFiles, *, probability: Probability |
         grid=shards.grid,
         tags=shards.tags,
         probability=probability or (lambda scores: scores),
+        kinds=kinds_of_tags(shards.tags),
     )
 
 
@@ -69,6 +71,6 @@ def _rows(shards: ShardSet) -> Iterator[MapRows]:
     with bar:
         for blocks in zip(*(shards.blocks(name) for name in names), strict=True):
             values = {name: block for name, (_, block) in zip(names, blocks, strict=True)}
-            rest = (values.get(name) for name in ("score", "uncertainty", "probability"))
+            rest = (values.get(name) for name in ("score", "uncertainty", "probability", "kind probability"))
             yield MapRows(blocks[0][0], values["change map"], *rest)
             bar.update(len(values["change map"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,6 +13,8 @@ from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED
 NO_DATA = UNLABELLED
 NO_KINDS: Mapping[int, str] = MappingProxyType({})
 """Of a map that tells no kinds of change apart."""
+KINDS = "KINDS"
+"""Tag of the rasters of a map of kinds of change: the names of its values, as JSON."""
 
 # Tol's vibrant and muted schemes, far apart in simulated colour blindness; further kinds are shades of these.
 _KINDS: tuple[tuple[int, int, int], ...] = (
@@ -51,6 +54,24 @@ CHANGE_CLASSES = MapClasses(
 """Those of change maps."""
 COLOURS = CHANGE_CLASSES.colours
 """Colour table of change maps, RGBA by value."""
+
+
+def kind_tags(kinds: Mapping[int, str]) -> dict[str, str]:
+    """What a raster of a map of kinds says of them, by tag; nothing where there are none.
+
+    Args:
+        kinds: names by value, the unchanged among them.
+    """
+    return {KINDS: json.dumps({str(value): name for value, name in kinds.items()})} if kinds else {}
+
+
+def kinds_of_tags(tags: Mapping[str, str]) -> Mapping[int, str]:
+    """The names that :func:`kind_tags` wrote; none where there are none, or they were changed since."""
+    try:
+        told = {int(value): str(name) for value, name in json.loads(tags.get(KINDS, "{}")).items()}
+    except (ValueError, AttributeError):
+        return NO_KINDS
+    return told if all(0 <= value < NO_DATA for value in told) else NO_KINDS
 
 
 def kind_colour(kind: int) -> Colour:

@@ -24,7 +24,7 @@ from hsi_cd.io.map_classes import CHANGE_CLASSES, NO_DATA, MapClasses
 from hsi_cd.io.raster import open_raster, quiet_georeference
 from hsi_cd.io.sidecars import class_table, names_path, remove_stale, styles_beside, write_beside
 from hsi_cd.paths import as_path
-from hsi_cd.scene import Grid
+from hsi_cd.scene import UNCHANGED, Grid
 
 _BLOCK = 256
 _LEVEL = 3  # of deflate: twice as fast as its usual 6, and 1 % larger on scores
@@ -34,6 +34,7 @@ _RASTERS: Mapping[str, tuple[type[np.generic], float, str]] = {
     "score": (np.float32, math.nan, "score, higher is more change"),
     "uncertainty": (np.float32, math.nan, "standard deviation of the probability of change over the ensemble"),
     "probability": (np.float32, math.nan, "probability of change, 0 to 1"),
+    "kind probability": (np.float32, math.nan, "probability of a kind of change, given change, 0 to 1"),
 }
 """Type, no-data value and description of each raster; scores go by the name in their tags, if there is one."""
 
@@ -60,6 +61,15 @@ def raster_named(description: str | None, dtype: str, *, tags: Mapping[str, str]
     )
 
 
+def _bands_of(name: str, tags: Mapping[str, str], classes: MapClasses) -> list[str]:
+    """What the bands of a raster are called; those of a part are known by it when parts are joined."""
+    called = _description(name, tags)
+    if name != "kind probability":
+        return [called]
+    kinds = [each for value, each in classes.names.items() if value not in (UNCHANGED, NO_DATA)]
+    return [called] * len(kinds) if PART in tags else kinds
+
+
 def _description(name: str, tags: Mapping[str, str]) -> str:
     """What the band of a raster is called."""
     text = _RASTERS[name][2]
@@ -67,7 +77,7 @@ def _description(name: str, tags: Mapping[str, str]) -> str:
 
 
 class RasterWriter:
-    """Writes one band from top to bottom.
+    """Writes one band, or several at once, from top to bottom.
 
     Rows are gathered to whole rows of tiles, so that every compressed tile is written once: one written twice
     would leave its first copy as dead bytes in the file.
@@ -76,8 +86,10 @@ class RasterWriter:
     def __init__(self, dataset: Any, path: Path) -> None:
         self._dataset = dataset
         self._path = path
-        self._rows, self._cols = int(dataset.height), int(dataset.width)
-        self._buffer = np.empty((dataset.block_shapes[0][0], self._cols), dtype=dataset.dtypes[0])
+        self._count, self._rows, self._cols = (
+            int(size) for size in (dataset.count, dataset.height, dataset.width)
+        )
+        self._buffer = np.empty((self._count, dataset.block_shapes[0][0], self._cols), dtype=dataset.dtypes[0])
         self._start = 0  # first row of the buffer
         self._next = 0  # next row to come
         self._step = math.ceil(math.sqrt(self._rows * self._cols / _SAMPLE))
@@ -88,31 +100,35 @@ class RasterWriter:
 
         Args:
             row0: its first row; bands come in order and without gaps.
-            values: ``(any number of rows, cols)``, of the raster's type (or bool for a change map).
+            values: ``(any number of rows, cols)``, of several bands ``(bands, rows, cols)``, of the raster's type
+                (or bool for a change map).
 
         Raises:
             ValueError: the band has another width or type, or is not the next one.
             OutputError: the file cannot be written.
         """
-        if row0 != self._next or values.ndim != 2 or values.shape[1] != self._cols:
+        values = values[np.newaxis] if values.ndim == 2 else values
+        if row0 != self._next or values.ndim != 3 or values.shape[::2] != (self._count, self._cols):
             raise ValueError(
-                f"rows from {row0} of shape {values.shape}: expected row {self._next} and {self._cols} columns"
+                f"rows from {row0} of shape {values.shape}: expected row {self._next}, {self._count} bands and "
+                f"{self._cols} columns"
             )
-        if row0 + len(values) > self._rows:
-            raise ValueError(f"rows {row0} to {row0 + len(values)} of a raster of {self._rows}")
+        rows = values.shape[1]
+        if row0 + rows > self._rows:
+            raise ValueError(f"rows {row0} to {row0 + rows} of a raster of {self._rows}")
         if not np.can_cast(values.dtype, self._buffer.dtype, casting="same_kind") or (
             values.dtype.kind == "f" and self._buffer.dtype.kind != "f"
         ):
             raise ValueError(f"values of type {values.dtype} for a raster of {self._buffer.dtype}")
-        self._sample.append(values[-row0 % self._step :: self._step, :: self._step].ravel())
-        done = 0
-        while done < len(values):
+        self._sample.append(values[0, -row0 % self._step :: self._step, :: self._step].ravel())
+        done, height = 0, self._buffer.shape[1]
+        while done < rows:
             fill = self._next - self._start
-            taken = min(len(values) - done, len(self._buffer) - fill)
-            self._buffer[fill : fill + taken] = values[done : done + taken]
+            taken = min(rows - done, height - fill)
+            self._buffer[:, fill : fill + taken] = values[:, done : done + taken]
             done += taken
             self._next += taken
-            if self._next - self._start == len(self._buffer):
+            if self._next - self._start == height:
                 self._flush()
 
     def ends(self) -> tuple[float, float]:
@@ -151,7 +167,7 @@ class RasterWriter:
         if not count:
             return
         try:
-            self._dataset.write(self._buffer[:count], 1, window=Window(0, self._start, self._cols, count))
+            self._dataset.write(self._buffer[:, :count], window=Window(0, self._start, self._cols, count))
         except RasterioError as error:
             raise _unwritable(self._path, error) from error
         self._start = self._next
@@ -166,12 +182,14 @@ class MapWriters:
         score: float32, higher is more change, NaN no data; None where none was asked for.
         uncertainty: float32 standard deviation of the probability of change, NaN no data, or None.
         probability: float32, of change, NaN no data, or None.
+        kind_probability: float32, of each kind of change, a band each, NaN no data, or None.
     """
 
     change: RasterWriter
     score: RasterWriter | None = None
     uncertainty: RasterWriter | None = None
     probability: RasterWriter | None = None
+    kind_probability: RasterWriter | None = None
 
 
 @contextmanager
@@ -181,6 +199,7 @@ def map_writers(
     uncertainty: str | os.PathLike[str] | None = None,
     *,
     probability: str | os.PathLike[str] | None = None,
+    kind_probability: str | os.PathLike[str] | None = None,
     grid: Grid,
     tags: Mapping[str, str] | None = None,
     cog: bool = False,
@@ -198,6 +217,8 @@ def map_writers(
         score: file of the score raster, or None; its band is called what the tag ``SCORE_NAME`` says.
         uncertainty: file of the uncertainty raster, or None.
         probability: file of the raster of probabilities, or None.
+        kind_probability: file of the raster of the probabilities of each kind, or None: as many bands, called as
+            the classes.
         grid: shape and georeference.
         tags: text to store in each (version, checkpoint, threshold).
         cog: rewrite all as Cloud Optimized GeoTIFFs with overviews when they are complete.
@@ -213,6 +234,7 @@ def map_writers(
     """
     tags = dict(tags or {})
     named = {"change map": change, "score": score, "uncertainty": uncertainty, "probability": probability}
+    named["kind probability"] = kind_probability
     wanted = {name: as_path(path) for name, path in named.items() if path is not None}
     targets = list(wanted.values())
     if len({target.absolute() for target in targets}) != len(targets):
@@ -230,8 +252,12 @@ def map_writers(
         try:
             for name, draft in zip(wanted, drafts, strict=True):
                 dtype, nodata, _ = _RASTERS[name]
-                opened.append(_create(draft, grid, np.dtype(dtype), nodata, tags, compress=not cog))
-                opened[-1].set_band_description(1, _description(name, tags))
+                called = _bands_of(name, tags, classes)
+                opened.append(
+                    _create(draft, grid, np.dtype(dtype), nodata, tags, compress=not cog, count=len(called))
+                )
+                for band, text in enumerate(called, start=1):
+                    opened[-1].set_band_description(band, text)
             opened[0].write_colormap(1, classes.colours)
             writers = {
                 name: RasterWriter(dataset, draft)
@@ -258,7 +284,7 @@ def map_writers(
 def _style(name: str, writer: RasterWriter, tags: Mapping[str, str], classes: MapClasses) -> str:
     if name == "change map":
         return qml.classes_qml(classes.colours, classes.names)
-    if name == "probability" or (name == "score" and tags.get(SCORE_UNIT) == "probability"):
+    if name in ("probability", "kind probability") or (name == "score" and tags.get(SCORE_UNIT) == "probability"):
         return qml.ramp_qml(0.0, 1.0)
     return qml.ramp_qml(*writer.ends())
 
@@ -292,13 +318,20 @@ def make_cog(path: Path, resampling: str) -> None:
 
 
 def _create(
-    path: Path, grid: Grid, dtype: np.dtype[Any], nodata: float, tags: Mapping[str, str], *, compress: bool
+    path: Path,
+    grid: Grid,
+    dtype: np.dtype[Any],
+    nodata: float,
+    tags: Mapping[str, str],
+    *,
+    compress: bool,
+    count: int = 1,
 ) -> Any:
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "height": grid.rows,
         "width": grid.cols,
-        "count": 1,
+        "count": count,
         "dtype": dtype.name,
         "nodata": nodata,
         "tiled": True,
@@ -306,6 +339,8 @@ def _create(
         "blockysize": _block(grid.rows),
         "BIGTIFF": "IF_SAFER",
     }
+    if count > 1:
+        profile["interleave"] = "band"
     if compress:
         profile |= {"compress": "deflate", "zlevel": _LEVEL, "predictor": 3 if dtype.kind == "f" else 1}
     try:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.io.atomic import atomic_path
-from hsi_cd.io.map_classes import NO_KINDS, classes_of
+from hsi_cd.io.map_classes import NO_KINDS, classes_of, kind_tags
 from hsi_cd.io.maps import map_writers
 from hsi_cd.io.outputs import GEOTIFF, check_ending, check_outputs
 from hsi_cd.io.regions import RegionChoice, Regions, check_vector, write_regions
 from hsi_cd.io.sidecars import style_path, styles_beside, write_beside
-from hsi_cd.scene import UNLABELLED, Grid, is_changed
+from hsi_cd.scene import UNCHANGED, UNLABELLED, Grid, is_changed
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class MapRows:
         score: float32 ``(rows, cols)``, NaN for no data; needed for a score raster and for polygons.
         uncertainty: float32 ``(rows, cols)``, NaN for no data; needed for its raster.
         probability: float32 ``(rows, cols)``, NaN for no data; by default made from the score where it is needed.
+        kind_probability: float32 ``(kinds, rows, cols)``, NaN for no data; needed for its raster.
     """
 
     row: int
@@ -36,6 +37,7 @@ class MapRows:
     score: NDArray[np.float32] | None = None
     uncertainty: NDArray[np.float32] | None = None
     probability: NDArray[np.float32] | None = None
+    kind_probability: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class MapFiles:
         cog: write Cloud Optimized GeoTIFFs, with overviews.
         overwrite: whether existing files may be replaced.
         probability: file of the probabilities of change, or None.
+        kind_probability: file of the probabilities of each kind of change, or None.
     """
 
     change: Path
@@ -62,6 +65,7 @@ class MapFiles:
     cog: bool = False
     overwrite: bool = False
     probability: Path | None = None
+    kind_probability: Path | None = None
 
     @property
     def rasters(self) -> dict[str, Path]:
@@ -71,6 +75,7 @@ class MapFiles:
             "score": self.score,
             "uncertainty": self.uncertainty,
             "probability": self.probability,
+            "kind probability": self.kind_probability,
         }
         return {name: path for name, path in named.items() if path is not None}
 
@@ -97,11 +102,13 @@ class WrittenMap:
         changed: pixels that are called changed.
         valid: pixels with data.
         regions: what was written as polygons; None where none were asked for.
+        kinds: pixels of each kind of change, by number; none of a map that tells none apart.
     """
 
     changed: int
     valid: int
     regions: Regions | None = None
+    kinds: Mapping[int, int] = field(default_factory=dict)
 
 
 def write_prediction(
@@ -136,7 +143,7 @@ def write_prediction(
         check_vector(files.vector, grid)
     changes: list[NDArray[np.uint8]] = []
     probabilities: list[NDArray[np.float32]] = []
-    changed = valid = 0
+    counted = np.zeros(256, dtype=np.int64)
     with ExitStack() as opened:
         draft, styles = None, {}
         if files.vector is not None:
@@ -150,8 +157,9 @@ def write_prediction(
                 files.score,
                 files.uncertainty,
                 probability=files.probability,
+                kind_probability=files.kind_probability,
                 grid=grid,
-                tags=tags,
+                tags={**tags, **kind_tags(kinds)},
                 cog=files.cog,
                 overwrite=files.overwrite,
                 classes=classes_of(kinds),
@@ -165,25 +173,28 @@ def write_prediction(
                 and (draft is not None or writers.probability is not None)
             ):
                 chance = probability(part.score)
-            changed += int(np.count_nonzero(is_changed(part.change)))
-            valid += int(np.count_nonzero(part.change != UNLABELLED))
+            counted += np.bincount(part.change.ravel(), minlength=256)
             writers.change.write(part.row, part.change)
             for writer, values in (
                 (writers.score, part.score),
                 (writers.uncertainty, part.uncertainty),
                 (writers.probability, chance),
+                (writers.kind_probability, part.kind_probability),
             ):
                 if writer is not None and values is not None:
                     writer.write(part.row, values)
             if draft is not None and chance is not None:
                 changes.append(part.change)
                 probabilities.append(chance[is_changed(part.change)])
+        valid = int(counted.sum() - counted[UNLABELLED])
+        pixels = {value: int(counted[value]) for value in kinds if value != UNCHANGED}
+        told = WrittenMap(valid - int(counted[UNCHANGED]), valid, kinds=pixels)
         if draft is None:
-            return WrittenMap(changed, valid)
+            return told
         whole = np.concatenate(changes)
         found = write_regions(
             draft, whole, np.concatenate(probabilities), grid=grid, choice=files.regions, kinds=kinds
         )
         for style in styles.values():
             write_beside(style, found.style)
-        return WrittenMap(changed, valid, found)
+        return replace(told, regions=found)

@@ -20,6 +20,7 @@ from rasterio.rpc import RPC
 from hsi_cd.errors import FormatError, ShardError
 from hsi_cd.io.file_masks import FileMasks
 from hsi_cd.io.kinds import FileKind, file_kind, find_input
+from hsi_cd.io.map_classes import KINDS, kinds_of_tags
 from hsi_cd.io.maps import PART, raster_named
 from hsi_cd.io.raster import RasterReader, open_raster
 from hsi_cd.scene import Grid, ScenePair, Shard, check_same_grid, parse_shard
@@ -36,6 +37,7 @@ _WORDS = {
     "SCORE_NAME": "score",
     "SCORE_UNIT": "score",
     "SOFTWARE": "software",
+    KINDS: "set of kinds",
     "T1_DATE": "date of t1",
     "T2_DATE": "date of t2",
 }  # of tags in which mixtures differ, in the order in which they are told
@@ -70,12 +72,14 @@ class ShardFile:
 
     Attributes:
         path: the file.
-        raster: what it holds: ``change map``, ``score``, ``uncertainty`` or ``probability``.
+        raster: what it holds: ``change map``, ``score``, ``uncertainty``, ``probability`` or
+            ``kind probability``.
         shard: which part of the scene.
         rows: the rows of the scene that it holds.
         grid: of the whole scene.
         tags: those that the map of the whole scene has, too.
         pixels: digest of the scene's pixels.
+        bands: how many it has; several of probabilities of kinds alone.
     """
 
     path: Path
@@ -85,19 +89,23 @@ class ShardFile:
     grid: Grid
     tags: dict[str, str]
     pixels: str = field(repr=False)
+    bands: int = 1
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """Its values from top to bottom: the first row in the scene, and ``(rows, cols)``.
+
+        Of probabilities of kinds ``(kinds, rows, cols)``.
 
         Raises:
             FormatError: the file is damaged.
         """
         # A reader enters GDAL's environment for each window alone: several shards are read in turns, and
         # environments that were left open over a yield would be closed in the wrong order.
-        read = RasterReader(self.path, FileKind.TIFF.value, masks=FileMasks((1,)))
+        read = RasterReader(self.path, FileKind.TIFF.value, masks=FileMasks(tuple(range(1, self.bands + 1))))
         height, cols = self.rows.stop - self.rows.start, slice(0, self.grid.cols)
         for start in range(0, height, _BLOCK):
-            yield self.rows.start + start, read(slice(start, min(start + _BLOCK, height)), cols)[0]
+            block = read(slice(start, min(start + _BLOCK, height)), cols)
+            yield self.rows.start + start, block if self.raster == "kind probability" else block[0]
 
 
 @dataclass(frozen=True)
@@ -160,14 +168,22 @@ def _read_shard(path: Path) -> ShardFile:
     try:
         shard, grid = parse_shard(tags[_SHARD]), _grid_from_text(tags[_SCENE_GRID])
         rows = slice(*(int(row) for row in tags[_ROWS].split(":")))
-        if raster is None or count != 1 or not 0 <= rows.start < rows.stop <= grid.rows:
+        several = len(kinds_of_tags(tags)) - 1 if raster == "kind probability" else 1
+        if raster is None or count != several or not 0 <= rows.start < rows.stop <= grid.rows:
             raise ValueError
         if shape != (rows.stop - rows.start, grid.cols) or shard.count > grid.rows:
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RasterioError):
         raise FormatError(f"{path} says that it is a shard, but was changed since: make it again") from None
     return ShardFile(
-        path, raster, shard, rows, grid, {name: tags[name] for name in tags if name not in _OWN}, tags[_PIXELS]
+        path,
+        raster,
+        shard,
+        rows,
+        grid,
+        {name: tags[name] for name in tags if name not in _OWN},
+        tags[_PIXELS],
+        count,
     )
 
 

@@ -159,6 +159,30 @@ def scheme_by_names(
     return scheme
 
 
+def scheme_by_kinds(values: NDArray[np.generic], names: Mapping[float, str]) -> LabelScheme | None:
+    """The label scheme of a map that is said to tell kinds of change apart; None where it is none.
+
+    Args:
+        values: the distinct values that the map holds.
+        names: class name by value.
+
+    Returns:
+        Unchanged is the value whose name says so, else 0; what a name calls unlabelled is, and 255 without a name;
+        every other value is a kind of change. None where the values are no such numbers, mean something else by
+        habit, or do not tell which is unchanged.
+    """
+    used = [float(value) for value in values]
+    if any(value != int(value) or not 0 <= value <= UNLABELLED for value in used):
+        return None
+    told = {value: meaning_of(names[value]) for value in used if not is_bare(names.get(value, ""))}
+    unchanged = [value for value in used if told.get(value) == UNCHANGED] or [v for v in used if v == 0]
+    ignored = [v for v in used if told.get(v) == UNLABELLED or (v == UNLABELLED and v not in told)]
+    changed = [value for value in used if value not in (*unchanged, *ignored)]
+    if not unchanged or len(changed) < 2 or (not told and scheme_by_numbers(values) is not None):
+        return None
+    return LabelScheme(*(tuple(map(int, each)) for each in (unchanged, changed, ignored)))
+
+
 def codes_by_colours(
     values: NDArray[np.generic], legend: Legend, *, name: str, remedy: str = DECLARE
 ) -> dict[float, int] | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import LabelError
+from hsi_cd.io.kind_names import names_of_legend
 from hsi_cd.io.kinds import file_kind, find_input
 from hsi_cd.io.legend import Legend
 from hsi_cd.io.single_band import SingleBand, read_single_band
@@ -22,6 +23,7 @@ from hsi_cd.io.told_classes import (
     ZERO_FULL,
     check_unsmeared,
     codes_by_colours,
+    scheme_by_kinds,
     scheme_by_names,
     scheme_by_numbers,
 )
@@ -55,6 +57,7 @@ def read_labels(
     scheme: LabelScheme | None = None,
     key: str | None = None,
     default: LabelScheme | None = None,
+    kinds: bool = False,
 ) -> Labels:
     """Read a truth map.
 
@@ -68,6 +71,7 @@ def read_labels(
         key: variable of a MATLAB file; by default its only 2-D numeric array.
         default: what the stored values mean where neither names nor colours say it; by default
             :func:`infer_scheme` tells.
+        kinds: whether values that nobody declared are kinds of change, all but the unchanged.
 
     Returns:
         Labels ``(rows, cols)``.
@@ -81,11 +85,16 @@ def read_labels(
     if isinstance(source, MaskPair):
         return _read_masks(source)
     path = find_input(source, places=True)
-    return labels_of_band(read_band(path, key), scheme=scheme, name=file_name(path), default=default)
+    return labels_of_band(read_band(path, key), scheme=scheme, name=file_name(path), default=default, kinds=kinds)
 
 
 def labels_of_band(
-    band: SingleBand, *, scheme: LabelScheme | None = None, name: str = "truth", default: LabelScheme | None = None
+    band: SingleBand,
+    *,
+    scheme: LabelScheme | None = None,
+    name: str = "truth",
+    default: LabelScheme | None = None,
+    kinds: bool = False,
 ) -> Labels:
     """The labels that the values of a band mean; see :func:`read_labels`.
 
@@ -105,9 +114,12 @@ def labels_of_band(
     else:
         name_in_full = name
     check_unsmeared(stored[~missing], legend, name=name)
+    if scheme is None and kinds:
+        scheme = scheme_by_kinds(np.unique(stored[~missing]), legend.names)
     if scheme is None:
         stored, scheme = _as_meant(stored, ~missing, legend, default, name=name_in_full)
-    return _encoded(stored, missing, scheme, place=band.place, name=name)
+    labels = _encoded(stored, missing, scheme, place=band.place, name=name)
+    return labels if labels.kinds is None else replace(labels, kind_names=names_of_legend(scheme, legend.names))
 
 
 def labels_of_masks(

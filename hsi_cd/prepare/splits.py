@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,12 +13,11 @@ from scipy import ndimage
 
 from hsi_cd.errors import ConfigError, LabelError, unknown_name
 from hsi_cd.prepare.drawn_shapes import shapes_of
-from hsi_cd.scene import CHANGED, DRAWN, UNCHANGED, UNLABELLED, Labels, Split
+from hsi_cd.prepare.strata import Stratum, strata_of
+from hsi_cd.scene import DRAWN, UNLABELLED, Labels, Split
 
 STRICT_DISTANCE = 6
 """Chebyshev distance from every training pixel within which P1-strict judges nothing: patches up to 7 x 7."""
-
-_CLASSES = ((UNCHANGED, "unchanged"), (CHANGED, "changed"))
 
 
 def make_split(
@@ -31,6 +30,7 @@ def make_split(
     imbalance: int = 1,
     block: int = 32,
     radius: int = 4,
+    kinds: bool = False,
 ) -> Split:
     """Divide the labelled pixels of a scene under a protocol of :data:`PROTOCOLS`.
 
@@ -43,6 +43,7 @@ def make_split(
         imbalance: unchanged training pixels for each changed one (P2).
         block: edge of a block in pixels (P3).
         radius: half a patch, (p - 1) / 2, for the guard band of P3.
+        kinds: whether each kind of change is a class of its own.
 
     Returns:
         The split.
@@ -59,7 +60,9 @@ def make_split(
             f"fraction {fraction}, count {count}, imbalance {imbalance}, block {block}, radius {radius}: expected "
             "a fraction between 0 and 1, count, imbalance and block of at least 1, and a radius of at least 0"
         )
-    options = SplitOptions(fraction=fraction, count=count, imbalance=imbalance, block=block, radius=radius)
+    options = SplitOptions(
+        fraction=fraction, count=count, imbalance=imbalance, block=block, radius=radius, kinds=kinds
+    )
     train, guard = PROTOCOLS[protocol](labels, seed, options)
     if protocol == DRAWN:
         if not len(train):
@@ -116,38 +119,41 @@ def near_training(taught: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return distance_to(taught) <= STRICT_DISTANCE
 
 
-def split_p1(labels: Labels, *, seed: int, fraction: float) -> NDArray[np.int64]:
-    """Protocol P1: ``floor(fraction)`` of each class, drawn at random.
+def split_p1(labels: Labels, *, seed: int, fraction: float, kinds: bool = False) -> NDArray[np.int64]:
+    """Protocol P1: ``floor(fraction)`` of each class, drawn at random; of a kind of change, one pixel at least.
 
-    Unchanged pixels first, then changed ones, both from one ``RandomState(seed)`` with
-    ``choice(..., replace=False)`` over the class's pixels in row-major order: the field's own draw, so that
-    counts and pixels can be compared.
+    Unchanged pixels first, then changed ones, or those of each kind in turn, all from one ``RandomState(seed)``
+    with ``choice(..., replace=False)`` over the class's pixels in row-major order: the field's own draw, so that
+    counts and pixels can be compared. The unchanged pixels are the same with kinds and without.
 
     Args:
         labels: truth map.
         seed: seed of the draw.
         fraction: share of each class that teaches.
+        kinds: whether each kind of change is a class of its own.
 
     Returns:
-        Flat indices, int64: unchanged ones, then changed ones.
+        Flat indices, int64: unchanged ones, then changed ones, kind by kind.
 
     Raises:
         LabelError: a class has too few labelled pixels for one training pixel.
     """
-    counts = []
-    for code, word in _CLASSES:
-        pixels = int((labels.values == code).sum())
+    classes, counts = strata_of(labels, kinds=kinds), []
+    for each in classes:
         # In decimals: 0.29 * 100 is 28.999... in binary, and floor would take one pixel too few.
-        counts.append(int(Fraction(str(fraction)) * pixels))
+        drawn = int(Fraction(str(fraction)) * len(each))
+        counts.append(max(drawn, 1) if each.is_kind else drawn)
         if counts[-1] == 0:
             raise LabelError(
-                f"{labels.name} has {pixels} {word} pixels, {fraction:.2%} of which is no training pixel: "
+                f"{labels.name} has {len(each)} {each.name} pixels, {fraction:.2%} of which is no training pixel: "
                 "both classes need some, so label more pixels or raise split.fraction"
             )
-    return _draw(labels, seed=seed, counts=counts)
+    return _draw(classes, seed=seed, counts=counts)
 
 
-def split_p2(labels: Labels, *, seed: int, count: int, imbalance: int = 1) -> NDArray[np.int64]:
+def split_p2(
+    labels: Labels, *, seed: int, count: int, imbalance: int = 1, kinds: bool = False
+) -> NDArray[np.int64]:
     """Protocol P2: ``count`` pixels of each class, drawn as P1 draws.
 
     Change is rarer than this in most scenes, and in what an analyst labels of them: ``imbalance`` draws so many
@@ -158,27 +164,28 @@ def split_p2(labels: Labels, *, seed: int, count: int, imbalance: int = 1) -> ND
         seed: seed of the draw.
         count: training pixels of each class; 500 in the protocol's name.
         imbalance: unchanged training pixels for each changed one; 1 in the protocol.
+        kinds: draw ``count`` pixels of each kind of change, of a rare one half of its pixels.
 
     Returns:
-        Flat indices, int64: unchanged ones, then changed ones.
+        Flat indices, int64: unchanged ones, then changed ones, kind by kind.
 
     Raises:
         LabelError: a class has no more pixels than are to teach, so that none is left to judge.
     """
-    counts = [count * imbalance, count]
+    classes, counts = strata_of(labels, kinds=kinds), []
     lower = "split.count or split.imbalance" if imbalance > 1 else "split.count"
-    for (code, word), wanted in zip(_CLASSES, counts, strict=True):
-        pixels = int((labels.values == code).sum())
-        if pixels <= wanted:
+    for place, each in enumerate(classes):
+        counts.append(min(count, len(each) // 2) if each.is_kind else count * (1 if place else imbalance))
+        if len(each) <= counts[-1]:
             raise LabelError(
-                f"{labels.name} has {pixels} {word} pixels, {wanted} of which are to teach: some must be left to "
-                f"judge, so lower {lower}, or choose protocol P1"
+                f"{labels.name} has {len(each)} {each.name} pixels, {counts[-1]} of which are to teach: some must "
+                f"be left to judge, so lower {lower}, or choose protocol P1"
             )
-    return _draw(labels, seed=seed, counts=counts)
+    return _draw(classes, seed=seed, counts=counts)
 
 
 def split_p3(
-    labels: Labels, *, seed: int, fraction: float, block: int, radius: int
+    labels: Labels, *, seed: int, fraction: float, block: int, radius: int, kinds: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Protocol P3: whole blocks of the scene teach, the others judge, and no patch reaches from one to the other.
 
@@ -193,6 +200,7 @@ def split_p3(
         fraction: least share of each class that teaches.
         block: edge of a block in pixels.
         radius: half a patch, (p - 1) / 2.
+        kinds: whether each kind of change is a class of its own.
 
     Returns:
         Flat indices of the training pixels, int64, in row-major order, and the guard, bool ``(rows, cols)``.
@@ -203,14 +211,15 @@ def split_p3(
     rows, cols = labels.shape
     across = -(-cols // block)
     number = (np.arange(rows) // block * across)[:, np.newaxis] + np.arange(cols) // block
-    wanted = [fraction * (labels.values == code).sum() for code, _ in _CLASSES]
+    classes = strata_of(labels, kinds=kinds)
+    wanted = [fraction * len(each) for each in classes]
     order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
     taken: list[int] = []
     for next_block in order[:-1]:  # one block at least must judge
         taken.append(int(next_block))
         teaching = np.isin(number, taken)
         train = _within(teaching, radius) & (labels.values != UNLABELLED)
-        taught = [(labels.values[train] == code).sum() for code, _ in _CLASSES]
+        taught = [np.count_nonzero(train.ravel()[each.pixels]) for each in classes]
         if all(have >= max(want, 1) for have, want in zip(taught, wanted, strict=True)):
             judging = _within(~teaching, radius)
             return np.flatnonzero(train).astype(np.int64), ~train & ~judging
@@ -222,21 +231,23 @@ def split_p3(
 
 
 def _p1(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
-    return split_p1(labels, seed=seed, fraction=options.fraction), None
+    return split_p1(labels, seed=seed, fraction=options.fraction, kinds=options.kinds), None
 
 
 def _p1_strict(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
-    train = split_p1(labels, seed=seed, fraction=options.fraction)
+    train, _ = _p1(labels, seed, options)
     taught = Split("P1", seed, labels.shape, train).train_mask()
     return train, near_training(taught) & ~taught
 
 
 def _p2(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
-    return split_p2(labels, seed=seed, count=options.count, imbalance=options.imbalance), None
+    how = {"count": options.count, "imbalance": options.imbalance}
+    return split_p2(labels, seed=seed, **how, kinds=options.kinds), None
 
 
 def _p3(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
-    return split_p3(labels, seed=seed, fraction=options.fraction, block=options.block, radius=options.radius)
+    how = {"block": options.block, "radius": options.radius}
+    return split_p3(labels, seed=seed, fraction=options.fraction, **how, kinds=options.kinds)
 
 
 def _p4(labels: Labels, seed: int, options: SplitOptions) -> Drawn:
@@ -260,13 +271,10 @@ PROTOCOLS: dict[str, Callable[[Labels, int, SplitOptions], Drawn]] = {
 """Protocols by id; each returns the training pixels and the guard, or None where it has none."""
 
 
-def _draw(labels: Labels, *, seed: int, counts: list[int]) -> NDArray[np.int64]:
-    """Unchanged pixels first, then changed ones, both from one generator."""
+def _draw(classes: Sequence[Stratum], *, seed: int, counts: list[int]) -> NDArray[np.int64]:
+    """Pixels of one class after the other, all from one generator."""
     state = np.random.RandomState(seed)  # the protocol names this generator
-    drawn = [
-        state.choice(np.flatnonzero(labels.values == code), count, replace=False)
-        for (code, _), count in zip(_CLASSES, counts, strict=True)
-    ]
+    drawn = [state.choice(each.pixels, count, replace=False) for each, count in zip(classes, counts, strict=True)]
     return np.concatenate(drawn).astype(np.int64)
 
 
@@ -307,3 +315,4 @@ class SplitOptions:
     imbalance: int
     block: int
     radius: int
+    kinds: bool = False

@@ -25,8 +25,11 @@ from hsi_cd.evaluation import (
     not_judged,
     scores_elsewhere,
 )
+from hsi_cd.inference.kind_maps import taught_kinds
 from hsi_cd.inference.mapping import MapOptions, write_maps
-from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
+from hsi_cd.io import MapFiles, read_scores, remove_drafts, write_json, write_npz
+from hsi_cd.io.kinds import FileKind
+from hsi_cd.io.single_band import read_single_band
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
@@ -40,7 +43,7 @@ from hsi_cd.runtime.device import choose_device, hardware, machine
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
-from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
+from hsi_cd.scene import CHANGED, UNLABELLED, Labels, ScenePair, Split, is_changed
 from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.training.cross_validation import judging_shapes
 from hsi_cd.training.examples import Examples, LabelledScene, config_of, declared_of, prepare_examples
@@ -135,10 +138,12 @@ def map_and_judge(
     overview = Overview(pair)
     files = MapFiles(folder / "change.tif", folder / "score.tif", overwrite=True)
     how = MapOptions(checkpoint=file_hash(folder / "best.pt"), look_at_shift=False, seen=overview.see)
+    how = replace(how, kinds=taught_kinds(detector))
     write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 
-    change, _ = read_map(folder / "change.tif")
+    kinds = read_single_band(folder / "change.tif", FileKind.TIFF).values.astype(np.uint8)
+    change = np.where(is_changed(kinds), np.uint8(CHANGED), kinds)
     score = read_scores(folder / "score.tif")
     probability = detector.probability(score)
     details = {
@@ -146,6 +151,7 @@ def map_and_judge(
         **({"plugin": method.place} if method.place else {}),
         "score_unit": detector.unit,
         **({} if config.split.given is None else {"split_given": config.split.given}),
+        **_taught_kinds(examples),
     }
     facts: dict[str, Any] = {
         "dataset": pair.name,
@@ -182,6 +188,16 @@ def map_and_judge(
     _draw(folder, overview, change, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
+
+
+def _taught_kinds(examples: Examples) -> dict[str, str]:
+    """How many pixels of each kind of change taught, for the result's record; nothing without kinds."""
+    taught = examples.taught
+    if taught.kinds is None or taught.kind_table is None:
+        return {}
+    counted = np.bincount(taught.kinds, minlength=taught.kind_table.count + 1)[1:].tolist()
+    told = [f"{name} {count}" for name, count in zip(taught.kind_table.names, counted, strict=False)]
+    return {"kinds_taught": ", ".join(told)}
 
 
 def _of_map(judging: JudgingShapes, pair: ScenePair) -> JudgingShapes:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.detectors.prior import Prior
+from hsi_cd.scene import KindTable
 from hsi_cd.training.beside_labels import Beside
 from hsi_cd.training.pseudo_labels import PseudoLabels
 from hsi_cd.training.self_training import CertainPixels
@@ -45,6 +46,7 @@ class TrainingSet:
             in its score, ``(N,)``; None where it sees none, or something else is its prior.
         kinds: number of the kind of change of each labelled pixel, from 1, uint8 ``(N,)``, 0 for unchanged, where
             kinds are learned; else None.
+        kind_table: what the kinds are called, and the values by which the truth tells them; None without kinds.
     """
 
     pixels: NDArray[np.int64]
@@ -57,6 +59,7 @@ class TrainingSet:
     beside: Beside | None = None
     odds: NDArray[np.float32] | None = None
     kinds: NDArray[np.uint8] | None = None
+    kind_table: KindTable | None = None
 
     @property
     def prior(self) -> Prior | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from hsi_cd.datasets import CATALOGUE, describe, find_entry, open_dataset, open_pair
+from hsi_cd.datasets import CATALOGUE, dataset_files, describe, find_entry, open_dataset, open_pair
 from hsi_cd.datasets.entries import Counts, SceneEntry, TruthFile, TruthMasks
 from hsi_cd.errors import FormatError, GridError, LabelError, MissingInputError, UnknownNameError
 
@@ -169,6 +169,24 @@ def test_swapped_and_other_counts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"no variable 'Ref_map_binary': it holds other \(225 x 180"):
         open_dataset("irrigated", tmp_path)
     open_pair("irrigated", tmp_path)  # predicting never reads labels
+
+
+@pytest.mark.parametrize("name", ["irrigated", "wetland", "hermiston390"])
+def test_a_truth_that_tells_kinds_is_read_where_kinds_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    entry = dataclasses.replace(CATALOGUE[name], bands=2)
+    monkeypatch.setitem(CATALOGUE, name, entry)
+    make_mat_scene(tmp_path / name, entry, packing=0, truth=0)
+    told = next(t for t in entry.file_sets[0].truths if isinstance(t, TruthFile) and t.scheme.has_kinds)
+    savemat(tmp_path / name / told.names[0], {told.key: truth_values(entry, told)}, do_compression=True)
+    labels, with_kinds = (open_dataset(name, tmp_path, kinds=kinds)[1] for kinds in (False, True))
+    np.testing.assert_array_equal(with_kinds.values, labels.values)
+    assert with_kinds.kind_table is not None and with_kinds.kind_table.stored == told.scheme.changed
+    assert dataset_files(name, tmp_path, kinds=True)[-1] == tmp_path / name / told.names[0]
+    if len(entry.file_sets[0].truths) > 1:  # the binary truth lies beside, and is read as ever
+        assert labels.kind_table is None
+        assert dataset_files(name, tmp_path)[-1] != dataset_files(name, tmp_path, kinds=True)[-1]
 
 
 def test_missing_scenes_say_what_is_expected_and_where_from(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ _WORDS = {
     "score": "scores",
     "probability": "probabilities of change",
     "uncertainty": "uncertainty",
+    "kind_probabilities": "probabilities of kinds",
 }
 _OF_REGIONS = ("min_area", "sieve", "simplify")
 
@@ -36,6 +37,7 @@ class OutputChoice:
         score: the scores, or None.
         probability: the probabilities, or None.
         uncertainty: the uncertainty, or None.
+        kind_probabilities: the probabilities of kinds of change, or None.
         cog: write Cloud Optimized GeoTIFFs.
         vector: file of the changed regions as polygons, or None.
         min_area: smallest region kept, or None.
@@ -51,6 +53,7 @@ class OutputChoice:
     score: Path | None = None
     probability: Path | None = None
     uncertainty: Path | None = None
+    kind_probabilities: Path | None = None
     cog: bool = False
     vector: Path | None = None
     min_area: float | None = None
@@ -82,6 +85,7 @@ class OutputChoice:
             self.cog,
             self.overwrite,
             self.probability,
+            self.kind_probabilities,
         )
 
     @property
@@ -111,7 +115,7 @@ class OutputChoice:
         """
         from hsi_cd.io import CHECKPOINT, GEOTIFF, JSON, check_ending, check_outputs
 
-        maps = {f"--{name}": path for name, path in self.maps.items()}
+        maps = {f"--{name.replace('_', '-')}": path for name, path in self.maps.items()}
         others = {"--vector": self.vector, "--save": save, "--provenance": provenance, **(beside or {})}
         check_outputs({**maps, **others}, inputs=inputs, overwrite=True)
         check_outputs(maps, kind=GEOTIFF, overwrite=self.overwrite)
@@ -149,26 +153,39 @@ def named_files(*paths: Path | None) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def map_told(written: WrittenMap | None) -> dict[str, str]:
-    """What a map holds, in words: how many pixels it calls changed, and regions; nothing where there is no map."""
+def map_told(written: WrittenMap | None, kinds: Mapping[int, str] | None = None) -> dict[str, str]:
+    """What a map holds, in words: how many pixels it calls changed, and regions; nothing where there is no map.
+
+    Args:
+        written: what was written.
+        kinds: what the values of a map of kinds are called, whose pixels are told, too; None to tell none.
+    """
     from hsi_cd.evaluation import biased
 
     if written is None:
         return {}
     share = f" ({100 * written.changed / written.valid:.2f} %)" if written.valid else ""
     told = {"called changed": biased(f"{written.changed:,} of {written.valid:,} pixels{share}")}
+    if kinds is not None:
+        told["kinds of change"] = ", ".join(
+            f"{value} {kinds[value]} {count:,}" for value, count in written.kinds.items()
+        )
     return told | _regions(written)
 
 
-def map_record(written: WrittenMap | None) -> dict[str, Any]:
-    """The same for a record: pixels with data, those that are called changed, their share, and regions."""
+def map_record(written: WrittenMap | None, kinds: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """The same for a record: pixels with data, those that are called changed, their share, kinds, and regions."""
     from hsi_cd.evaluation import BIASED
 
     if written is None:
         return {}
     share = written.changed / written.valid if written.valid else None
     counts = {"valid": written.valid, "changed": written.changed, "share": share, "note": BIASED}
-    return {"pixels": counts, **_regions(written)}
+    told = {}
+    if kinds is not None:
+        named = [(value, kinds[value], count) for value, count in written.kinds.items()]
+        told = {"kinds": [dict(zip(("kind", "name", "pixels"), each, strict=True)) for each in named]}
+    return {"pixels": counts, **told, **_regions(written)}
 
 
 def _regions(written: WrittenMap) -> dict[str, str]:
@@ -185,6 +202,7 @@ def output_options(
     required: bool = True,
     score: str = "Scores (GeoTIFF, float32): a network's are change probabilities.",
     uncertainty: str | None = None,
+    kinds: bool = False,
 ) -> Callable[[Any], Any]:
     """Name the maps; the command is handed them as ``files``.
 
@@ -192,10 +210,14 @@ def output_options(
         required: whether there must be a change map.
         score: help of ``--score``.
         uncertainty: help of ``--uncertainty``; None where there is no such option.
+        kinds: whether probabilities of kinds of change can be asked for.
     """
-    further = (
+    further: tuple[Callable[[Any], Any], ...] = (
         (click.option("--uncertainty", type=FilePath, metavar="FILE", help=uncertainty),) if uncertainty else ()
     )
+    if kinds:
+        told = "Probability of each kind given change, a band a kind (GeoTIFF, float32)."
+        further += (click.option("--kind-probabilities", type=FilePath, metavar="FILE", help=told),)
     return gathering(
         "files",
         OutputChoice,

@@ -28,9 +28,10 @@ def _truth(
     changed: str | None,
     unchanged: str | None,
     ignore: str | None,
+    names: Path | None = None,
 ) -> TruthSource:
     scheme = label_scheme(changed, unchanged, ignore)
-    return TruthSource(truth or None, truth_key, scheme, layer, field, align=align)
+    return TruthSource(truth or None, truth_key, scheme, layer, field, align=align, names=names)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -50,6 +51,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--unchanged", metavar="VALUES", help="Values, or names, that mean unchanged."),
     click.option("--ignore", metavar="VALUES", help="Values, or names, that are unlabelled; NaN always is."),
+    click.option(
+        "--names",
+        type=PathType(),
+        metavar="FILE",
+        help="What kinds of change are called: a CSV with the columns value,name [default: as the truth says].",
+    ),
 )
 
 truth_options = gathering("truth", partial(_truth, False), *_OPTIONS)

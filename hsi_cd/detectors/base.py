@@ -134,6 +134,27 @@ class LearnedKinds(KindModel, Protocol):
         ...
 
 
+@runtime_checkable
+class KindScorer(Detector, Protocol):
+    """A detector that tells scores and the kinds that labels taught it at the cost of about one of them."""
+
+    def score_and_kinds(
+        self, t1: NDArray[np.float32], t2: NDArray[np.float32], *, threshold: float
+    ) -> NDArray[np.float32]:
+        """Scores of a mirror-padded window, and the kinds of what changed.
+
+        Args:
+            t1: as for :meth:`Detector.score`.
+            t2: the later date.
+            threshold: score from which a pixel counts as changed.
+
+        Returns:
+            float32 ``(2, h, w)``: what :meth:`Detector.score` gives, bit for bit, then the number of the kind
+            where it reaches the threshold; elsewhere that number, or 0. NaN where either date has no data.
+        """
+        ...
+
+
 def uncertain(detector: Detector) -> UncertainDetector:
     """The detector, if it can say where its members differ.
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.special
+from torch import Tensor
 
 from hsi_cd.detectors.surroundings import Surroundings, surroundings_from_state
+
+_CERTAIN = 16.0  # log-odds of a probability that float32 nearly rounds to 0 or 1
+_ROUNDING = 1e-3  # of log-odds: rather one pixel too many
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,18 @@ class Calibration:
     def reach(self) -> int:
         """Rows and columns around a pixel that have a say."""
         return self.surroundings.reach if self.surroundings else 0
+
+    def least_logit(self, threshold: float, known: Tensor | float) -> Tensor | float:
+        """Mean logit below which no pixel is changed: a little less than the least of a changed one.
+
+        Args:
+            threshold: probability from which a pixel counts as changed.
+            known: what a prior, or the label-free score that is seen, adds, for each pixel or for all.
+        """
+        limit = float(scipy.special.logit(threshold))
+        if self.surroundings is not None or self.slope == 0 or limit < -_CERTAIN:
+            return -math.inf  # others decide, or everything is changed
+        return (min(limit, _CERTAIN) - self.offset - known - _ROUNDING) / self.slope
 
     @property
     def of_one_pixel(self) -> Calibration:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import logging
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +10,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import Module
 
 from hsi_cd.config import AugmentConfig, ModelConfig, PrepareConfig, RunConfig
+from hsi_cd.detectors.dense import dense_output
 from hsi_cd.detectors.frontend import Frontend, fit_frontend, fit_frontends, frontend_from_state
 from hsi_cd.detectors.network import build_network
 from hsi_cd.detectors.network_calibration import Calibration, calibration_from_state
+from hsi_cd.detectors.network_kinds import KindHeads, NetworkKinds, kind_heads_from_state
 from hsi_cd.detectors.prior import Prior, prior_from_state, within
 from hsi_cd.detectors.score_input import NOISE, ScoreInput, fit_score_input, score_input_from_state
 from hsi_cd.detectors.states import rebuilding
+from hsi_cd.errors import CheckpointError
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.nn.siamese_network import Ensemble
-from hsi_cd.nn.tiles import in_tiles
 from hsi_cd.prepare.measurement import Measurement, Preparation, Scene, measured
 from hsi_cd.prepare.transform import SceneTransform
 from hsi_cd.scene import Bands
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -48,6 +46,7 @@ class SiameseDetector:
             log-odds are added to its logits where there is no prior; or None.
         scenes: names of the scenes that taught it, where these are several: its statistics are then measured on
             each scene that it maps, and those it holds are of the first of them.
+        kind_heads: what labels taught of the kinds of change; None where they taught none.
     """
 
     frontend: Frontend
@@ -59,6 +58,7 @@ class SiameseDetector:
     prior: Prior | None = None
     scored: ScoreInput | None = None
     scenes: tuple[str, ...] = ()
+    kind_heads: KindHeads | None = None
 
     @property
     def radius(self) -> int:
@@ -108,7 +108,14 @@ class SiameseDetector:
 
     def parameters(self) -> int:
         """Number of learned numbers, those that were frozen here included."""
-        return sum(p.numel() for p in self.network.parameters()) + (self.prior.parameters() if self.prior else 0)
+        parts = (self.prior, self.kind_heads)
+        own = sum(p.numel() for p in self.network.parameters())
+        return own + sum(part.parameters() for part in parts if part is not None)
+
+    @property
+    def kinds(self) -> NetworkKinds | None:
+        """The kinds of change that labels taught it; None where they taught none."""
+        return None if self.kind_heads is None else NetworkKinds(self, self.kind_heads)
 
     def inputs(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees of a window.
@@ -150,30 +157,12 @@ class SiameseDetector:
         return self.inputs(within(t1, spare), within(t2, spare))
 
     def _logits(self, inputs: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        self.network.eval()
-        r = self.network.radius
-        try:
-            logits = self._dense(self.network, inputs, self.device)
-        except torch.cuda.OutOfMemoryError:
-            log.warning("the GPU's memory is full: this part of the scene is scored on the CPU")
-            logits = self._dense(copy.deepcopy(self.network).cpu(), inputs, torch.device("cpu"))
-        return logits, crop(inputs[2][0], r)
+        return self.dense(self.network, Ensemble.each, inputs), crop(inputs[2][0], self.network.radius)
 
-    def _dense(self, network: Ensemble, inputs: tuple[Tensor, ...], device: torch.device) -> Tensor:
-        """Members' logits ``(members, h, w)``, on the CPU.
-
-        On a GPU each call copies and computes in a stream of its own: one window travels while another is scored.
-        (The tests run this on the CPU; on a GPU it has not been run yet.)
-        """
-        on_gpu = device.type == "cuda"
-        stream = torch.cuda.stream(torch.cuda.Stream(device)) if on_gpu else nullcontext()  # type: ignore[no-untyped-call]
-        lower = torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32)
-        with torch.inference_mode(), stream, lower:
-            first, second, valid = (
-                (x.pin_memory().to(device, non_blocking=True) if on_gpu else x)[None] for x in inputs
-            )
-            logits = in_tiles(network.each, first, second, valid, radius=network.radius)
-            return logits[0].float().cpu()
+    def dense(self, module: Module, how: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Tensor:
+        """What a module that holds the network makes of a window: :func:`hsi_cd.detectors.dense.dense_output`."""
+        at, r = self.device, self.network.radius
+        return dense_output(module, how, inputs, device=at, radius=r, precision=self.precision)
 
     def score(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Change probabilities; see :meth:`hsi_cd.detectors.base.Detector.score`."""
@@ -199,6 +188,25 @@ class SiameseDetector:
         mean, members = (self._calibrated(each, valid, known) for each in (logits.mean(dim=0), logits))
         both = torch.stack([mean, members.std(dim=0, correction=1)])
         return both.masked_fill(~crop(valid, self.calibration.reach), torch.nan).numpy()
+
+    def score_and_kinds(
+        self, t1: NDArray[np.float32], t2: NDArray[np.float32], *, threshold: float
+    ) -> NDArray[np.float32]:
+        """Change probabilities, and the kinds of what changed, from one pass of the network.
+
+        See :meth:`hsi_cd.detectors.base.KindScorer.score_and_kinds`.
+        """
+        kinds = self.kinds
+        if kinds is None:
+            raise CheckpointError("the network was trained without kinds of change: train it with kinds=True")
+        inputs = self._own_inputs(t1, t2)
+        known, valid = self._known(t1, t2, inputs[0]), crop(inputs[2][0], self.network.radius)
+        least = self.calibration.least_logit(threshold, known)
+        logits, told = kinds.with_logits(inputs, torch.as_tensor(least, dtype=torch.float32).expand(valid.shape))
+        probability = self._calibrated(logits.mean(dim=0), valid, known)
+        reach = self.calibration.reach
+        both = torch.stack([probability, crop(told, reach)])
+        return both.masked_fill(~crop(valid, reach), torch.nan).numpy()
 
     def _calibrated(self, logits: Tensor, valid: Tensor, known: Tensor | float) -> Tensor:
         slope, offset, around = self.calibration.slope, self.calibration.offset, self.calibration.surroundings
@@ -243,6 +251,7 @@ class SiameseDetector:
                 else {"scored": {"weight": self.calibration.prior, **self.scored.state()}}
             ),
             **({"scenes": list(self.scenes)} if self.scenes else {}),
+            **({} if self.kind_heads is None else {"kinds": self.kind_heads.state()}),
         }
 
 
@@ -346,7 +355,10 @@ def siamese_from_state(
                 raise ValueError(f"network.{name} holds {kind}, not {value.dtype}")
             if not torch.isfinite(value).all():
                 raise ValueError(f"network.{name} holds what is no finite number")
-        network.to(device or torch.device("cpu"))
+        device = device or torch.device("cpu")
+        network.to(device)
+        told = state.get("kinds")
+        heads = None if told is None else kind_heads_from_state(told, members=model.members, device=device)
         how = state.get("prepare")
         prepare = None if how is None else PrepareConfig.model_validate(how)
         prior = prior_from_state(state["prior"]) if "prior" in state else None
@@ -356,5 +368,13 @@ def siamese_from_state(
             raise ValueError("its label-free score is of other bands")
         scenes = tuple(map(str, state.get("scenes", ())))
         return SiameseDetector(
-            frontend, network, calibration, model, prepare, prior=prior, scored=scored, scenes=scenes
+            frontend,
+            network,
+            calibration,
+            model,
+            prepare,
+            prior=prior,
+            scored=scored,
+            scenes=scenes,
+            kind_heads=heads,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -59,20 +60,24 @@ class SiameseNetwork(nn.Module):
         Returns:
             Logits ``(N, 1, h, w)``; higher is more change.
         """
-        valid = _all(t1) if valid is None else valid
+        f1, f2 = self.features(t1, t2, _all(t1) if valid is None else valid)
+        output: Tensor = self.head.measure(f1, f2) if distance else self.head(f1, f2)  # type: ignore[operator]
+        return output
+
+    def features(self, t1: Tensor, t2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Both dates' features, each ``(N, width, h, w)``; arguments as for :meth:`forward`."""
         if self.attend_first:
             t1, t2 = self.attention(t1, t2, valid)
-        return self.compare(t1, t2, valid, distance=distance)
+        return self.encode(t1, t2, valid)
 
-    def compare(self, t1: Tensor, t2: Tensor, valid: Tensor, *, distance: bool = False) -> Tensor:
-        """:meth:`forward` of dates that were attended to already, if that comes first."""
+    def encode(self, t1: Tensor, t2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`features` of dates that were attended to already, if that comes first."""
         if self.training and self.gain_noise > 0:
             t1, t2 = self._random_gain(t1), self._random_gain(t2)
         f1, f2 = self.backbone(torch.cat([t1, t2])).chunk(2)  # one encoder, one pass
         if not self.attend_first:
             f1, f2 = self.attention(f1, f2, crop(valid, int(self.backbone.radius)))  # type: ignore[arg-type]
-        output: Tensor = self.head.measure(f1, f2) if distance else self.head(f1, f2)  # type: ignore[operator]
-        return output
+        return f1, f2
 
     def _random_gain(self, x: Tensor) -> Tensor:
         return x * (1 + self.gain_noise * torch.randn(len(x), 1, 1, 1, device=x.device, dtype=x.dtype))
@@ -90,15 +95,21 @@ class Ensemble(nn.Module):
         """The members' common radius."""
         return int(self.members[0].radius)  # type: ignore[arg-type]
 
-    def each(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Logits of every member, ``(N, members, h, w)``; arguments as for :class:`SiameseNetwork`."""
-        valid = _all(t1) if valid is None else valid
+    def features(self, t1: Tensor, t2: Tensor, valid: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Both dates' features by each member in turn, ``(N, width, h, w)``; arguments as for one network."""
         members = cast("list[SiameseNetwork]", list(self.members))
         if not members[0].attend_first:
-            return torch.cat([member(t1, t2, valid) for member in members], dim=1)
+            yield from (member.encode(t1, t2, valid) for member in members)
+            return
         attended = attend_each([member.attention for member in members], t1, t2, valid)
-        logits = [member.compare(*dates, valid) for member, dates in zip(members, attended, strict=True)]
-        return torch.cat(logits, dim=1)
+        for member, dates in zip(members, attended, strict=True):
+            yield member.encode(*dates, valid)
+
+    def each(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits of every member, ``(N, members, h, w)``; arguments as for :class:`SiameseNetwork`."""
+        members = cast("list[SiameseNetwork]", list(self.members))
+        features = self.features(t1, t2, _all(t1) if valid is None else valid)
+        return torch.cat([member.head(*own) for member, own in zip(members, features, strict=True)], dim=1)
 
     def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Mean logits ``(N, 1, h, w)``; arguments as for :class:`SiameseNetwork`."""

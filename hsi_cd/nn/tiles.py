@@ -19,8 +19,8 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From both dates ``(1, C, h + 2 radius, w + 2 radius)`` and their validity to ``(1, K, h, w)``."""
+Network = Callable[..., Tensor]
+"""From both dates ``(1, C, h + 2 radius, w + 2 radius)``, validity and what is beside to ``(1, K, h, w)``."""
 
 _CACHE_TILE = (32, 64)  # rows, cols: about 1 MB a layer of 64 channels and two dates
 _STEP = 4  # tiles are multiples of the attention's blocks, except at the far edges
@@ -32,7 +32,13 @@ _SMALLEST = 16  # a tile this small that does not fit means that nothing does
 
 
 def in_tiles(
-    network: Network, t1: Tensor, t2: Tensor, valid: Tensor, *, radius: int, tile: tuple[int, int] | None = None
+    network: Network,
+    t1: Tensor,
+    t2: Tensor,
+    valid: Tensor,
+    *beside: Tensor,
+    radius: int,
+    tile: tuple[int, int] | None = None,
 ) -> Tensor:
     """The output of a network that pads nothing, computed tile by tile.
 
@@ -43,6 +49,7 @@ def in_tiles(
         t1: earlier date, ``(1, C, h + 2 radius, w + 2 radius)``.
         t2: later date, the same shape.
         valid: where both dates have data, bool ``(1, 1, h + 2 radius, w + 2 radius)``.
+        beside: what else the network takes of a pixel, ``(1, n, h + 2 radius, w + 2 radius)`` each.
         radius: rows and columns that an output pixel sees on each side.
         tile: largest height and width of a tile; chosen for the device by default.
 
@@ -57,7 +64,7 @@ def in_tiles(
         _keep_freed_memory()
     while True:
         try:
-            return _in_tiles(network, (t1, t2, valid), radius, height, width)
+            return _in_tiles(network, (t1, t2, valid, *beside), radius, height, width)
         except torch.cuda.OutOfMemoryError:
             if max(height, width) <= _SMALLEST:
                 raise

@@ -35,6 +35,7 @@ from hsi_cd.training.folds import OutOfFold, deal_folds, dealt_of
 from hsi_cd.training.freezing import freeze
 from hsi_cd.training.held_out_weights import weigh_beside
 from hsi_cd.training.journal import Journal
+from hsi_cd.training.kind_learning import learn_kinds
 from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.mean_teacher import MeanTeacher
 from hsi_cd.training.optimisation import Stepper, build_loss, each_loss
@@ -228,6 +229,9 @@ def train(
             detector.prior = None
         else:
             detector.calibration = weighed
+        save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
+    detector.kind_heads = learn_kinds(network, source, taught, config, seed=seed)
+    if detector.kind_heads is not None:
         save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
     if held_out is not None and folds is not None:
         progress.out_of_fold = out_of_fold(detector, held_out, taught, folds)

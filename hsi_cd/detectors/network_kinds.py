@@ -1,0 +1,130 @@
+"""The kinds of change that labels taught a Siamese network: a head for each member, on features it has anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hsi_cd.nn.kinds_head import KindsHead, KindsOfEnsemble
+from hsi_cd.nn.neighbourhoods import crop
+from hsi_cd.scene import KindTable
+
+if TYPE_CHECKING:
+    from hsi_cd.detectors.siamese import SiameseDetector
+
+
+@dataclass(frozen=True)
+class KindHeads:
+    """Heads for kinds, taught on the features of a network.
+
+    Attributes:
+        table: numbers, stored values and names of the kinds.
+        heads: one a member of the network, :class:`~hsi_cd.nn.kinds_head.KindsHead`.
+    """
+
+    table: KindTable
+    heads: nn.ModuleList
+
+    def parameters(self) -> int:
+        """Number of learned numbers."""
+        return sum(p.numel() for p in self.heads.parameters())
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :func:`kind_heads_from_state` builds them again."""
+        return {
+            "stored": list(self.table.stored),
+            "names": list(self.table.names),
+            "heads": {name: value.cpu() for name, value in self.heads.state_dict().items()},
+        }
+
+
+def kind_heads_from_state(state: Mapping[str, Any], *, members: int, device: torch.device) -> KindHeads:
+    """The heads that :meth:`KindHeads.state` described, in evaluation mode.
+
+    Args:
+        state: what it gave.
+        members: of the network that they are for.
+        device: where they compute.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: parts are missing or do not fit together.
+    """
+    stored, names = tuple(state["stored"]), tuple(state["names"])
+    if len(names) != len(stored) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{len(stored)} kinds of change have the names {names!r}")
+    if not all(type(value) is int for value in stored):
+        raise ValueError(f"the stored values of kinds are {stored!r}")
+    weights = state["heads"]
+    hidden, inputs = weights["0.hidden.weight"].shape[:2]
+    heads = nn.ModuleList(KindsHead(inputs // 2, len(stored), hidden=hidden) for _ in range(members))
+    heads.load_state_dict(weights)
+    for name, value in weights.items():
+        if value.dtype != torch.float32 or not torch.isfinite(value).all():
+            raise ValueError(f"kinds.{name} holds what is no finite number of 32 bits")
+    return KindHeads(KindTable(stored, names), heads.to(device).eval())
+
+
+@dataclass(frozen=True)
+class NetworkKinds:
+    """The kinds of change that a network was taught; see :class:`hsi_cd.detectors.base.LearnedKinds`.
+
+    Attributes:
+        detector: the network, with what it sees of a window.
+        learned: its heads for kinds.
+    """
+
+    detector: SiameseDetector
+    learned: KindHeads
+
+    @property
+    def table(self) -> KindTable:
+        """Numbers, stored values and names of the kinds."""
+        return self.learned.table
+
+    @property
+    def count(self) -> int:
+        """Number of kinds."""
+        return self.table.count
+
+    @property
+    def radius(self) -> int:
+        """Rows and columns around a pixel that its kind depends on."""
+        return self.detector.network.radius + self.detector.input_radius
+
+    def of_window(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Kinds of a mirror-padded window; see :meth:`hsi_cd.detectors.base.KindModel.of_window`."""
+        found = self.probabilities(t1, t2)
+        known = ~np.isnan(found[0])
+        return np.where(known, 1 + np.where(known, found, 0).argmax(axis=0), 0).astype(np.uint8)
+
+    def probabilities(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean of the members' probabilities; see :meth:`hsi_cd.detectors.base.LearnedKinds.probabilities`."""
+        inputs = self.detector.inputs(t1, t2)
+        found = self.detector.dense(self._module, KindsOfEnsemble.probabilities, inputs)
+        valid = crop(inputs[2], self.detector.network.radius)
+        return found.masked_fill(~valid, torch.nan).numpy()
+
+    def with_logits(self, inputs: tuple[Tensor, ...], asked_from: Tensor) -> tuple[Tensor, Tensor]:
+        """Members' change logits of a window and the kinds of some of its pixels, from one pass.
+
+        Args:
+            inputs: what the network sees of it, ``(channels, h + 2 radius, w + 2 radius)``, and the validity.
+            asked_from: mean logit from which the kind is asked for, ``(h, w)``.
+
+        Returns:
+            ``(members, h, w)`` and ``(h, w)``, 0 where no kind was asked for.
+        """
+        r = self.detector.network.radius
+        least = nn.functional.pad(asked_from, (r, r, r, r))[None]
+        found = self.detector.dense(self._module, KindsOfEnsemble.logits_and_kinds, (*inputs, least))
+        return found[:-1], found[-1]
+
+    @property
+    def _module(self) -> KindsOfEnsemble:
+        return KindsOfEnsemble(self.detector.network, self.learned.heads).eval()

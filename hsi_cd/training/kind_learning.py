@@ -1,0 +1,167 @@
+"""Heads for kinds of change, taught after the network on the features that it has by then.
+
+The network itself is finished and stays as it is, so that a map of change is the same, bit for bit, whether kinds
+are learned or not. All draws here come from sources of their own, for the same reason; and what is learned depends
+on the finished network and the run's seed alone, so that a run that was stopped learns the same kinds again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from hsi_cd.config import TrainConfig
+from hsi_cd.detectors.network_kinds import KindHeads
+from hsi_cd.errors import LabelError
+from hsi_cd.nn.kinds_head import KindsHead
+from hsi_cd.nn.schedules import Length, build_schedule
+from hsi_cd.nn.siamese_network import Ensemble, SiameseNetwork
+from hsi_cd.training.augmentation import draw_variation
+from hsi_cd.training.disturbances import disturb
+from hsi_cd.training.many_patches import Patches
+from hsi_cd.training.training_set import TrainingSet
+
+_STEPS = 400  # of each head's optimiser
+_LOOKS = 32  # variations of each pixel, of which every step draws one
+_MOST = 32_768  # looks that are kept at once: many pixels have fewer each
+_STREAM = 0x6B696E64  # sets these draws apart from all others of the run's seed
+
+
+def learn_kinds(
+    network: Ensemble, source: Patches, taught: TrainingSet, config: TrainConfig, *, seed: int
+) -> KindHeads | None:
+    """Teach every member of a finished network what kind of change the changed pixels among the labels are.
+
+    Every member learns from all of them: a kind may have a single one.
+
+    Args:
+        network: the ensemble; nothing of it changes.
+        source: the scene's components, on the network's device.
+        taught: the labelled pixels with their kinds, and the table of these.
+        config: the loop's configuration: batch size, learning rate, weight of rare classes, label smoothing,
+            augmentation. Dates are never exchanged here: back is another kind of change.
+        seed: of the run.
+
+    Returns:
+        The heads, in evaluation mode; None where the labels that teach tell no kinds.
+
+    Raises:
+        LabelError: no changed pixel teaches, or one that does has no kind.
+    """
+    if taught.kinds is None or taught.kind_table is None:
+        return None
+    changed = taught.target == 1
+    pixels, kinds = taught.pixels[changed], taught.kinds[changed].astype(np.int64)
+    count = taught.kind_table.count
+    if not len(kinds) or kinds.min() < 1 or kinds.max() > count:
+        found = f"numbers {kinds.min()} to {kinds.max()}" if len(kinds) else "none"
+        raise LabelError(f"kinds of the changed pixels that teach: {found}, expected 1 to {count} of the table")
+    device = source.valid.device
+    target = torch.from_numpy(kinds - 1).to(device)
+    weight = kind_weights(kinds, count, power=config.class_weight).to(device)
+    heads = list[KindsHead]()
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.enable_grad():
+        for number, member in enumerate(cast("list[SiameseNetwork]", list(network.members))):
+            draws = np.random.SeedSequence([seed, _STREAM, number])
+            torch.manual_seed(int(draws.generate_state(1)[0]))
+            generator = np.random.default_rng(draws)
+            looks = _looks(member, source, pixels, config, generator)
+            head = KindsHead(looks.shape[2] // 2, count).to(device)
+            _teach(head, looks, target, weight, config, generator)
+            heads.append(head)
+    return KindHeads(taught.kind_table, nn.ModuleList(heads).eval())
+
+
+def kind_weights(kinds: NDArray[np.integer], count: int, *, power: float) -> Tensor:
+    """Weights of the kinds, ``(count,)``: the rarer, the heavier, ``number ** -power``; 1 for a pixel on average.
+
+    Args:
+        kinds: of the pixels that teach, from 1.
+        count: number of kinds. One without a pixel weighs nothing.
+        power: 0 weighs all alike, 1 gives every kind the same sum.
+    """
+    numbers = np.bincount(np.asarray(kinds), minlength=count + 1)[1:].astype(np.float64)
+    weight = np.where(numbers > 0, np.maximum(numbers, 1) ** -power, 0.0)
+    return torch.from_numpy(weight * numbers.sum() / (weight * numbers).sum()).float()
+
+
+def _looks(
+    member: SiameseNetwork,
+    source: Patches,
+    pixels: NDArray[np.int64],
+    config: TrainConfig,
+    generator: np.random.Generator,
+) -> Tensor:
+    """Features of differently varied patches around the pixels, ``(looks, N, 2 channels, 1, 1)``."""
+    vary, device = config.augment, source.valid.device
+    number = max(1, min(_LOOKS, _MOST // len(pixels)))
+    found = []
+    with torch.no_grad(), _disturbing(member):
+        for _ in range(number):
+            parts = []
+            for chunk in np.array_split(pixels, -(-len(pixels) // 1024)):
+                varied = draw_variation(
+                    len(chunk), flips=vary.flips, turns=vary.turns, date_swap=False, mixup=0.0, random=generator
+                )
+                patches = source.cut(torch.from_numpy(chunk).to(device), varied)
+                parts.append(torch.cat(member.features(*disturb(*patches, config=vary, random=generator)), dim=1))
+            found.append(torch.cat(parts))
+    return torch.stack(found)
+
+
+def _teach(
+    head: KindsHead,
+    looks: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    config: TrainConfig,
+    generator: np.random.Generator,
+) -> None:
+    """Teach one head: weighted cross-entropy of its logits, blended samples and smoothed labels as configured."""
+    head.standardise(looks.flatten(0, 1))
+    wanted = F.one_hot(target, len(weight)).float()
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    schedule = build_schedule("one_cycle", optimizer, Length(_STEPS, _STEPS), warmup=config.warmup)
+    head.train()
+    size = min(len(target), config.batch_size)
+    order = np.empty(0, dtype=np.int64)
+    for _ in range(_STEPS):
+        if len(order) < size:
+            order = generator.permutation(len(target))
+        batch, order = torch.from_numpy(order[:size]).to(target.device), order[size:]
+        look = torch.from_numpy(generator.integers(len(looks), size=size)).to(target.device)
+        seen, told = head.scaled(looks[look, batch]), wanted[batch]
+        if mixup := config.augment.mixup:
+            drawn = generator.beta(mixup, mixup, size=size).astype(np.float32)
+            share = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(target.device)
+            partner = torch.from_numpy(generator.permutation(size)).to(target.device)
+            seen = torch.lerp(seen[partner], seen, share[:, None, None, None])
+            told = torch.lerp(told[partner], told, share[:, None])
+        logits = head.decide(seen)[:, :, 0, 0]
+        loss = F.cross_entropy(logits, told, weight=weight, label_smoothing=config.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+
+
+@contextmanager
+def _disturbing(member: nn.Module) -> Iterator[None]:
+    """A network that disturbs its features as while it learns, and learns nothing; a batch norm stays as it is."""
+    member.train()
+    for module in member.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+    try:
+        yield
+    finally:
+        member.eval()

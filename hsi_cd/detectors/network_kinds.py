@@ -1,4 +1,4 @@
-"""The kinds of change that labels taught a Siamese network: a head for each member, on features it has anyway."""
+"""The kinds of change that labels taught a Siamese network: a head for each member."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def kind_heads_from_state(state: Mapping[str, Any], *, members: int, device: tor
     if not all(type(value) is int for value in stored):
         raise ValueError(f"the stored values of kinds are {stored!r}")
     weights = state["heads"]
-    hidden, inputs = weights["0.hidden.weight"].shape[:2]
-    heads = nn.ModuleList(KindsHead(inputs // 2, len(stored), hidden=hidden) for _ in range(members))
+    inputs = weights["0.out.weight"].shape[1]
+    heads = nn.ModuleList(KindsHead(inputs // 2, len(stored)) for _ in range(members))
     heads.load_state_dict(weights)
     for name, value in weights.items():
         if value.dtype != torch.float32 or not torch.isfinite(value).all():
@@ -70,7 +70,7 @@ def kind_heads_from_state(state: Mapping[str, Any], *, members: int, device: tor
     return KindHeads(KindTable(stored, names), heads.to(device).eval())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkKinds:
     """The kinds of change that a network was taught; see :class:`hsi_cd.detectors.base.LearnedKinds`.
 
@@ -81,6 +81,13 @@ class NetworkKinds:
 
     detector: SiameseDetector
     learned: KindHeads
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same heads of the same network, seeing the same."""
+        mine = self.detector
+        return isinstance(other, NetworkKinds) and other.detector is mine and other.learned is self.learned
+
+    __hash__ = object.__hash__
 
     @property
     def table(self) -> KindTable:

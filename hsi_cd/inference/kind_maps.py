@@ -233,14 +233,14 @@ def kind_rows(
     for part in parts:
         changed = part.change == CHANGED
         if chances or changed.any():
-            rows = slice(first + part.row, first + part.row + len(part.change))
-            window = read_window(pair, rows, cols, radius=model.radius)
-            told = model.of_window(*window)
-            told[told == 0] = UNLABELLED
-            values = np.where(changed, told, part.change)
-            said = None
+            told, said = part.kinds, None
+            if chances or told is None:
+                rows = slice(first + part.row, first + part.row + len(part.change))
+                window = read_window(pair, rows, cols, radius=model.radius)
+                told = model.of_window(*window) if told is None else told
             if chances:
                 unknown = part.change == UNLABELLED
                 said = np.where(unknown, np.float32(np.nan), kinds.learned.probabilities(*window))
+            values = np.where(changed, np.where(told > 0, told, np.uint8(UNLABELLED)), part.change)
             part = replace(part, change=values, kind_probability=said)
         yield part

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hsi_cd import __version__
-from hsi_cd.detectors.base import Detector, check_bands, learned_kinds, uncertain
+from hsi_cd.detectors.base import Detector, KindScorer, check_bands, kinds_in, learned_kinds, uncertain
 from hsi_cd.detectors.decision import told_share
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
@@ -182,14 +182,18 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
                 data.tell_fill()  # which may be why
             raise
 
+    kinds = None if uncertainty else _kinds_at_once(detector, how, limit)
     for row, found in score_rows(
-        detector, pair, within=rows, uncertainty=uncertainty, memory=how.memory, seen=seen
+        detector, pair, within=rows, uncertainty=uncertainty, kinds=kinds, memory=how.memory, seen=seen
     ):
-        scores = found[0] if uncertainty else found
+        scores, beside = (found, None) if found.ndim == 2 else (found[0], found[1])
         lost += int(np.isnan(scores).sum())
         check_units(whole=False)
         known = known or not np.isnan(scores).all()
-        yield MapRows(row - top, classify(scores, limit), scores, found[1] if uncertainty else None)
+        part = MapRows(row - top, classify(scores, limit), scores, beside if uncertainty else None)
+        if kinds is not None and beside is not None:
+            part = replace(part, kinds=np.nan_to_num(beside).astype(np.uint8))
+        yield part
     if known:
         check_units(whole=True)
     if how.shard is None:  # a part may hold nothing, or nothing that differs
@@ -200,6 +204,13 @@ def _map_rows(detector: Detector, pair: ScenePair, how: MapOptions, *, uncertain
     if watch is not None and data is not None:
         tell_shift(watch.shift())
         data.tell(unmapped=lost / (shape[0] * shape[1]))
+
+
+def _kinds_at_once(detector: Detector, how: MapOptions, limit: float) -> tuple[KindScorer, float] | None:
+    """The detector and the score from which it is asked for kinds, if it tells those of the map in one pass."""
+    if how.kinds is None or not isinstance(detector, KindScorer) or how.kinds.model != kinds_in(detector):
+        return None
+    return detector, limit
 
 
 def _inside(area: AreaOfInterest, rows: slice, dates: Dates) -> tuple[slice, Dates]:

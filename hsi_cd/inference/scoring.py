@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hsi_cd.detectors.base import Detector, uncertain
+from hsi_cd.detectors.base import Detector, KindScorer, uncertain
 from hsi_cd.io.memory import free_memory
 from hsi_cd.prepare.single_threaded import single_threaded
 from hsi_cd.prepare.windows import Dates, read_ahead, sliding_windows
@@ -51,6 +52,7 @@ def score_rows(
     rows: int | None = None,
     within: slice | None = None,
     uncertainty: bool = False,
+    kinds: tuple[KindScorer, float] | None = None,
     memory: int | None = None,
     seen: Callable[[slice, Dates], None] | None = None,
     show: bool = True,
@@ -69,6 +71,8 @@ def score_rows(
             Bands are cut as for the whole scene and then to these rows, so that each score has the same bits as in
             the whole.
         uncertainty: ask the detector how far its members differ, too.
+        kinds: ask it what kind of change there is where the score reaches a number, too: the detector once more,
+            and that number. Not with ``uncertainty``.
         memory: see :func:`rows_per_band`.
         seen: is shown all rows that are read, once each, from top to bottom.
         show: show how far it is.
@@ -76,12 +80,17 @@ def score_rows(
     Yields:
         The first row of each band, and its change probabilities, float32 ``(band's rows, cols)``, NaN for no data
         and outside of an area of interest, whose columns alone these are;
-        with ``uncertainty``, float32 ``(2, band's rows, cols)``: the probabilities, then the uncertainty.
+        with ``uncertainty``, float32 ``(2, band's rows, cols)``: the probabilities, then the uncertainty; with
+        ``kinds`` likewise the kinds, as :meth:`~hsi_cd.detectors.base.KindScorer.score_and_kinds` has them.
 
     Raises:
         CheckpointError: uncertainty is asked of a detector that is no ensemble.
     """
-    score = uncertain(detector).score_and_uncertainty if uncertainty else detector.score
+    score: Callable[..., NDArray[np.float32]] = detector.score
+    if uncertainty:
+        score = uncertain(detector).score_and_uncertainty
+    elif kinds is not None:
+        score = partial(kinds[0].score_and_kinds, threshold=kinds[1])
     height, area = pair.shape[0], pair.focus
     step = rows or rows_per_band(pair, detector.radius, memory=memory)
     wanted = within or (slice(0, height) if area is None else area.rows)

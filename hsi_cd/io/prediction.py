@@ -30,6 +30,8 @@ class MapRows:
         uncertainty: float32 ``(rows, cols)``, NaN for no data; needed for its raster.
         probability: float32 ``(rows, cols)``, NaN for no data; by default made from the score where it is needed.
         kind_probability: float32 ``(kinds, rows, cols)``, NaN for no data; needed for its raster.
+        kinds: uint8 ``(rows, cols)``: number of the kind of what changed, 0 for none, where the scores came with
+            kinds that are not yet in the map.
     """
 
     row: int
@@ -38,6 +40,7 @@ class MapRows:
     uncertainty: NDArray[np.float32] | None = None
     probability: NDArray[np.float32] | None = None
     kind_probability: NDArray[np.float32] | None = None
+    kinds: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from hsi_cd.nn.attention import attend_each
 from hsi_cd.nn.neighbourhoods import crop
 
+Pair = tuple[Tensor, Tensor]
+"""Maps of both dates, the earlier first."""
+
 
 class SiameseNetwork(nn.Module):
     """One encoder for both dates, spatial attention over a neighbourhood, then the pairwise distance.
@@ -60,24 +63,36 @@ class SiameseNetwork(nn.Module):
         Returns:
             Logits ``(N, 1, h, w)``; higher is more change.
         """
-        f1, f2 = self.features(t1, t2, _all(t1) if valid is None else valid)
+        (f1, f2), _ = self.encoded(t1, t2, _all(t1) if valid is None else valid)
         output: Tensor = self.head.measure(f1, f2) if distance else self.head(f1, f2)  # type: ignore[operator]
         return output
 
-    def features(self, t1: Tensor, t2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Both dates' features, each ``(N, width, h, w)``; arguments as for :meth:`forward`."""
+    def encoded(self, t1: Tensor, t2: Tensor, valid: Tensor) -> tuple[Pair, Pair]:
+        """What the heads see.
+
+        Args:
+            t1: as for :meth:`forward`.
+            t2: the later date.
+            valid: where both dates have data.
+
+        Returns:
+            Both dates' features, each ``(N, width, h, w)``, and what the attention gives, ``(N, C, h, w)``:
+            smoothed components, or, where it comes behind the encoder, the features again.
+        """
         if self.attend_first:
             t1, t2 = self.attention(t1, t2, valid)
         return self.encode(t1, t2, valid)
 
-    def encode(self, t1: Tensor, t2: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`features` of dates that were attended to already, if that comes first."""
+    def encode(self, t1: Tensor, t2: Tensor, valid: Tensor) -> tuple[Pair, Pair]:
+        """:meth:`encoded` of dates that were attended to already, if that comes first."""
         if self.training and self.gain_noise > 0:
             t1, t2 = self._random_gain(t1), self._random_gain(t2)
         f1, f2 = self.backbone(torch.cat([t1, t2])).chunk(2)  # one encoder, one pass
-        if not self.attend_first:
-            f1, f2 = self.attention(f1, f2, crop(valid, int(self.backbone.radius)))  # type: ignore[arg-type]
-        return f1, f2
+        r = int(self.backbone.radius)  # type: ignore[arg-type]
+        if self.attend_first:
+            return (f1, f2), (crop(t1, r), crop(t2, r))
+        attended: Pair = self.attention(f1, f2, crop(valid, r))
+        return attended, attended
 
     def _random_gain(self, x: Tensor) -> Tensor:
         return x * (1 + self.gain_noise * torch.randn(len(x), 1, 1, 1, device=x.device, dtype=x.dtype))
@@ -95,8 +110,8 @@ class Ensemble(nn.Module):
         """The members' common radius."""
         return int(self.members[0].radius)  # type: ignore[arg-type]
 
-    def features(self, t1: Tensor, t2: Tensor, valid: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Both dates' features by each member in turn, ``(N, width, h, w)``; arguments as for one network."""
+    def encoded(self, t1: Tensor, t2: Tensor, valid: Tensor) -> Iterator[tuple[Pair, Pair]]:
+        """What the heads of each member in turn see; see :meth:`SiameseNetwork.encoded`."""
         members = cast("list[SiameseNetwork]", list(self.members))
         if not members[0].attend_first:
             yield from (member.encode(t1, t2, valid) for member in members)
@@ -108,8 +123,8 @@ class Ensemble(nn.Module):
     def each(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits of every member, ``(N, members, h, w)``; arguments as for :class:`SiameseNetwork`."""
         members = cast("list[SiameseNetwork]", list(self.members))
-        features = self.features(t1, t2, _all(t1) if valid is None else valid)
-        return torch.cat([member.head(*own) for member, own in zip(members, features, strict=True)], dim=1)
+        each = self.encoded(t1, t2, _all(t1) if valid is None else valid)
+        return torch.cat([member.head(*own) for member, (own, _) in zip(members, each, strict=True)], dim=1)
 
     def forward(self, t1: Tensor, t2: Tensor, valid: Tensor | None = None) -> Tensor:
         """Mean logits ``(N, 1, h, w)``; arguments as for :class:`SiameseNetwork`."""

@@ -1,4 +1,4 @@
-"""Heads for kinds of change, taught after the network on the features that it has by then.
+"""Heads for kinds of change, taught after the network on what its attention gives by then.
 
 The network itself is finished and stays as it is, so that a map of change is the same, bit for bit, whether kinds
 are learned or not. All draws here come from sources of their own, for the same reason; and what is learned depends
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -29,9 +30,12 @@ from hsi_cd.training.disturbances import disturb
 from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.training_set import TrainingSet
 
-_STEPS = 400  # of each head's optimiser
-_LOOKS = 32  # variations of each pixel, of which every step draws one
+_STEPS = 200  # of each head's optimiser
+_LOOKS = 16  # variations of each pixel, of which every step draws one
 _MOST = 32_768  # looks that are kept at once: many pixels have fewer each
+_SHRINKAGE = 0.2  # of the scatter within kinds towards its diagonal
+_LEAST = 1e-4  # of that scatter's variances, where 1 is a channel's own
+_SURENESS = 0.3  # of the start: few pixels make discriminant analysis surer than it should be
 _STREAM = 0x6B696E64  # sets these draws apart from all others of the run's seed
 
 
@@ -75,9 +79,7 @@ def learn_kinds(
             torch.manual_seed(int(draws.generate_state(1)[0]))
             generator = np.random.default_rng(draws)
             looks = _looks(member, source, pixels, config, generator)
-            head = KindsHead(looks.shape[2] // 2, count).to(device)
-            _teach(head, looks, target, weight, config, generator)
-            heads.append(head)
+            heads.append(_teach(looks, target, weight, config, generator))
     return KindHeads(taught.kind_table, nn.ModuleList(heads).eval())
 
 
@@ -101,7 +103,7 @@ def _looks(
     config: TrainConfig,
     generator: np.random.Generator,
 ) -> Tensor:
-    """Features of differently varied patches around the pixels, ``(looks, N, 2 channels, 1, 1)``."""
+    """Both dates side by side of differently varied patches around the pixels, ``(looks, N, 2 channels)``."""
     vary, device = config.augment, source.valid.device
     number = max(1, min(_LOOKS, _MOST // len(pixels)))
     found = []
@@ -113,45 +115,101 @@ def _looks(
                     len(chunk), flips=vary.flips, turns=vary.turns, date_swap=False, mixup=0.0, random=generator
                 )
                 patches = source.cut(torch.from_numpy(chunk).to(device), varied)
-                parts.append(torch.cat(member.features(*disturb(*patches, config=vary, random=generator)), dim=1))
+                _, attended = member.encoded(*disturb(*patches, config=vary, random=generator))
+                parts.append(torch.cat(attended, dim=1)[:, :, 0, 0])
             found.append(torch.cat(parts))
     return torch.stack(found)
 
 
+@dataclass(frozen=True)
+class Whitening:
+    """Both dates and their difference, so turned and scaled that one kind varies alike in all directions.
+
+    Attributes:
+        mean: float32 ``(3 channels,)``.
+        turn: float32 ``(3 channels, 3 channels)``: ``(x - mean) @ turn`` is white.
+    """
+
+    mean: Tensor
+    turn: Tensor
+
+    def __call__(self, looks: Tensor) -> Tensor:
+        """From both dates side by side, ``(..., 2 channels)``, to ``(..., 3 channels)``."""
+        first, second = looks.chunk(2, dim=-1)
+        return (torch.cat([first, second, second - first], dim=-1) - self.mean) @ self.turn
+
+    def folded(self, layer: nn.Linear) -> tuple[Tensor, Tensor]:
+        """Weight ``(kinds, 2 channels)`` and bias of the same layer on both dates as they come."""
+        whole = layer.weight @ self.turn.T
+        first, second, difference = whole.chunk(3, dim=1)
+        return torch.cat([first - difference, second + difference], dim=1), layer.bias - whole @ self.mean
+
+
+def whitening(looks: Tensor, target: Tensor) -> Whitening:
+    """Measure by how much pixels of one kind differ, as linear discriminant analysis does (Fisher 1936).
+
+    The covariance within kinds is drawn a fifth of the way towards its diagonal: few pixels tell few directions.
+
+    Args:
+        looks: both dates side by side, ``(looks, N, 2 channels)``.
+        target: kinds of the pixels, from 0, ``(N,)``.
+    """
+    first, second = looks.double().cpu().chunk(2, dim=-1)
+    x, kinds = torch.cat([first, second, second - first], dim=-1), target.cpu()
+    deviation, mean = torch.std_mean(x, dim=(0, 1), correction=0)
+    scale = deviation.clamp_min(0.01 * float(deviation.mean()) + 1e-6)
+    x = (x - mean) / scale
+    for kind in torch.unique(kinds):
+        x[:, kinds == kind] -= x[:, kinds == kind].mean(dim=(0, 1))
+    x = x.flatten(0, 1)
+    scatter = x.T @ x / len(x)
+    scatter = torch.lerp(scatter, torch.diag(scatter.diagonal()), _SHRINKAGE)
+    values, vectors = torch.linalg.eigh(scatter + _LEAST * torch.eye(len(scatter), dtype=torch.float64))
+    turn = vectors / values.sqrt() / scale[:, None]
+    return Whitening(*(each.float().to(looks.device) for each in (mean, turn)))
+
+
 def _teach(
-    head: KindsHead,
-    looks: Tensor,
-    target: Tensor,
-    weight: Tensor,
-    config: TrainConfig,
-    generator: np.random.Generator,
-) -> None:
-    """Teach one head: weighted cross-entropy of its logits, blended samples and smoothed labels as configured."""
-    head.standardise(looks.flatten(0, 1))
-    wanted = F.one_hot(target, len(weight)).float()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    looks: Tensor, target: Tensor, weight: Tensor, config: TrainConfig, generator: np.random.Generator
+) -> KindsHead:
+    """Teach one head by weighted cross-entropy, with blended samples and smoothed labels as configured.
+
+    It starts as linear discriminant analysis would have it, but less sure of itself.
+    """
+    whiten, wanted = whitening(looks, target), F.one_hot(target, len(weight)).float()
+    seen = whiten(looks)
+    layer = nn.Linear(seen.shape[-1], len(weight), device=looks.device)
+    with torch.no_grad():
+        number = wanted.sum(dim=0)
+        middle = wanted.T @ seen.mean(dim=0) / number.clamp_min(1)[:, None]
+        layer.weight.copy_(_SURENESS * middle)
+        layer.bias.copy_(torch.log(number / number.sum() + 1e-9) - _SURENESS / 2 * middle.square().sum(dim=1))
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = build_schedule("one_cycle", optimizer, Length(_STEPS, _STEPS), warmup=config.warmup)
-    head.train()
-    size = min(len(target), config.batch_size)
-    order = np.empty(0, dtype=np.int64)
+    size, order = min(len(target), config.batch_size), np.empty(0, dtype=np.int64)
     for _ in range(_STEPS):
         if len(order) < size:
             order = generator.permutation(len(target))
         batch, order = torch.from_numpy(order[:size]).to(target.device), order[size:]
         look = torch.from_numpy(generator.integers(len(looks), size=size)).to(target.device)
-        seen, told = head.scaled(looks[look, batch]), wanted[batch]
+        sample, told = seen[look, batch], wanted[batch]
         if mixup := config.augment.mixup:
             drawn = generator.beta(mixup, mixup, size=size).astype(np.float32)
-            share = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(target.device)
+            share = torch.from_numpy(np.maximum(drawn, 1 - drawn)).to(target.device)[:, None]
             partner = torch.from_numpy(generator.permutation(size)).to(target.device)
-            seen = torch.lerp(seen[partner], seen, share[:, None, None, None])
-            told = torch.lerp(told[partner], told, share[:, None])
-        logits = head.decide(seen)[:, :, 0, 0]
-        loss = F.cross_entropy(logits, told, weight=weight, label_smoothing=config.label_smoothing)
+            sample = torch.lerp(sample[partner], sample, share)
+            told = torch.lerp(told[partner], told, share)
+        loss = F.cross_entropy(layer(sample), told, weight=weight, label_smoothing=config.label_smoothing)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+    head = KindsHead(looks.shape[-1] // 2, len(weight)).to(looks.device)
+    with torch.no_grad():
+        folded, bias = whiten.folded(layer)
+        head.out.weight.copy_(folded[:, :, None, None])
+        head.out.bias.copy_(bias)  # type: ignore[union-attr]
+    return head
 
 
 @contextmanager

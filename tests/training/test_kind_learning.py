@@ -14,8 +14,11 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.detectors.base import KindScorer, LearnedKinds
+from hsi_cd.detectors.network_kinds import NetworkKinds
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
 from hsi_cd.errors import CheckpointError, LabelError
+from hsi_cd.inference.kind_maps import taught_kinds
+from hsi_cd.inference.mapping import MapOptions, map_rows, rows_of_kinds
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.runtime.seeding import random_state, seed_everything
@@ -215,6 +218,30 @@ def test_one_pass_tells_what_two_tell(
     assert np.isnan(score[5:7, 5:9]).all() and np.isnan(kinds[5:7, 5:9]).all()
     changed = score >= threshold
     np.testing.assert_array_equal(kinds[changed], kinds_of(detector, holed)[changed])
+
+
+def test_a_map_with_kinds_asks_the_network_once(
+    learned: Trained, pair: ScenePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = learned[0]
+    how = MapOptions(kinds=taught_kinds(detector), look_at_shift=False)
+    plain = [part.change for part in map_rows(detector, pair, replace(how, kinds=None))]
+    twice = rows_of_kinds((replace(part, kinds=None) for part in map_rows(detector, pair, how)), pair, how)
+    wanted = np.concatenate([part.change for part in twice])
+    monkeypatch.setattr(NetworkKinds, "of_window", None)  # nobody may ask
+    once = np.concatenate([part.change for part in rows_of_kinds(map_rows(detector, pair, how), pair, how)])
+    np.testing.assert_array_equal(once, wanted)
+    np.testing.assert_array_equal(once > 0, np.concatenate(plain) > 0)
+    assert set(np.unique(once)) == {0, 1, 2, 3}
+
+
+def test_kinds_beside_uncertainty(learned: Trained, pair: ScenePair) -> None:
+    detector = learned[0]
+    how = MapOptions(kinds=taught_kinds(detector), look_at_shift=False)
+    (part,) = rows_of_kinds(map_rows(detector, pair, how, uncertainty=True), pair, how)
+    (alone,) = rows_of_kinds(map_rows(detector, pair, how), pair, how)
+    assert part.uncertainty is not None
+    np.testing.assert_array_equal(part.change, alone.change)
 
 
 def test_a_checkpoint_brings_the_kinds_back(learned: Trained, pair: ScenePair) -> None:

@@ -108,7 +108,7 @@ def start_from_checkpoint(scenes: Sequence[Measurement], config: RunConfig) -> l
             )
     taught = siamese_from_state(content["detector"], augment=config.train.augment)
     # The prior, and what the pixels around are worth, were weighed by the labels of the scene that these are of.
-    taught = replace(taught, prior=None, calibration=taught.calibration.of_one_pixel)
+    taught = replace(taught, prior=None, calibration=taught.calibration.of_one_pixel, kind_heads=None)
     found = [replace(refit_statistics(taught, each), scenes=()) for each in scenes]
     names = tuple(each.pair.name for each in scenes)
     return found if len(found) == 1 else [replace(each, scenes=names) for each in found]

@@ -36,6 +36,7 @@ _MOST = 32_768  # looks that are kept at once: many pixels have fewer each
 _SHRINKAGE = 0.2  # of the scatter within kinds towards its diagonal
 _LEAST = 1e-4  # of that scatter's variances, where 1 is a channel's own
 _SURENESS = 0.3  # of the start: few pixels make discriminant analysis surer than it should be
+_MARGIN = 8.0  # log-odds between the two likest kinds at the start, at most: certainty would learn nothing more
 _STREAM = 0x6B696E64  # sets these draws apart from all others of the run's seed
 
 
@@ -182,8 +183,10 @@ def _teach(
     with torch.no_grad():
         number = wanted.sum(dim=0)
         middle = wanted.T @ seen.mean(dim=0) / number.clamp_min(1)[:, None]
-        layer.weight.copy_(_SURENESS * middle)
-        layer.bias.copy_(torch.log(number / number.sum() + 1e-9) - _SURENESS / 2 * middle.square().sum(dim=1))
+        likest = float(F.pdist(middle[number > 0]).square().min()) if (number > 0).sum() > 1 else 0.0
+        sure = min(_SURENESS, 2 * _MARGIN / max(likest, 1e-9))
+        layer.weight.copy_(sure * middle)
+        layer.bias.copy_(torch.log(number / number.sum() + 1e-9) - sure / 2 * middle.square().sum(dim=1))
     optimizer = torch.optim.AdamW(layer.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = build_schedule("one_cycle", optimizer, Length(_STEPS, _STEPS), warmup=config.warmup)
     size, order = min(len(target), config.batch_size), np.empty(0, dtype=np.int64)

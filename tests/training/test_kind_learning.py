@@ -14,8 +14,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from hsi_cd.config import RunConfig, resolve
 from hsi_cd.detectors.base import KindScorer, LearnedKinds
+from hsi_cd.detectors.labelfree import fit_auto
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.network_kinds import NetworkKinds
+from hsi_cd.detectors.prior import Prior
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese, siamese_from_state
+from hsi_cd.detectors.surroundings import Surroundings
 from hsi_cd.errors import CheckpointError, LabelError
 from hsi_cd.inference.kind_maps import taught_kinds
 from hsi_cd.inference.mapping import MapOptions, map_rows, rows_of_kinds
@@ -220,6 +224,25 @@ def test_one_pass_tells_what_two_tell(
     np.testing.assert_array_equal(kinds[changed], kinds_of(detector, holed)[changed])
 
 
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        Calibration(slope=0.7, offset=-0.4, threshold=0.6, prior=0.5),
+        Calibration(slope=0.0, threshold=0.5, prior=0.5),
+        Calibration(slope=1.2, offset=0.1, threshold=0.4, surroundings=Surroundings(2, 0.3, 0.9, -0.1)),
+    ],
+)
+def test_one_pass_where_others_have_a_say(learned: Trained, pair: ScenePair, calibration: Calibration) -> None:
+    prior = Prior(fit_auto(pair, options={"components": 4}))
+    detector = replace(learned[0], calibration=calibration, prior=prior)
+    window = read_window(pair, slice(0, 40), slice(0, 36), radius=detector.radius)
+    score, kinds = detector.score_and_kinds(*window, threshold=calibration.threshold)
+    np.testing.assert_array_equal(score, detector.score(*window))
+    changed = score >= calibration.threshold
+    assert 0 < changed.sum() < changed.size
+    np.testing.assert_array_equal(kinds[changed], kinds_of(detector, pair)[changed])
+
+
 def test_a_map_with_kinds_asks_the_network_once(
     learned: Trained, pair: ScenePair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +312,26 @@ def test_weights_of_kinds_are_those_of_scikit_learn() -> None:
     half = kind_weights(kinds, 4, power=0.5).numpy()
     np.testing.assert_allclose((half[kinds - 1]).mean(), 1, rtol=1e-6)
     assert half[3] / half[0] == pytest.approx(60**0.5)
+
+
+def test_what_the_training_is_told_counts(
+    learned: Trained, pair: ScenePair, ground: tuple[np.ndarray, np.ndarray], taught: TrainingSet
+) -> None:
+    detector, source, changed = learned[0], scene_patches(learned[0], pair), ground[1] > 0
+
+    def chances(**settings: Any) -> np.ndarray:
+        config = configured({"train": {"augment": {"mixup": 0.0}}}, {"train": settings}).train
+        heads = learn_kinds(detector.network, source, taught, config, seed=0)
+        told = replace(detector, kind_heads=heads).kinds
+        assert told is not None
+        window = read_window(pair, slice(0, 40), slice(0, 36), radius=told.radius)
+        return told.probabilities(*window)[:, changed]
+
+    plain = chances().max(axis=0).mean()
+    for settings in ({"label_smoothing": 0.5}, {"augment": {"mixup": 2.0}}):
+        assert 0.5 < chances(**settings).max(axis=0).mean() < plain - 0.005, settings
+    light, heavy = (chances(class_weight=power)[2].mean() for power in (0.0, 1.0))  # one pixel against twelve
+    assert heavy > light
 
 
 @pytest.mark.parametrize(("kinds", "said"), [([0, 1], "numbers 0 to 1"), ([1, 4], "numbers 1 to 4")])

@@ -22,11 +22,12 @@ from hsi_cd.evaluation import (
     beside_headline,
     judge_drawn,
     judge_map,
+    merged,
     not_judged,
     scores_elsewhere,
 )
 from hsi_cd.inference.mapping import MapOptions, write_maps
-from hsi_cd.io import MapFiles, read_map, read_scores, remove_drafts, write_json, write_npz
+from hsi_cd.io import MapFiles, read_class_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
@@ -138,7 +139,8 @@ def map_and_judge(
     write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 
-    change, _ = read_map(folder / "change.tif")
+    mapped = read_class_map(folder / "change.tif")
+    change, kinds = mapped.values, mapped.kinds
     score = read_scores(folder / "score.tif")
     probability = detector.probability(score)
     details = {
@@ -162,7 +164,7 @@ def map_and_judge(
     }
     if split.all_teach(labels):  # nothing is held out: shapes judge in turn
         result = judge_drawn(
-            change,
+            merged(change),
             labels,
             _of_map(judging_shapes(examples, learned, config), pair),
             probability=probability,
@@ -170,11 +172,12 @@ def map_and_judge(
             **facts,
         )
     else:
+        behind: dict[str, Any] = {"score": score, "probability": probability, "kinds": kinds}
         details |= {
             "leak_share": leak_share(split, labels, radius=detector.radius),
-            **scores_elsewhere(change, labels, _other_scopes(labels, split), score=score, probability=probability),
+            **scores_elsewhere(change, labels, _other_scopes(labels, split), **behind),
         }
-        result = judge_map(change, labels, score=score, probability=probability, details=details, **facts)
+        result = judge_map(change, labels, details=details, **behind, **facts)
     # A split that was given has its own seed, or none: the run's is that of what was trained.
     result = replace(result, split="split.npz", seed=config.seed)
     if not method.needs_labels:

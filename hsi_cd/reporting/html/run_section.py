@@ -30,7 +30,6 @@ from hsi_cd.reporting.tables import (
     SCOPES,
     SCORE_TITLES,
     calibration_in_words,
-    format_score,
     interval_in_words,
     kind_scores,
     scope_in_words,
@@ -38,6 +37,7 @@ from hsi_cd.reporting.tables import (
     share_in_words,
     shown_score,
 )
+from hsi_cd.reporting.text_cells import format_score
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 _DASH = "\N{EN DASH}"

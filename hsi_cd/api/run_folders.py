@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
-from hsi_cd.evaluation import RunResult
-from hsi_cd.io import read_map, read_score_name, read_scores
+from hsi_cd.evaluation import RunResult, merged
+from hsi_cd.io import ClassMap, read_class_map, read_score_name, read_scores
 from hsi_cd.io.split_files import read_split
+from hsi_cd.reporting.figures import KindPanels
 from hsi_cd.runs import Overview, read_curves, read_overview, read_result
 from hsi_cd.scene import Grid, Labels, Split
 
@@ -29,7 +30,8 @@ def open_run(folder: Path) -> RunFolder:
         GridError: maps, pictures and split differ in shape.
     """
     result = read_result(folder)
-    change, grid = read_map(folder / "change.tif")
+    mapped = read_class_map(folder / "change.tif")
+    change, grid = mapped.values, mapped.grid
     score = read_scores(folder / "score.tif") if (folder / "score.tif").is_file() else None
     named = ("", False) if score is None else read_score_name(folder / "score.tif")
     overview = read_overview(folder)
@@ -49,7 +51,7 @@ def open_run(folder: Path) -> RunFolder:
     return RunFolder(
         folder=folder,
         result=result,
-        change=change,
+        change=merged(change),
         grid=grid,
         score=score,
         score_name=named[0],
@@ -58,7 +60,16 @@ def open_run(folder: Path) -> RunFolder:
         split=split,
         curves=read_curves(folder),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
+        kinds=None if mapped.kinds is None else _kinds_of(mapped, result, overview),
     )
+
+
+def _kinds_of(mapped: ClassMap, result: RunResult, overview: Overview | None) -> KindPanels:
+    """The map of kinds, and the truth that it was judged by."""
+    names = dict(mapped.kinds or {})
+    if result.kinds is not None:
+        names = dict(enumerate(result.kinds.names[1:], start=1))
+    return KindPanels(names, mapped.values, None if overview is None else overview.kinds)
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class RunFolder:
         split: which pixels taught, or None.
         curves: float64 ``(epochs,)`` by name.
         config: the resolved configuration as text.
+        kinds: the map of kinds of change, and its truth; None where the map tells none apart.
     """
 
     folder: Path
@@ -90,6 +102,7 @@ class RunFolder:
     split: Split | None
     curves: Mapping[str, NDArray[np.float64]]
     config: str
+    kinds: KindPanels | None = None
 
     def labels(self) -> Labels | None:
         """The truth that the run was judged against; None where the run kept none."""

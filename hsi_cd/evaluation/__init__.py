@@ -52,7 +52,7 @@ from hsi_cd.evaluation.judge import KINDS, judge_map, merged, scores_elsewhere
 from hsi_cd.evaluation.judge_drawn import JudgingShapes, judge_drawn
 from hsi_cd.evaluation.judged_pixels import judged_apart
 from hsi_cd.evaluation.kind_confusion import KindConfusion, count_kinds
-from hsi_cd.evaluation.kind_result import KindResult
+from hsi_cd.evaluation.kind_result import KindResult, class_names, judge_kinds
 from hsi_cd.evaluation.kind_scores import (
     CLASS_SCORE_NAMES,
     KIND_SCORE_NAMES,
@@ -131,6 +131,7 @@ __all__ = [
     "bootstrap_pixels",
     "bootstrap_seeds",
     "caution",
+    "class_names",
     "class_scores",
     "compare_maps",
     "coordinate_floor",
@@ -145,6 +146,7 @@ __all__ = [
     "holm",
     "iou",
     "judge_drawn",
+    "judge_kinds",
     "judge_map",
     "judged_apart",
     "judged_shapes",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
-from hsi_cd.evaluation import FEWEST_PIXELS, KIND_SCORE_NAMES, KindResult
-from hsi_cd.reporting.text_cells import ABSENT, INDENT, align, format_score, grouped
+from hsi_cd.evaluation import FEWEST_PIXELS, KIND_SCORE_NAMES, Interval, KindResult
+from hsi_cd.reporting.text_cells import ABSENT, INDENT, align, format_score, grouped, interval_in_words
 
 KIND_TITLES: Mapping[str, str] = {
     "oa": "OA",
@@ -39,22 +40,40 @@ def kinds_text(kinds: KindResult, scopes: Scopes, *, percent: Collection[str], b
     return "\n\n".join(parts)
 
 
-def score_rows(kinds: KindResult, scopes: Scopes, *, percent: Collection[str]) -> Rows:
-    """Scores over all classes beside those of the floors and on other pixels; titles first."""
+def score_rows(
+    kinds: KindResult,
+    scopes: Scopes,
+    *,
+    percent: Collection[str],
+    intervals: Mapping[str, Interval] = MappingProxyType({}),
+) -> Rows:
+    """Scores over all classes beside those of the floors and on other pixels; titles first.
+
+    Args:
+        kinds: the kinds of a judged map.
+        scopes: scores of the same map on other pixels, by scope.
+        percent: names of the scores printed in %.
+        intervals: of the scores; the column is left out without any.
+    """
     known = kinds.baselines
     header, floors = ["score of kinds", "this map"], {}
+    if intervals:
+        header.append("95 % interval")
     if known is not None:
         header += ["coordinate floor", "majority class"]
         floors = {"oa": known.floor_oa, "kappa": known.floor_kappa, "f1_macro": known.floor_f1_macro}
     rows = [[*header, *scopes]]
     for name in (name for name in KIND_SCORE_NAMES if name in kinds.scores):
         in_percent = name in percent
-        values: list[float | None] = [kinds.scores[name]]
+        values: list[float | None] = []
         if known is not None:
             values += [floors.get(name), known.majority_oa if name == "oa" else None]
         values += [scores.get(name) for scores in scopes.values()]
         title = KIND_TITLES[name] + (" (%)" if in_percent else "")
-        rows.append([title, *(format_score(value, percent=in_percent) for value in values)])
+        cells = [format_score(kinds.scores[name], percent=in_percent)]
+        if intervals:
+            cells.append(interval_in_words(intervals.get(name), percent=in_percent))
+        rows.append([title, *cells, *(format_score(value, percent=in_percent) for value in values)])
     return rows
 
 

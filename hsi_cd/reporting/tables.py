@@ -18,7 +18,6 @@ from hsi_cd.evaluation import (
     SCORE_NAMES,
     ClassCounts,
     ConfusionCounts,
-    Interval,
     RunResult,
     caution,
     judged_shapes,
@@ -27,7 +26,7 @@ from hsi_cd.evaluation import (
     stands_on_few,
 )
 from hsi_cd.reporting.judged_kinds import kinds_text
-from hsi_cd.reporting.text_cells import ABSENT, INDENT, align, format_score, grouped
+from hsi_cd.reporting.text_cells import ABSENT, INDENT, align, format_score, grouped, interval_in_words
 
 SCORE_TITLES: Mapping[str, str] = {
     "oa": "OA",
@@ -108,13 +107,6 @@ def score_in_list(run: RunResult | None, name: str) -> str:
     if run is None:
         return ABSENT
     return shown_score(run, name) + (" (few pixels)" if stands_on_few(run) and not not_judged(run) else "")
-
-
-def interval_in_words(ends: Interval | None, *, percent: bool = False) -> str:
-    """An interval as ``0.4100 to 0.8700``; a dash where there is none."""
-    if ends is None or math.isnan(ends.low):
-        return ABSENT
-    return " to ".join(format_score(end, percent=percent) for end in (ends.low, ends.high))
 
 
 def share_in_words(run: RunResult) -> str | None:

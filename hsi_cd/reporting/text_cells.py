@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hsi_cd.evaluation import Interval
+
 ABSENT = "-"
 """Where there is nothing."""
 INDENT = "  "
@@ -23,6 +25,13 @@ def format_score(value: float | None, *, percent: bool = False) -> str:
 def grouped(number: int) -> str:
     """A number of pixels as people write it: ``12,345``."""
     return f"{number:,}"
+
+
+def interval_in_words(ends: Interval | None, *, percent: bool = False) -> str:
+    """An interval as ``0.4100 to 0.8700``; a dash where there is none."""
+    if ends is None or math.isnan(ends.low):
+        return ABSENT
+    return " to ".join(format_score(end, percent=percent) for end in (ends.low, ends.high))
 
 
 def align(rows: Sequence[Sequence[str]], *, rule_after: int = 0) -> str:

@@ -27,13 +27,14 @@ from hsi_cd.evaluation import (
     scores_elsewhere,
 )
 from hsi_cd.inference.mapping import MapOptions, write_maps
-from hsi_cd.io import MapFiles, read_class_map, read_scores, remove_drafts, write_json, write_npz
+from hsi_cd.io import ClassMap, MapFiles, read_class_map, read_scores, remove_drafts, write_json, write_npz
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
-from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure, save_figure
+from hsi_cd.reporting.figures import KindPanels, ScorePanel, Title, panel_figure, save_figure
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import PROVENANCE
+from hsi_cd.runs.folder import Overview as KeptOverview
 from hsi_cd.runs.making import check_folder, check_inputs, make_folder, unmake_folder
 from hsi_cd.runs.recording import recording, versions
 from hsi_cd.runtime.circumstances import Circumstances
@@ -182,7 +183,7 @@ def map_and_judge(
     result = replace(result, split="split.npz", seed=config.seed)
     if not method.needs_labels:
         result = replace(result, train=None)  # it never looked at the pixels that would have taught
-    _draw(folder, overview, change, probability, labels, split, result)
+    _draw(folder, overview, mapped, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
 
@@ -248,7 +249,7 @@ class Overview:
 def _draw(
     folder: Path,
     overview: Overview,
-    change: NDArray[np.uint8],
+    mapped: ClassMap,
     probability: NDArray[np.float32],
     labels: Labels,
     split: Split,
@@ -257,22 +258,20 @@ def _draw(
     """Draw both dates in false colour (near infrared, red, green), score, map, truth and errors."""
     t1, t2 = overview.dates()
     limits = stretch_limits(t1, t2)
-    pictures = {
-        "t1": false_colour(t1, limits=limits),
-        "t2": false_colour(t2, limits=limits),
-        "truth": labels.values,
-        "shown": np.array(overview.shown),
-    }
+    kinds = None if result.kinds is None else labels.kind_numbers()
+    first, second = (false_colour(date, limits=limits) for date in (t1, t2))
+    pictures = KeptOverview(first, second, labels.values, overview.shown, kinds).pictures()
     write_npz(folder / "overview.npz", pictures, overwrite=True)
     told = f"{beside_headline(result)}; dates in {overview.shown}"
     figure = panel_figure(
         t1,
         t2,
-        change=change,
+        change=merged(mapped.values),
         score=ScorePanel(probability),
         truth=labels.values,
         train_index=split.train,
         title=Title(overview.name, result.method, None if not_judged(result) else result.scores, told),
         grid=overview.grid,
+        kinds=None if mapped.kinds is None else KindPanels(mapped.kinds, mapped.values, kinds),
     )
     save_figure(figure, folder / "figure.png", overwrite=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.api.sources import as_values
 from hsi_cd.errors import FormatError, LabelError
 from hsi_cd.evaluation import (
     FEWEST_SHAPES,
@@ -20,20 +17,18 @@ from hsi_cd.evaluation import (
     RunResult,
     class_names,
     facts_of_few_shapes,
+    is_numbered,
     judge_drawn,
     judge_kinds,
     judge_map,
     merged,
 )
-from hsi_cd.io import ClassMap, read_map
-from hsi_cd.io.class_maps import TWO
-from hsi_cd.paths import as_path
+from hsi_cd.io import ClassMap
 from hsi_cd.prepare.drawn_shapes import count_shapes, untaught_shapes
 from hsi_cd.scene import UNLABELLED, KindTable, Labels, Split
 
 _log = logging.getLogger(__name__)
 
-_NUMBERED = re.compile(r"(?:kind|class|type)?\W*\d+", re.IGNORECASE)  # "kind 3": a number, and no name
 _SHOWN = 5
 
 
@@ -87,19 +82,20 @@ def judge(
     return replace(result, kinds=judge_kinds(mapped, labels.kind_numbers(), names, where=judges))
 
 
-def as_two(change: Any, mapped: ClassMap, nodata: Any = None) -> ClassMap:
-    """A map of several values that nothing names, read as one of two classes, for a truth of two.
+def check_two(mapped: ClassMap, labels: Labels) -> None:
+    """Refuse a map of several values that nothing names where the truth has two classes.
 
     Raises:
-        FormatError: it holds others.
+        FormatError: so it is: the values may be kinds of change, or another encoding of two classes.
     """
-    if isinstance(change, str | os.PathLike):
-        values, grid = read_map(as_path(change), nodata=as_values(nodata))
-        return ClassMap(values, grid, TWO)
-    strange = sorted(set(np.unique(mapped.values).tolist()) - {*TWO, UNLABELLED})
+    if labels.kinds is not None or mapped.named:
+        return
+    held = [value for value in np.unique(mapped.values).tolist() if value != UNLABELLED]
+    listed = ", ".join(map(str, held[:_SHOWN])) + (f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else "")
     raise FormatError(
-        f"the map holds {', '.join(map(str, strange[:_SHOWN]))}, and the truth has two classes: expected "
-        "0 unchanged, 1 changed, 255 no data"
+        f"the map is no change map as {labels.name} is: it holds {listed} without class names; expected "
+        "0 unchanged, 1 changed, 255 no data; name the kinds of change in the map, or declare other values of no "
+        "data with nodata="
     )
 
 
@@ -114,7 +110,7 @@ def _matched(kinds: Mapping[int, str], labels: Labels) -> KindTable | None:
         _log.warning("%s tells no kinds of change apart: the map is judged as changed or unchanged", labels.name)
         return None
     truth = table.by_number
-    numbers = {_known_as(name): number for number, name in truth.items() if not _NUMBERED.fullmatch(name)}
+    numbers = {_known_as(name): number for number, name in truth.items() if not is_numbered(name)}
     others: list[str] = []
     for number, name in kinds.items():
         there = numbers.get(_known_as(name), number)
@@ -125,7 +121,7 @@ def _matched(kinds: Mapping[int, str], labels: Labels) -> KindTable | None:
             )
         if number not in truth:
             others.append(f"{number} ({name!r}) is none of the truth")
-        elif _known_as(truth[number]) != _known_as(name):
+        elif _known_as(truth[number]) != _known_as(name) and is_numbered(name) == is_numbered(truth[number]):
             others.append(f"{number} is {name!r} in the map and {truth[number]!r} in the truth")
     if others:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""

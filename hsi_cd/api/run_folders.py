@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from hsi_cd.io import ClassMap, read_class_map, read_score_name, read_scores
 from hsi_cd.io.split_files import read_split
 from hsi_cd.reporting.figures import KindPanels
 from hsi_cd.runs import Overview, read_curves, read_overview, read_result
-from hsi_cd.scene import Grid, Labels, Split
+from hsi_cd.scene import UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, Split
 
 
 def open_run(folder: Path) -> RunFolder:
@@ -106,4 +106,11 @@ class RunFolder:
 
     def labels(self) -> Labels | None:
         """The truth that the run was judged against; None where the run kept none."""
-        return None if self.overview is None else Labels(self.overview.truth, name=f"{self.folder} (truth)")
+        if self.overview is None:
+            return None
+        labels, kinds = Labels(self.overview.truth, name=f"{self.folder} (truth)"), self.result.kinds
+        if kinds is None or self.overview.kinds is None:
+            return labels
+        numbers = tuple(range(1, len(kinds.names)))
+        scheme = LabelScheme((UNCHANGED,), numbers, (UNLABELLED,))
+        return replace(labels, scheme=scheme, kinds=self.overview.kinds, kind_names=kinds.names[1:])

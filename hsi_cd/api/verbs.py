@@ -15,7 +15,7 @@ from hsi_cd.api.area_choice import AreaChoice, checked_bounds
 from hsi_cd.api.area_samples import opened_map
 from hsi_cd.api.bounding import find_area, judged_in, split_of
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
-from hsi_cd.api.judging import as_two, judge
+from hsi_cd.api.judging import check_two, judge
 from hsi_cd.api.kinds_of_change import Kinds, find_kinds, kind_options
 from hsi_cd.api.settings import resolve_run
 from hsi_cd.api.sources import TruthSource
@@ -189,8 +189,7 @@ def evaluate(
     # Labels of a scene judge the map of its area.
     drawn_on = change.options.grid or area.scene if isinstance(change, ChangeMap) and area is not None else grid
     truth = read_truth(source, drawn_on, place="the map")
-    if truth.kinds is None and not mapped.named:
-        mapped = as_two(change, mapped, nodata)
+    check_two(mapped, truth)
     values = mapped.values
     whole, truth = truth, truth if area is None else area.labels(truth)
     if grid is not None:

@@ -52,7 +52,7 @@ from hsi_cd.evaluation.judge import KINDS, judge_map, merged, scores_elsewhere
 from hsi_cd.evaluation.judge_drawn import JudgingShapes, judge_drawn
 from hsi_cd.evaluation.judged_pixels import judged_apart
 from hsi_cd.evaluation.kind_confusion import KindConfusion, count_kinds
-from hsi_cd.evaluation.kind_result import KindResult, class_names, judge_kinds
+from hsi_cd.evaluation.kind_result import KindResult, class_names, is_numbered, judge_kinds
 from hsi_cd.evaluation.kind_scores import (
     CLASS_SCORE_NAMES,
     KIND_SCORE_NAMES,
@@ -145,6 +145,7 @@ __all__ = [
     "higher_is_better",
     "holm",
     "iou",
+    "is_numbered",
     "judge_drawn",
     "judge_kinds",
     "judge_map",

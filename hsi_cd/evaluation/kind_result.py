@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from hsi_cd.evaluation.kind_confusion import KindConfusion, count_kinds
 from hsi_cd.evaluation.kind_scores import CLASS_SCORE_NAMES, ClassScores, class_scores, kind_scores
 from hsi_cd.evaluation.records import RECORD, Count, Score, Text
 from hsi_cd.scene import KindTable, Split
+
+_NUMBERED = re.compile(r"(?:kind|class|type)?\W*\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,32 @@ def judge_kinds(
     return KindResult(tuple(names), confusion, kind_scores(confusion), class_scores(confusion), **facts)
 
 
+def is_numbered(name: str) -> bool:
+    """Whether a kind has a number for a name, as ``kind 3``.
+
+    Example:
+        >>> is_numbered("kind 3"), is_numbered("soil to grass")
+        (True, False)
+    """
+    return _NUMBERED.fullmatch(name.strip()) is not None
+
+
 def class_names(truth: KindTable, mapped: Mapping[int, str]) -> tuple[str, ...]:
-    """What the classes of truth and map are called, by number: as the truth says, or the map of a further one.
+    """What the classes of truth and map are called, by number: as the truth says, unless the map alone has a name.
 
     Args:
         truth: kinds of the truth.
         mapped: names of the map's kinds by number.
     """
     last = max(truth.count, *mapped)
-    known = {**{number: f"kind {number}" for number in range(1, last + 1)}, **mapped, **truth.by_number}
-    return tuple(_one_line(known[number]) for number in range(last + 1))
+    known = {**{number: f"kind {number}" for number in range(1, last + 1)}, **mapped}
+    for number, name in truth.by_number.items():
+        if number not in mapped or is_numbered(mapped[number]) or not is_numbered(name):
+            known[number] = name
+    names = [_one_line(known[number]) for number in range(last + 1)]
+    # One of the map's own may be called as another one of the truth.
+    twice = {name for name in names if names.count(name) > 1}
+    return tuple(f"{name} ({number})" if name in twice else name for number, name in enumerate(names))
 
 
 def _one_line(name: str) -> str:

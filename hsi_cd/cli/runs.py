@@ -160,6 +160,7 @@ def _records_of(found: Sequence[Run]) -> list[dict[str, Any]]:
             "protocol": run.protocol or None,
             "seed": run.seed,
             "scores": dict(run.result.scores) if run.result else {},
+            "scores_of_kinds": dict(run.result.kinds.scores) if run.result and run.result.kinds else None,
             "seconds": run.provenance.seconds,
             "settings": dict(run.settings),
             "sessions": run.provenance.to_dict()["sessions"],

@@ -120,9 +120,11 @@ def class_names(truth: KindTable, mapped: Mapping[int, str]) -> tuple[str, ...]:
     """
     last = max(truth.count, *mapped)
     known = {**{number: f"kind {number}" for number in range(1, last + 1)}, **mapped}
-    for number, name in truth.by_number.items():
-        if number not in mapped or is_numbered(mapped[number]) or not is_numbered(name):
-            known[number] = name
+    known |= {
+        number: name
+        for number, name in truth.by_number.items()
+        if number not in mapped or is_numbered(mapped[number]) or not is_numbered(name)
+    }
     names = [_one_line(known[number]) for number in range(last + 1)]
     # One of the map's own may be called as another one of the truth.
     twice = {name for name in names if names.count(name) > 1}

@@ -392,16 +392,19 @@ def legend_entries(
     told = [(name, colours[kind]) for kind, name in kinds.items() if kind in colours]
     if not errors:
         return [*(told or [("changed", WHITE)]), ("unchanged", BLACK), ("no data", GREY)]
+    # Kinds and errors have colours of their own, and a kind's may look as an error's.
+    of = "errors: " if told else ""
+    right = "right kind" if wrong_kinds else "changed, true positive"
     entries = [
         *told,
-        ("changed, right kind" if wrong_kinds else "changed, true positive", WHITE),
-        ("unchanged, true negative", BLACK),
-        ("false positive", FALSE_POSITIVE),
-        ("false negative", FALSE_NEGATIVE),
-        *([("changed, wrong kind", WRONG_KIND)] if wrong_kinds else []),
+        (f"{of}{right}", WHITE),
+        ("unchanged" if told else "unchanged, true negative", BLACK),
+        (f"{of}false positive", FALSE_POSITIVE),
+        (f"{of}false negative", FALSE_NEGATIVE),
+        *([(f"{of}wrong kind", WRONG_KIND)] if wrong_kinds else []),
         ("unlabelled or no data", GREY),
     ]
-    return [*entries, ("training pixel", TRAINING)] if training else entries
+    return [*entries, (f"{of}training pixel", TRAINING)] if training else entries
 
 
 def _rgb(colour: Colour) -> tuple[float, float, float]:

@@ -17,6 +17,7 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import RunResult, compare_maps, judges
 from hsi_cd.reporting.cells import COST_TITLES
 from hsi_cd.reporting.comparison import Table, check_comparable, compare_results, told_apart
+from hsi_cd.reporting.figures import legend_entries
 from hsi_cd.reporting.formats import html_view
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture, step_of
 from hsi_cd.reporting.html.kind_tests import kind_tests, p_in_words
@@ -30,11 +31,9 @@ from hsi_cd.reporting.images import (
     SPLIT_COLOURS,
     TRAINING,
     WHITE,
-    WRONG_KIND,
     Colour,
     class_image,
     error_image,
-    kind_colours,
 )
 from hsi_cd.scene import UNLABELLED
 
@@ -179,9 +178,8 @@ def _colours(runs: Sequence[ReportRun]) -> Mapping[str, Colour]:
         names = {**(run.kinds.names if run.kinds is not None else {}), **names}
     if not names:
         return MAP_COLOURS
-    shown = {names[kind]: colour for kind, colour in sorted(kind_colours(names).items())}
     judged = any(run.kinds is not None and run.kinds.truth is not None for run in runs)
-    return {**shown, **MAP_COLOURS, **({"changed, wrong kind": WRONG_KIND} if judged else {})}
+    return dict(legend_entries(errors=True, training=True, kinds=dict(sorted(names.items())), wrong_kinds=judged))
 
 
 def _significance(runs: Sequence[ReportRun]) -> Sheet | None:

@@ -19,6 +19,7 @@ from hsi_cd.evaluation import (
     bootstrap_kinds,
     bootstrap_pixels,
     caution,
+    headline_of_kinds,
     judged_shapes,
     not_judged,
     reliability_curve,
@@ -113,7 +114,8 @@ def _headline(result: RunResult, percent: Sequence[str]) -> str:
     ]
     if (ends := shape_interval(result, "kappa")) is not None:
         told.append(f"95 % interval of Kappa {interval_in_words(ends)}")
-    return ", ".join(told) + ("" if warned is None else f"; {warned}")
+    kinds = headline_of_kinds(result)
+    return "; ".join([", ".join(told), *(each for each in (kinds, warned) if each is not None)])
 
 
 def _scores(result: RunResult, percent: Sequence[str]) -> Sheet:

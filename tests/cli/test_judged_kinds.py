@@ -228,7 +228,7 @@ def test_tables_of_kinds_in_every_format(cli: Any, runs: Path, capsys: Capture) 
     assert latex.count(r"\begin{tabular}") == 2 and latex.count(r"\toprule") == 2
     assert r"| F1, cut & \<b\>dry\</b\> |" in markdown and "<b>dry" not in told["html"]
     assert {"F1, flooded"} <= {row["row"] for row in json.loads(told["json"])}
-    assert re.search(r"Macro F1 +0\.\d{4}\* ", told["text"])
+    assert re.search(r"Macro F1 +0\.\d{4}' +0\.\d{4}\* ", told["text"])
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
 from hsi_cd.evaluation import RunResult, merged
-from hsi_cd.io import ClassMap, read_class_map, read_score_name, read_scores
+from hsi_cd.io import ClassMap, read_class_map, read_own_map, read_score_name, read_scores
 from hsi_cd.io.split_files import read_split
 from hsi_cd.reporting.figures import KindPanels
 from hsi_cd.runs import Overview, read_curves, read_overview, read_result
@@ -30,7 +30,7 @@ def open_run(folder: Path) -> RunFolder:
         GridError: maps, pictures and split differ in shape.
     """
     result = read_result(folder)
-    mapped = read_class_map(folder / "change.tif")
+    mapped = _read_map(folder / "change.tif", result)
     change, grid = mapped.values, mapped.grid
     score = read_scores(folder / "score.tif") if (folder / "score.tif").is_file() else None
     named = ("", False) if score is None else read_score_name(folder / "score.tif")
@@ -62,6 +62,13 @@ def open_run(folder: Path) -> RunFolder:
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         kinds=None if mapped.kinds is None else _kinds_of(mapped, result, overview),
     )
+
+
+def _read_map(path: Path, result: RunResult) -> ClassMap:
+    """The map of a run, by the kinds that its result tells, if it does."""
+    if result.kinds is None or not path.is_file():
+        return read_class_map(path)
+    return read_own_map(path, dict(enumerate(result.kinds.names[1:], start=1)))
 
 
 def _kinds_of(mapped: ClassMap, result: RunResult, overview: Overview | None) -> KindPanels:

@@ -77,6 +77,26 @@ def read_class_map(
     return ClassMap(map_of_band(found, band, nodata=nodata), band.grid, TWO)
 
 
+def read_own_map(path: str | os.PathLike[str], names: Mapping[int, str]) -> ClassMap:
+    """A map of kinds that this program wrote: its values mean what they are, whatever a name sounds like.
+
+    Args:
+        path: the GeoTIFF.
+        names: of its kinds, by number.
+
+    Raises:
+        FormatError: it is damaged, or holds other values.
+    """
+    found = find_input(path)
+    band = read_single_band(found, file_kind(found))
+    strange = sorted(set(np.unique(band.values).tolist()) - {UNCHANGED, *names, UNLABELLED})
+    if strange:
+        raise FormatError(
+            f"{found} holds {strange[0]:g}, which is none of its {len(names)} kinds: it is of another run"
+        )
+    return ClassMap(band.values.astype(np.uint8), band.grid, {UNCHANGED: TWO[UNCHANGED], **names})
+
+
 def class_map_in_memory(values: NDArray[np.generic]) -> ClassMap:
     """A change map that lies in memory, ``(rows, cols)``; a masked array's mask is no data.
 

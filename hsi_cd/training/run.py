@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.config import RunConfig
+from hsi_cd.detectors.base import Detector, LearnedKinds
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
@@ -27,7 +28,16 @@ from hsi_cd.evaluation import (
     scores_elsewhere,
 )
 from hsi_cd.inference.mapping import MapOptions, write_maps
-from hsi_cd.io import ClassMap, MapFiles, read_class_map, read_scores, remove_drafts, write_json, write_npz
+from hsi_cd.io import (
+    ClassMap,
+    MapFiles,
+    read_class_map,
+    read_own_map,
+    read_scores,
+    remove_drafts,
+    write_json,
+    write_npz,
+)
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
@@ -140,7 +150,7 @@ def map_and_judge(
     write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 
-    mapped = read_class_map(folder / "change.tif")
+    mapped = _read_back(folder / "change.tif", detector)
     change, kinds = mapped.values, mapped.kinds
     score = read_scores(folder / "score.tif")
     probability = detector.probability(score)
@@ -186,6 +196,14 @@ def map_and_judge(
     _draw(folder, overview, mapped, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
+
+
+def _read_back(path: Path, detector: Detector) -> ClassMap:
+    """The map that was written: one of kinds where the detector has learned them."""
+    learned: LearnedKinds | None = getattr(detector, "kinds", None)
+    if learned is None:
+        return read_class_map(path)
+    return read_own_map(path, dict(enumerate(learned.table.names, start=1)))
 
 
 def _of_map(judging: JudgingShapes, pair: ScenePair) -> JudgingShapes:

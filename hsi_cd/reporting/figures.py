@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import matplotlib
 import numpy as np
@@ -25,21 +24,15 @@ from numpy.typing import NDArray
 from hsi_cd.errors import GridError, OutputError
 from hsi_cd.paths import as_path
 from hsi_cd.reporting.images import (
-    BLACK,
-    FALSE_NEGATIVE,
-    FALSE_POSITIVE,
     GREY,
-    TRAINING,
-    WHITE,
-    WRONG_KIND,
     Colour,
     class_image,
     error_image,
     false_colour,
-    kind_colours,
     stretch_limits,
 )
 from hsi_cd.reporting.layout import MARGIN, Page, arrange
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.reporting.scale_bar import draw_ground, ground_of, why_no_bar
 from hsi_cd.scene import Grid
 from hsi_cd.scene.surface import pixel_aspect
@@ -371,40 +364,6 @@ def _draw_title(figure: Figure, page: Page, title: str) -> None:
     figure.text(left, 1 - 0.12 / page.height, title, fontsize=12, fontweight="bold", va="top")
     note = "\n".join(page.note)
     figure.text(left, 1 - 0.37 / page.height, note, fontsize=9, color=_NOTE, va="top", linespacing=1.25)
-
-
-def legend_entries(
-    *,
-    errors: bool,
-    training: bool,
-    kinds: Mapping[int, str] = MappingProxyType({}),
-    wrong_kinds: bool = False,
-) -> list[tuple[str, Colour]]:
-    """Text and colour of a legend.
-
-    Args:
-        errors: of error maps, too, and not of change maps alone.
-        training: whether these mark training pixels.
-        kinds: names of the kinds of change that the maps show, by number.
-        wrong_kinds: whether the errors tell kinds apart.
-    """
-    colours = kind_colours(kinds)
-    told = [(name, colours[kind]) for kind, name in kinds.items() if kind in colours]
-    if not errors:
-        return [*(told or [("changed", WHITE)]), ("unchanged", BLACK), ("no data", GREY)]
-    # Kinds and errors have colours of their own, and a kind's may look as an error's.
-    of = "errors: " if told else ""
-    right = "right kind" if wrong_kinds else "changed, true positive"
-    entries = [
-        *told,
-        (f"{of}{right}", WHITE),
-        ("unchanged" if told else "unchanged, true negative", BLACK),
-        (f"{of}false positive", FALSE_POSITIVE),
-        (f"{of}false negative", FALSE_NEGATIVE),
-        *([(f"{of}wrong kind", WRONG_KIND)] if wrong_kinds else []),
-        ("unlabelled or no data", GREY),
-    ]
-    return [*entries, (f"{of}training pixel", TRAINING)] if training else entries
 
 
 def _rgb(colour: Colour) -> tuple[float, float, float]:

@@ -14,13 +14,13 @@ from hsi_cd.reporting.figures import (
     check_shapes,
     compose,
     date_panels,
-    legend_entries,
     on_ground,
     picture,
     thinning,
     with_ground,
 )
 from hsi_cd.reporting.images import SPLIT_COLOURS, class_image, error_image, split_image
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.scene import Grid, Labels, Split
 from hsi_cd.scene.surface import pixel_aspect
 

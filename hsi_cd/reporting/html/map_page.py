@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.evaluation import BIASED
-from hsi_cd.reporting.figures import legend_entries
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.html.run_section import score_image
 from hsi_cd.reporting.images import class_image
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, is_changed
 
 

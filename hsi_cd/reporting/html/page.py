@@ -17,7 +17,6 @@ from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import RunResult, compare_maps, judges
 from hsi_cd.reporting.cells import COST_TITLES
 from hsi_cd.reporting.comparison import Table, check_comparable, compare_results, told_apart
-from hsi_cd.reporting.figures import legend_entries
 from hsi_cd.reporting.formats import html_view
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture, step_of
 from hsi_cd.reporting.html.kind_tests import kind_tests, p_in_words
@@ -35,6 +34,7 @@ from hsi_cd.reporting.images import (
     class_image,
     error_image,
 )
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.scene import UNLABELLED
 
 MAP_COLOURS: Mapping[str, Colour] = {

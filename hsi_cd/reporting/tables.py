@@ -152,6 +152,7 @@ def _heading(run: RunResult) -> str:
         ),
         ("share changed", share_in_words(run)),
         ("calibration", calibration_in_words(run)),
+        ("kinds of change", _told(run.details.get("kinds_not_judged"))),
         ("caution", warned),
         ("leak", _leak(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
@@ -242,6 +243,10 @@ def _leak(run: RunResult) -> str | None:
     if not isinstance(share, float) or math.isnan(share):
         return None
     return f"{100 * share:.1f} % of the test pixels' patches overlap a training pixel's"
+
+
+def _told(fact: object) -> str | None:
+    return fact if isinstance(fact, str) else None
 
 
 def _times(run: RunResult) -> str | None:

@@ -174,6 +174,8 @@ def map_and_judge(
         "checkpoint": "best.pt",
     }
     if split.all_teach(labels):  # nothing is held out: shapes judge in turn
+        if kinds is not None:
+            details["kinds_not_judged"] = "mapped and not judged: what judges a shape in turn tells no kinds"
         result = judge_drawn(
             merged(change),
             labels,

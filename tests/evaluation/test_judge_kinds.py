@@ -166,3 +166,8 @@ def test_the_table_lines_up_and_tells_everything():
     few = score_table(judge_map(CHANGE[25:], crop(25), dataset="d", method="m", kinds=KINDS))
     assert "few pixels judge flooded (" in few
     assert "kind of change" not in text  # the recalls of a map of two classes
+
+
+def test_what_is_mapped_and_not_judged_is_told():
+    result = replace(judge(), kinds=None, details={"kinds_not_judged": "mapped and not judged: so it is"})
+    assert "  kinds of change   mapped and not judged: so it is" in score_table(result)

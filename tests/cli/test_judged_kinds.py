@@ -135,6 +135,10 @@ def test_names_that_contradict_the_truth_are_refused(
     swapped = write_map(tmp_path / "map.tif", judged.maps["good"], {**NAMES, 1: NAMES[3], 3: NAMES[1]})
     with pytest.raises(hc.errors.LabelError, match=r"calls kind 1 'flooded', which is kind 3 of .*truth\.tif"):
         hc.evaluate(swapped, named)
+    # The remedy: the values of the truth in the order of the map's numbers.
+    turned = hc.open_labels(judged.folder / "truth.tif", changed=(3, 2, 1), unchanged=7)
+    turned = hc.Labels(**{**vars(turned), "kind_names": (NAMES[3], NAMES[2], NAMES[1])})
+    assert hc.evaluate(swapped, turned).kinds is not None
     # The same numbers under another name are told, and judged.
     other = write_map(tmp_path / "other.tif", judged.maps["good"], {**NAMES, 3: "wet"})
     found = hc.evaluate(other, named)
@@ -148,7 +152,10 @@ def test_numbers_that_nothing_names_are_no_kinds_of_a_truth_of_two(
     np.save(tmp_path / "map.npy", judged.maps["fair"])
     two = write_map(tmp_path / "two.tif", (judged.truth > 0).astype(np.uint8), {0: "unchanged", 1: "changed"})
     assert cli("evaluate", tmp_path / "map.npy", "--truth", two) == 2
-    assert "holds 0, 1, 2, 3 without class names" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "holds 0, 1, 2, 3 without class names" in told and told.endswith("no data with --nodata\n")
+    assert cli("evaluate", tmp_path / "map.npy", "--truth", two, "--nodata", 2, "--nodata", 3) == 0
+    assert "labelled pixels have no prediction" in capsys.readouterr().out
     found = result_of(cli, capsys, tmp_path / "map.npy", *judged.words)
     assert found["kinds"]["names"][1:] == ["kind 1", "kind 2", "kind 3"]
 

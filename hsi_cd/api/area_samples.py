@@ -262,6 +262,8 @@ def opened_map(change: Any, nodata: float | Sequence[float] | None = None) -> Cl
         FormatError: it holds other values than 0, 1 to 254 and 255.
     """
     if isinstance(change, ChangeMap):
+        if change.kinds is not None:
+            return ClassMap(change.kind, change.grid, change.kinds.names)
         return ClassMap(change.change, change.grid, TWO)
     if not isinstance(change, np.ndarray):
         return read_class_map(as_path(change), nodata=as_values(nodata))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi_cd.api.judging import judge
+from hsi_cd.api.judging import check_two, judge
 from hsi_cd.errors import ConfigError, GridError, HsiCdError, LabelError, OutputError
 from hsi_cd.evaluation import RunResult, scores_elsewhere
-from hsi_cd.io import map_writers, read_map, read_scores, write_json, write_npz
+from hsi_cd.io import ClassMap, map_writers, read_class_map, read_scores, write_json, write_npz
+from hsi_cd.io.class_maps import TWO
+from hsi_cd.io.map_classes import NO_KINDS, classes_of
 from hsi_cd.io.split_files import write_split
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.splits import near_training
@@ -28,16 +30,25 @@ class ForeignMap:
     """A map made by other code.
 
     Attributes:
-        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed or kinds of change, 255 no data.
         grid: the map's grid; without a georeference, that of the truth is kept.
         name: what tables call the method.
         score: float32 ``(rows, cols)``, higher is more change, NaN for no data; adds the ranking scores.
+        names: of the classes, the unchanged among them; more than two of a map of kinds.
+        named: whether the map itself names them, see :class:`hsi_cd.io.ClassMap`.
     """
 
     change: NDArray[np.uint8]
     grid: Grid
     name: str
     score: NDArray[np.float32] | None = None
+    names: Mapping[int, str] = field(default_factory=lambda: TWO)
+    named: bool = True
+
+    @property
+    def mapped(self) -> ClassMap:
+        """The map with its classes."""
+        return ClassMap(self.change, self.grid, self.names, self.named)
 
 
 def open_foreign_map(
@@ -53,10 +64,11 @@ def open_foreign_map(
         nodata: values that mean no data in both, beside those that the files declare.
 
     Raises:
-        FormatError: a file is damaged, or holds other values than 0, 1 and 255.
+        FormatError: a file is damaged, or holds other values than classes of a map.
     """
-    change, grid = read_map(path, key=key, nodata=nodata)
-    return ForeignMap(change, grid, name, None if score is None else read_scores(score, nodata=nodata))
+    found = read_class_map(path, key=key, nodata=nodata)
+    scores = None if score is None else read_scores(score, nodata=nodata)
+    return ForeignMap(found.values, found.grid, name, scores, found.names, found.named)
 
 
 def import_map(
@@ -91,13 +103,15 @@ def import_map(
         OutputError: the folder is not empty, or cannot be written.
     """
     folder = as_path(folder)
-    change, grid, score, name = made.change, made.grid, made.score, made.name.strip()
+    mapped = made.mapped
+    check_two(mapped, labels)
+    change, grid, kinds, score, name = mapped.values, mapped.grid, mapped.kinds, made.score, made.name.strip()
     if not name or not name.isprintable():
         raise ConfigError(f"name {name!r}: give one line of text, as tables are to call the method")
     _check_grids(change, grid, labels, split, score)
-    result = judge(change, labels, dataset=labels.name, method=name, split=split, score=score)
+    result = judge(change, labels, dataset=labels.name, method=name, split=split, score=score, kinds=kinds)
     _check_free(folder, result)
-    elsewhere = {} if labels.shapes is not None else _elsewhere(change, labels, split, score)
+    elsewhere = {} if labels.shapes is not None else _elsewhere(mapped, labels, split, score)
     result = replace(
         result,
         versions=versions(),
@@ -112,32 +126,29 @@ def import_map(
         place = grid if grid.is_georeferenced else labels.grid
         raster = folder / "score.tif" if score is not None else None
         tags = {"METHOD": name, "SCORE_NAME": f"score of {name}, higher is more change"}
-        with map_writers(folder / "change.tif", raster, grid=place, tags=tags) as writers:
+        classes = classes_of(mapped.names if kinds is not None else NO_KINDS)
+        with map_writers(folder / "change.tif", raster, grid=place, tags=tags, classes=classes) as writers:
             writers.change.write(0, change)
             if writers.score is not None and score is not None:
                 writers.score.write(0, score.astype(np.float32))
         if split is not None:
             write_split(folder / "split.npz", split)
         if overview is not None:
-            pictures = {
-                "t1": overview.t1,
-                "t2": overview.t2,
-                "truth": labels.values,
-                "shown": np.array(overview.shown),
-            }
+            told = None if result.kinds is None else labels.kind_numbers()
+            pictures = replace(overview, truth=labels.values, kinds=told).pictures()
             write_npz(folder / "overview.npz", pictures)
         write_json(folder / RESULT, result.to_dict())
     return result
 
 
 def _elsewhere(
-    change: NDArray[np.uint8], labels: Labels, split: Split | None, score: NDArray[np.float32] | None
+    mapped: ClassMap, labels: Labels, split: Split | None, score: NDArray[np.float32] | None
 ) -> dict[str, float]:
     """Scores on all labelled pixels, and on those far from every one that taught."""
     scopes = {"all labelled": labels.values != UNLABELLED}
     if split is not None and len(split.train):
         scopes["strict"] = split.test_mask(labels) & ~near_training(split.train_mask())
-    return scores_elsewhere(change, labels, scopes, score=score)
+    return scores_elsewhere(mapped.values, labels, scopes, score=score, kinds=mapped.kinds)
 
 
 def _check_grids(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from hsi_cd.api.area_samples import areas_of
 from hsi_cd.api.sources import as_values
 from hsi_cd.errors import GridError, RegistrationError
 from hsi_cd.inference.scoring import rows_per_band
-from hsi_cd.io import read_map, read_score_name, read_scores
+from hsi_cd.io import read_class_map, read_score_name, read_scores
 from hsi_cd.io.map_reading import read_map_tags
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.coregistration import measure_coregistration
 from hsi_cd.prepare.stratified_sample import Areas, class_totals
 from hsi_cd.reporting.html.elements import step_of
-from hsi_cd.reporting.html.map_page import MapView, map_page
+from hsi_cd.reporting.html.map_page import MapView, Region, map_page
 from hsi_cd.reporting.images import false_colour, stretch_limits
-from hsi_cd.scene import CHANGED, Grid, ScenePair, window_of
+from hsi_cd.scene import CHANGED, Grid, ScenePair, is_changed, window_of
 from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.scene.surface import column_step, pixel_aspect, row_step
@@ -80,7 +80,8 @@ def report_map(
     """
     path = as_path(change)
     with _heard() as warnings:
-        values, grid = read_map(path, nodata=as_values(nodata))
+        mapped = read_class_map(path, nodata=as_values(nodata))
+        values, grid = mapped.values, mapped.grid
         tags = read_map_tags(path)
         scores = _scores(score, probability, values.shape)
         areas, unit = areas_of(grid)
@@ -100,7 +101,7 @@ def report_map(
     if opened is None:
         told["dates"] = "not given: name them (--t1 and --t2) to see them, their masks and their shift"
     chances = next((values for name, values in scores.items() if name.startswith("probability")), None)
-    if not (values == CHANGED).any():
+    if not is_changed(values).any():
         warnings.append("no pixel is called changed")
     view = MapView(
         values,
@@ -109,10 +110,11 @@ def report_map(
         scores,
         {value: float(area[value]) for value in np.flatnonzero(pixels).tolist()},
         unit,
-        _regions(values, areas, chances),
+        _regions(values, areas, chances, kinds=mapped.kinds or {CHANGED: ""}),
         told,
         tuple(dict.fromkeys(warnings)),
         pixel_aspect(grid),
+        mapped.kinds or {},
     )
     return map_page(view, title=title or f"Change map {path.name}")
 
@@ -185,17 +187,30 @@ def _size(grid: Grid) -> str:
 
 
 def _regions(
-    values: NDArray[np.uint8], areas: Areas, chances: NDArray[np.float32] | None
+    values: NDArray[np.uint8], areas: Areas, chances: NDArray[np.float32] | None, *, kinds: Mapping[int, str]
+) -> list[Region]:
+    """The changed regions, each of one kind, the largest first."""
+    found = [
+        Region(*each, kind=name)
+        for kind, name in kinds.items()
+        if (values == kind).any()
+        for each in _regions_of(values == kind, areas, chances)
+    ]
+    return sorted(found, key=lambda region: -region.area)
+
+
+def _regions_of(
+    changed: NDArray[np.bool_], areas: Areas, chances: NDArray[np.float32] | None
 ) -> list[tuple[float, int, float | None]]:
-    """Area, pixels and mean probability of each changed region, the largest first."""
-    numbers = np.empty(values.shape, dtype=np.int32)
-    count = int(scipy.ndimage.label(values == CHANGED, output=numbers))
+    """Area, pixels and mean probability of each region, the largest first."""
+    numbers = np.empty(changed.shape, dtype=np.int32)
+    count = int(scipy.ndimage.label(changed, output=numbers))
     sums, pixels, means = np.zeros(count + 1), np.zeros(count + 1), np.zeros(count + 1)
-    for start in range(0, len(values), _BLOCK):
+    for start in range(0, len(changed), _BLOCK):
         part = numbers[start : start + _BLOCK].ravel()
         rows = slice(start, start + _BLOCK)
         sums += np.bincount(
-            part, weights=areas(slice(start, min(start + _BLOCK, len(values)))).ravel(), minlength=count + 1
+            part, weights=areas(slice(start, min(start + _BLOCK, len(changed)))).ravel(), minlength=count + 1
         )
         pixels += np.bincount(part, minlength=count + 1)
         if chances is not None:

@@ -49,6 +49,7 @@ def _panel(run: RunFolder) -> Figure:
         train_index=run.split.train if run.split is not None and len(run.split.train) else None,
         title=Title(run.result.dataset, run.result.method, scores, _told(run)),
         grid=run.grid,
+        kinds=run.kinds,
     )
 
 
@@ -62,23 +63,29 @@ def _side_by_side(runs: Sequence[RunFolder]) -> Figure:
             )
     seeds = len({run.result.seed for run in runs}) > 1
     maps: dict[str, NDArray[np.uint8]] = {}
+    by_kind = all(run.kinds is not None and run.kinds.truth is not None for run in runs)
     for run in runs:
         name = run.result.method + (f", seed {run.result.seed}" if seeds else "")
-        kappa = run.result.scores.get("kappa", float("nan"))
+        scores = run.result.kinds.scores if by_kind and run.result.kinds is not None else run.result.scores
+        kappa = scores.get("kappa", float("nan"))
         told = NOT_JUDGED if not_judged(run.result) else f"{kappa:.4f}"
         title = f"{name} ({told})"
-        maps[title if title not in maps else f"{title} {len(maps) + 1}"] = run.change
+        shown = run.kinds.change if by_kind and run.kinds is not None else run.change
+        maps[title if title not in maps else f"{title} {len(maps) + 1}"] = shown
     overview = _overview(first)
     apart = judged_apart([run.result for run in runs]).values()
-    note = "; ".join([_told(first), "Kappa in brackets", *(f"n{sentence[1:]}" for sentence in apart)])
+    kinds = first.kinds if by_kind else None
+    called = "Kappa in brackets" if kinds is None else "Kappa over kinds of change in brackets"
+    note = "; ".join([_told(first), called, *(f"n{sentence[1:]}" for sentence in apart)])
     return methods_figure(
         overview.t1,
         overview.t2,
         maps,
-        truth=overview.truth,
+        truth=overview.truth if kinds is None else kinds.truth,
         scene=first.result.dataset,
         note=note,
         grid=first.grid,
+        kinds={} if kinds is None else kinds.names,
     )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
-from hsi_cd.evaluation import RunResult
-from hsi_cd.io import read_map, read_score_name, read_scores
+from hsi_cd.evaluation import RunResult, merged
+from hsi_cd.io import ClassMap, read_class_map, read_own_map, read_score_name, read_scores
 from hsi_cd.io.split_files import read_split
+from hsi_cd.reporting.figures import KindPanels
 from hsi_cd.runs import Overview, read_curves, read_overview, read_result
-from hsi_cd.scene import Grid, Labels, Split
+from hsi_cd.scene import UNCHANGED, UNLABELLED, Grid, Labels, LabelScheme, Split
 
 
 def open_run(folder: Path) -> RunFolder:
@@ -29,7 +30,8 @@ def open_run(folder: Path) -> RunFolder:
         GridError: maps, pictures and split differ in shape.
     """
     result = read_result(folder)
-    change, grid = read_map(folder / "change.tif")
+    mapped = _read_map(folder / "change.tif", result)
+    change, grid = mapped.values, mapped.grid
     score = read_scores(folder / "score.tif") if (folder / "score.tif").is_file() else None
     named = ("", False) if score is None else read_score_name(folder / "score.tif")
     overview = read_overview(folder)
@@ -49,7 +51,7 @@ def open_run(folder: Path) -> RunFolder:
     return RunFolder(
         folder=folder,
         result=result,
-        change=change,
+        change=merged(change),
         grid=grid,
         score=score,
         score_name=named[0],
@@ -58,7 +60,23 @@ def open_run(folder: Path) -> RunFolder:
         split=split,
         curves=read_curves(folder),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
+        kinds=None if mapped.kinds is None else _kinds_of(mapped, result, overview),
     )
+
+
+def _read_map(path: Path, result: RunResult) -> ClassMap:
+    """The map of a run, by the kinds that its result tells, if it does."""
+    if result.kinds is None or not path.is_file():
+        return read_class_map(path)
+    return read_own_map(path, dict(enumerate(result.kinds.names[1:], start=1)))
+
+
+def _kinds_of(mapped: ClassMap, result: RunResult, overview: Overview | None) -> KindPanels:
+    """The map of kinds, and the truth that it was judged by."""
+    names = dict(mapped.kinds or {})
+    if result.kinds is not None:
+        names = dict(enumerate(result.kinds.names[1:], start=1))
+    return KindPanels(names, mapped.values, None if overview is None else overview.kinds)
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class RunFolder:
         split: which pixels taught, or None.
         curves: float64 ``(epochs,)`` by name.
         config: the resolved configuration as text.
+        kinds: the map of kinds of change, and its truth; None where the map tells none apart.
     """
 
     folder: Path
@@ -90,7 +109,15 @@ class RunFolder:
     split: Split | None
     curves: Mapping[str, NDArray[np.float64]]
     config: str
+    kinds: KindPanels | None = None
 
     def labels(self) -> Labels | None:
         """The truth that the run was judged against; None where the run kept none."""
-        return None if self.overview is None else Labels(self.overview.truth, name=f"{self.folder} (truth)")
+        if self.overview is None:
+            return None
+        labels, kinds = Labels(self.overview.truth, name=f"{self.folder} (truth)"), self.result.kinds
+        if kinds is None or self.overview.kinds is None:
+            return labels
+        numbers = tuple(range(1, len(kinds.names)))
+        scheme = LabelScheme((UNCHANGED,), numbers, (UNLABELLED,))
+        return replace(labels, scheme=scheme, kinds=self.overview.kinds, kind_names=kinds.names[1:])

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.api.area_choice import AreaChoice, checked_bounds
+from hsi_cd.api.area_samples import opened_map
 from hsi_cd.api.bounding import find_area, judged_in, split_of
 from hsi_cd.api.estimators import Estimator, check_label_free, load, make_estimator
-from hsi_cd.api.judging import judge
+from hsi_cd.api.judging import check_two, judge
 from hsi_cd.api.kinds_of_change import Kinds, find_kinds, kind_options
 from hsi_cd.api.settings import resolve_run
-from hsi_cd.api.sources import TruthSource, as_values
+from hsi_cd.api.sources import TruthSource
 from hsi_cd.api.truths import read_truth
 from hsi_cd.config import SplitConfig
 from hsi_cd.config.layers import nested_settings
@@ -27,12 +28,11 @@ from hsi_cd.errors import ConfigError, GridError, unknown_name
 from hsi_cd.evaluation import RunResult
 from hsi_cd.inference.change_map import ChangeMap
 from hsi_cd.inference.mapping import MapOptions
-from hsi_cd.io import read_map
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.drawn_shapes import default_protocol
 from hsi_cd.prepare.measurement import Measurement, Scene
 from hsi_cd.prepare.splits import make_split
-from hsi_cd.scene import UNLABELLED, Grid, Labels, ScenePair, Split
+from hsi_cd.scene import Grid, Labels, ScenePair, Split
 from hsi_cd.scene.contract import check_truth_grid
 
 FilePath = str | os.PathLike[str]
@@ -157,7 +157,9 @@ def evaluate(
     """Score a change map against a truth map. Only labelled pixels count.
 
     Args:
-        change: a map, its values (0 unchanged, 1 changed, 255 or masked no data), or its file.
+        change: a map, its values (0 unchanged, 1 changed or 1 to 254 kinds of change, 255 or masked no data), or
+            its file. Where map and truth both tell kinds, which go by their numbers, the map is judged by them,
+            too.
         labels: the truth map, in any form that :func:`hsi_cd.open_labels` takes. Where they are shapes, a shape
             of which no pixel taught judges as one, and scores have intervals over shapes.
         exclude: the split, or its file (:func:`hsi_cd.open_split`), whose teaching pixels judge nothing.
@@ -174,7 +176,7 @@ def evaluate(
 
     Raises:
         GridError: map and truth lie on different grids, or the area of interest covers no pixel of the map.
-        LabelError: no label lies in the area of interest.
+        LabelError: no label lies in the area of interest, or map and truth number their kinds differently.
         ConfigError: ``protocol`` beside ``exclude``, or another than P4.
     """
     if protocol is not None and (protocol != "P4" or exclude is not None):
@@ -183,18 +185,20 @@ def evaluate(
     shown: dict[str, Any] = {}
     area, choice = None, AreaChoice(aoi, None if bounds is None else checked_bounds(bounds), bounds_crs)
     if isinstance(change, ChangeMap):
-        values, grid, area = change.change, change.grid, change.pair.area
+        mapped, grid, area = opened_map(change), change.grid, change.pair.area
         name, method = name or change.pair.name, method or change.method
         shown = {"score": change.score, "probability": change.probability, "threshold": change.threshold}
     elif isinstance(change, np.ndarray):
-        values, grid = np.ma.filled(change, UNLABELLED), None
+        mapped, grid = opened_map(change), None
     else:
-        values, grid = read_map(as_path(change), nodata=as_values(nodata))
-        method = method or Path(change).name
+        mapped = opened_map(change, nodata)
+        grid, method = mapped.grid, method or Path(change).name
     source = labels if isinstance(labels, TruthSource) else TruthSource(labels)
     # Labels of a scene judge the map of its area.
     drawn_on = change.options.grid or area.scene if isinstance(change, ChangeMap) and area is not None else grid
     truth = read_truth(source, drawn_on, place="the map")
+    check_two(mapped, truth)
+    values = mapped.values
     whole, truth = truth, truth if area is None else area.labels(truth)
     if grid is not None:
         names = ("the map", f"the truth ({truth.name})")
@@ -209,7 +213,8 @@ def evaluate(
         shown["details"] = {"area_of_interest": str(judged)}
     if protocol is not None:
         divided = Split(protocol, 0, truth.shape, np.empty(0, dtype=np.int64))
-    result = judge(values, truth, split=divided, dataset=name or truth.name, method=method or "map", **shown)
+    shown |= {"kinds": mapped.kinds, "split": divided}
+    result = judge(values, truth, dataset=name or truth.name, method=method or "map", **shown)
     return replace(result, seed=None) if protocol is not None else result
 
 

@@ -142,7 +142,7 @@ def _show_plan(matrix: Matrix, missing: Sequence[Job], history: Sequence[Path], 
     from collections import Counter
 
     from hsi_cd.batch.estimate import estimate, in_words, known_times, total_seconds
-    from hsi_cd.reporting.tables import align
+    from hsi_cd.reporting.text_cells import align
 
     if is_quiet():
         return

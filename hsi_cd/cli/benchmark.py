@@ -37,6 +37,9 @@ Examples:
       --vary attention.kind=bilateral,bam,none --vary train.loss=bce,focal   # an ablation
   hsi-cd benchmark --datasets taizhou --methods siamese,svm --seeds 0-4 --split split.npz
 
+  hsi-cd benchmark --datasets irrigated --methods siamese,svm,forest --seeds 0-4 --kinds \
+      --format latex --output kinds.tex
+
   hsi-cd benchmark --scenes scenes.yaml --leave-one-scene-out --protocol P4 --methods siamese,auto --seeds 0
 
 Stopped and started again, it goes on where it stopped. hsi-cd batch takes
@@ -101,7 +104,7 @@ def benchmark(
         names, chosen = matrix.names()
         read = [path for name in names for path in dataset_files(name, matrix.data_root)]
     shown = table.check(inputs=[*read, *named_files(split)])
-    check_split(split, protocol, matrix.assignments)
+    check_split(split, protocol, matrix.settings)
     if split is not None and len(names) > 1:
         raise click.UsageError(f"--split names pixels of one scene, and --datasets names {len(names)}: name one")
     slots = places.slots()
@@ -116,7 +119,7 @@ def benchmark(
         matrix.seeds,
         protocol=drawn,
         folder=runs,
-        settings=matrix.assignments,
+        settings=matrix.settings,
         arguments=["--data-root", str(matrix.data_root)],
         variants=cross(vary),
         scenes=scenes,

@@ -179,7 +179,7 @@ def curve(
     files = {"--output": drawing.output, "--table": drawing.table_file}
     check_outputs(files, inputs=read, overwrite=drawing.overwrite)
     varied = points_at[0].settings
-    for text in matrix.assignments:
+    for text in matrix.settings:
         if text.partition("=")[0].strip() in varied:
             raise click.UsageError(f"--set {text}: the curve sets {' and '.join(varied)} itself; leave it out")
 
@@ -197,7 +197,7 @@ def curve(
                 matrix.seeds,
                 protocol=protocol,
                 folder=runs / "-".join(text.removeprefix("split.") for text in place.assignments),
-                settings=[*matrix.assignments, *place.assignments],
+                settings=[*matrix.settings, *place.assignments],
                 arguments=["--data-root", str(matrix.data_root)],
             )
         }
@@ -266,7 +266,7 @@ def _asked(
     from hsi_cd.progress import Bar, progress
 
     scenes, chosen = matrix.names()
-    settings = settings_of(matrix.assignments)
+    settings = settings_of(matrix.settings)
     analysts = [
         Analyst(method.name, strategy, tuple(numbers), seed=seed, settings=settings)
         for seed in matrix.seeds

@@ -59,9 +59,10 @@ def evaluate(
 ) -> None:
     """Score a change map against a truth map, or drawn labels, which are put on the map's pixels.
 
-    Only labelled pixels count. With --exclude, the pixels that a run was trained on judge nothing; without it,
-    a map made by a trained method is scored on its own training pixels too, and the table says so. With --protocol
-    P4, the map is said to come from no label of this scene: a method without labels, or one trained elsewhere.
+    Only labelled pixels count. Where map and truth tell kinds of change apart, which go by their numbers, the map
+    is judged by them, too. With --exclude, the pixels that a run was trained on judge nothing; without it, a map
+    made by a trained method is scored on its own training pixels too, and the table says so. With --protocol P4,
+    the map is said to come from no label of this scene: a method without labels, or one trained elsewhere.
     """
     if protocol is not None and exclude is not None:
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")

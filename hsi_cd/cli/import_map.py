@@ -81,9 +81,9 @@ def import_map(
 ) -> None:
     """Bring a change map made by other code into the tables, as a row with a name.
 
-    The map (GeoTIFF, ENVI, PNG, NumPy, MATLAB; 0 unchanged, 1 changed, 255 no data) is judged as a run of hsi-cd
-    is, and kept as a run folder: table, figure and report take it like any other. --split names the pixels that
-    taught; they do not judge.
+    The map (GeoTIFF, ENVI, PNG, NumPy, MATLAB; 0 unchanged, 1 changed or kinds of change, 255 no data) is judged
+    as a run of hsi-cd is, and kept as a run folder: table, figure and report take it like any other. --split names
+    the pixels that taught; they do not judge.
     """
     from hsi_cd.api.foreign_maps import import_map as bring_in
     from hsi_cd.api.foreign_maps import open_foreign_map

@@ -113,6 +113,7 @@ def report(
             config=run.config,
             folder=str(run.folder),
             tall=pixel_aspect(run.grid),
+            kinds=run.kinds,
         )
         for run in folders
     ]

@@ -77,7 +77,8 @@ def runs(
     """
     from hsi_cd.config import parse_assignment
     from hsi_cd.errors import MissingInputError, unknown_name
-    from hsi_cd.reporting.tables import SCORE_TITLES, align
+    from hsi_cd.reporting.tables import SCORE_TITLES
+    from hsi_cd.reporting.text_cells import align
     from hsi_cd.runs.listing import best_runs, differences, flat, read_run, read_runs
 
     for name in (*scores, score):
@@ -109,7 +110,8 @@ def runs(
 
 
 def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
-    from hsi_cd.reporting.tables import SCORE_TITLES, align, score_in_list
+    from hsi_cd.reporting.tables import SCORE_TITLES, score_in_list
+    from hsi_cd.reporting.text_cells import align
 
     if not found:
         return "no run is like that"
@@ -132,7 +134,8 @@ def _table_of(found: Sequence[Run], folder: Path, scores: Sequence[str]) -> str:
 
 def _table_of_best(standings: Sequence[Standing], score: str) -> str:
     from hsi_cd.evaluation import stands_on_few
-    from hsi_cd.reporting.tables import SCORE_TITLES, align
+    from hsi_cd.reporting.tables import SCORE_TITLES
+    from hsi_cd.reporting.text_cells import align
 
     if not standings:
         return "no finished run is like that"
@@ -157,6 +160,7 @@ def _records_of(found: Sequence[Run]) -> list[dict[str, Any]]:
             "protocol": run.protocol or None,
             "seed": run.seed,
             "scores": dict(run.result.scores) if run.result else {},
+            "scores_of_kinds": dict(run.result.kinds.scores) if run.result and run.result.kinds else None,
             "seconds": run.provenance.seconds,
             "settings": dict(run.settings),
             "sessions": run.provenance.to_dict()["sessions"],

@@ -7,7 +7,14 @@ of row bands, windows or processes add up to the counts of the scene. Tables, fi
 
 from hsi_cd.evaluation.area_estimate import Estimate, MapAccuracy, estimate_accuracy
 from hsi_cd.evaluation.area_result import BIASED, AreaEstimate, biased
-from hsi_cd.evaluation.baselines import Baselines, coordinate_floor, majority_counts, measure_baselines
+from hsi_cd.evaluation.baselines import (
+    Baselines,
+    KindBaselines,
+    coordinate_floor,
+    majority_counts,
+    measure_baselines,
+    measure_kind_baselines,
+)
 from hsi_cd.evaluation.continuous import (
     ReliabilityCurve,
     average_precision,
@@ -26,12 +33,14 @@ from hsi_cd.evaluation.drawn_scores import (
 )
 from hsi_cd.evaluation.headline import (
     BY_SHAPE,
+    FEWEST_PIXELS,
     FEWEST_SHAPES,
     NOT_JUDGED,
     beside_headline,
     caution,
     facts_of_few_shapes,
     few_pixels,
+    headline_of_kinds,
     judged_shapes,
     judges,
     not_judged,
@@ -39,10 +48,24 @@ from hsi_cd.evaluation.headline import (
     stands_on_few,
 )
 from hsi_cd.evaluation.interval_areas import SeriesAreas
-from hsi_cd.evaluation.intervals import Interval, bootstrap_pixels, bootstrap_seeds, mean_std
-from hsi_cd.evaluation.judge import judge_map, scores_elsewhere
+from hsi_cd.evaluation.intervals import Interval, bootstrap_kinds, bootstrap_pixels, bootstrap_seeds, mean_std
+from hsi_cd.evaluation.judge import KINDS, judge_map, merged, scores_elsewhere
 from hsi_cd.evaluation.judge_drawn import JudgingShapes, judge_drawn
 from hsi_cd.evaluation.judged_pixels import judged_apart
+from hsi_cd.evaluation.kind_confusion import KindConfusion, count_kinds
+from hsi_cd.evaluation.kind_result import KindResult, class_names, is_numbered, judge_kinds
+from hsi_cd.evaluation.kind_scores import (
+    CLASS_SCORE_NAMES,
+    KIND_SCORE_NAMES,
+    ClassScores,
+    adjusted_rand,
+    class_scores,
+    kind_scores,
+    kinds_average_accuracy,
+    kinds_kappa,
+    kinds_macro_f1,
+    kinds_overall_accuracy,
+)
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import (
     SCORE_NAMES,
@@ -59,61 +82,92 @@ from hsi_cd.evaluation.scores import (
     precision,
     recall,
 )
-from hsi_cd.evaluation.significance import compare_maps, holm, mcnemar
+from hsi_cd.evaluation.significance import (
+    StuartMaxwell,
+    compare_maps,
+    holm,
+    mcnemar,
+    stuart_maxwell,
+    stuart_maxwell_table,
+)
 
 __all__ = [
     "BIASED",
     "BY_SHAPE",
+    "CLASS_SCORE_NAMES",
+    "FEWEST_PIXELS",
     "FEWEST_SHAPES",
+    "KINDS",
+    "KIND_SCORE_NAMES",
     "NOT_JUDGED",
     "NO_DATA",
     "SCORE_NAMES",
     "AreaEstimate",
     "Baselines",
     "ClassCounts",
+    "ClassScores",
     "ConfusionCounts",
     "DrawnScores",
     "Estimate",
     "Interval",
     "JudgingShapes",
+    "KindBaselines",
+    "KindConfusion",
+    "KindResult",
     "MapAccuracy",
     "ReliabilityCurve",
     "RunResult",
     "SaidOfChange",
     "SeriesAreas",
     "ShapeRates",
+    "StuartMaxwell",
     "UndefinedScoreWarning",
+    "adjusted_rand",
     "all_scores",
     "average_accuracy",
     "average_precision",
     "beside_headline",
     "biased",
+    "bootstrap_kinds",
     "bootstrap_pixels",
     "bootstrap_seeds",
     "caution",
+    "class_names",
+    "class_scores",
     "compare_maps",
     "coordinate_floor",
     "count_confusion",
+    "count_kinds",
     "estimate_accuracy",
     "expected_calibration_error",
     "f1",
     "facts_of_few_shapes",
     "few_pixels",
+    "headline_of_kinds",
     "higher_is_better",
     "holm",
     "iou",
+    "is_numbered",
     "judge_drawn",
+    "judge_kinds",
     "judge_map",
     "judged_apart",
     "judged_shapes",
     "judges",
     "kappa",
     "kappa_standard_error",
+    "kind_scores",
+    "kinds_average_accuracy",
+    "kinds_kappa",
+    "kinds_macro_f1",
+    "kinds_overall_accuracy",
     "known_share",
     "majority_counts",
     "mcnemar",
     "mean_std",
     "measure_baselines",
+    "measure_kind_baselines",
+    "merged",
     "not_judged",
     "overall_accuracy",
     "per_class_accuracy",
@@ -126,4 +180,6 @@ __all__ = [
     "shape_interval",
     "shape_rates",
     "stands_on_few",
+    "stuart_maxwell",
+    "stuart_maxwell_table",
 ]

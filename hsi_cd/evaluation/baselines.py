@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError, LabelError
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
+from hsi_cd.evaluation.kind_confusion import count_kinds
+from hsi_cd.evaluation.kind_scores import kinds_kappa, kinds_macro_f1, kinds_overall_accuracy
 from hsi_cd.evaluation.records import RECORD, Score
 from hsi_cd.evaluation.scores import kappa, overall_accuracy
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED
@@ -31,6 +33,23 @@ def measure_baselines(
         return Baselines(floor_oa=math.nan, floor_kappa=math.nan, majority_oa=majority_oa)
     floor = coordinate_floor(train_index, labels, test)
     return Baselines(floor_oa=overall_accuracy(floor), floor_kappa=kappa(floor), majority_oa=majority_oa)
+
+
+def measure_kind_baselines(
+    train_index: NDArray[np.integer], labels: NDArray[np.uint8], test: NDArray[np.bool_], *, kinds: int
+) -> KindBaselines:
+    """The same for kinds of change: labels are 0 unchanged, 1 to ``kinds``, 255 unlabelled.
+
+    The majority class is the most frequent one among the test pixels, the unchanged or a kind.
+    """
+    there = np.bincount(labels[test], minlength=256)[: kinds + 1]
+    if not there.any():
+        return KindBaselines(math.nan, math.nan, math.nan, math.nan)
+    majority_oa = int(there.max()) / int(there.sum())
+    if np.asarray(train_index).size == 0:
+        return KindBaselines(math.nan, math.nan, math.nan, majority_oa)
+    floor = count_kinds(labels, nearest_taught(train_index, labels, test), kinds=kinds, where=test)
+    return KindBaselines(kinds_overall_accuracy(floor), kinds_kappa(floor), kinds_macro_f1(floor), majority_oa)
 
 
 def coordinate_floor(
@@ -64,6 +83,16 @@ def coordinate_floor(
         >>> coordinate_floor(train, labels, test)
         ConfusionCounts(tn=2, fp=1, fn=0, tp=1, unscored=0)
     """
+    return count_confusion(labels, nearest_taught(train_index, labels, test), where=test)
+
+
+def nearest_taught(
+    train_index: NDArray[np.integer], labels: NDArray[np.uint8], test: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """The map of the coordinate floor, uint8 ``(rows, cols)``: 255 where nothing judges.
+
+    Arguments and errors are those of :func:`coordinate_floor`; labels may be kinds of change, too.
+    """
     if test.shape != labels.shape:
         raise GridError(
             f"the test mask has shape {test.shape} but the labels {labels.shape}: give both on one grid"
@@ -94,7 +123,7 @@ def coordinate_floor(
         classifier = KNeighborsClassifier(n_neighbors=1)
         classifier.fit(np.column_stack(np.unravel_index(index, labels.shape)), taught)
         predicted[judged] = classifier.predict(np.argwhere(judged))
-    return count_confusion(labels, predicted, where=test)
+    return predicted
 
 
 def majority_counts(labels: NDArray[np.uint8], test: NDArray[np.bool_]) -> ConfusionCounts:
@@ -132,4 +161,23 @@ class Baselines:
 
     floor_oa: Score
     floor_kappa: Score
+    majority_oa: Score
+
+
+@dataclass(frozen=True)
+class KindBaselines:
+    """What was scored on the kinds of the same pixels without looking at the images; NaN where undefined.
+
+    Attributes:
+        floor_oa: overall accuracy of the coordinate floor, 0-1.
+        floor_kappa: Kappa of the coordinate floor.
+        floor_f1_macro: its macro F1.
+        majority_oa: overall accuracy of the most frequent class, 0-1.
+    """
+
+    __pydantic_config__ = RECORD
+
+    floor_oa: Score
+    floor_kappa: Score
+    floor_f1_macro: Score
     majority_oa: Score

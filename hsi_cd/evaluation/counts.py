@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -43,19 +44,9 @@ def count_confusion(
         >>> count_confusion(truth, change)
         ConfusionCounts(tn=1, fp=1, fn=1, tp=1, unscored=1)
     """
-    _check_like("predicted map", predicted, truth, np.dtype(np.uint8))
-    _check_like("truth", truth, truth, np.dtype(np.uint8))
-    judged = truth != UNLABELLED
-    if where is not None:
-        _check_like("mask of judged pixels", where, truth, np.dtype(bool))
-        judged &= where
-    # One count of (truth, predicted) pairs over all 256 x 256 values finds wrong values and scores in one pass.
-    pairs = truth[judged].astype(np.intp)
-    pairs *= 256
-    pairs += predicted[judged]
-    table = np.bincount(pairs, minlength=65536).reshape(256, 256)
-    _check_values("truth", table.sum(axis=1), (UNCHANGED, CHANGED), "0 unchanged, 1 changed, 255 unlabelled")
-    _check_values(
+    table = count_pairs(truth, predicted, where=where)
+    check_values("truth", table.sum(axis=1), (UNCHANGED, CHANGED), "0 unchanged, 1 changed, 255 unlabelled")
+    check_values(
         "predicted map", table.sum(axis=0), (UNCHANGED, CHANGED, NO_DATA), "0 unchanged, 1 changed, 255 no data"
     )
     return ConfusionCounts(
@@ -65,6 +56,34 @@ def count_confusion(
         tp=table[CHANGED, CHANGED],
         unscored=table[:, NO_DATA].sum(),
     )
+
+
+def count_pairs(
+    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], *, where: NDArray[np.bool_] | None = None
+) -> NDArray[np.intp]:
+    """Labelled pixels by what they are and what they are called, ``(256, 256)``, the truth in its rows.
+
+    One count over all values finds wrong values and scores in one pass.
+
+    Args:
+        truth: uint8, any shape, 255 unlabelled.
+        predicted: uint8 of the same shape.
+        where: bool of the same shape: the pixels that judge; all by default.
+
+    Raises:
+        GridError: the arrays differ in shape.
+        LabelError: an array is not uint8 (bool for ``where``).
+    """
+    _check_like("predicted map", predicted, truth, np.dtype(np.uint8))
+    _check_like("truth", truth, truth, np.dtype(np.uint8))
+    judged = truth != UNLABELLED
+    if where is not None:
+        _check_like("mask of judged pixels", where, truth, np.dtype(bool))
+        judged &= where
+    pairs = truth[judged].astype(np.intp)
+    pairs *= 256
+    pairs += predicted[judged]
+    return np.bincount(pairs, minlength=65536).reshape(256, 256)
 
 
 def _check_like(
@@ -78,7 +97,18 @@ def _check_like(
         raise LabelError(f"the {name} holds {array.dtype} numbers: expected {dtype}; convert it first")
 
 
-def _check_values(name: str, counted: NDArray[np.intp], known: tuple[int, ...], meaning: str) -> None:
+def check_values(name: str, counted: NDArray[np.intp], known: Collection[int], meaning: str) -> None:
+    """Refuse an array that holds other values than those that are known.
+
+    Args:
+        name: what messages call it.
+        counted: its pixels by value, ``(256,)``.
+        known: the values.
+        meaning: of them, in words.
+
+    Raises:
+        LabelError: listing the others with their numbers.
+    """
     wrong = [value for value in np.flatnonzero(counted).tolist() if value not in known]
     if wrong:
         found = ", ".join(f"{value} ({counted[value]} pixels)" for value in wrong[:8])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from hsi_cd.evaluation.counts import ConfusionCounts
@@ -68,7 +69,19 @@ def beside_headline(result: RunResult) -> str:
         told.append(f"{shapes.unchanged:,} unchanged + {shapes.changed:,} changed shapes judge")
     if (ends := shape_interval(result, "kappa")) is not None:
         told.append(f"95 % interval of Kappa {ends}")
+    if (kinds := headline_of_kinds(result)) is not None:
+        told.append(kinds)
     return "; ".join([*told, *filter(None, [caution(result)])])
+
+
+def headline_of_kinds(result: RunResult) -> str | None:
+    """The scores of kinds of change by which a map is known; None where it tells none apart."""
+    if result.kinds is None:
+        return None
+    kappa, f1 = (result.kinds.scores.get(name, math.nan) for name in ("kappa", "f1_macro"))
+    told = [f"{name} {'undefined' if math.isnan(value) else f'{value:.4f}'}"
+            for name, value in (("Kappa", kappa), ("macro F1", f1))]  # fmt: skip
+    return f"kinds of change: {', '.join(told)} over {len(result.kinds.names)} classes"
 
 
 def judged_shapes(result: RunResult) -> ClassCounts | None:

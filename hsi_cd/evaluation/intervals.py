@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 
 from hsi_cd.errors import ConfigError, unknown_name
 from hsi_cd.evaluation.counts import ConfusionCounts
+from hsi_cd.evaluation.kind_confusion import KindConfusion
+from hsi_cd.evaluation.kind_scores import CLASS_SCORE_NAMES
 from hsi_cd.evaluation.scores import SCORE_NAMES, score_fractions
+
+_DRAWN_KINDS = ("oa", "aa", "kappa", "f1_macro")
 
 
 def mean_std(values: Sequence[float], *, ddof: int = 1) -> Spread:
@@ -87,6 +91,47 @@ def bootstrap_pixels(
     return {name: _percentiles(means[:, i], level) for i, name in enumerate(scores)}
 
 
+def bootstrap_kinds(
+    confusions: KindConfusion | Sequence[KindConfusion],
+    *,
+    scores: Sequence[str],
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Bootstrap intervals of scores of kinds of change over the test pixels, as those of :func:`bootstrap_pixels`.
+
+    Args:
+        confusions: of one run, or of several on the same classes.
+        scores: ``oa``, ``aa``, ``kappa``, ``f1_macro``; or ``precision``, ``recall``, ``f1``, ``iou`` of class i,
+            as ``f1/3``.
+        level: share of the draws inside the interval, between 0 and 1.
+        draws: number of draws.
+        seed: seed of the draws.
+
+    Returns:
+        Interval by name of the score; NaN where the score is undefined for too many draws to tell the ends.
+
+    Raises:
+        UnknownNameError: there is no such score.
+        ConfigError: ``level`` or ``draws`` is outside its range.
+
+    Reference:
+        Efron and Tibshirani 1986, doi:10.1214/ss/1177013815
+
+    Example:
+        >>> found = bootstrap_kinds(KindConfusion(((90, 5, 5), (2, 30, 8), (1, 4, 25))), scores=["oa", "f1/2"])
+        >>> print(found["oa"])
+        0.8000 to 0.9059
+    """
+    _check_bootstrap(level, draws)
+    runs = [confusions] if isinstance(confusions, KindConfusion) else list(confusions)
+    random = np.random.default_rng(seed)
+    drawn = [_draw_kinds(run, scores, draws, random) for run in runs]
+    means = np.mean(drawn, axis=0) if drawn else np.full((draws, len(scores)), np.nan)
+    return {name: _percentiles(means[:, i], level) for i, name in enumerate(scores)}
+
+
 def bootstrap_seeds(values: Sequence[float], *, level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
     """Bootstrap interval of the mean of one score over seeds.
 
@@ -133,6 +178,46 @@ def _draw_scores(
             if denominator:
                 out[row, column] = numerator / denominator
     return out
+
+
+def _draw_kinds(
+    confusion: KindConfusion, scores: Sequence[str], draws: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """The same of a confusion of kinds: a class that a draw holds no pixel of enters none of its means."""
+    for name in scores:
+        kind, _, number = name.partition("/")
+        known = kind in CLASS_SCORE_NAMES and number.isdecimal() and int(number) <= confusion.kinds
+        if name not in _DRAWN_KINDS and not known:
+            raise unknown_name("score of kinds of change", name, (*_DRAWN_KINDS, "f1/1"))
+    if not confusion.total:
+        return np.full((draws, len(scores)), np.nan)
+    cells = np.array(confusion.table, dtype=np.float64)
+    samples = random.multinomial(confusion.total, cells.ravel() / confusion.total, size=draws)
+    tables = samples.reshape(draws, *cells.shape).astype(np.float64)
+    right = np.diagonal(tables, axis1=1, axis2=2)
+    there, called = tables.sum(axis=2), tables.sum(axis=1)
+    total = float(confusion.total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chance = (there * called).sum(axis=1)
+        absent = np.where(there > 0, 0.0, np.nan)
+        by_class = {
+            "precision": right / called + absent,
+            "recall": right / there,
+            "f1": 2 * right / (there + called) + absent,
+            "iou": right / (there + called - right) + absent,
+        }
+        known = there > 0
+        found = {
+            "oa": right.sum(axis=1) / total,
+            "aa": np.where(known, by_class["recall"], 0.0).sum(axis=1) / known.sum(axis=1),
+            "kappa": (total * right.sum(axis=1) - chance) / (total**2 - chance),
+            "f1_macro": np.where(known, by_class["f1"], 0.0).sum(axis=1) / known.sum(axis=1),
+        }
+    columns = []
+    for name in scores:
+        kind, _, number = name.partition("/")
+        columns.append(by_class[kind][:, int(number)] if number else found[name])
+    return np.column_stack(columns)
 
 
 def _percentiles(values: NDArray[np.float64], level: float) -> Interval:

@@ -15,9 +15,13 @@ from hsi_cd.evaluation.baselines import measure_baselines
 from hsi_cd.evaluation.continuous import average_precision, expected_calibration_error, roc_auc
 from hsi_cd.evaluation.counts import NO_DATA, ConfusionCounts, count_confusion
 from hsi_cd.evaluation.judged_pixels import JUDGED, judged_digest
+from hsi_cd.evaluation.kind_result import class_names, judge_kinds
 from hsi_cd.evaluation.result import ClassCounts, RunResult
 from hsi_cd.evaluation.scores import UndefinedScoreWarning, all_scores
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split, is_changed
+
+KINDS = "kinds"
+"""What stands between the scope and the name of a score of kinds among the details of a result."""
 
 
 def judge_map(
@@ -29,18 +33,23 @@ def judge_map(
     split: Split | None = None,
     score: NDArray[np.float32] | None = None,
     probability: NDArray[np.float32] | None = None,
+    kinds: Mapping[int, str] | None = None,
     **facts: Any,
 ) -> RunResult:
     """Score a change map.
 
+    A map of kinds of change is judged as one of two classes, all kinds merged into changed; where the truth tells
+    kinds, too, it is judged by them beside.
+
     Args:
-        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed (or 1 to K where there are ``kinds``), 255 no data.
         labels: truth map.
         dataset: name of the scene.
         method: name of what made the map.
         split: the pixels that taught; neither they nor its guard judge. Without it, all labelled pixels judge.
         score: scores, float32 ``(rows, cols)``, higher is more change, NaN for no data; adds the ranking scores.
         probability: change probabilities, the same shape, 0 to 1; adds the calibration error.
+        kinds: of a map of kinds what they are called, by number; those of the truth have the same numbers.
         facts: further fields of the result, as ``train_seconds``.
 
     Returns:
@@ -48,7 +57,7 @@ def judge_map(
 
     Raises:
         GridError: map, truth and split differ in shape.
-        LabelError: every labelled pixel has taught.
+        LabelError: every labelled pixel has taught, or the map holds a kind that it does not name.
     """
     if change.shape != labels.shape:
         raise GridError(
@@ -61,6 +70,7 @@ def judge_map(
             f"all labelled pixels of {labels.name} have taught the map, so none is left to judge it: "
             "give other labels"
         )
+    mapped, change = change, change if kinds is None else merged(change)
     truth = np.where(judged, labels.values, np.uint8(UNLABELLED))
     counts = count_confusion(truth, change)
     scores = _all_scores(counts, truth, score, probability)
@@ -78,9 +88,17 @@ def judge_map(
     facts["details"] = {**facts.get("details", {}), JUDGED: judged_digest(truth, change)}
     if labels.kinds is not None:
         facts["details"] |= kind_recalls(change, labels.kinds, truth)
+    if kinds is not None and (table := labels.kind_table) is not None:
+        names = class_names(table, kinds)
+        facts["kinds"] = judge_kinds(mapped, labels.kind_numbers(), names, where=judged, split=split)
     return RunResult(
         dataset=dataset, method=method, counts=counts, scores=scores, test=_class_counts(truth.ravel()), **facts
     )
+
+
+def merged(change: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A map of kinds of change as one of two classes: 0 unchanged, 1 changed of whatever kind, 255 no data."""
+    return np.where(is_changed(change), np.uint8(CHANGED), change)
 
 
 def kind_recalls(
@@ -116,19 +134,24 @@ def scores_elsewhere(
     *,
     score: NDArray[np.float32] | None = None,
     probability: NDArray[np.float32] | None = None,
+    kinds: Mapping[int, str] | None = None,
 ) -> dict[str, float]:
     """All scores of the same map on other pixels than those that judge it.
 
     Args:
-        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        change: as for :func:`judge_map`.
         labels: truth map.
         scopes: bool ``(rows, cols)`` by the scope's name.
         score: as for :func:`judge_map`.
         probability: as for :func:`judge_map`.
+        kinds: as for :func:`judge_map`.
 
     Returns:
-        Scores by ``scope/score``, as ``strict/kappa``; NaN where a scope has no pixels, or one class only.
+        Scores by ``scope/score``, as ``strict/kappa``, those of kinds by ``scope/kinds/score``; NaN where a scope
+        has no pixels, or one class only.
     """
+    mapped, change = change, change if kinds is None else merged(change)
+    table = None if kinds is None else labels.kind_table
     found: dict[str, float] = {}
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -138,6 +161,11 @@ def scores_elsewhere(
             truth = np.where(where, labels.values, np.uint8(UNLABELLED))
             scores = _all_scores(count_confusion(truth, change), truth, score, probability)
             found |= {f"{scope}/{name}": value for name, value in scores.items()}
+            if kinds is not None and table is not None:
+                there = where & (labels.values != UNLABELLED)
+                names = class_names(table, kinds)
+                of_kinds = judge_kinds(mapped, labels.kind_numbers(), names, where=there).scores
+                found |= {f"{scope}/{KINDS}/{name}": value for name, value in of_kinds.items()}
     return found
 
 

@@ -30,6 +30,9 @@ def result_table(result: Any) -> str:
         if floor:
             cells.append(_shown(floor[name]) if name in floor else "")
         rows.append(_row([name, *cells]))
+    for name, value in ({} if result.kinds is None else result.kinds.scores).items():
+        beside = [""] * (stands + bool(floor))
+        rows.append(_row([f"{name} of kinds", _shown(value), *beside]))
     titles = ["score", "this map", *(["95 % interval by shapes"] if stands else [])]
     head = "".join(f"<th>{title}</th>" for title in [*titles, *(["coordinate floor"] if floor else [])])
     return (

@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
@@ -25,6 +26,10 @@ Score = Annotated[Number, WrapValidator(lambda value, read: math.nan if value is
 """A finite number; null is NaN."""
 Fact = Text | Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()] | None
 """What a flat record may hold."""
+
+
+ADDED = MappingProxyType({"added": True})
+"""Metadata of a field that records of the same version did not have at first: left out where it is None."""
 
 
 def write_record(record: Any, version: int) -> dict[str, Any]:
@@ -72,7 +77,8 @@ def _reader(cls: type) -> TypeAdapter[Any]:
 def _plain(value: Any) -> Any:
     """Dataclasses as objects, numpy's numbers as Python's, NaN as null."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        told = {f.name: (getattr(value, f.name), f.metadata.get("added", False)) for f in fields(value)}
+        return {name: _plain(item) for name, (item, added) in told.items() if not (added and item is None)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

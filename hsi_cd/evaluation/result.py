@@ -12,8 +12,9 @@ from typing import Any
 from hsi_cd.errors import FormatError
 from hsi_cd.evaluation.baselines import Baselines
 from hsi_cd.evaluation.counts import ConfusionCounts
+from hsi_cd.evaluation.kind_result import KindResult
 from hsi_cd.evaluation.notebook import result_table
-from hsi_cd.evaluation.records import RECORD, Count, Fact, Number, Score, Text, read_record, write_record
+from hsi_cd.evaluation.records import ADDED, RECORD, Count, Fact, Number, Score, Text, read_record, write_record
 
 RESULT_VERSION = 1
 """Version of the layout of ``result.json``; raised when a reader of the old layout would misread the new one."""
@@ -59,9 +60,10 @@ class RunResult:
         checkpoint: path of the checkpoint, relative to the run folder.
         split: path of the split's indices, relative to the run folder.
         details: anything else worth keeping with the result, flat.
+        kinds: the same map judged by its kinds of change; None where map or truth tells none apart.
 
     Raises:
-        FormatError: the confusion counts are not those of as many pixels as ``test``.
+        FormatError: the confusion counts are not those of as many pixels as ``test``, or not those of the kinds.
     """
 
     __pydantic_config__ = RECORD
@@ -86,12 +88,17 @@ class RunResult:
     checkpoint: Text | None = None
     split: Text | None = None
     details: Mapping[Text, Fact] = field(default_factory=dict)
+    kinds: KindResult | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         counted, expected = self.counts.total + self.counts.unscored, self.test.unchanged + self.test.changed
         if counted != expected:
             raise FormatError(
                 f"confusion counts of {counted} pixels for {expected} test pixels: count on the test pixels alone"
+            )
+        if self.kinds is not None and self.kinds.confusion.binary != self.counts:
+            raise FormatError(
+                "the confusion of kinds is not that of these counts: judge one map on the same pixels"
             )
 
     @property

@@ -71,7 +71,7 @@ def all_scores(counts: ConfusionCounts) -> dict[str, float]:
         accuracy_unchanged 0.947
         accuracy_changed 0.800
     """
-    scores = {name: _quotient(*fraction) for name, fraction in score_fractions(counts).items()}
+    scores = {name: quotient(*fraction) for name, fraction in score_fractions(counts).items()}
     _warn_undefined([name for name, value in scores.items() if math.isnan(value)], counts, stacklevel=3)
     return scores
 
@@ -242,13 +242,14 @@ def score_fractions(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
 
 def _score(name: str, counts: ConfusionCounts) -> float:
     """One score by name, with a warning where it is undefined."""
-    value = _quotient(*score_fractions(counts)[name])
+    value = quotient(*score_fractions(counts)[name])
     if math.isnan(value):
         _warn_undefined([name], counts, stacklevel=4)
     return value
 
 
-def _quotient(numerator: int, denominator: int) -> float:
+def quotient(numerator: int, denominator: int) -> float:
+    """One integer by another, NaN by 0."""
     # Python divides integers of any size to the nearest float.
     return numerator / denominator if denominator else math.nan
 

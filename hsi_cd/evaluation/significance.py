@@ -1,7 +1,7 @@
-"""Whether two maps differ by more than chance: McNemar's test on the same test pixels, Holm's correction.
+"""Whether two maps differ by more than chance: McNemar's and Stuart and Maxwell's tests, Holm's correction.
 
-Pixels of one scene are not independent: neighbours err together. The test takes them as independent, as the field
-does, and is therefore too sure of itself; say so where it is printed.
+Pixels of one scene are not independent: neighbours err together. The tests take them as independent, as the field
+does, and are therefore too sure of themselves; say so where it is printed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+import scipy.special
+from numpy.typing import ArrayLike, NDArray
 
 from hsi_cd.errors import ConfigError, GridError, LabelError
 from hsi_cd.evaluation.counts import NO_DATA
@@ -32,8 +33,9 @@ def mcnemar(
     """McNemar's test between two maps on the same test pixels; see :func:`mcnemar_counts`.
 
     Args:
-        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
-        first: uint8 ``(rows, cols)``: a change map: 0 unchanged, 1 changed, 255 no data.
+        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed (or 1 to K kinds of change), 255 unlabelled.
+        first: uint8 ``(rows, cols)``: a change map with the same classes, 255 no data. A kind that is another one
+            is wrong.
         second: the same of the other map.
         where: bool ``(rows, cols)``: the pixels that judge; all by default. Pixels without a label, or without a
             prediction of either map, are left out.
@@ -41,16 +43,24 @@ def mcnemar(
     Raises:
         GridError: the arrays differ in shape.
     """
+    judged = _judged_by_both(truth, first, second, where)
+    right, also_right = (first == truth)[judged], (second == truth)[judged]
+    return mcnemar_counts(int((right & ~also_right).sum()), int((~right & also_right).sum()))
+
+
+def _judged_by_both(
+    truth: NDArray[np.uint8], first: NDArray[np.uint8], second: NDArray[np.uint8], where: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    """Labelled pixels that judge, and of which both maps say something."""
     for name, array in (("first map", first), ("second map", second), ("mask of judged pixels", where)):
         if array is not None and array.shape != truth.shape:
             raise GridError(
                 f"the {name} has shape {array.shape} but the truth {truth.shape}: give both on one grid"
             )
-    judged = (truth != UNLABELLED) & (first != NO_DATA) & (second != NO_DATA)
+    judged: NDArray[np.bool_] = (truth != UNLABELLED) & (first != NO_DATA) & (second != NO_DATA)
     if where is not None:
         judged &= where
-    right, also_right = (first == truth)[judged], (second == truth)[judged]
-    return mcnemar_counts(int((right & ~also_right).sum()), int((~right & also_right).sum()))
+    return judged
 
 
 def mcnemar_counts(only_first: int, only_second: int) -> McNemar:
@@ -85,6 +95,67 @@ def mcnemar_counts(only_first: int, only_second: int) -> McNemar:
     else:
         p_value = math.erfc(math.sqrt(statistic / 2))
     return McNemar(only_first, only_second, statistic, p_value, total < EXACT_BELOW)
+
+
+def stuart_maxwell(
+    truth: NDArray[np.uint8],
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    *,
+    where: NDArray[np.bool_] | None = None,
+) -> StuartMaxwell:
+    """Stuart and Maxwell's test between two maps on the same test pixels; see :func:`stuart_maxwell_table`.
+
+    Arguments and errors are those of :func:`mcnemar`.
+    """
+    judged = _judged_by_both(truth, first, second, where)
+    pairs = first[judged].astype(np.intp) * 256 + second[judged]
+    return stuart_maxwell_table(np.bincount(pairs, minlength=65536).reshape(256, 256))
+
+
+def stuart_maxwell_table(table: ArrayLike) -> StuartMaxwell:
+    """Stuart and Maxwell's test: do two maps give each class to equally many pixels?
+
+    With n_ij pixels that the first map calls i and the second j, d_i = n_i. - n_.i, and S the estimated covariance
+    of the d (S_ii = n_i. + n_.i - 2 n_ii, S_ij = -(n_ij + n_ji)), d' S^-1 d is chi-square if the class shares of
+    both maps are the same; S^-1 is a pseudo-inverse and the degrees of freedom are the rank of S: the number of
+    classes that differ anywhere, less one for each group of classes mixed up with one another. p is in [0, 1], and
+    1 where the maps agree on every pixel. With two classes it is McNemar's test without correction, (b - c)^2 / (b
+    + c). It says nothing of which map is right.
+
+    Args:
+        table: integers ``(classes, classes)``, the classes of the first map in the rows.
+
+    Raises:
+        LabelError: the table is not square, or holds a negative number.
+
+    Reference:
+        Stuart 1955, doi:10.1093/biomet/42.3-4.412; Maxwell 1970, doi:10.1192/bjp.116.535.651
+
+    Example:
+        >>> found = stuart_maxwell_table([[20, 10, 5], [3, 30, 15], [0, 5, 40]])
+        >>> round(found.statistic, 2), found.degrees, round(found.p_value, 3)
+        (13.76, 2, 0.001)
+    """
+    # Graphs are wanted of two maps of kinds alone, and take a while to load.
+    from scipy.sparse.csgraph import connected_components
+
+    counts = np.asarray(table, dtype=np.int64)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or (counts < 0).any():
+        raise LabelError(f"a table of shape {counts.shape}: expected a square of counts, none negative")
+    disagreement = counts + counts.T
+    np.fill_diagonal(disagreement, 0)
+    there = disagreement.any(axis=0)
+    apart = (counts.sum(axis=1) - counts.sum(axis=0))[there].astype(np.float64)
+    mixed = disagreement[np.ix_(there, there)]
+    groups, _ = connected_components(mixed, directed=False)
+    degrees = int(there.sum()) - int(groups)
+    if degrees < 1:
+        return StuartMaxwell(0.0, 0, 1.0)
+    # S is the Laplacian of the graph of classes that are mixed up: its rank is known, and its inverse on d exists.
+    covariance = np.diag(mixed.sum(axis=1)) - mixed.astype(np.float64)
+    statistic = float(apart @ np.linalg.pinv(covariance, hermitian=True) @ apart)
+    return StuartMaxwell(statistic, degrees, float(scipy.special.chdtrc(degrees, statistic)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -122,7 +193,7 @@ def compare_maps(
     """McNemar's test between every two of several maps, corrected by Holm over all of them.
 
     Args:
-        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
+        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed (or 1 to K kinds of change), 255 unlabelled.
         maps: change maps by name.
         where: bool ``(rows, cols)``: the pixels that judge.
 
@@ -158,6 +229,21 @@ class McNemar:
     statistic: float
     p_value: float
     exact: bool
+
+
+@dataclass(frozen=True)
+class StuartMaxwell:
+    """Outcome of Stuart and Maxwell's test.
+
+    Attributes:
+        statistic: chi-square statistic.
+        degrees: its degrees of freedom; 0 where the maps agree everywhere.
+        p_value: probability of a statistic at least as large if the class shares of both maps are the same.
+    """
+
+    statistic: float
+    degrees: int
+    p_value: float
 
 
 @dataclass(frozen=True)

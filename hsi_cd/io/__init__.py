@@ -10,7 +10,7 @@ from hsi_cd.io.atomic import (
     write_text,
 )
 from hsi_cd.io.axes import Axes, Expected, parse_axes
-from hsi_cd.io.class_maps import ClassMap, class_map_in_memory, read_class_map
+from hsi_cd.io.class_maps import ClassMap, class_map_in_memory, read_class_map, read_own_map
 from hsi_cd.io.cubes import CubeSource, map_shape, open_cube, open_cubes
 from hsi_cd.io.joining import join_shards
 from hsi_cd.io.map_classes import COLOURS
@@ -73,6 +73,7 @@ __all__ = [
     "read_class_map",
     "read_labels",
     "read_map",
+    "read_own_map",
     "read_score_name",
     "read_scores",
     "read_shards",

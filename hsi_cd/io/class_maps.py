@@ -34,14 +34,25 @@ class ClassMap:
         values: uint8 ``(rows, cols)``: 0 unchanged, 1 to 254 kinds of change, 255 no data.
         grid: shape and georeference.
         names: of the classes, the unchanged first; also of those that the map could have given and did not.
+        named: whether the file names its classes, so that it says of itself that it tells kinds; True of two.
     """
 
     values: NDArray[np.uint8]
     grid: Grid
     names: Mapping[int, str]
+    named: bool = True
+
+    @property
+    def kinds(self) -> Mapping[int, str] | None:
+        """Names of the kinds of change by number, from 1; None where the map tells none apart."""
+        if self.names == TWO:
+            return None
+        return {value: name for value, name in self.names.items() if value != UNCHANGED}
 
 
-def read_class_map(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()) -> ClassMap:
+def read_class_map(
+    path: str | os.PathLike[str], *, key: str | None = None, nodata: Sequence[float] = ()
+) -> ClassMap:
     """Read a change map of two classes, or of kinds of change with their names.
 
     Two classes are read as :func:`hsi_cd.io.read_map` does. Of kinds, 0 is unchanged, or the value whose name says
@@ -50,6 +61,7 @@ def read_class_map(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()
 
     Args:
         path: a raster of one band, or an array.
+        key: variable of a file of arrays; by default its only 2-D numeric array.
         nodata: further stored values that mean no data.
 
     Raises:
@@ -57,12 +69,32 @@ def read_class_map(path: str | os.PathLike[str], *, nodata: Sequence[float] = ()
         FormatError: it is no raster, has several bands, holds other values, or its names contradict one another.
     """
     found = find_input(path, places=True)
-    band = read_single_band(found, file_kind(found))
+    band = read_single_band(found, file_kind(found), key=key)
     kinds = _kinds_of(band.without(nodata), str(found))
     if kinds is not None:
         return kinds
     _check_numbers(band.without((*nodata, UNLABELLED)), str(found))
     return ClassMap(map_of_band(found, band, nodata=nodata), band.grid, TWO)
+
+
+def read_own_map(path: str | os.PathLike[str], names: Mapping[int, str]) -> ClassMap:
+    """A map of kinds that this program wrote: its values mean what they are, whatever a name sounds like.
+
+    Args:
+        path: the GeoTIFF.
+        names: of its kinds, by number.
+
+    Raises:
+        FormatError: it is damaged, or holds other values.
+    """
+    found = find_input(path)
+    band = read_single_band(found, file_kind(found))
+    strange = sorted(set(np.unique(band.values).tolist()) - {UNCHANGED, *names, UNLABELLED})
+    if strange:
+        raise FormatError(
+            f"{found} holds {strange[0]:g}, which is none of its {len(names)} kinds: it is of another run"
+        )
+    return ClassMap(band.values.astype(np.uint8), band.grid, {UNCHANGED: TWO[UNCHANGED], **names})
 
 
 def class_map_in_memory(values: NDArray[np.generic]) -> ClassMap:
@@ -94,7 +126,8 @@ def _kinds_of(band: SingleBand, name: str) -> ClassMap | None:
     codes = [int(value) for value in held]
     names = {int(v): each for v, each in band.legend.names.items() if 0 <= v < UNLABELLED and not is_bare(each)}
     told = {code: meaning_of(names[code]) if code in names else None for code in codes}
-    if set(codes) <= set(TWO) or (not names and set(codes) <= {1, 2}) or _are_two(told, names):
+    two = set(codes) <= set(TWO) and not _names_kinds(names)
+    if two or (not names and set(codes) <= {1, 2}) or _are_two(told, names):
         return None
     for code in [code for code, meaning in told.items() if meaning == UNLABELLED]:
         there &= band.values != code
@@ -109,7 +142,7 @@ def _kinds_of(band: SingleBand, name: str) -> ClassMap | None:
             "%s declares 0 as no data, which is unchanged in a change map: it is read as unchanged; to leave such "
             "pixels out, declare them by nodata=0", name,
         )  # fmt: skip
-    return ClassMap(values, band.grid, _named(codes, names, unchanged, name))
+    return ClassMap(values, band.grid, _named(codes, names, unchanged, name), named=bool(names))
 
 
 def _check_numbers(band: SingleBand, name: str) -> None:
@@ -125,6 +158,12 @@ def _check_numbers(band: SingleBand, name: str) -> None:
             "1 may be a kind of change, or unchanged, as labels have it; name its classes (GDAL's category names, "
             "or an attribute table), or write the unchanged pixels as 0"
         )
+
+
+def _names_kinds(names: Mapping[int, str]) -> bool:
+    """Whether a legend names kinds of change, although the map may hold the first alone, or none."""
+    quiet = meaning_of(names[UNCHANGED]) if UNCHANGED in names else UNCHANGED
+    return quiet == UNCHANGED and any(code > CHANGED and meaning_of(each) is None for code, each in names.items())
 
 
 def _are_two(told: Mapping[int, int | None], names: Mapping[int, str]) -> bool:

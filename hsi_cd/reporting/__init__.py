@@ -6,7 +6,8 @@ asked for: :func:`hsi_cd.reporting.figures.panel_figure`, :func:`hsi_cd.reportin
 
 from hsi_cd.reporting.comparison import compare_results
 from hsi_cd.reporting.formats import FORMATS, results_table
-from hsi_cd.reporting.tables import align, confusion_table, format_score, score_table
+from hsi_cd.reporting.tables import confusion_table, score_table
+from hsi_cd.reporting.text_cells import align, format_score
 
 __all__ = [
     "FORMATS",

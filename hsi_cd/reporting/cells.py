@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from hsi_cd.errors import unknown_name
 from hsi_cd.evaluation import (
+    FEWEST_PIXELS,
     NOT_JUDGED,
     SCORE_NAMES,
     Interval,
     RunResult,
+    bootstrap_kinds,
     bootstrap_pixels,
     bootstrap_seeds,
     higher_is_better,
@@ -87,6 +89,7 @@ class Measure:
         short: the title without the unit.
         percent: whether it is printed in %.
         cost: whether it is a cost, which is not ranked.
+        kinds: whether it is a score of kinds of change, by the name that :meth:`KindResult.score` takes.
     """
 
     name: str
@@ -94,6 +97,28 @@ class Measure:
     short: str
     percent: bool = False
     cost: bool = False
+    kinds: bool = False
+
+    def of(self, run: RunResult) -> float | None:
+        """The value that a run has; None where it has none."""
+        if self.cost:
+            return _cost(run, self.name)
+        if self.kinds:
+            return None if run.kinds is None else run.kinds.score(self.name)
+        return run.scores.get(self.name)
+
+    def baseline(self, run: RunResult, field: str) -> float | None:
+        """What a baseline scores on the pixels of a run; None where it has none."""
+        known = run.baselines if not self.kinds else None if run.kinds is None else run.kinds.baselines
+        value = None if known is None else getattr(known, f"{field}_{self.name}", None)
+        return None if value is None else float(value)
+
+    def stands_on_few(self, run: RunResult) -> bool:
+        """Whether few pixels judge: of a class those of this class."""
+        _, of_class, called = self.name.partition("/")
+        if self.kinds and of_class and run.kinds is not None and called in run.kinds.names:
+            return 0 < run.kinds.confusion.truth[run.kinds.names.index(called)] < FEWEST_PIXELS
+        return stands_on_few(run) is not None
 
     def show(self, value: float) -> str:
         """A score as it is printed."""
@@ -143,7 +168,11 @@ class Runs:
         self._apart = judged_apart(results)
         self._interval = interval
         self._ddof = ddof
-        self._cells: dict[tuple[str, str, str], Cell | None] = {}
+        self._cells: dict[tuple[str, str, Measure], Cell | None] = {}
+
+    def has_kinds(self, method: str, dataset: str) -> bool:
+        """Whether a method's runs on a dataset were judged by kinds of change."""
+        return any(run.kinds is not None for run in self._runs.get((method, dataset), []))
 
     def has_baselines(self, measures: Sequence[Measure]) -> bool:
         """Whether some run has a floor for one of these measures."""
@@ -171,17 +200,13 @@ class Runs:
         return replace(cell, rank=order.index(float(cell.value)) + 1)
 
     def _unranked(self, method: str, dataset: str, measure: Measure) -> Cell | None:
-        key = (method, dataset, measure.name)
+        key = (method, dataset, measure)
         if key not in self._cells:
             self._cells[key] = self._make(self._runs.get((method, dataset), []), measure)
         return self._cells[key]
 
     def _make(self, runs: Sequence[RunResult], measure: Measure) -> Cell | None:
-        values: list[float] = []
-        for run in runs:
-            value = _cost(run, measure.name) if measure.cost else run.scores.get(measure.name)
-            if value is not None:
-                values.append(value)
+        values = [value for run in runs if (value := measure.of(run)) is not None]
         if not values:
             return None
         spread = mean_std(values, ddof=self._ddof)
@@ -189,12 +214,15 @@ class Runs:
             return Cell(_format_cost(measure.name, spread.mean), mean=spread.mean, count=spread.count)
         show = measure.show
         mean, std = measure.in_unit(spread.mean), measure.in_unit(spread.std)
-        few = any(map(stands_on_few, runs))
+        few = any(map(measure.stands_on_few, runs))
         cell = Cell(show(spread.mean), mean=mean, std=std, count=spread.count, few=few)
         if math.isnan(spread.mean):
             return replace(cell, value=NOT_JUDGED, few=False) if any(map(not_judged, runs)) else cell
         if self._interval is None:
             return cell if math.isnan(spread.std) else replace(cell, spread=show(spread.std))
+        if measure.kinds:
+            over = bootstrap_seeds(values) if self._interval == "seeds" else _ends_of_kinds(runs, measure.name)
+            return cell if math.isnan(over.low) else replace(cell, ends=(show(over.low), show(over.high)))
         by_shape = [ends for run in runs if (ends := shape_interval(run, measure.name)) is not None]
         if self._interval == "seeds":
             ends = bootstrap_seeds(values)
@@ -208,22 +236,31 @@ class Runs:
         return cell if math.isnan(ends.low) else replace(cell, ends=(show(ends.low), show(ends.high)))
 
     def _baseline(self, name: str, dataset: str, measure: Measure) -> Cell | None:
-        field = {(FLOOR, "oa"): "floor_oa", (FLOOR, "kappa"): "floor_kappa", (MAJORITY, "oa"): "majority_oa"}.get(
-            (name, measure.name)
-        )
+        field = {FLOOR: "floor", MAJORITY: "majority"}[name]
         # Every method of one seed has the same baselines.
         by_seed = {
-            run.seed: run.baselines
+            run.seed: value
             for (_, other), runs in self._runs.items()
             for run in runs
-            if other == dataset and run.baselines is not None
+            if other == dataset and (value := measure.baseline(run, field)) is not None
         }
-        if field is None or not by_seed:
+        if measure.cost or not by_seed:
             return None
-        spread = mean_std([getattr(baselines, field) for baselines in by_seed.values()], ddof=self._ddof)
+        spread = mean_std(list(by_seed.values()), ddof=self._ddof)
         if math.isnan(spread.mean):
             return None
         show = measure.show
         beside = "" if self._interval is not None or math.isnan(spread.std) else show(spread.std)
         mean, std = measure.in_unit(spread.mean), measure.in_unit(spread.std)
         return Cell(show(spread.mean), spread=beside, mean=mean, std=std, count=spread.count)
+
+
+def _ends_of_kinds(runs: Sequence[RunResult], name: str) -> Interval:
+    """The interval of a score of kinds over test pixels; NaN where it has none."""
+    score, of_class, called = name.partition("/")
+    known = [run.kinds for run in runs if run.kinds is not None]
+    if score == "adjusted_rand":
+        return Interval(math.nan, math.nan)
+    if of_class:
+        score = f"{score}/{known[0].names.index(called)}"
+    return bootstrap_kinds([kinds.confusion for kinds in known], scores=[score])[score]

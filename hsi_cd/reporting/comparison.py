@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.evaluation import RunResult, judges
+from hsi_cd.evaluation import KindResult, RunResult, judges
 from hsi_cd.reporting.captions import make_caption
-from hsi_cd.reporting.cells import FLOOR, MAJORITY, Cell, Runs, find_measures
+from hsi_cd.reporting.cells import FLOOR, MAJORITY, Cell, Measure, Runs, find_measures
+from hsi_cd.reporting.judged_kinds import KIND_TITLES
 from hsi_cd.scene import DRAWN
 
 LAYOUTS: Mapping[str, tuple[str, ...]] = {"method": ("dataset", "score"), "dataset": ("method", "score")}
@@ -46,7 +47,8 @@ def compare_results(
         ddof: of the standard deviation.
 
     Returns:
-        The tables; None cells are missing runs.
+        The tables; None cells are missing runs. Of each dataset whose maps were judged by kinds of change, a table
+        of these follows: scores in the rows, methods in the columns.
 
     Raises:
         ConfigError: there is no result, the layout does not exist, protocols, scopes or training pixels differ, or
@@ -93,7 +95,8 @@ def compare_results(
                 scope=results[0].scope,
             )
         )
-    return tuple(tables)
+    of_kinds = _kind_tables(results, runs, percent=percent, baselines=baselines, interval=interval, ddof=ddof)
+    return (*tables, *of_kinds)
 
 
 def in_order(tables: Sequence[Table], order: Sequence[str]) -> tuple[Table, ...]:
@@ -182,6 +185,64 @@ def _name(result: RunResult) -> str:
 
 def _trained(result: RunResult) -> str:
     return "no" if result.train is None else f"{result.train.unchanged} + {result.train.changed}"
+
+
+def _kind_tables(
+    results: Sequence[RunResult],
+    runs: Runs,
+    *,
+    percent: Collection[str],
+    baselines: bool,
+    interval: str | None,
+    ddof: int,
+) -> Iterator[Table]:
+    """A table of kinds for each dataset that has such results."""
+    for dataset in runs.datasets:
+        about = [result for result in results if result.dataset == dataset and result.kinds is not None]
+        judged = [result.kinds for result in about if result.kinds is not None]
+        if not judged:
+            continue
+        names = list(dict.fromkeys(name for kinds in judged for name in kinds.names))
+        overall = [
+            Measure(name, title + (" (%)" if name in percent else ""), title, percent=name in percent, kinds=True)
+            for name, title in KIND_TITLES.items()
+        ]
+        measures = [*overall, *(Measure(f"f1/{name}", f"F1, {name}", f"F1, {name}", kinds=True) for name in names)]
+        floors = (FLOOR, MAJORITY) if baselines and any(kinds.baselines for kinds in judged) else ()
+        groups = (*(method for method in runs.methods if runs.has_kinds(method, dataset)), *floors)
+        pixels: dict[str, list[tuple[int, ...] | None]] = {
+            "trained on": [kinds.train for kinds in judged],
+            "pixels": [kinds.confusion.truth for kinds in judged],
+        }
+        told = {title: counts for title, counts in pixels.items() if _same_classes(judged, counts)}
+        rows = []
+        for place, measure in enumerate(measures):
+            cells = [runs.cell(group, dataset, measure) for group in groups]
+            number = place - len(overall)
+            counted = [counts[0] for counts in told.values()]
+            cells += [_pixels(count[number]) if count and number >= 0 else None for count in counted]
+            rows.append(Row(measure.title, tuple(cells), apart=number == 0))
+        yield Table(
+            title=f"{dataset}, kinds of change",
+            caption=f"Scores over {len(names)} classes, the unchanged among them, and F1 of each. "
+            + make_caption(about, percent=[m.short for m in overall if m.percent], interval=interval, ddof=ddof),
+            corner="Score",
+            groups=(*groups, *told),
+            columns=("",),
+            rows=tuple(rows),
+            protocol=about[0].protocol,
+            scope=about[0].scope,
+        )
+
+
+def _same_classes(judged: Sequence[KindResult], counts: Sequence[tuple[int, ...] | None]) -> bool:
+    """Whether all results are of the same classes, with the same numbers of pixels."""
+    found = {(kinds.names, count) for kinds, count in zip(judged, counts, strict=True)}
+    return len(found) == 1 and counts[0] is not None
+
+
+def _pixels(count: int) -> Cell:
+    return Cell(f"{count:,}", mean=float(count), count=1)
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,7 @@ from numpy.typing import NDArray
 from hsi_cd.errors import GridError, OutputError
 from hsi_cd.paths import as_path
 from hsi_cd.reporting.images import (
-    BLACK,
-    FALSE_NEGATIVE,
-    FALSE_POSITIVE,
     GREY,
-    TRAINING,
-    WHITE,
     Colour,
     class_image,
     error_image,
@@ -37,6 +32,7 @@ from hsi_cd.reporting.images import (
     stretch_limits,
 )
 from hsi_cd.reporting.layout import MARGIN, Page, arrange
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.reporting.scale_bar import draw_ground, ground_of, why_no_bar
 from hsi_cd.scene import Grid
 from hsi_cd.scene.surface import pixel_aspect
@@ -69,6 +65,21 @@ class ScorePanel:
 
 
 @dataclass(frozen=True)
+class KindPanels:
+    """Kinds of change in place of what merely changed.
+
+    Attributes:
+        names: of the kinds by number, from 1.
+        change: the map, uint8 ``(rows, cols)``: 0 unchanged, 1 to K, 255 no data.
+        truth: the same of the truth, 255 unlabelled; None where it tells no kinds.
+    """
+
+    names: Mapping[int, str]
+    change: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
 class Title:
     """What stands above the panels.
 
@@ -95,6 +106,7 @@ def panel_figure(
     train_index: NDArray[np.integer] | None = None,
     title: Title | None = None,
     grid: Grid | None = None,
+    kinds: KindPanels | None = None,
 ) -> Figure:
     """Draw a scene pair, its change map and its errors.
 
@@ -109,6 +121,7 @@ def panel_figure(
         train_index: integers ``(n,)``, row-major flat indices of training pixels, marked among the errors.
         title: what stands above the panels.
         grid: the scene's grid; the first date has a scale bar and a north arrow, or the note says why not.
+        kinds: kinds of change, which map and truth show in their colours.
 
     Returns:
         The figure, with a canvas that renders it; thinned out to at most 1500 pixels a side.
@@ -118,30 +131,41 @@ def panel_figure(
     """
     shape = change.shape
     title = title or Title()
+    maps = () if kinds is None else (kinds.change, kinds.truth)
     check_shapes(shape, t1=t1, t2=t2, score=None if score is None else score.values, truth=truth)
+    check_shapes(shape, **{f"kinds of {of}": each for of, each in zip(("map", "truth"), maps, strict=False)})
     train = None
     if train_index is not None and truth is not None:
         train = np.zeros(shape, dtype=bool)
         train.flat[train_index] = True
 
     thin = thinning(shape)
-    change = change[thin]
+    numbers = () if kinds is None else tuple(kinds.names)
+    called = change if kinds is None else kinds.change
     panels = date_panels(t1, t2, thin, grid)
     bar = None
     if score is not None:
         bar = len(panels)
         panels.append((score.label, _heat(score.values[thin], score.limits)))
-    panels.append(("Change map", picture(class_image(change))))
+    panels.append(("Change map", picture(class_image(called[thin], numbers))))
     if truth is not None:
-        truth = truth[thin]
-        errors = error_image(truth, change, train=None if train is None else train[thin])
-        panels += [("Truth", picture(class_image(truth))), ("Errors", picture(errors))]
+        by_kind = kinds is not None and kinds.truth is not None
+        if kinds is not None and kinds.truth is not None:
+            truth, change = kinds.truth, kinds.change
+        errors = error_image(truth[thin], change[thin], train=None if train is None else train[thin])
+        panels.append(("Truth", picture(class_image(truth[thin], numbers if by_kind else ()))))
+        panels.append(("Errors", picture(errors)))
     return compose(
         panels,
         shape,
         title=f"{title.scene}: {title.method}" if title.method else title.scene,
         note=_note(title.scores or {}, with_ground(title.note, grid)),
-        entries=legend_entries(errors=truth is not None, training=train is not None),
+        entries=legend_entries(
+            errors=truth is not None,
+            training=train is not None,
+            kinds={} if kinds is None else kinds.names,
+            wrong_kinds=kinds is not None and kinds.truth is not None,
+        ),
         bar=bar,
         tall=pixel_aspect(grid),
     )
@@ -340,20 +364,6 @@ def _draw_title(figure: Figure, page: Page, title: str) -> None:
     figure.text(left, 1 - 0.12 / page.height, title, fontsize=12, fontweight="bold", va="top")
     note = "\n".join(page.note)
     figure.text(left, 1 - 0.37 / page.height, note, fontsize=9, color=_NOTE, va="top", linespacing=1.25)
-
-
-def legend_entries(*, errors: bool, training: bool) -> list[tuple[str, Colour]]:
-    """Text and colour of the legend of change maps, and of error maps with ``errors``."""
-    if not errors:
-        return [("changed", WHITE), ("unchanged", BLACK), ("no data", GREY)]
-    entries = [
-        ("changed, true positive", WHITE),
-        ("unchanged, true negative", BLACK),
-        ("false positive", FALSE_POSITIVE),
-        ("false negative", FALSE_NEGATIVE),
-        ("unlabelled or no data", GREY),
-    ]
-    return [*entries, ("training pixel", TRAINING)] if training else entries
 
 
 def _rgb(colour: Colour) -> tuple[float, float, float]:

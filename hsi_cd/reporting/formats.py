@@ -17,7 +17,7 @@ from hsi_cd.reporting.captions import FEW, PLUS_MINUS
 from hsi_cd.reporting.cells import Cell
 from hsi_cd.reporting.comparison import Row, Table, compare_results, in_order
 from hsi_cd.reporting.display_names import as_asked
-from hsi_cd.reporting.tables import align
+from hsi_cd.reporting.text_cells import align
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +272,10 @@ def _header(table: Table, *, joined: bool = False) -> list[str]:
     if table.groups == ("",):
         return [table.corner, *table.columns]
     if joined or len(table.columns) == 1:
-        return [table.corner, *(f"{group} {column}" for group in table.groups for column in table.columns)]
+        return [
+            table.corner,
+            *(f"{group} {column}".rstrip() for group in table.groups for column in table.columns),
+        ]
     return [table.corner, *(column for _ in table.groups for column in table.columns)]
 
 

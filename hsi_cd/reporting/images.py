@@ -6,13 +6,14 @@ orange and a blue that the usual kinds of colour blindness tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import GridError
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split
+from hsi_cd.io.map_classes import kind_colour
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, Split, is_changed
 
 Colour = tuple[int, int, int]
 
@@ -26,6 +27,8 @@ TRAINING: Colour = (
     34,
     85,
 )  # #882255 of Tol's palette: farthest from all others in simulated colour blindness
+
+WRONG_KIND: Colour = (204, 121, 167)  # #CC79A7 of Okabe and Ito's palette
 
 SPLIT_COLOURS: Mapping[str, Colour] = {
     "judges, changed": WHITE,
@@ -46,17 +49,24 @@ _ERROR_COLOURS: Mapping[tuple[int, int], Colour] = {
 }
 
 
-def class_image(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def kind_colours(kinds: Iterable[int]) -> dict[int, Colour]:
+    """Colours of kinds of change by number, as maps of them have."""
+    return {kind: kind_colour(kind)[:3] for kind in kinds if kind != UNCHANGED}
+
+
+def class_image(values: NDArray[np.uint8], kinds: Iterable[int] = ()) -> NDArray[np.uint8]:
     """Picture of a change map or truth.
 
     Args:
-        values: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data or unlabelled.
+        values: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, or kinds of change; 255 no data or unlabelled.
+        kinds: the numbers of the kinds; none for a map of two classes.
 
     Returns:
-        uint8 ``(rows, cols, 3)``: unchanged black, changed white, all else mid grey.
+        uint8 ``(rows, cols, 3)``: unchanged black, changed white or in the colours of the kinds, all else mid
+        grey.
     """
     colours = np.full((256, 3), GREY, dtype=np.uint8)
-    for value, colour in _CLASS_COLOURS.items():
+    for value, colour in {**_CLASS_COLOURS, **kind_colours(kinds)}.items():
         colours[value] = colour
     return colours[values]
 
@@ -67,14 +77,14 @@ def error_image(
     """Picture of where a change map is right and wrong.
 
     Args:
-        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
-        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed (or kinds of change), 255 unlabelled.
+        change: uint8 ``(rows, cols)``: the map, with the same classes; 255 no data.
         train: bool ``(rows, cols)``: training pixels, marked as such whatever they are called.
 
     Returns:
         uint8 ``(rows, cols, 3)``: true positive white, true negative black, false positive orange (230, 159, 0),
-        false negative blue (0, 114, 178), training pixel wine (136, 34, 85), unlabelled or without prediction
-        mid grey.
+        false negative blue (0, 114, 178), another kind of change than the true one pink (204, 121, 167), training
+        pixel wine (136, 34, 85), unlabelled or without prediction mid grey.
 
     Raises:
         GridError: the arrays differ in shape.
@@ -88,7 +98,10 @@ def error_image(
     colours = np.full((3, 3, 3), GREY, dtype=np.uint8)
     for pair, colour in _ERROR_COLOURS.items():
         colours[pair] = colour
-    image: NDArray[np.uint8] = colours[np.minimum(truth, 2), np.minimum(change, 2)]
+    codes = np.full(256, CHANGED)
+    codes[[UNCHANGED, UNLABELLED]] = UNCHANGED, 2
+    image: NDArray[np.uint8] = colours[codes[truth], codes[change]]
+    image[is_changed(truth) & is_changed(change) & (truth != change)] = WRONG_KIND
     if train is not None:
         image[train] = TRAINING
     return image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,13 +14,13 @@ from hsi_cd.reporting.figures import (
     check_shapes,
     compose,
     date_panels,
-    legend_entries,
     on_ground,
     picture,
     thinning,
     with_ground,
 )
 from hsi_cd.reporting.images import SPLIT_COLOURS, class_image, error_image, split_image
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.scene import Grid, Labels, Split
 from hsi_cd.scene.surface import pixel_aspect
 
@@ -33,17 +34,20 @@ def methods_figure(
     scene: str = "scene",
     note: str = "",
     grid: Grid | None = None,
+    kinds: Mapping[int, str] = MappingProxyType({}),
 ) -> Figure:
     """Draw the change maps of several methods on one scene: error maps where there is a truth.
 
     Args:
         t1: the first date, as :func:`~hsi_cd.reporting.figures.panel_figure` takes it.
         t2: the second date.
-        maps: change maps by the title of their panel, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        maps: change maps by the title of their panel, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data;
+            with ``kinds`` 1 to K are kinds of change, of the truth, too.
         truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
         scene: name of the scene, for the title.
         note: what stands under the title, as the protocol.
         grid: the scene's grid, for scale bar and north arrow.
+        kinds: names of the kinds of change by number; none of maps of two classes.
 
     Returns:
         The figure.
@@ -59,12 +63,14 @@ def methods_figure(
     panels = date_panels(t1, t2, thin, grid)
     if truth is not None:
         truth = truth[thin]
-        panels.append(("Truth", picture(class_image(truth))))
+        panels.append(("Truth", picture(class_image(truth, kinds))))
     for name, change in maps.items():
         shown = change[thin]
-        image = class_image(shown) if truth is None else error_image(truth, shown)
+        image = class_image(shown, kinds) if truth is None else error_image(truth, shown)
         panels.append((name, picture(image)))
-    entries = legend_entries(errors=truth is not None, training=False)
+    entries = legend_entries(
+        errors=truth is not None, training=False, kinds=kinds, wrong_kinds=bool(kinds) and truth is not None
+    )
     return compose(
         panels, shape, title=scene, note=with_ground(note, grid), entries=entries, tall=pixel_aspect(grid)
     )

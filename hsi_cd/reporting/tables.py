@@ -7,17 +7,17 @@ cells are lined up. A table of another kind changes one of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hsi_cd.errors import unknown_name
 from hsi_cd.evaluation import (
     BIASED,
+    KINDS,
     NOT_JUDGED,
     SCORE_NAMES,
     ClassCounts,
     ConfusionCounts,
-    Interval,
     RunResult,
     caution,
     judged_shapes,
@@ -25,6 +25,8 @@ from hsi_cd.evaluation import (
     shape_interval,
     stands_on_few,
 )
+from hsi_cd.reporting.judged_kinds import kinds_text
+from hsi_cd.reporting.text_cells import ABSENT, INDENT, align, format_score, grouped, interval_in_words
 
 SCORE_TITLES: Mapping[str, str] = {
     "oa": "OA",
@@ -43,10 +45,6 @@ SCORE_TITLES: Mapping[str, str] = {
     "ece": "ECE",
 }
 """How tables call the scores."""
-
-_ABSENT = "-"
-_INDENT = "  "
-
 
 SCOPES = ("strict", "all labelled")
 """Other pixels that a map may be scored on: far from every training pixel (P1-strict), and all labelled ones."""
@@ -73,10 +71,12 @@ def score_table(result: RunResult | Mapping[str, Any], *, percent: Collection[st
         if name not in known:
             raise unknown_name("score", name, known)
     parts = [_heading(run), _scores(run, percent=percent), confusion_table(run.counts)]
-    kinds = kind_scores(run)
-    if kinds:
+    if run.kinds is not None:
+        by_shape = judged_shapes(run) is not None
+        parts.append(kinds_text(run.kinds, scopes_of_kinds(run), percent=percent, by_shape=by_shape))
+    elif kinds := kind_scores(run):
         header = ["kind of change", "pixels", "recall"]
-        rows = [[kind, _grouped(pixels), format_score(recall)] for kind, (pixels, recall) in kinds.items()]
+        rows = [[kind, grouped(pixels), format_score(recall)] for kind, (pixels, recall) in kinds.items()]
         parts.append(align([header, *rows], rule_after=1))
     return "\n\n".join(parts)
 
@@ -85,23 +85,14 @@ def confusion_table(counts: ConfusionCounts) -> str:
     """Confusion counts as text, with the truth in the rows."""
     header = ["truth \\ map", "unchanged", "changed", "sum"]
     body = [
-        ["unchanged", *map(_grouped, (counts.tn, counts.fp, counts.unchanged))],
-        ["changed", *map(_grouped, (counts.fn, counts.tp, counts.changed))],
-        ["sum", *map(_grouped, (counts.tn + counts.fn, counts.fp + counts.tp, counts.total))],
+        ["unchanged", *map(grouped, (counts.tn, counts.fp, counts.unchanged))],
+        ["changed", *map(grouped, (counts.fn, counts.tp, counts.changed))],
+        ["sum", *map(grouped, (counts.tn + counts.fn, counts.fp + counts.tp, counts.total))],
     ]
     text = align([header, *body], rule_after=1)
     if counts.unscored:
-        text += f"\n{_INDENT}{_grouped(counts.unscored)} labelled pixels have no prediction and enter no score"
+        text += f"\n{INDENT}{grouped(counts.unscored)} labelled pixels have no prediction and enter no score"
     return text
-
-
-def format_score(value: float | None, *, percent: bool = False) -> str:
-    """One score: ``97.90`` in %, ``0.9514`` as a fraction, ``undefined`` for NaN, a dash where there is none."""
-    if value is None:
-        return _ABSENT
-    if math.isnan(value):
-        return "undefined"
-    return f"{100 * value:.2f}" if percent else f"{value:.4f}"
 
 
 def shown_score(run: RunResult, name: str, *, percent: bool = False) -> str:
@@ -114,15 +105,8 @@ def shown_score(run: RunResult, name: str, *, percent: bool = False) -> str:
 def score_in_list(run: RunResult | None, name: str) -> str:
     """A score where a sentence has no room, with a mark where few pixels judge; a dash without a result."""
     if run is None:
-        return _ABSENT
+        return ABSENT
     return shown_score(run, name) + (" (few pixels)" if stands_on_few(run) and not not_judged(run) else "")
-
-
-def interval_in_words(ends: Interval | None, *, percent: bool = False) -> str:
-    """An interval as ``0.4100 to 0.8700``; a dash where there is none."""
-    if ends is None or math.isnan(ends.low):
-        return _ABSENT
-    return " to ".join(format_score(end, percent=percent) for end in (ends.low, ends.high))
 
 
 def share_in_words(run: RunResult) -> str | None:
@@ -156,26 +140,6 @@ def calibration_in_words(run: RunResult) -> str | None:
     )
 
 
-def align(rows: Sequence[Sequence[str]], *, rule_after: int = 0) -> str:
-    """Cells lined up: the first column to the left, all others to the right.
-
-    Args:
-        rows: rows of as many cells each.
-        rule_after: number of rows above a rule; 0 for none.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for cells in rows:
-        first, *rest = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        lines.append((_INDENT + "   ".join([first, *rest])).rstrip())
-    if rule_after:
-        lines.insert(rule_after, _INDENT + "-" * (sum(widths) + 3 * (len(widths) - 1)))
-    return "\n".join(lines)
-
-
 def _heading(run: RunResult) -> str:
     shapes, warned = judged_shapes(run), caution(run)
     facts = [
@@ -188,15 +152,16 @@ def _heading(run: RunResult) -> str:
         ),
         ("share changed", share_in_words(run)),
         ("calibration", calibration_in_words(run)),
+        ("kinds of change", _told(run.details.get("kinds_not_judged"))),
         ("caution", warned),
         ("leak", _leak(run)),
         ("threshold", None if run.threshold is None else f"{run.threshold:.4g}"),
-        ("parameters", None if run.parameters is None else _grouped(run.parameters)),
+        ("parameters", None if run.parameters is None else grouped(run.parameters)),
         ("time", _times(run)),
     ]
     told = [[name, value] for name, value in facts if value is not None]
     width = max(len(name) for name, _ in told)
-    lines = [f"{_INDENT}{name.ljust(width)}   {value}" for name, value in told]
+    lines = [f"{INDENT}{name.ljust(width)}   {value}" for name, value in told]
     return "\n".join([f"{run.dataset}: {run.method}", *lines])
 
 
@@ -233,13 +198,13 @@ def _scores(run: RunResult, *, percent: Collection[str]) -> str:
 
 
 def _class_counts(counts: ClassCounts) -> str:
-    return f"{_grouped(counts.unchanged)} unchanged + {_grouped(counts.changed)} changed pixels"
+    return f"{grouped(counts.unchanged)} unchanged + {grouped(counts.changed)} changed pixels"
 
 
 def scope_in_words(run: RunResult) -> str:
     """Which pixels judge, as ``held-out``; those of them that have no prediction are told."""
     without = run.counts.unscored
-    return run.scope + (f" but {_grouped(without)} without a prediction" if without else "")
+    return run.scope + (f" but {grouped(without)} without a prediction" if without else "")
 
 
 def scope_scores(run: RunResult, scope: str) -> dict[str, float]:
@@ -250,6 +215,16 @@ def scope_scores(run: RunResult, scope: str) -> dict[str, float]:
         for name, value in run.details.items()
         if name.startswith(start)
     }
+
+
+def scopes_of_kinds(run: RunResult) -> dict[str, dict[str, float]]:
+    """Scores of the kinds of the same map by scope, for each scope of :data:`SCOPES` that has some."""
+    start = f"{KINDS}/"
+    found = {
+        scope: {name.removeprefix(start): value for name, value in scores.items() if name.startswith(start)}
+        for scope, scores in ((scope, scope_scores(run, scope)) for scope in SCOPES)
+    }
+    return {scope: scores for scope, scores in found.items() if scores}
 
 
 def kind_scores(run: RunResult) -> dict[str, tuple[int, float]]:
@@ -270,13 +245,13 @@ def _leak(run: RunResult) -> str | None:
     return f"{100 * share:.1f} % of the test pixels' patches overlap a training pixel's"
 
 
+def _told(fact: object) -> str | None:
+    return fact if isinstance(fact, str) else None
+
+
 def _times(run: RunResult) -> str | None:
     times = [("train", run.train_seconds), ("map", run.map_seconds)]
     told = [f"{name} {seconds:.1f} s" for name, seconds in times if seconds is not None]
     if not told:
         return None
     return ", ".join(told) + (f" ({run.hardware})" if run.hardware else "")
-
-
-def _grouped(number: int) -> str:
-    return f"{number:,}"

@@ -154,15 +154,17 @@ def read_overview(folder: str | os.PathLike[str]) -> Overview | None:
         with np.load(path, allow_pickle=False) as content:
             t1, t2, truth = (content[name] for name in ("t1", "t2", "truth"))
             shown = str(content["shown"])[:_LONGEST] if "shown" in content else ""  # not in earlier versions
+            kinds = content.get("kinds")
     except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise FormatError(f"{path} is damaged: expected the pictures t1, t2 and truth") from None
-    shapes = t1.shape == t2.shape == (*truth.shape, 3) and truth.ndim == 2
-    if not shapes or any(array.dtype != np.uint8 for array in (t1, t2, truth)):
+    maps = [truth] if kinds is None else [truth, kinds]
+    shapes = t1.shape == t2.shape == (*maps[-1].shape, 3) and truth.ndim == 2 and maps[-1].shape == truth.shape
+    if not shapes or any(array.dtype != np.uint8 for array in (t1, t2, *maps)):
         raise FormatError(
             f"{path} is damaged: t1 {t1.shape}, t2 {t2.shape}, truth {truth.shape}; expected (rows, cols, 3) "
             "twice and (rows, cols), all uint8"
         )
-    return Overview(t1=t1, t2=t2, truth=truth, shown=shown if shown.isprintable() else "")
+    return Overview(t1=t1, t2=t2, truth=truth, shown=shown if shown.isprintable() else "", kinds=kinds)
 
 
 def _read_json(path: Path, read: Callable[[Any], T]) -> T:
@@ -189,9 +191,17 @@ class Overview:
         t2: the same of the second date, under the same stretch.
         truth: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 unlabelled.
         shown: which bands the pictures show, in words; empty where an earlier version did not say.
+        kinds: kinds of change of the truth, uint8 ``(rows, cols)``: 0 unchanged, 1 to K, 255 unlabelled; None
+            where the run was not judged by kinds.
     """
 
     t1: NDArray[np.uint8]
     t2: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     shown: str = ""
+    kinds: NDArray[np.uint8] | None = None
+
+    def pictures(self) -> dict[str, NDArray[Any]]:
+        """What ``overview.npz`` holds."""
+        told = {"t1": self.t1, "t2": self.t2, "truth": self.truth, "shown": np.array(self.shown)}
+        return told if self.kinds is None else {**told, "kinds": self.kinds}

@@ -184,7 +184,9 @@ def _facts(run: Run) -> Sequence[Mapping[str, Any]]:
     versions = last.versions if last else run.result.versions if run.result else {}
     machine = {"host": last.host, **last.hardware} if last else {}
     times = {"seconds": run.provenance.seconds} if run.provenance.seconds is not None else {}
-    scores = run.result.scores if run.result else {}
+    scores = dict(run.result.scores) if run.result else {}
+    if run.result is not None and run.result.kinds is not None:
+        scores |= {f"{name} of kinds": value for name, value in run.result.kinds.scores.items()}
     settings = {**run.settings, "dataset": run.dataset}
     return settings, last.commits if last else {}, versions, {"state": run.state, **machine, **times}, scores
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hsi_cd.config import RunConfig
+from hsi_cd.detectors.base import Detector, kinds_in
 from hsi_cd.detectors.checkpoint import file_hash, load_checkpoint
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.errors import CheckpointError, HsiCdError
@@ -22,20 +23,29 @@ from hsi_cd.evaluation import (
     beside_headline,
     judge_drawn,
     judge_map,
+    merged,
     not_judged,
     scores_elsewhere,
 )
 from hsi_cd.inference.kind_maps import taught_kinds
 from hsi_cd.inference.mapping import MapOptions, write_maps
-from hsi_cd.io import MapFiles, read_scores, remove_drafts, write_json, write_npz
-from hsi_cd.io.kinds import FileKind
-from hsi_cd.io.single_band import read_single_band
+from hsi_cd.io import (
+    ClassMap,
+    MapFiles,
+    read_class_map,
+    read_own_map,
+    read_scores,
+    remove_drafts,
+    write_json,
+    write_npz,
+)
 from hsi_cd.io.split_files import read_split, write_split
 from hsi_cd.prepare.splits import leak_share, near_training
 from hsi_cd.prepare.windows import Dates
-from hsi_cd.reporting.figures import ScorePanel, Title, panel_figure, save_figure
+from hsi_cd.reporting.figures import KindPanels, ScorePanel, Title, panel_figure, save_figure
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.runs.folder import PROVENANCE
+from hsi_cd.runs.folder import Overview as KeptOverview
 from hsi_cd.runs.making import check_folder, check_inputs, make_folder, unmake_folder
 from hsi_cd.runs.recording import recording, versions
 from hsi_cd.runtime.circumstances import Circumstances
@@ -43,7 +53,7 @@ from hsi_cd.runtime.device import choose_device, hardware, machine
 from hsi_cd.runtime.seeding import seed_everything
 from hsi_cd.runtime.signals import Stop
 from hsi_cd.runtime.team import ALONE, Team
-from hsi_cd.scene import CHANGED, UNLABELLED, Labels, ScenePair, Split, is_changed
+from hsi_cd.scene import UNLABELLED, Labels, ScenePair, Split
 from hsi_cd.scene.shown_bands import shown_bands
 from hsi_cd.training.cross_validation import judging_shapes
 from hsi_cd.training.examples import Examples, LabelledScene, config_of, declared_of, prepare_examples
@@ -142,8 +152,8 @@ def map_and_judge(
     write_maps(detector, pair, files, how)
     map_seconds = time.perf_counter() - started
 
-    kinds = read_single_band(folder / "change.tif", FileKind.TIFF).values.astype(np.uint8)
-    change = np.where(is_changed(kinds), np.uint8(CHANGED), kinds)
+    mapped = _read_back(folder / "change.tif", detector)
+    change, kinds = mapped.values, mapped.kinds
     score = read_scores(folder / "score.tif")
     probability = detector.probability(score)
     details = {
@@ -167,8 +177,10 @@ def map_and_judge(
         "checkpoint": "best.pt",
     }
     if split.all_teach(labels):  # nothing is held out: shapes judge in turn
+        if kinds is not None:
+            details["kinds_not_judged"] = "mapped and not judged: what judges a shape in turn tells no kinds"
         result = judge_drawn(
-            change,
+            merged(change),
             labels,
             _of_map(judging_shapes(examples, learned, config), pair),
             probability=probability,
@@ -176,16 +188,17 @@ def map_and_judge(
             **facts,
         )
     else:
+        behind: dict[str, Any] = {"score": score, "probability": probability, "kinds": kinds}
         details |= {
             "leak_share": leak_share(split, labels, radius=detector.radius),
-            **scores_elsewhere(change, labels, _other_scopes(labels, split), score=score, probability=probability),
+            **scores_elsewhere(change, labels, _other_scopes(labels, split), **behind),
         }
-        result = judge_map(change, labels, score=score, probability=probability, details=details, **facts)
+        result = judge_map(change, labels, details=details, **behind, **facts)
     # A split that was given has its own seed, or none: the run's is that of what was trained.
     result = replace(result, split="split.npz", seed=config.seed)
     if not method.needs_labels:
         result = replace(result, train=None)  # it never looked at the pixels that would have taught
-    _draw(folder, overview, change, probability, labels, split, result)
+    _draw(folder, overview, mapped, probability, labels, split, result)
     write_json(folder / "result.json", result.to_dict(), overwrite=True)
     return result
 
@@ -198,6 +211,14 @@ def _taught_kinds(examples: Examples) -> dict[str, str]:
     counted = np.bincount(taught.kinds, minlength=taught.kind_table.count + 1)[1:].tolist()
     told = [f"{name} {count}" for name, count in zip(taught.kind_table.names, counted, strict=False)]
     return {"kinds_taught": ", ".join(told)}
+
+
+def _read_back(path: Path, detector: Detector) -> ClassMap:
+    """The map that was written: one of kinds where the detector has learned them."""
+    learned = kinds_in(detector)
+    if learned is None:
+        return read_class_map(path)
+    return read_own_map(path, dict(enumerate(learned.table.names, start=1)))
 
 
 def _of_map(judging: JudgingShapes, pair: ScenePair) -> JudgingShapes:
@@ -261,7 +282,7 @@ class Overview:
 def _draw(
     folder: Path,
     overview: Overview,
-    change: NDArray[np.uint8],
+    mapped: ClassMap,
     probability: NDArray[np.float32],
     labels: Labels,
     split: Split,
@@ -270,22 +291,20 @@ def _draw(
     """Draw both dates in false colour (near infrared, red, green), score, map, truth and errors."""
     t1, t2 = overview.dates()
     limits = stretch_limits(t1, t2)
-    pictures = {
-        "t1": false_colour(t1, limits=limits),
-        "t2": false_colour(t2, limits=limits),
-        "truth": labels.values,
-        "shown": np.array(overview.shown),
-    }
+    kinds = None if result.kinds is None else labels.kind_numbers()
+    first, second = (false_colour(date, limits=limits) for date in (t1, t2))
+    pictures = KeptOverview(first, second, labels.values, overview.shown, kinds).pictures()
     write_npz(folder / "overview.npz", pictures, overwrite=True)
     told = f"{beside_headline(result)}; dates in {overview.shown}"
     figure = panel_figure(
         t1,
         t2,
-        change=change,
+        change=merged(mapped.values),
         score=ScorePanel(probability),
         truth=labels.values,
         train_index=split.train,
         title=Title(overview.name, result.method, None if not_judged(result) else result.scores, told),
         grid=overview.grid,
+        kinds=None if mapped.kinds is None else KindPanels(mapped.kinds, mapped.values, kinds),
     )
     save_figure(figure, folder / "figure.png", overwrite=True)

@@ -172,6 +172,21 @@ def test_the_kinds_lie_where_the_map_of_two_classes_says_changed(
     np.testing.assert_array_equal(change, np.where((kinds > 0) & (kinds < 255), 1, kinds))
 
 
+def test_groups_that_nobody_labelled_are_judged_by_how_they_group(mapped: Path, fields: Fields) -> None:
+    """Their numbers mean nothing: the adjusted Rand index asks for none."""
+    labels = hc.open_labels(fields.kind, changed=(1, 2, 3), unchanged=0)
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    inside, found = fields.kind > 0, read(mapped / "kinds.tif")
+    of_file, of_map = hc.evaluate(mapped / "kinds.tif", labels), hc.evaluate(hc.detect(pair, kinds="auto"), labels)
+    assert of_file.kinds is not None and of_map.kinds is not None
+    rand = adjusted_rand_score(fields.kind[inside], found[inside])
+    assert of_file.kinds.scores["adjusted_rand"] == pytest.approx(rand)
+    assert of_map.kinds.confusion == of_file.kinds.confusion
+    assert of_file.scores["kappa"] == hc.evaluate(found > 0, labels).scores["kappa"]
+    sample = hc.sample_map(hc.detect(pair, kinds="auto"), per_stratum=5)
+    assert set(sample.points) == {"called unchanged", *(f"called kind {number}" for number in (1, 2, 3))}
+
+
 def test_an_area_of_interest_has_the_kinds_of_its_own_pixels(
     cli: Any, fields: Fields, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -13,10 +13,12 @@ import pytest
     [
         ("hsi_cd.evaluation.counts", 1),
         ("hsi_cd.evaluation.scores", 11),
+        ("hsi_cd.evaluation.kind_confusion", 1),
+        ("hsi_cd.evaluation.kind_scores", 7),
         ("hsi_cd.evaluation.continuous", 4),
         ("hsi_cd.evaluation.baselines", 2),
-        ("hsi_cd.evaluation.intervals", 3),
-        ("hsi_cd.evaluation.significance", 2),
+        ("hsi_cd.evaluation.intervals", 4),
+        ("hsi_cd.evaluation.significance", 3),
         ("hsi_cd.reporting.captions", 1),
     ],
 )

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hsi_cd.errors import ConfigError, UnknownNameError
-from hsi_cd.evaluation import ConfusionCounts, all_scores
-from hsi_cd.evaluation.intervals import bootstrap_pixels, bootstrap_seeds, mean_std
+from hsi_cd.evaluation import (
+    ConfusionCounts,
+    KindConfusion,
+    all_scores,
+    class_scores,
+    count_kinds,
+    kinds_kappa,
+    kinds_macro_f1,
+)
+from hsi_cd.evaluation.intervals import bootstrap_kinds, bootstrap_pixels, bootstrap_seeds, mean_std
 
 COUNTS = ConfusionCounts(tn=43_900, fp=376, fn=700, tp=17_395)
 
@@ -114,3 +122,45 @@ def test_wrong_arguments_are_refused():
         bootstrap_seeds([1, 2], draws=0)
     with pytest.raises(UnknownNameError, match="did you mean 'kappa'"):
         bootstrap_pixels(COUNTS, scores=["kapa"])
+
+
+KINDS = KindConfusion(((400, 12, 7), (9, 60, 15), (3, 8, 36)))
+
+
+def test_intervals_of_kinds_are_those_of_drawing_pixels():
+    """Pixels drawn one by one, and each drawing counted and scored."""
+    table = np.array(KINDS.table)
+    truth, change = (np.repeat(each.astype(np.uint8).ravel(), table.ravel()) for each in np.indices(table.shape))
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(1000):
+        pixels = random.integers(len(truth), size=len(truth))
+        one = count_kinds(truth[pixels], change[pixels], kinds=2)
+        drawn.append([kinds_kappa(one), kinds_macro_f1(one), class_scores(one)[2].f1])
+    found = bootstrap_kinds(KINDS, scores=["kappa", "f1_macro", "f1/2"])
+    for column, interval in zip(np.transpose(drawn), found.values(), strict=True):
+        low, high = np.quantile(column, [0.025, 0.975])
+        assert interval.low == pytest.approx(low, abs=0.008) and interval.high == pytest.approx(high, abs=0.008)
+
+
+def test_of_one_kind_the_intervals_are_those_of_two_classes():
+    counts = ConfusionCounts(tn=900, fp=50, fn=10, tp=40)
+    one = KindConfusion(((900, 50), (10, 40)))
+    binary = bootstrap_pixels(counts, scores=["oa", "aa", "kappa", "f1", "precision", "recall", "iou"])
+    names = ["oa", "aa", "kappa", "f1/1", "precision/1", "recall/1", "iou/1"]
+    found = bootstrap_kinds(one, scores=names)
+    for ours, theirs in zip(found.values(), binary.values(), strict=True):
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_a_kind_that_is_not_there_has_no_interval_and_the_means_have_one():
+    absent = KindConfusion(((400, 12, 0), (9, 60, 0), (0, 0, 0)))
+    found = bootstrap_kinds(absent, scores=["f1/2", "f1_macro"])
+    assert math.isnan(found["f1/2"].low) and 0.8 < found["f1_macro"].low < found["f1_macro"].high < 1
+    assert math.isnan(bootstrap_kinds(KindConfusion(((0, 0), (0, 0))), scores=["oa"])["oa"].low)
+
+
+@pytest.mark.parametrize("name", ["auc", "f1", "f1/3", "adjusted_rand", "size/1"])
+def test_scores_of_kinds_without_an_interval_are_refused(name):
+    with pytest.raises(UnknownNameError, match="score of kinds of change"):
+        bootstrap_kinds(KINDS, scores=[name])

@@ -30,6 +30,7 @@ class MatrixChoice:
         seeds: the seeds.
         data_root: folder of the benchmark scenes.
         assignments: settings of every run.
+        kinds: learn, map and judge kinds of change.
     """
 
     datasets: str | None
@@ -37,6 +38,12 @@ class MatrixChoice:
     seeds: tuple[int, ...]
     data_root: Path
     assignments: tuple[str, ...]
+    kinds: bool = False
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings of every run, with what its own options say."""
+        return (*self.assignments, *(["kinds=true"] if self.kinds else []))
 
     def names(self) -> tuple[list[str], list[ChosenMethod]]:
         """The scenes and the methods, those of other packages among them.
@@ -193,6 +200,9 @@ matrix_options = gathering(
     data_root_option,
     click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting of every run."
+    ),
+    click.option(
+        "--kinds", is_flag=True, help="Learn, map and judge kinds of change; a table of them follows (kinds=true)."
     ),
 )
 """Name scenes, methods and seeds; the command is handed them as ``matrix``."""

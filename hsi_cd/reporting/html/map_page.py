@@ -12,10 +12,26 @@ from hsi_cd.evaluation import BIASED
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.html.run_section import score_image
-from hsi_cd.reporting.images import BLACK, GREY, WHITE, class_image
-from hsi_cd.scene import CHANGED, UNCHANGED
+from hsi_cd.reporting.images import class_image
+from hsi_cd.reporting.map_legend import legend_entries
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, is_changed
 
-_COLOURS = {"changed": WHITE, "unchanged": BLACK, "no data": GREY}
+
+@dataclass(frozen=True)
+class Region:
+    """Changed pixels that hang together.
+
+    Attributes:
+        area: of them.
+        pixels: how many they are.
+        chance: their mean probability of change, or None.
+        kind: what their kind of change is called, where the map tells kinds.
+    """
+
+    area: float
+    pixels: int
+    chance: float | None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,16 +39,17 @@ class MapView:
     """A map, and what is known of it.
 
     Attributes:
-        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
+        change: uint8 ``(rows, cols)``: 0 unchanged, 1 changed or kinds of change, 255 no data.
         dates: both dates, uint8 ``(rows, cols, 3)``, thinned out or whole; None where they were not given.
         shown: which bands the dates show.
         scores: rasters of scores by what they are, float ``(rows, cols)``, NaN for no data.
         areas: area of the pixels of each class, by its value, in ``unit``.
         unit: ``m2``, or ``pixels`` where nothing tells a length.
-        regions: area, pixels and, where that is known, mean probability of each changed region, the largest first.
+        regions: the changed regions, the largest first.
         facts: what is known of the map, by its title.
         warnings: what was warned of.
         tall: how many times as high as wide a pixel is on the ground.
+        kinds: names of the kinds of change by number; none of a map of two classes.
     """
 
     change: NDArray[np.uint8]
@@ -41,10 +58,11 @@ class MapView:
     scores: Mapping[str, NDArray[np.float32]]
     areas: Mapping[int, float]
     unit: str
-    regions: Sequence[tuple[float, int, float | None]]
+    regions: Sequence[Region]
     facts: Mapping[str, str]
     warnings: Sequence[str] = field(default=())
     tall: float = 1.0
+    kinds: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,9 +88,9 @@ def map_page(view: MapView, *, title: str) -> str:
     if view.dates is not None:
         told = f" ({view.shown})" if view.shown else ""
         images = [(f"Date {i}{told}", date) for i, date in enumerate(view.dates, start=1)]
-    images.append(("Map", class_image(view.change)))
+    images.append(("Map", class_image(view.change, view.kinds)))
     images += [(name[0].upper() + name[1:], score_image(score)) for name, score in view.scores.items()]
-    changed, valid = (int((view.change == CHANGED).sum()), int((view.change <= CHANGED).sum()))
+    changed, valid = int(is_changed(view.change).sum()), int((view.change != UNLABELLED).sum())
     share = f"{100 * changed / valid:.2f} %" if valid else "nothing"
     return render(
         "map.html",
@@ -80,7 +98,7 @@ def map_page(view: MapView, *, title: str) -> str:
         summary=f"{share} of the {valid:,} pixels with data is called changed. {BIASED}; a reference sample tells "
         "the area (hsi-cd sample, then hsi-cd area).",
         layers=[_Layer(name, make_picture(image, name, tall=view.tall)) for name, image in images],
-        colours=_COLOURS,
+        colours=dict(legend_entries(errors=False, training=False, kinds=view.kinds)),
         has_scores=bool(view.scores),
         warnings=view.warnings,
         areas=_areas(view),
@@ -97,7 +115,8 @@ def in_words(area: float, unit: str) -> str:
 def _areas(view: MapView) -> Sheet:
     total = view.change.size
     rows = []
-    for value, name in ((CHANGED, "called changed"), (UNCHANGED, "called unchanged"), (255, "no data")):
+    classes = {kind: f"called {name}" for kind, name in view.kinds.items()} or {CHANGED: "called changed"}
+    for value, name in {**classes, UNCHANGED: "called unchanged", UNLABELLED: "no data"}.items():
         count = int((view.change == value).sum())
         area = in_words(view.areas.get(value, 0.0), view.unit)
         rows.append((name, [f"{count:,}", f"{100 * count / total:.2f} %", area]))
@@ -108,15 +127,16 @@ def _regions(view: MapView) -> Sheet | None:
     if not view.regions:
         return None
     rows = []
-    for number, (area, pixels, chance) in enumerate(view.regions[:_LARGEST], start=1):
-        rows.append(
-            (str(number), [in_words(area, view.unit), f"{pixels:,}", "-" if chance is None else f"{chance:.2f}"])
-        )
+    for number, region in enumerate(view.regions[:_LARGEST], start=1):
+        chance = "-" if region.chance is None else f"{region.chance:.2f}"
+        cells = [in_words(region.area, view.unit), f"{region.pixels:,}", chance]
+        rows.append((str(number), [region.kind, *cells] if view.kinds else cells))
     count = len(view.regions)
     few = f"All {count} regions" if count > 1 else "The only region"
     few = f"The {_LARGEST} largest of {count:,} regions" if count > _LARGEST else few
+    alike = " of one kind" if view.kinds else ""
     return Sheet(
-        ["", "area", "pixels", "mean probability"],
+        ["", *(["kind"] if view.kinds else []), "area", "pixels", "mean probability"],
         rows,
-        caption=f"{few} of changed pixels that hang together by their edges.",
+        caption=f"{few} of changed pixels{alike} that hang together by their edges.",
     )

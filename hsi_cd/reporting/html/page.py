@@ -19,6 +19,7 @@ from hsi_cd.reporting.cells import COST_TITLES
 from hsi_cd.reporting.comparison import Table, check_comparable, compare_results, told_apart
 from hsi_cd.reporting.formats import html_view
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture, step_of
+from hsi_cd.reporting.html.kind_tests import kind_tests, p_in_words
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.html.run_section import ReportRun, RunView, score_image, view_run
 from hsi_cd.reporting.images import (
@@ -33,6 +34,7 @@ from hsi_cd.reporting.images import (
     class_image,
     error_image,
 )
+from hsi_cd.reporting.map_legend import legend_entries
 from hsi_cd.scene import UNLABELLED
 
 MAP_COLOURS: Mapping[str, Colour] = {
@@ -56,12 +58,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class SceneView:
-    """What a report shows of a scene: its layers, every how manyth pixel of them, tests between maps, its runs."""
+    """What a report shows of a scene: its layers and their colours, every how manyth pixel, tests, its runs."""
 
     name: str
     layers: Sequence[Layer]
+    colours: Mapping[str, Colour]
     step: int
-    tests: Sheet | None
+    tests: Sequence[Sheet]
     runs: Sequence[RunView]
 
 
@@ -96,7 +99,6 @@ def report_page(
         summary=_summary(runs),
         results=[html_view(tables) for tables in _tables(results, percent)],
         scenes=[_view_scene(name, of_scene, percent) for name, of_scene in scenes.items()],
-        colours=MAP_COLOURS,
         split_colours=SPLIT_COLOURS,
     )
 
@@ -134,14 +136,21 @@ def _view_scene(name: str, runs: Sequence[ReportRun], percent: Sequence[str]) ->
     if first.t1 is not None and first.t2 is not None:
         told = f" ({first.shown})" if first.shown else ""
         images += [("", f"Date 1{told}", first.t1), ("", f"Date 2{told}", first.t2)]
-    if first.labels is not None:
+    kinds = next((run.kinds for run in runs if run.kinds is not None and run.kinds.truth is not None), None)
+    if kinds is not None and kinds.truth is not None and kinds.truth.shape == first.change.shape:
+        images.append(("", "Truth", class_image(kinds.truth, kinds.names)))
+    elif first.labels is not None:
         images.append(("", "Truth", class_image(first.labels.values)))
     for run in runs:
         if run.change.shape != first.change.shape:
             continue  # another scene of the same name: it is in the tables alone
-        images.append((run.name, "Map", class_image(run.change)))
-        if run.labels is not None:
-            train = run.split.train_mask() if run.split is not None else None
+        mapped = run.kinds
+        called = class_image(run.change) if mapped is None else class_image(mapped.change, mapped.names)
+        images.append((run.name, "Map", called))
+        train = run.split.train_mask() if run.split is not None else None
+        if mapped is not None and mapped.truth is not None:
+            images.append((run.name, "Errors", error_image(mapped.truth, mapped.change, train=train)))
+        elif run.labels is not None:
             images.append((run.name, "Errors", error_image(run.labels.values, run.change, train=train)))
         if run.score is not None:
             images.append((run.name, "Score", score_image(run.score)))
@@ -155,10 +164,22 @@ def _view_scene(name: str, runs: Sequence[ReportRun], percent: Sequence[str]) ->
             )
             for run_name, layer, image in images
         ],
+        colours=_colours(runs),
         step=step_of(first.change.shape),
-        tests=_significance(runs),
+        tests=[sheet for sheet in (_significance(runs), kind_tests(runs)) if sheet is not None],
         runs=[view_run(run, percent=percent) for run in runs],
     )
+
+
+def _colours(runs: Sequence[ReportRun]) -> Mapping[str, Colour]:
+    """What the colours of a scene's maps mean, those of kinds of change among them."""
+    names: dict[int, str] = {}
+    for run in runs:
+        names = {**(run.kinds.names if run.kinds is not None else {}), **names}
+    if not names:
+        return MAP_COLOURS
+    judged = any(run.kinds is not None and run.kinds.truth is not None for run in runs)
+    return dict(legend_entries(errors=True, training=True, kinds=dict(sorted(names.items())), wrong_kinds=judged))
 
 
 def _significance(runs: Sequence[ReportRun]) -> Sheet | None:
@@ -176,7 +197,8 @@ def _significance(runs: Sequence[ReportRun]) -> Sheet | None:
         for pair in compare_maps(labels.values, maps, where=group[0].judged()):
             test = pair.test
             cells = [f"{test.only_first:,}", f"{test.only_second:,}", f"{test.statistic:.2f}"]
-            rows.append((f"{pair.first} / {pair.second}", [*cells, _p(test.p_value), _p(pair.corrected)]))
+            cells += [p_in_words(test.p_value), p_in_words(pair.corrected)]
+            rows.append((f"{pair.first} / {pair.second}", cells))
     if not rows:
         return None
     return Sheet(
@@ -185,7 +207,3 @@ def _significance(runs: Sequence[ReportRun]) -> Sheet | None:
         caption="McNemar's test between maps on the same test pixels, taken as independent (neighbours are not: "
         "the true p is larger); corrected by Holm over the pairs judged on the same pixels.",
     )
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -16,28 +16,32 @@ from hsi_cd.evaluation import (
     ClassCounts,
     Interval,
     RunResult,
+    bootstrap_kinds,
     bootstrap_pixels,
     caution,
+    headline_of_kinds,
     judged_shapes,
     not_judged,
     reliability_curve,
     shape_interval,
 )
+from hsi_cd.reporting.figures import KindPanels
 from hsi_cd.reporting.html.charts import Chart, curve_chart, reliability_chart
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
 from hsi_cd.reporting.images import GREY, split_image, stretch_limits
+from hsi_cd.reporting.judged_kinds import class_rows, confusion_rows, kind_notes, score_rows
 from hsi_cd.reporting.tables import (
     SCOPES,
     SCORE_TITLES,
     calibration_in_words,
-    format_score,
-    interval_in_words,
     kind_scores,
     scope_in_words,
     scope_scores,
+    scopes_of_kinds,
     share_in_words,
     shown_score,
 )
+from hsi_cd.reporting.text_cells import format_score, interval_in_words
 from hsi_cd.scene import UNLABELLED, Labels, Split
 
 _DASH = "\N{EN DASH}"
@@ -62,7 +66,7 @@ class RunView:
     scores: Sheet
     note: str
     confusion: Sheet
-    kinds: Sheet | None
+    kinds: Sequence[Sheet]
     charts: Sequence[Chart]
     split: Picture | None
     facts: Sheet
@@ -89,7 +93,7 @@ def view_run(run: ReportRun, *, percent: Sequence[str]) -> RunView:
         if judged_shapes(result) is None
         else "Scores of the map on its whole scene; bootstrap over shapes.",
         confusion=_confusion(result),
-        kinds=_kinds(result),
+        kinds=_kinds(result, percent),
         charts=[chart for chart in _charts(run) if chart is not None],
         split=split,
         facts=_facts(run),
@@ -110,7 +114,8 @@ def _headline(result: RunResult, percent: Sequence[str]) -> str:
     ]
     if (ends := shape_interval(result, "kappa")) is not None:
         told.append(f"95 % interval of Kappa {interval_in_words(ends)}")
-    return ", ".join(told) + ("" if warned is None else f"; {warned}")
+    kinds = headline_of_kinds(result)
+    return "; ".join([", ".join(told), *(each for each in (kinds, warned) if each is not None)])
 
 
 def _scores(result: RunResult, percent: Sequence[str]) -> Sheet:
@@ -146,11 +151,28 @@ def _confusion(result: RunResult) -> Sheet:
     return Sheet(["", "called unchanged", "called changed", "sum"], rows)
 
 
-def _kinds(result: RunResult) -> Sheet | None:
-    """Recall of each kind of change, where the truth tells kinds apart."""
+def _kinds(result: RunResult, percent: Sequence[str]) -> list[Sheet]:
+    """Scores and confusion of kinds of change; where the truth alone tells kinds, their recall."""
+    if result.kinds is not None:
+        scopes, told = scopes_of_kinds(result), ". ".join(kind_notes(result.kinds))
+        over = [name for name in ("oa", "aa", "kappa", "f1_macro") if name in result.kinds.scores]
+        intervals = bootstrap_kinds(result.kinds.confusion, scores=over, draws=1000)
+        return [
+            _sheet(score_rows(result.kinds, scopes, percent=percent, intervals=intervals)),
+            _sheet(class_rows(result.kinds), caption=told and f"{told}."),
+            _sheet(
+                confusion_rows(result.kinds),
+                caption="Truth in the rows; columns go by the numbers of the classes.",
+            ),
+        ]
     kinds = kind_scores(result)
     rows = [(kind, [f"{pixels:,}", format_score(recall)]) for kind, (pixels, recall) in kinds.items()]
-    return Sheet(["Kind of change", "pixels", "recall"], rows) if rows else None
+    return [Sheet(["Kind of change", "pixels", "recall"], rows)] if rows else []
+
+
+def _sheet(rows: Sequence[Sequence[str]], *, caption: str = "") -> Sheet:
+    head, *body = rows
+    return Sheet(head, [(row[0], row[1:]) for row in body], caption=caption)
 
 
 def _charts(run: ReportRun) -> list[Chart | None]:
@@ -238,6 +260,7 @@ class ReportRun:
         config: the resolved configuration, as text.
         folder: the run folder, as text.
         tall: how many times as high as wide a pixel is on the ground.
+        kinds: the map of kinds of change and its truth; None where the map tells none apart.
     """
 
     result: RunResult
@@ -253,6 +276,7 @@ class ReportRun:
     folder: str = ""
     shown: str = ""
     tall: float = 1.0
+    kinds: KindPanels | None = None
 
     @property
     def name(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,6 +68,7 @@ def evaluate(
     """
     if protocol is not None and exclude is not None:
         raise click.UsageError("--protocol P4 says that no pixel of this scene taught: leave --exclude out")
+    from hsi_cd.api.area_samples import opened_map
     from hsi_cd.api.opening import truth_of
     from hsi_cd.api.verbs import evaluate as judge
     from hsi_cd.io import JSON, check_outputs
@@ -75,7 +78,10 @@ def evaluate(
     if json_file != STANDARD_OUTPUT:
         read = [*truth_inputs(truth, dataset, data_root), *named_files(map_file, exclude), *area.files]
         check_outputs({"--json": json_file}, kind=JSON, inputs=read, overwrite=overwrite)
-    labels = truth if dataset is None else truth_of(SceneSource(dataset, data_root), truth)
+    labels: Any = truth
+    if dataset is not None:  # of a scene's two truths, the one that tells kinds judges a map of them
+        kinds = opened_map(map_file, nodata).kinds is not None
+        labels = truth_of(SceneSource(dataset, data_root), replace(truth, kinds=kinds))
     where = {"aoi": area.aoi, "bounds": area.bounds, "bounds_crs": area.bounds_crs}
     result = judge(map_file, labels, exclude=exclude, protocol=protocol, name=dataset, nodata=nodata, **where)
     tell_to_file(score_table(result), result.to_dict(), json_file, what="scores", overwrite=overwrite)

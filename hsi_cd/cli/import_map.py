@@ -108,7 +108,8 @@ def import_map(
     else:
         named = None if truth.source else dataset
         check_truth(truth, named)
-        labels = truth_of(SceneSource(named, data_root), truth, found.grid)
+        told = truth if named is None else replace(truth, kinds=found.mapped.kinds is not None)
+        labels = truth_of(SceneSource(named, data_root), told, found.grid)
         split, overview = None if split_file is None else open_split(split_file, labels), None
     labels = replace(labels, name=dataset or labels.name)
     command = click.get_current_context().obj or ()

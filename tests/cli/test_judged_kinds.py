@@ -304,3 +304,21 @@ def test_benchmark_takes_kinds_as_an_option(cli: Any, tmp_path: Path, monkeypatc
     words = ["--datasets", "irrigated", "--methods", "svm", "--seeds", "0,1", "--runs", tmp_path / "runs"]
     assert cli("benchmark", *words, "--kinds") == 0
     assert len(seen) == 2 and all("kinds=true" in command for command in seen)
+
+
+def test_a_benchmark_scene_judges_a_map_of_kinds_by_its_truth_of_kinds(
+    cli: Any, tmp_path: Path, capsys: Capture, shared: Path
+) -> None:
+    root = shared / "scenes"
+    labels = hc.open_dataset("irrigated", root, kinds=True)[1]
+    truth, table = labels.kind_numbers(), labels.kind_table
+    assert table is not None
+    mapped = np.where(truth == 2, np.uint8(6), truth)
+    names = [f"field {number}" for number in range(1, 1 + table.count)]
+    options = {"grid": Grid(*truth.shape), "classes": classes_of({0: "unchanged", **dict(enumerate(names, 1))})}
+    with map_writers(tmp_path / "kinds.tif", overwrite=True, **options) as writers:
+        writers.change.write(0, mapped)
+    assert cli("evaluate", tmp_path / "kinds.tif", "--dataset", "irrigated", "--data-root", root) == 0
+    told = capsys.readouterr().out
+    expected = metrics.cohen_kappa_score(truth.ravel(), mapped.ravel())
+    assert re.search(rf"score of kinds.*Kappa +{expected:.4f}\b", told, re.DOTALL)

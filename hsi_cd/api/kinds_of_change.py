@@ -12,9 +12,9 @@ from hsi_cd.detectors.change_kinds import fit_kinds
 from hsi_cd.detectors.kind_clusters import KindOptions
 from hsi_cd.errors import ConfigError
 from hsi_cd.inference.kind_maps import MappedKinds, map_kinds
-from hsi_cd.io import TABLES, check_outputs, write_text
+from hsi_cd.io import TABLES, check_ending, check_outputs, write_text
 from hsi_cd.io.map_classes import kind_colour
-from hsi_cd.reporting.kind_tables import KindLine, band_words, kinds_csv, spectra_csv
+from hsi_cd.reporting.kind_tables import band_words, kinds_csv, spectra_csv
 from hsi_cd.scene import Grid
 
 __all__ = ["KindFiles", "KindOptions", "Kinds", "find_kinds", "kind_options", "kinds_record", "kinds_told"]
@@ -60,25 +60,6 @@ def find_kinds(estimator: Estimator, options: KindOptions, *, grid: Grid | None 
     return map_kinds(detector, measurement, model, areas=areas, unit=unit)
 
 
-def kind_lines(found: MappedKinds) -> list[KindLine]:
-    """The kinds as tables and figures show them."""
-    return [
-        KindLine(
-            number,
-            found.names[number],
-            kind.pixels,
-            kind.area,
-            kind.before,
-            kind.after,
-            kind.before_deviation,
-            kind.after_deviation,
-            kind.strength,
-            kind.leading,
-        )
-        for number, kind in enumerate(found.kinds, start=1)
-    ]
-
-
 @dataclass(frozen=True)
 class KindFiles:
     """What is written of kinds of change beside their map.
@@ -102,12 +83,11 @@ class KindFiles:
             OutputError: a file exists or cannot be written, or two are one.
             FormatError: a name's ending promises another format.
         """
-        check_outputs({"--kinds-table": self.table, "--kinds-spectra": self.spectra}, kind=TABLES["csv"],
-                      overwrite=self.overwrite)  # fmt: skip
-        check_outputs(
-            {"--kinds-table": self.table, "--kinds-spectra": self.spectra, "--kinds-figure": self.figure},
-            overwrite=self.overwrite,
-        )
+        for path in (self.table, self.spectra):
+            if path is not None:
+                check_ending(path, TABLES["csv"])
+        named = {"--kinds-table": self.table, "--kinds-spectra": self.spectra, "--kinds-figure": self.figure}
+        check_outputs(named, overwrite=self.overwrite)
         if self.figure is not None:
             from hsi_cd.reporting.figures import figure_kind
 
@@ -119,17 +99,19 @@ class KindFiles:
         Raises:
             OutputError: a file exists or cannot be written.
         """
-        lines, centres = kind_lines(found), found.bands.centres
+        kinds, names, centres = found.by_number, found.names, found.bands.centres
         if self.table is not None:
-            write_text(self.table, kinds_csv(lines, unit=found.unit, centres=centres), overwrite=self.overwrite)
+            text = kinds_csv(kinds, names, unit=found.unit, centres=centres)
+            write_text(self.table, text, overwrite=self.overwrite)
         if self.spectra is not None:
-            write_text(self.spectra, spectra_csv(lines, centres=centres), overwrite=self.overwrite)
+            write_text(self.spectra, spectra_csv(kinds, names, centres=centres), overwrite=self.overwrite)
         if self.figure is not None:
             from hsi_cd.reporting.figures import save_figure
             from hsi_cd.reporting.kind_figure import kind_figure
 
-            colours = {line.kind: kind_colour(line.kind) for line in lines}
-            figure = kind_figure(lines, centres=centres, colours=colours, title=f"{scene}: kinds of change")
+            colours = {number: kind_colour(number) for number in kinds}
+            title = f"{scene}: kinds of change"
+            figure = kind_figure(kinds, names, centres=centres, colours=colours, title=title)
             save_figure(figure, self.figure, overwrite=self.overwrite)
 
 
@@ -137,16 +119,16 @@ def kinds_told(found: MappedKinds) -> list[str]:
     """The kinds in words, a line each."""
     whole = sum(kind.area for kind in found.kinds)
     return [
-        f"{line.name}: {line.pixels:,} pixels, {100 * line.area / whole:.1f} % of what changed; most in "
-        + ", ".join(band_words(int(band), found.bands.centres) for band in line.leading[:_TOLD])
-        for line in kind_lines(found)
+        f"{found.names[number]}: {kind.pixels:,} pixels, {100 * kind.area / whole:.1f} % of what changed; most in "
+        + ", ".join(band_words(int(band), found.bands.centres) for band in kind.leading[:_TOLD])
+        for number, kind in found.by_number.items()
     ]
 
 
 def kinds_record(found: MappedKinds) -> list[dict[str, Any]]:
     """The same for a record; bands by their numbers, the strongest first, counted from 0."""
     return [
-        {"kind": line.kind, "name": line.name, "pixels": line.pixels, "area": line.area, "unit": found.unit,
-         "leading_bands": line.leading[:_TOLD].tolist()}
-        for line in kind_lines(found)
+        {"kind": number, "name": found.names[number], "pixels": kind.pixels, "area": kind.area, "unit": found.unit,
+         "leading_bands": kind.leading[:_TOLD].tolist()}
+        for number, kind in found.by_number.items()
     ]  # fmt: skip

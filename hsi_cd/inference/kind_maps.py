@@ -11,40 +11,13 @@ from numpy.typing import NDArray
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.change_kinds import ChangeKinds, changed_differences
 from hsi_cd.io import MapRows
+from hsi_cd.prepare.kind_sums import KindSums
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Bands, ScenePair
+from hsi_cd.scene.kind_spectra import KindSpectra
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class KindSpectra:
-    """What changed pixels of one kind look like.
-
-    Attributes:
-        pixels: how many there are.
-        area: of them, in the unit of the areas.
-        before: mean stored spectrum of the earlier date, float64 ``(bands,)``.
-        after: of the later date.
-        before_deviation: standard deviation over the kind's pixels, of the earlier date.
-        after_deviation: of the later date.
-        strength: of each band: how far the kind's mean difference is from that of unchanged pixels, in standard
-            deviations of these; NaN where that does not vary.
-    """
-
-    pixels: int
-    area: float
-    before: Floats
-    after: Floats
-    before_deviation: Floats
-    after_deviation: Floats
-    strength: Floats
-
-    @property
-    def leading(self) -> NDArray[np.intp]:
-        """Bands by how much they carry the kind, the strongest first; those without a strength last."""
-        return np.argsort(-np.nan_to_num(self.strength, nan=-1.0), kind="stable")
 
 
 @dataclass(frozen=True)
@@ -65,40 +38,14 @@ class MappedKinds:
     names: Mapping[int, str]
     unit: str
 
+    @property
+    def by_number(self) -> dict[int, KindSpectra]:
+        """What each kind looks like, by its value in the map."""
+        return dict(enumerate(self.kinds, start=1))
+
     def named(self, names: Mapping[int, str]) -> MappedKinds:
         """The same under other names of the kinds, by number from 1."""
         return replace(self, names={UNCHANGED: self.names[UNCHANGED], **names})
-
-
-class _Sums:
-    """Sums of spectra by kind, 0 being unchanged; from near a centre, so that squares lose no digits."""
-
-    def __init__(self, kinds: int, bands: int) -> None:
-        self.count = np.zeros(kinds + 1, dtype=np.int64)
-        self.area = np.zeros(kinds + 1)
-        self._near: Floats | None = None
-        self._sums = np.zeros((kinds + 1, 3, bands))
-        self._squares = np.zeros((kinds + 1, 3, bands))
-
-    def add(self, kinds: NDArray[np.uint8], spectra: Floats, areas: Floats) -> None:
-        """Pixels with their kinds, both dates' spectra ``(2, bands, pixels)`` and areas."""
-        values = np.concatenate([spectra, spectra[1:] - spectra[:1]])
-        if self._near is None:
-            self._near = values.mean(axis=2)
-        values -= self._near[:, :, None]
-        for kind in np.unique(kinds):
-            own = values[:, :, kinds == kind]
-            self.count[kind] += own.shape[2]
-            self.area[kind] += float(areas[kinds == kind].sum())
-            self._sums[kind] += own.sum(axis=2)
-            self._squares[kind] += np.square(own).sum(axis=2)
-
-    def moments(self, kind: int) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of both dates and of their difference, each ``(3, bands)``."""
-        count = max(int(self.count[kind]), 1)
-        mean = self._sums[kind] / count
-        deviation = np.sqrt(np.maximum(self._squares[kind] / count - np.square(mean), 0))
-        return mean + (0 if self._near is None else self._near), deviation
 
 
 def map_kinds(
@@ -119,30 +66,20 @@ def map_kinds(
         unit: of them.
     """
     pair = measurement.pair
-    sums = _Sums(model.count, pair.bands.count)
+    sums = KindSums(model.count, pair.bands.count)
     blocks = changed_differences(detector, model.frontend, measurement)
-    for (rows, difference, said), (_, dates) in zip(blocks, measurement.read("kinds"), strict=True):
+    for (rows, difference, said), (_, (t1, t2)) in zip(blocks, measurement.read("kinds"), strict=True):
         kinds = np.where(said == 1, model.of_difference(difference), np.uint8(0))
         wanted, own = _mapped(pair, rows) & ((said == 0) | (kinds > 0)), _areas_of(pair, rows, areas)
         # One row at a time: in double precision, a block of rows would take gigabytes.
         for row in np.flatnonzero(wanted.any(axis=1)):
             there = wanted[row]
-            spectra = np.stack([date[:, row, there] for date in dates]).astype(np.float64)
-            sums.add(kinds[row, there], spectra, own[row, there])
-    order = np.argsort(-sums.area[1:], kind="stable")
-    order = order[sums.count[1 + order] > 0]
-    quiet, scatter = (each[2] for each in sums.moments(UNCHANGED))
-    known = scatter > 0
-    found = []
-    for kind in (1 + order).tolist():
-        mean, deviation = sums.moments(kind)
-        strength = np.full(len(quiet), np.nan)
-        strength[known] = np.abs(mean[2] - quiet)[known] / scatter[known]
-        (before, after, _), (apart1, apart2, _) = mean, deviation
-        area = float(sums.area[kind])
-        found.append(KindSpectra(int(sums.count[kind]), area, before, after, apart1, apart2, strength))
-    names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(found) + 1)}
-    return MappedKinds(model.ordered(order), tuple(found), pair.bands, names, unit)
+            sums.add(kinds[row, there], (t1[:, row, there], t2[:, row, there]), own[row, there])
+    found = sums.spectra()
+    order = sorted(found, key=lambda kind: -found[kind].area)  # stable: of two as large, the earlier centre's
+    kinds_found = tuple(found[kind] for kind in order)
+    names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(order) + 1)}
+    return MappedKinds(model.ordered(np.array(order, dtype=np.intp) - 1), kinds_found, pair.bands, names, unit)
 
 
 def _mapped(pair: ScenePair, rows: slice) -> NDArray[np.bool_]:

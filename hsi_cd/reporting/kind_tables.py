@@ -4,44 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from hsi_cd.scene.kind_spectra import KindSpectra
 
 _TOLD = 5  # leading bands of a kind that its line names
-
-
-@dataclass(frozen=True)
-class KindLine:
-    """One kind of change as tables and figures show it.
-
-    Attributes:
-        kind: its value in the map.
-        name: what it is called.
-        pixels: how many it has.
-        area: of them.
-        before: mean spectrum of the earlier date, float64 ``(bands,)``.
-        after: of the later date.
-        before_deviation: over the kind's pixels.
-        after_deviation: of the later date.
-        strength: how far each band's mean change lies from that of unchanged pixels, in deviations of these.
-        leading: bands by their strength, the strongest first.
-    """
-
-    kind: int
-    name: str
-    pixels: int
-    area: float
-    before: Floats
-    after: Floats
-    before_deviation: Floats
-    after_deviation: Floats
-    strength: Floats
-    leading: NDArray[np.intp]
 
 
 def band_words(band: int, centres: Sequence[float]) -> str:
@@ -49,30 +18,37 @@ def band_words(band: int, centres: Sequence[float]) -> str:
     return f"{centres[band]:.0f} nm" if centres else f"band {band + 1}"
 
 
-def kinds_csv(lines: Sequence[KindLine], *, unit: str, centres: Sequence[float]) -> str:
-    """One line a kind: pixels, area, share of the changed area, and the bands that carry it most."""
-    whole = sum(line.area for line in lines)
+def kinds_csv(
+    kinds: Mapping[int, KindSpectra], names: Mapping[int, str], *, unit: str, centres: Sequence[float]
+) -> str:
+    """One line a kind: pixels, area, share of the changed area, and the bands that carry it most.
+
+    Args:
+        kinds: by their value in the map.
+        names: of the kinds.
+        unit: of their areas.
+        centres: wavelengths, nm, or nothing.
+    """
+    whole = sum(kind.area for kind in kinds.values())
     rows = (
-        (line.kind, line.name, line.pixels, line.area, unit, line.area / whole,
-         "; ".join(band_words(int(band), centres) for band in line.leading[:_TOLD]))
-        for line in lines
+        (number, names[number], kind.pixels, kind.area, unit, kind.area / whole,
+         "; ".join(band_words(int(band), centres) for band in kind.leading[:_TOLD]))
+        for number, kind in kinds.items()
     )  # fmt: skip
     return _csv(("kind", "name", "pixels", "area", "unit", "share", "leading bands"), rows)
 
 
-def spectra_csv(lines: Sequence[KindLine], *, centres: Sequence[float]) -> str:
+def spectra_csv(kinds: Mapping[int, KindSpectra], names: Mapping[int, str], *, centres: Sequence[float]) -> str:
     """One line a band of each kind: means and deviations of both dates, its strength, and its rank by that."""
     rows = []
-    for line in lines:
-        rank = np.empty(len(line.leading), dtype=np.int64)
-        rank[line.leading] = np.arange(1, len(rank) + 1)
+    for number, kind in kinds.items():
+        rank = np.empty(len(kind.leading), dtype=np.int64)
+        rank[kind.leading] = np.arange(1, len(rank) + 1)
         for band in range(len(rank)):
-            numbers = (
-                line.before, line.before_deviation, line.after, line.after_deviation, line.strength,
-            )  # fmt: skip
+            numbers = (kind.before, kind.before_deviation, kind.after, kind.after_deviation, kind.strength)
             wavelength = centres[band] if centres else ""
             own = (_number(each[band]) for each in numbers)
-            rows.append((line.kind, line.name, band + 1, wavelength, *own, int(rank[band])))
+            rows.append((number, names[number], band + 1, wavelength, *own, int(rank[band])))
     head = ("kind", "name", "band", "wavelength (nm)", "before", "before deviation", "after", "after deviation")
     return _csv((*head, "strength", "rank"), rows)
 

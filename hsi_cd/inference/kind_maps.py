@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,12 +13,18 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.change_kinds import ChangeKinds, changed_differences
 from hsi_cd.io import MapRows
 from hsi_cd.prepare.kind_sums import KindSums
+from hsi_cd.prepare.library_match import KindMaterials, in_bands
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Bands, ScenePair
 from hsi_cd.scene.kind_spectra import KindSpectra
+from hsi_cd.scene.spectral_library import SpectralLibrary
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
+
+_BRIGHTEST = 2.0  # reflectance of 0 to 1 has glints of water and metal above 1
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class MappedKinds:
         bands: of the scene.
         names: of the values of the map, the unchanged first.
         unit: of the areas: ``m2``, or ``pixels`` where the scene tells no length.
+        used: bands of the scene that are looked at, or None for all that are not flagged as bad.
+        quantity: what the values are, as a product tells it (``reflectance``, ``radiance``); else empty.
     """
 
     model: ChangeKinds
@@ -37,11 +46,45 @@ class MappedKinds:
     bands: Bands
     names: Mapping[int, str]
     unit: str
+    used: tuple[int, ...] | None = None
+    quantity: str = ""
 
     @property
     def by_number(self) -> dict[int, KindSpectra]:
         """What each kind looks like, by its value in the map."""
         return dict(enumerate(self.kinds, start=1))
+
+    def from_to(self, library: SpectralLibrary, *, count: int = 3) -> dict[int, KindMaterials]:
+        """What each kind is from and to: the entries of a library nearest to its mean spectra, by spectral angle.
+
+        Args:
+            library: spectra of materials, as :func:`hsi_cd.open_library` reads them.
+            count: how many entries of each date.
+
+        Returns:
+            By the kinds' values in the map.
+
+        Raises:
+            BandError: the scene tells no wavelengths, or the library covers too few of its bands.
+        """
+        near = in_bands(library, self.bands, used=self.used)
+        brightest = max((float(np.nanmax(kind.before)) for kind in self.kinds), default=0.0)
+        if self.quantity not in ("", "reflectance"):
+            told = (
+                f"the dates hold {self.quantity}, and {library.name} reflectance: their angles compare two things"
+            )
+            log.warning("%s", told)
+        elif not self.quantity and brightest > _BRIGHTEST:
+            log.warning(
+                "nothing tells that values of up to %.4g are reflectance: angles to %s are right where they are "
+                "reflectance times a factor, and not where they are radiance or have an offset",
+                brightest,
+                library.name,
+            )
+        return {
+            number: KindMaterials(near.nearest(kind.before, count), near.nearest(kind.after, count))
+            for number, kind in self.by_number.items()
+        }
 
     def named(self, names: Mapping[int, str]) -> MappedKinds:
         """The same under other names of the kinds, by number from 1."""
@@ -78,8 +121,10 @@ def map_kinds(
     found = sums.spectra()
     order = sorted(found, key=lambda kind: -found[kind].area)  # stable: of two as large, the earlier centre's
     kinds_found = tuple(found[kind] for kind in order)
+    quantity = "" if pair.t1.product is None else pair.t1.product.quantity
     names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(order) + 1)}
-    return MappedKinds(model.ordered(np.array(order, dtype=np.intp) - 1), kinds_found, pair.bands, names, unit)
+    ordered = model.ordered(np.array(order, dtype=np.intp) - 1)
+    return MappedKinds(ordered, kinds_found, pair.bands, names, unit, pair.used, quantity)
 
 
 def _mapped(pair: ScenePair, rows: slice) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from hsi_cd.prepare.library_match import KindMaterials
 from hsi_cd.scene.kind_spectra import KindSpectra
 
 _TOLD = 5  # leading bands of a kind that its line names
@@ -19,7 +20,12 @@ def band_words(band: int, centres: Sequence[float]) -> str:
 
 
 def kinds_csv(
-    kinds: Mapping[int, KindSpectra], names: Mapping[int, str], *, unit: str, centres: Sequence[float]
+    kinds: Mapping[int, KindSpectra],
+    names: Mapping[int, str],
+    *,
+    unit: str,
+    centres: Sequence[float],
+    materials: Mapping[int, KindMaterials] | None = None,
 ) -> str:
     """One line a kind: pixels, area, share of the changed area, and the bands that carry it most.
 
@@ -28,14 +34,41 @@ def kinds_csv(
         names: of the kinds.
         unit: of their areas.
         centres: wavelengths, nm, or nothing.
+        materials: what each is from and to: the nearest of a library at both dates in four columns more.
     """
     whole = sum(kind.area for kind in kinds.values())
-    rows = (
+    rows = [
         (number, names[number], kind.pixels, kind.area, unit, kind.area / whole,
          "; ".join(band_words(int(band), centres) for band in kind.leading[:_TOLD]))
         for number, kind in kinds.items()
-    )  # fmt: skip
-    return _csv(("kind", "name", "pixels", "area", "unit", "share", "leading bands"), rows)
+    ]  # fmt: skip
+    head: tuple[str, ...] = ("kind", "name", "pixels", "area", "unit", "share", "leading bands")
+    if materials is not None:
+        head += ("from", "from angle (rad)", "to", "to angle (rad)")
+        rows = [(*row, *_nearest(materials[number])) for row, number in zip(rows, kinds, strict=True)]
+    return _csv(head, rows)
+
+
+def nearest_csv(materials: Mapping[int, KindMaterials], names: Mapping[int, str], *, library: str) -> str:
+    """One line an entry of the library that is near to a kind's mean spectrum of either date.
+
+    Args:
+        materials: of each kind, by its value in the map.
+        names: of the kinds.
+        library: name of the library.
+    """
+    rows = [
+        (number, names[number], date, rank, entry.name, f"{entry.angle:.5f}", library)
+        for number, kind in materials.items()
+        for date, near in (("before", kind.before), ("after", kind.after))
+        for rank, entry in enumerate(near, start=1)
+    ]
+    return _csv(("kind", "name", "date", "rank", "entry", "angle (rad)", "library"), rows)
+
+
+def _nearest(kind: KindMaterials) -> tuple[str, ...]:
+    ends = ((near[0].name, f"{near[0].angle:.5f}") if near else ("", "") for near in (kind.before, kind.after))
+    return tuple(cell for end in ends for cell in end)
 
 
 def spectra_csv(kinds: Mapping[int, KindSpectra], names: Mapping[int, str], *, centres: Sequence[float]) -> str:

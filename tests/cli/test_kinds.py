@@ -20,6 +20,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import hsi_cd as hc
 from hsi_cd.io.class_maps import read_class_map
+from hsi_cd.scene import Bands, cube_from_array
 
 Capture = pytest.CaptureFixture[str]
 BANDS = np.linspace(450, 2400, 24)
@@ -202,6 +203,9 @@ def test_other_groupings(fields: Fields, by: Any) -> None:
         (["--kinds", "auto", "--kinds-by", "mean-shift", "--bandwidth", "1000"], "expected 0.001 to 100"),
         (["--kinds", "auto", "--bandwidth", "1"], "a bandwidth is of mean shift"),
         (["--kinds-table", "k.csv"], "give --kinds auto, too"),
+        (["--library", "l.csv"], "give --kinds auto, too"),
+        (["--kinds", "3", "--kinds-nearest", "k.csv"], "give --library FILE, too"),
+        (["--kinds", "3", "--library", "l.csv"], "does not exist"),
         (["--kinds", "3", "--kinds-figure", "k.txt"], "name it .png or .pdf"),
         (["--kinds", "3", "--kinds-table", "k.tif"], "let the name end in .csv"),
     ],
@@ -225,3 +229,100 @@ def test_the_six_kinds_of_the_irrigated_stand_in(shared: Path) -> None:
     pair = hc.open_pair(folder / "PreImg_2004.mat", folder / "PostImg_2007.mat")
     found = hc.detect(pair, kinds=6).kind
     assert adjusted_rand_score(truth[truth < 7], found[truth < 7]) >= 0.75
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The materials of the fields as a table in percent over um, and one that no field has."""
+    path = tmp_path_factory.mktemp("library") / "ground.csv"
+    spectra = 100 * np.vstack([_spectra(np.random.default_rng(3)), np.linspace(0.9, 0.1, len(BANDS))])
+    lines = [",".join(map(str, [wave / 1000, *own])) for wave, own in zip(BANDS, spectra.T, strict=True)]
+    path.write_text("\n".join(["wavelength (um),soil,green crop,bright roof,wet ground,snow", *lines]))
+    return path
+
+
+def test_what_a_kind_is_from_and_to(
+    cli: Any, fields: Fields, library: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Angles are those between the library and the mean spectra of the map that was written."""
+    files = {name: tmp_path / f"{name}.csv" for name in ("kinds-table", "kinds-nearest", "kinds-spectra")}
+    words = [word for name, path in files.items() for word in (f"--{name}", path)]
+    words += ["--kinds", "auto", "--library", library, "--output", tmp_path / "kinds.tif"]
+    assert cli(*fields.words, *words, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    found = read(tmp_path / "kinds.tif")
+    names = ["soil", "green crop", "bright roof", "wet ground", "snow"]
+    spectra = np.vstack([_spectra(np.random.default_rng(3)), np.linspace(0.9, 0.1, len(BANDS))])
+    with files["kinds-nearest"].open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 3 * 2 * 3
+    for line in lines:
+        date = fields.t1 if line["date"] == "before" else fields.t2
+        mean = date[:, found == int(line["kind"])].astype(np.float64).mean(axis=1)
+        angles = [np.arccos(mean @ own / np.linalg.norm(mean) / np.linalg.norm(own)) for own in spectra]
+        assert line["entry"] == names[int(np.argsort(angles)[int(line["rank"]) - 1])]
+        assert float(line["angle (rad)"]) == pytest.approx(np.sort(angles)[int(line["rank"]) - 1], abs=2e-5)
+    ends = [(kind["from"][0]["name"], kind["to"][0]["name"]) for kind in record["kinds"]]
+    assert ends == [("soil", "green crop"), ("soil", "bright roof"), ("soil", "wet ground")]
+    with files["kinds-table"].open() as file:
+        assert [(line["from"], line["to"]) for line in csv.DictReader(file)] == ends
+
+
+def test_it_is_told_in_words(cli: Any, fields: Fields, library: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert cli(*fields.words, "--kinds", "3", "--library", library, "--output", tmp_path / "k.tif") == 0
+    said = capsys.readouterr()
+    assert "kind 1: soil (.0" in said.out and " rad) to green crop (.0" in said.out
+    assert "library: ground.csv (5 spectra, 450 to 2400 nm; a column each)" in said.out
+    assert "reflectance" not in said.err  # the values are of 0 to 1
+
+
+def test_numbers_that_may_be_no_reflectance_are_told(fields: Fields, library: Path, caplog: Any) -> None:
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    bands = Bands(len(BANDS), tuple(BANDS))
+    dates = [
+        cube_from_array(1e4 * date, name=name, bands=bands)
+        for name, date in zip("ab", (fields.t1, fields.t2), strict=True)
+    ]
+    bright = hc.detect(hc.ScenePair(*dates), kinds=3).kinds
+    own = hc.detect(pair, kinds=3).kinds
+    assert bright is not None and own is not None
+    opened = hc.open_library(library)
+    assert bright.from_to(opened)[1].before[0].name == "soil"
+    assert "nothing tells that values of up to" in caplog.text
+    caplog.clear()
+    assert own.from_to(opened, count=1)[1].after[0].name == "green crop" and not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("frequency (THz),a\n1,2\n2,3\n", "have the unit 'THz': expected nm or um"),
+        ("band,a\n1,2\n20,3\n", "have no unit, and their numbers tell none"),
+        ("wavelength (nm),a\n8000,2\n9000,3\n", "covers 0 of the 24 bands of the scene (450 to 2400 nm)"),
+    ],
+)
+def test_a_library_that_serves_nothing_is_refused_before_anything_is_computed(
+    cli: Any, fields: Fields, tmp_path: Path, capsys: Capture, text: str, said: str
+) -> None:
+    (tmp_path / "lib.csv").write_text(text)
+    words = ["--kinds", "3", "--library", tmp_path / "lib.csv", "--output", tmp_path / "k.tif"]
+    assert cli(*fields.words, *words) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1 and not (tmp_path / "k.tif").exists()
+
+
+def test_a_scene_without_wavelengths_has_no_place_for_a_library(
+    cli: Any, fields: Fields, library: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for name in ("t1", "t2"):
+        np.save(tmp_path / f"{name}.npy", getattr(fields, name).transpose(1, 2, 0))
+    dates = ["--t1", tmp_path / "t1.npy", "--t2", tmp_path / "t2.npy", "--axes", "rows,cols,bands"]
+    words = ["--kinds", "3", "--library", library, "--output", tmp_path / "k.tif"]
+    assert cli("detect", *dates, *words) == 2
+    assert "the scene tells no wavelengths" in capsys.readouterr().err
+
+
+def test_no_output_replaces_the_library(cli: Any, fields: Fields, library: Path, capsys: Capture) -> None:
+    words = ["--kinds", "3", "--library", library, "--output", library.parent / "k.tif"]
+    assert cli(*fields.words, *words, "--kinds-table", library, "--overwrite") == 2
+    assert "is an input" in capsys.readouterr().err and library.read_text().startswith("wavelength")

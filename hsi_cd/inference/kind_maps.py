@@ -120,11 +120,18 @@ def map_kinds(
             sums.add(kinds[row, there], (t1[:, row, there], t2[:, row, there]), own[row, there])
     found = sums.spectra()
     order = sorted(found, key=lambda kind: -found[kind].area)  # stable: of two as large, the earlier centre's
-    kinds_found = tuple(found[kind] for kind in order)
     quantity = "" if pair.t1.product is None else pair.t1.product.quantity
     names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(order) + 1)}
     ordered = model.ordered(np.array(order, dtype=np.intp) - 1)
-    return MappedKinds(ordered, kinds_found, pair.bands, names, unit, pair.used, quantity)
+    return MappedKinds(
+        model=ordered,
+        kinds=tuple(found[kind] for kind in order),
+        bands=pair.bands,
+        names=names,
+        unit=unit,
+        used=pair.used,
+        quantity=quantity,
+    )
 
 
 def _mapped(pair: ScenePair, rows: slice) -> NDArray[np.bool_]:

@@ -81,17 +81,21 @@ class KindSums:
         return mean.reshape(3, -1), deviation.reshape(3, -1)
 
 
-def spectra_of_map(values: NDArray[np.uint8], pair: ScenePair, areas: Areas) -> dict[int, KindSpectra]:
-    """Mean spectra of the kinds of a map that lies on the scene, from one reading of it.
+def spectra_of_map(
+    values: NDArray[np.uint8], pair: ScenePair, areas: Areas, *, window: tuple[slice, slice] | None = None
+) -> dict[int, KindSpectra]:
+    """Mean spectra of the kinds of a map, from one reading of the scene.
 
     Args:
         values: uint8 ``(rows, cols)``: 0 unchanged, 1 to K kinds, 255 no data.
-        pair: the two dates, of the same rows and columns.
+        pair: the two dates.
         areas: areas of the map's pixels in some of its rows.
+        window: rows and columns of the scene on which the map lies; all of it by default.
     """
+    down, right = window or (slice(0, pair.shape[0]), slice(0, pair.shape[1]))
     sums = KindSums(int(values[values != UNLABELLED].max(initial=0)), pair.bands.count)
-    for rows in row_blocks(*pair.shape):
-        t1, t2 = pair.read(rows)
+    for rows in row_blocks(*values.shape):
+        t1, t2 = pair.read(slice(down.start + rows.start, down.start + rows.stop), right)
         ground = areas(rows)
         for row, kinds in enumerate(values[rows]):
             there = kinds != UNLABELLED

@@ -9,15 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from hsi_cd.reporting.figures import DPI
-from hsi_cd.reporting.kind_tables import band_words
+from hsi_cd.reporting.kind_tables import MARKED, band_words, unbroken
 from hsi_cd.scene.kind_spectra import KindSpectra
 
 _COLUMNS = 3
-_GAP = 3.0  # times the usual step between bands from which a curve is broken: water vapour lies between
-_MARKED = 3  # leading bands that are marked
 
 
 def kind_figure(
@@ -47,7 +44,7 @@ def kind_figure(
     for place, (number, kind) in enumerate(kinds.items()):
         axes = figure.add_subplot(rows, columns, place + 1)
         _draw(axes, kind, centres, "#{:02x}{:02x}{:02x}".format(*colours[number][:3]))
-        told = ", ".join(band_words(int(band), centres) for band in kind.leading[:_MARKED])
+        told = ", ".join(band_words(int(band), centres) for band in kind.leading[:MARKED])
         axes.set_title(f"{names[number]}\n{kind.pixels:,} pixels; {told}", fontsize=8)
         if place % columns == 0:
             axes.set_ylabel("stored value", fontsize=8)
@@ -61,7 +58,7 @@ def kind_figure(
 def _draw(axes: Axes, kind: KindSpectra, centres: Sequence[float], colour: str) -> None:
     x = np.asarray(centres, dtype=np.float64) if centres else np.arange(1, len(kind.before) + 1, dtype=np.float64)
     order = np.argsort(x, kind="stable")
-    parts = _unbroken(x[order])
+    parts = unbroken(x[order])
     for number, (date, mean, deviation) in enumerate(
         (("before", kind.before, kind.before_deviation), ("after", kind.after, kind.after_deviation))
     ):
@@ -71,13 +68,6 @@ def _draw(axes: Axes, kind: KindSpectra, centres: Sequence[float], colour: str) 
             axes.plot(x[own], mean[own], style, color=colour, linewidth=1.2, label=date if i == 0 else None)
             low, high = mean[own] - deviation[own], mean[own] + deviation[own]
             axes.fill_between(x[own], low, high, color=colour, alpha=0.15, linewidth=0)
-    for band in kind.leading[:_MARKED]:
+    for band in kind.leading[:MARKED]:
         axes.axvline(x[band], color="#999999", linewidth=0.6, linestyle=":")
     axes.tick_params(labelsize=7)
-
-
-def _unbroken(x: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """Places of stretches without a gap."""
-    steps = np.diff(x)
-    breaks = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else np.empty(0, dtype=np.intp)
-    return np.split(np.arange(len(x)), breaks)

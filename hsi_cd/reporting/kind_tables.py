@@ -7,16 +7,28 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hsi_cd.prepare.library_match import KindMaterials
 from hsi_cd.scene.kind_spectra import KindSpectra
 
+MARKED = 3
+"""Leading bands of a kind that its curves mark."""
+
 _TOLD = 5  # leading bands of a kind that its line names
+_GAP = 3.0  # times the usual step between bands from which a curve is broken: water vapour lies between
 
 
 def band_words(band: int, centres: Sequence[float]) -> str:
     """A band as people call it: by its wavelength, or by its number from 1 where none is known."""
     return f"{centres[band]:.0f} nm" if centres else f"band {band + 1}"
+
+
+def unbroken(x: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+    """Places, in ascending numbers along an axis, of stretches without a gap."""
+    steps = np.diff(x)
+    breaks = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else np.empty(0, dtype=np.intp)
+    return np.split(np.arange(len(x)), breaks)
 
 
 def kinds_csv(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +20,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 import hsi_cd as hc
+from hsi_cd.api.area_samples import areas_of
+from hsi_cd.api.kind_curves import kind_curves
 from hsi_cd.io.class_maps import read_class_map
+from hsi_cd.reporting.html.map_page import MapView, map_page
 from hsi_cd.scene import Bands, cube_from_array
 
 Capture = pytest.CaptureFixture[str]
@@ -326,3 +330,52 @@ def test_no_output_replaces_the_library(cli: Any, fields: Fields, library: Path,
     words = ["--kinds", "3", "--library", library, "--output", library.parent / "k.tif"]
     assert cli(*fields.words, *words, "--kinds-table", library, "--overwrite") == 2
     assert "is an input" in capsys.readouterr().err and library.read_text().startswith("wavelength")
+
+
+def test_a_page_shows_the_spectra_of_the_kinds(mapped: Path, fields: Fields) -> None:
+    """A chart a kind: its curves end at the values and wavelengths that the table of spectra holds."""
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    areas, unit = areas_of(pair.grid)
+    curves = kind_curves(mapped / "kinds.tif", pair, areas)
+    change = (read(mapped / "kinds.tif") > 0).astype(np.uint8)
+    page = map_page(MapView(change, None, "", {}, {}, unit, [], {}, curves=curves), title="kinds")
+    part = page[page.index('<section id="kinds">') : page.index('<section id="areas">')]
+    assert part.count("<svg") == 3 and part.count("<polyline") == 6
+    with (mapped / "spectra.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    heads, charts = part.split("<svg")[:-1], part.split("<svg")[1:]
+    for kind, (chart, head) in enumerate(zip(charts, heads, strict=True), start=1):
+        own = [row for row in rows if row["kind"] == str(kind)]
+        leading = sorted(own, key=lambda row: int(row["rank"]))[:3]
+        assert f"<strong>kind {kind}</strong>" in head
+        assert "; most in " + ", ".join(f"{float(row['wavelength (nm)']):.0f} nm" for row in leading) in head
+        assert chart.count('class="ideal"') == 3
+        after, before = (
+            np.array([point.split(",") for point in points.split()], dtype=float)
+            for points in re.findall(r'<polyline class="." style="stroke:#[0-9a-f]{6}" points="([^"]+)"', chart)
+        )
+        values = {date: np.array([float(row[date]) for row in own]) for date in ("before", "after")}
+        both = np.concatenate([values["after"], values["before"]])
+        drawn = np.concatenate([after[:, 1], before[:, 1]])
+        # One straight line leads from values to the chart: down it grows.
+        assert np.corrcoef(both, drawn)[0, 1] < -0.9999
+        assert np.corrcoef(BANDS, after[:, 0])[0, 1] > 0.9999
+
+
+def test_without_dates_or_kinds_there_are_no_curves(
+    cli: Any, mapped: Path, fields: Fields, tmp_path: Path
+) -> None:
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    areas, _ = areas_of(pair.grid)
+    assert kind_curves(mapped / "kinds.tif", None, areas) == []
+    hc.detect(pair, method="cva").write(tmp_path / "c.tif")
+    assert kind_curves(tmp_path / "c.tif", pair, areas) == []
+    assert cli("report", tmp_path / "c.tif", *fields.words[1:], "--output", tmp_path / "r.html") == 0
+    assert 'id="kinds"' not in (tmp_path / "r.html").read_text()
+
+
+def test_another_threshold_than_that_of_the_kinds_is_refused(fields: Fields) -> None:
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    found = hc.detect(pair, kinds=3)
+    with pytest.raises(hc.errors.ConfigError, match="counted with the method's own: leave threshold= out"):
+        hc.MapOptions(kinds=found.kinds, threshold=found.threshold + 1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.evaluation import BIASED
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
+from hsi_cd.reporting.html.kind_panel import KindChart
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.html.run_section import score_image
 from hsi_cd.reporting.images import BLACK, GREY, WHITE, class_image
@@ -33,6 +34,7 @@ class MapView:
         facts: what is known of the map, by its title.
         warnings: what was warned of.
         tall: how many times as high as wide a pixel is on the ground.
+        curves: spectra of the kinds of change, where the map has some and the dates were given.
     """
 
     change: NDArray[np.uint8]
@@ -45,6 +47,7 @@ class MapView:
     facts: Mapping[str, str]
     warnings: Sequence[str] = field(default=())
     tall: float = 1.0
+    curves: Sequence[KindChart] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def map_page(view: MapView, *, title: str) -> str:
         colours=_COLOURS,
         has_scores=bool(view.scores),
         warnings=view.warnings,
+        curves=view.curves,
         areas=_areas(view),
         regions=_regions(view),
         facts=Sheet((), [(name, [text]) for name, text in view.facts.items()], words=True),

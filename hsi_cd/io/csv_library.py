@@ -102,7 +102,8 @@ def _by_rows(
 
 def _table(path: Path, columns: int, lines: Iterator[list[str]], *, named: bool) -> tuple[list[str], list[Floats]]:
     """The lines' first cells, where they are names, and all numbers."""
-    names, rows = [], []
+    names: list[str] = []
+    rows: list[Floats] = []
     for number, line in enumerate(lines, start=2):
         if not any(cell.strip() for cell in line):
             continue

@@ -49,7 +49,7 @@ def kinds_csv(
         materials: what each is from and to: the nearest of a library at both dates in four columns more.
     """
     whole = sum(kind.area for kind in kinds.values())
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (number, names[number], kind.pixels, kind.area, unit, kind.area / whole,
          "; ".join(band_words(int(band), centres) for band in kind.leading[:_TOLD]))
         for number, kind in kinds.items()
@@ -69,7 +69,7 @@ def nearest_csv(materials: Mapping[int, KindMaterials], names: Mapping[int, str]
         names: of the kinds.
         library: name of the library.
     """
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (number, names[number], date, rank, entry.name, f"{entry.angle:.5f}", library)
         for number, kind in materials.items()
         for date, near in (("before", kind.before), ("after", kind.after))

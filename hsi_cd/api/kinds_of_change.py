@@ -176,8 +176,8 @@ class KindFiles:
             OutputError: a file exists or cannot be written.
         """
         kinds, names, centres = found.by_number, found.names, found.bands.centres
+        own = None if materials is None else materials.of_kinds
         if self.table is not None:
-            own = None if materials is None else materials.of_kinds
             text = kinds_csv(kinds, names, unit=found.unit, centres=centres, materials=own)
             write_text(self.table, text, overwrite=self.overwrite)
         if self.spectra is not None:
@@ -191,7 +191,7 @@ class KindFiles:
 
             colours = {number: kind_colour(number) for number in kinds}
             title = f"{scene}: kinds of change"
-            figure = kind_figure(kinds, names, centres=centres, colours=colours, title=title)
+            figure = kind_figure(kinds, names, centres=centres, colours=colours, materials=own, title=title)
             save_figure(figure, self.figure, overwrite=self.overwrite)
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from hsi_cd.prepare.library_match import KindMaterials
 from hsi_cd.reporting.figures import DPI
 from hsi_cd.reporting.kind_tables import MARKED, band_words, unbroken
 from hsi_cd.scene.kind_spectra import KindSpectra
@@ -23,6 +24,7 @@ def kind_figure(
     *,
     centres: Sequence[float],
     colours: Mapping[int, tuple[int, int, int, int]],
+    materials: Mapping[int, KindMaterials] | None = None,
     title: str = "Kinds of change",
 ) -> Figure:
     """A panel a kind: dashed before, full after, each with a band of one deviation; the leading bands are marked.
@@ -32,6 +34,7 @@ def kind_figure(
         names: of the kinds.
         centres: wavelengths, nm; the bands' numbers are shown where there are none.
         colours: of the kinds, as the map shows them.
+        materials: what each is from and to, or None.
         title: stands above.
     """
     columns = max(1, min(_COLUMNS, len(kinds)))
@@ -45,7 +48,8 @@ def kind_figure(
         axes = figure.add_subplot(rows, columns, place + 1)
         _draw(axes, kind, centres, "#{:02x}{:02x}{:02x}".format(*colours[number][:3]))
         told = ", ".join(band_words(int(band), centres) for band in kind.leading[:MARKED])
-        axes.set_title(f"{names[number]}\n{kind.pixels:,} pixels; {told}", fontsize=8)
+        ends = f"\n{materials[number]}" if materials is not None else ""
+        axes.set_title(f"{names[number]}{ends}\n{kind.pixels:,} pixels; {told}", fontsize=8)
         if place % columns == 0:
             axes.set_ylabel("stored value", fontsize=8)
         if place + columns >= len(kinds):

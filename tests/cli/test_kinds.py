@@ -348,7 +348,7 @@ def test_a_page_shows_the_spectra_of_the_kinds(mapped: Path, fields: Fields) -> 
     for kind, (chart, head) in enumerate(zip(charts, heads, strict=True), start=1):
         own = [row for row in rows if row["kind"] == str(kind)]
         leading = sorted(own, key=lambda row: int(row["rank"]))[:3]
-        assert f"<strong>kind {kind}</strong>" in head
+        assert f"</span>kind {kind}: " in head
         assert "; most in " + ", ".join(f"{float(row['wavelength (nm)']):.0f} nm" for row in leading) in head
         assert chart.count('class="ideal"') == 3
         after, before = (

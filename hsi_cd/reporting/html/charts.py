@@ -169,4 +169,6 @@ def _ticks(x: _Scale, y: _Scale) -> tuple[list[tuple[float, str, str]], list[tup
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else ""
+    if not math.isfinite(value):
+        return ""
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"  # 2500 nm are not 2.5e+03

@@ -281,6 +281,7 @@ def test_it_is_told_in_words(cli: Any, fields: Fields, library: Path, tmp_path: 
     assert "reflectance" not in said.err  # the values are of 0 to 1
 
 
+@pytest.mark.slow
 def test_numbers_that_may_be_no_reflectance_are_told(fields: Fields, library: Path, caplog: Any) -> None:
     pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
     bands = Bands(len(BANDS), tuple(BANDS))

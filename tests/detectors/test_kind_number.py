@@ -33,6 +33,7 @@ def test_a_far_kind_does_not_hide_the_others() -> None:
 
 
 @pytest.mark.parametrize("stretch", [1.0, 2.0])
+@pytest.mark.quick("2.0")
 def test_one_kind_is_one(stretch: float) -> None:
     features, _ = groups(np.zeros((1, 6)), [900])
     features[:, 0] *= stretch

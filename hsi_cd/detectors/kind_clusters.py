@@ -20,9 +20,7 @@ BANDWIDTHS = (1e-3, 1e2)
 """Range of the bandwidth of mean shift, in root mean square distances of the vectors from their mean."""
 
 _TRIED = range(2, 16)  # numbers of kinds among which auto chooses
-_NO_STRUCTURE = (
-    0.3  # best silhouette of few groups up to which there is one kind: its parts were seen to reach .29
-)
+_NO_STRUCTURE = 0.3  # best silhouette of few groups up to which there is one kind: its parts reach .29
 _FEW = 6  # groups: with more, silhouettes of the parts of one kind grow
 _APART = 0.7  # of the best silhouette: groups that lie less apart are parts of a kind
 _STRENGTH = 0.8  # of prediction, from which two halves find the same groups (Tibshirani and Walther 2005)

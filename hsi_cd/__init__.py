@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
         Superpixel,
         load,
     )
+    from hsi_cd.api.kinds_of_change import open_library
     from hsi_cd.api.many_dates import ChangeSeries, series
     from hsi_cd.api.map_report import report_map
     from hsi_cd.api.opening import open_dataset, open_labels, open_pair, open_split
@@ -73,6 +74,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time each name is imp
     from hsi_cd.inference.mapping import MapOptions
     from hsi_cd.prepare.measurement import Measurement
     from hsi_cd.scene import Cube, Grid, Labels, ScenePair, Split
+    from hsi_cd.scene.spectral_library import SpectralLibrary
 
 _PLACES = {
     "AreaEstimate": "hsi_cd.evaluation",
@@ -104,6 +106,7 @@ _PLACES = {
     "ScenesResult": "hsi_cd.api.scenes_training",
     "SelfTrained": "hsi_cd.api.estimators",
     "Siamese": "hsi_cd.api.estimators",
+    "SpectralLibrary": "hsi_cd.scene.spectral_library",
     "Split": "hsi_cd.scene",
     "Suggestions": "hsi_cd.api.suggestions",
     "Superpixel": "hsi_cd.api.estimators",
@@ -118,6 +121,7 @@ _PLACES = {
     "methods": "hsi_cd.api.verbs",
     "open_dataset": "hsi_cd.api.opening",
     "open_labels": "hsi_cd.api.opening",
+    "open_library": "hsi_cd.api.kinds_of_change",
     "open_pair": "hsi_cd.api.opening",
     "open_series": "hsi_cd.api.dated_scenes",
     "open_split": "hsi_cd.api.opening",
@@ -164,6 +168,7 @@ __all__ = [
     "ScenesResult",
     "SelfTrained",
     "Siamese",
+    "SpectralLibrary",
     "Split",
     "Suggestions",
     "Superpixel",
@@ -178,6 +183,7 @@ __all__ = [
     "methods",
     "open_dataset",
     "open_labels",
+    "open_library",
     "open_pair",
     "open_series",
     "open_split",

@@ -12,6 +12,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from hsi_cd.api.area_samples import areas_of
+from hsi_cd.api.kind_curves import kind_curves
 from hsi_cd.api.sources import as_values
 from hsi_cd.errors import GridError, RegistrationError
 from hsi_cd.inference.scoring import rows_per_band
@@ -88,6 +89,7 @@ def report_map(
         pixels, area = class_totals(values, areas)
         opened = pair() if callable(pair) else pair
         dates, shown, shift = _dates(opened, grid)
+        curves = kind_curves(path, opened, areas)
     told = {words: tags[name] for name, words in _TAGS.items() if tags.get(name)}
     if limit := tags.get("THRESHOLD"):
         told[_TAGS["THRESHOLD"]] = f"{float(limit):.4g}"
@@ -115,6 +117,7 @@ def report_map(
         tuple(dict.fromkeys(warnings)),
         pixel_aspect(grid),
         mapped.kinds or {},
+        curves=curves,
     )
     return map_page(view, title=title or f"Change map {path.name}")
 

@@ -34,6 +34,7 @@ Examples:
   hsi-cd detect --method irmad --dataset taizhou --output change.tif --score score.tif
   hsi-cd detect --method cva --set threshold=otsu --t1 a.tif --t2 b.tif --output change.tif
   hsi-cd detect --t1 a.tif --t2 b.tif --kinds auto --output kinds.tif --kinds-figure kinds.png
+  hsi-cd detect --t1 a.tif --t2 b.tif --kinds 6 --library soils.csv --output kinds.tif --kinds-table kinds.csv
   hsi-cd detect --t1 a.tif --t2 b.tif --save auto.pt      # then predict --checkpoint auto.pt --shard 1/8
 """
 
@@ -89,7 +90,7 @@ def detect(
     grouping, beside = kinds.options(), kinds.named(overwrite=files.overwrite)
     from hsi_cd.config import merge, parse_assignment
 
-    files.check(inputs=named_files(*source.files, like), save=save, beside=kinds.files)
+    files.check(inputs=named_files(*source.files, like, kinds.library), save=save, beside=kinds.files)
     beside.check()
     options: dict[str, Any] = {}
     for text in assignments:
@@ -99,7 +100,7 @@ def detect(
     from hsi_cd.api.bounding import told_of_area
     from hsi_cd.api.change_share import change_share
     from hsi_cd.api.estimators import make_estimator
-    from hsi_cd.api.kinds_of_change import find_kinds, kinds_record, kinds_told
+    from hsi_cd.api.kinds_of_change import find_kinds, find_materials, kinds_record, kinds_told, open_library
     from hsi_cd.api.method_names import find_method
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import choose_bands, grid_like
@@ -118,11 +119,12 @@ def detect(
     grid = grid_like(like, pair.scene_grid.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     pair = choose_bands(pair, **drop_settings(dropped))
+    library = None if kinds.library is None else open_library(kinds.library, scene=pair)
     settings = {} if chosen.fit is not None else {"settings": options}
     estimator = make_estimator(method, seed=seed, **(settings or options)).fit(pair)
     if save is not None:
         estimator.save(save, overwrite=files.overwrite)
-    mapped, found = None, None
+    mapped, found, materials = None, None, None
     if files.output is not None:
         found = None if grouping is None else find_kinds(estimator, grouping, grid=grid)
         how = MapOptions(
@@ -130,7 +132,8 @@ def detect(
         )
         mapped = estimator.predict(pair, how).write_files(files.named())
         if found is not None:
-            beside.write(found, scene=pair.name)
+            materials = None if library is None else find_materials(found, library)
+            beside.write(found, materials, scene=pair.name)
     detector = estimator.detector_
     written = ({} if save is None else {"checkpoint": str(save)}) | files.told() | kinds.told()
     done = told_of(pair) | told_of_area(pair.area)
@@ -142,5 +145,8 @@ def detect(
         facts["change_share"] = share[1]
     if found is not None:
         lines += kinds_told(found)
-        facts["kinds"] = kinds_record(found)
+        facts["kinds"] = kinds_record(found, materials)
+    if found is not None and materials is not None:
+        lines += materials.told(found)
+        facts["library"] = str(materials.library)
     tell("\n".join(lines), {"files": written, **facts, **map_record(mapped), **done}, as_json=as_json)

@@ -20,8 +20,10 @@ BANDWIDTHS = (1e-3, 1e2)
 """Range of the bandwidth of mean shift, in root mean square distances of the vectors from their mean."""
 
 _TRIED = range(2, 16)  # numbers of kinds among which auto chooses
-_NO_STRUCTURE = 0.25  # silhouettes up to which nothing substantial was found (Kaufman and Rousseeuw 1990, p. 88)
-_AS_GOOD = 0.05  # below the best silhouette: the finer of two groupings that are told apart as well
+_NO_STRUCTURE = 0.3  # best silhouette of few groups up to which there is one kind: its parts reach .29
+_FEW = 6  # groups: with more, silhouettes of the parts of one kind grow
+_APART = 0.7  # of the best silhouette: groups that lie less apart are parts of a kind
+_STRENGTH = 0.8  # of prediction, from which two halves find the same groups (Tibshirani and Walther 2005)
 _STARTS = 20  # of the k-means, on some of the vectors; the best goes on with all
 _STARTED = 2000  # vectors
 _JUDGED = 2000  # vectors whose silhouettes are compared: they need all distances
@@ -35,8 +37,9 @@ class KindOptions:
     """How changed pixels are grouped.
 
     Attributes:
-        count: number of kinds, 1 to 32; None to choose it: the finest of 2 to 15 groups whose mean silhouette is
-            at most .05 below the best, and 1 where the best is .25 or less. Mean shift finds it itself.
+        count: number of kinds, 1 to 32; None to choose it: the most of 2 to 15 groups that two halves of the
+            vectors find alike (prediction strength .8 or more) and whose mean silhouette is at least .7 of the
+            best; 1 where that of 2 to 6 groups is .3 at most. Mean shift finds it itself.
         by: ``vectors`` (k-means on whitened change vectors), ``directions`` (on their directions), ``c2va`` (on
             the one angle of compressed change vector analysis), or ``mean-shift`` (modes of their density).
         bandwidth: of mean shift, in root mean square distances of the vectors from their mean, 1e-3 to 1e2; None
@@ -113,7 +116,8 @@ def find_centres(features: Floats, options: KindOptions) -> tuple[Floats, dict[s
 
     Reference:
         Bovolo, Marchesi and Bruzzone 2012, doi:10.1109/TGRS.2011.2171493 (compressed change vectors);
-        Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7 (silhouettes); Comaniciu and Meer 2002,
+        Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7 (silhouettes); Tibshirani and Walther 2005,
+        doi:10.1198/106186005X59243 (prediction strength); Comaniciu and Meer 2002,
         doi:10.1109/34.1000236 (mean shift)
     """
     if options.by == "mean-shift":
@@ -137,6 +141,11 @@ def _k_means(features: Floats, count: int) -> Floats:
 
 
 def _as_many_as_differ(features: Floats, different: int) -> tuple[Floats, dict[str, float]]:
+    """The most groups that lie apart, and that halves find alike.
+
+    Silhouettes alone favour two groups where one kind differs from all others far more than these from one
+    another; halves alone find the parts of a large kind alike, too. What passes both is neither.
+    """
     from sklearn.metrics import silhouette_score
 
     judged = features[:_JUDGED]
@@ -148,10 +157,39 @@ def _as_many_as_differ(features: Floats, different: int) -> tuple[Floats, dict[s
         own = nearest(judged, centres)
         found.append((float(silhouette_score(judged, own)) if np.ptp(own) else -1.0, centres))
     best = max((score for score, _ in found), default=-1.0)
-    if best <= _NO_STRUCTURE:
-        return features.mean(axis=0, keepdims=True), {"silhouette": best}
-    score, centres = [each for each in found if each[0] >= best - _AS_GOOD][-1]
-    return centres, {"silhouette": score}
+    if max((score for score, centres in found if len(centres) <= _FEW), default=-1.0) > _NO_STRUCTURE:
+        for score, centres in reversed(found):
+            if score >= _APART * best and (alike := prediction_strength(judged, len(centres))) >= _STRENGTH:
+                return centres, {"silhouette": score, "prediction strength": alike}
+    return features.mean(axis=0, keepdims=True), {"silhouette": best}
+
+
+def prediction_strength(features: Floats, count: int) -> float:
+    """How far two halves find the same groups: 1 where each group of one is inside a group of the other.
+
+    Of each group of a half, of one percent of it at least: the share of its pairs that the other half's centres
+    leave together. The least of these, averaged over both halves.
+
+    Args:
+        features: ``(pixels, features)``, in an order that says nothing; every second is a half.
+        count: number of groups.
+
+    Reference:
+        Tibshirani and Walther 2005, doi:10.1198/106186005X59243
+    """
+    halves = [features[half::2] for half in (0, 1)]
+    if min(len(np.unique(half, axis=0)) for half in halves) <= count:
+        return 0.0
+    centres = [_k_means(half, count) for half in halves]
+    told = []
+    for half, own, other in ((halves[0], *centres), (halves[1], *reversed(centres))):
+        table = np.zeros((count, count))
+        np.add.at(table, (nearest(half, own), nearest(half, other)), 1)
+        sizes = table.sum(axis=1)
+        large = sizes >= max(2.0, _LEAST_SHARE * len(half))
+        together = (table * (table - 1)).sum(axis=1)[large] / (sizes * (sizes - 1))[large]
+        told.append(float(together.min()))
+    return float(np.mean(told))
 
 
 def _modes(features: Floats, bandwidth: float | None) -> tuple[Floats, dict[str, float]]:

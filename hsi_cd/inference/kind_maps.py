@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,40 +13,19 @@ from hsi_cd.detectors.base import Detector, KindModel, LearnedKinds, kinds_in, l
 from hsi_cd.detectors.change_kinds import ChangeKinds, changed_differences
 from hsi_cd.errors import ConfigError
 from hsi_cd.io import MapRows
+from hsi_cd.prepare.kind_sums import KindSums
+from hsi_cd.prepare.library_match import KindMaterials, in_bands
 from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.prepare.windows import read_window
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Bands, ScenePair
+from hsi_cd.scene.kind_spectra import KindSpectra
+from hsi_cd.scene.spectral_library import SpectralLibrary
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class KindSpectra:
-    """What changed pixels of one kind look like.
-
-    Attributes:
-        pixels: how many there are.
-        area: of them, in the unit of the areas.
-        before: mean stored spectrum of the earlier date, float64 ``(bands,)``.
-        after: of the later date.
-        before_deviation: standard deviation over the kind's pixels, of the earlier date.
-        after_deviation: of the later date.
-        strength: of each band: how far the kind's mean difference is from that of unchanged pixels, in standard
-            deviations of these; NaN where that does not vary.
-    """
-
-    pixels: int
-    area: float
-    before: Floats
-    after: Floats
-    before_deviation: Floats
-    after_deviation: Floats
-    strength: Floats
-
-    @property
-    def leading(self) -> NDArray[np.intp]:
-        """Bands by how much they carry the kind, the strongest first; those without a strength last."""
-        return np.argsort(-np.nan_to_num(self.strength, nan=-1.0), kind="stable")
+_BRIGHTEST = 2.0  # reflectance of 0 to 1 has glints of water and metal above 1
 
 
 @dataclass(frozen=True)
@@ -83,46 +63,56 @@ class MappedKinds(NamedKinds):
         kinds: what each looks like.
         bands: of the scene.
         unit: of the areas: ``m2``, or ``pixels`` where the scene tells no length.
+        used: bands of the scene that are looked at, or None for all that are not flagged as bad.
+        quantity: what the values are, as a product tells it (``reflectance``, ``radiance``); else empty.
     """
 
     kinds: tuple[KindSpectra, ...]
     bands: Bands
     unit: str
+    used: tuple[int, ...] | None = None
+    quantity: str = ""
+
+    @property
+    def by_number(self) -> dict[int, KindSpectra]:
+        """What each kind looks like, by its value in the map."""
+        return dict(enumerate(self.kinds, start=1))
+
+    def from_to(self, library: SpectralLibrary, *, count: int = 3) -> dict[int, KindMaterials]:
+        """What each kind is from and to: the entries of a library nearest to its mean spectra, by spectral angle.
+
+        Args:
+            library: spectra of materials, as :func:`hsi_cd.open_library` reads them.
+            count: how many entries of each date.
+
+        Returns:
+            By the kinds' values in the map.
+
+        Raises:
+            BandError: the scene tells no wavelengths, or the library covers too few of its bands.
+        """
+        near = in_bands(library, self.bands, used=self.used)
+        brightest = max((float(np.nanmax(kind.before)) for kind in self.kinds), default=0.0)
+        if self.quantity not in ("", "reflectance"):
+            told = (
+                f"the dates hold {self.quantity}, and {library.name} reflectance: their angles compare two things"
+            )
+            log.warning("%s", told)
+        elif not self.quantity and brightest > _BRIGHTEST:
+            log.warning(
+                "nothing tells that values of up to %.4g are reflectance: angles to %s are right where they are "
+                "reflectance times a factor, and not where they are radiance or have an offset",
+                brightest,
+                library.name,
+            )
+        return {
+            number: KindMaterials(near.nearest(kind.before, count), near.nearest(kind.after, count))
+            for number, kind in self.by_number.items()
+        }
 
     def named(self, names: Mapping[int, str]) -> MappedKinds:
         """The same under other names of the kinds, by number from 1."""
         return replace(self, names={UNCHANGED: self.names[UNCHANGED], **names})
-
-
-class _Sums:
-    """Sums of spectra by kind, 0 being unchanged; from near a centre, so that squares lose no digits."""
-
-    def __init__(self, kinds: int, bands: int) -> None:
-        self.count = np.zeros(kinds + 1, dtype=np.int64)
-        self.area = np.zeros(kinds + 1)
-        self._near: Floats | None = None
-        self._sums = np.zeros((kinds + 1, 3, bands))
-        self._squares = np.zeros((kinds + 1, 3, bands))
-
-    def add(self, kinds: NDArray[np.uint8], spectra: Floats, areas: Floats) -> None:
-        """Pixels with their kinds, both dates' spectra ``(2, bands, pixels)`` and areas."""
-        values = np.concatenate([spectra, spectra[1:] - spectra[:1]])
-        if self._near is None:
-            self._near = values.mean(axis=2)
-        values -= self._near[:, :, None]
-        for kind in np.unique(kinds):
-            own = values[:, :, kinds == kind]
-            self.count[kind] += own.shape[2]
-            self.area[kind] += float(areas[kinds == kind].sum())
-            self._sums[kind] += own.sum(axis=2)
-            self._squares[kind] += np.square(own).sum(axis=2)
-
-    def moments(self, kind: int) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of both dates and of their difference, each ``(3, bands)``."""
-        count = max(int(self.count[kind]), 1)
-        mean = self._sums[kind] / count
-        deviation = np.sqrt(np.maximum(self._squares[kind] / count - np.square(mean), 0))
-        return mean + (0 if self._near is None else self._near), deviation
 
 
 def map_kinds(
@@ -143,30 +133,29 @@ def map_kinds(
         unit: of them.
     """
     pair = measurement.pair
-    sums = _Sums(model.count, pair.bands.count)
+    sums = KindSums(model.count, pair.bands.count)
     blocks = changed_differences(detector, model.frontend, measurement)
-    for (rows, difference, said), (_, dates) in zip(blocks, measurement.read("kinds"), strict=True):
+    for (rows, difference, said), (_, (t1, t2)) in zip(blocks, measurement.read("kinds"), strict=True):
         kinds = np.where(said == 1, model.of_difference(difference), np.uint8(0))
         wanted, own = _mapped(pair, rows) & ((said == 0) | (kinds > 0)), _areas_of(pair, rows, areas)
         # One row at a time: in double precision, a block of rows would take gigabytes.
         for row in np.flatnonzero(wanted.any(axis=1)):
             there = wanted[row]
-            spectra = np.stack([date[:, row, there] for date in dates]).astype(np.float64)
-            sums.add(kinds[row, there], spectra, own[row, there])
-    order = np.argsort(-sums.area[1:], kind="stable")
-    order = order[sums.count[1 + order] > 0]
-    quiet, scatter = (each[2] for each in sums.moments(UNCHANGED))
-    known = scatter > 0
-    found = []
-    for kind in (1 + order).tolist():
-        mean, deviation = sums.moments(kind)
-        strength = np.full(len(quiet), np.nan)
-        strength[known] = np.abs(mean[2] - quiet)[known] / scatter[known]
-        (before, after, _), (apart1, apart2, _) = mean, deviation
-        area = float(sums.area[kind])
-        found.append(KindSpectra(int(sums.count[kind]), area, before, after, apart1, apart2, strength))
-    names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(found) + 1)}
-    return MappedKinds(model.ordered(order), names, tuple(found), pair.bands, unit)
+            sums.add(kinds[row, there], (t1[:, row, there], t2[:, row, there]), own[row, there])
+    found = sums.spectra()
+    order = sorted(found, key=lambda kind: -found[kind].area)  # stable: of two as large, the earlier centre's
+    quantity = "" if pair.t1.product is None else pair.t1.product.quantity
+    names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(order) + 1)}
+    ordered = model.ordered(np.array(order, dtype=np.intp) - 1)
+    return MappedKinds(
+        model=ordered,
+        kinds=tuple(found[kind] for kind in order),
+        bands=pair.bands,
+        names=names,
+        unit=unit,
+        used=pair.used,
+        quantity=quantity,
+    )
 
 
 def _mapped(pair: ScenePair, rows: slice) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from hsi_cd.detectors.decision import told_share
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.detectors.siamese import SiameseDetector
 from hsi_cd.errors import BandError, ConfigError, ShardError
-from hsi_cd.inference.kind_maps import NamedKinds, kind_rows
+from hsi_cd.inference.kind_maps import MappedKinds, NamedKinds, kind_rows
 from hsi_cd.inference.scene_watch import SceneWatch
 from hsi_cd.inference.scoring import classify, score_rows
 from hsi_cd.io import MapFiles, MapRows, WrittenMap, shard_tags, write_prediction
@@ -61,6 +61,18 @@ class MapOptions:
     register: bool | None = None
     kinds: NamedKinds | None = None
     learned: bool | None = None
+
+    def __post_init__(self) -> None:
+        """What was counted of kinds that were found is of the map of one threshold.
+
+        Raises:
+            ConfigError: kinds that were found without labels, and a threshold.
+        """
+        if self.threshold is not None and isinstance(self.kinds, MappedKinds):
+            raise ConfigError(
+                f"threshold is {self.threshold:g}, but the kinds of change were found and counted with the "
+                "method's own: leave threshold= out"
+            )
 
 
 def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> WrittenMap:

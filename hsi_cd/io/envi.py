@@ -7,6 +7,7 @@ with a reason, before rasterio would read zeros past the end of the file.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,11 +58,12 @@ class EnviHeader:
         return self.offset + self.samples * self.lines * self.bands * _BYTES[self.data_type]
 
 
-def find_envi_pair(path: Path) -> tuple[Path, Path]:
+def find_envi_pair(path: Path, *, suffixes: Sequence[str] = _SUFFIXES) -> tuple[Path, Path]:
     """The data file and the header of an ENVI image, of which either is given.
 
     Args:
         path: an existing data file, or its header.
+        suffixes: endings that the data file of a header may have.
 
     Returns:
         ``(data file, header)``.
@@ -71,7 +73,7 @@ def find_envi_pair(path: Path) -> tuple[Path, Path]:
         MissingInputError: no data file lies beside a header.
     """
     if _is_header(path):
-        return _data_beside(path), path
+        return _data_beside(path, suffixes), path
     refuse_vector(path)
     header = _header_beside(path)
     if header is None:
@@ -83,15 +85,16 @@ def find_envi_pair(path: Path) -> tuple[Path, Path]:
     return path, header
 
 
-def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
+def read_envi_header(path: Path, *, given: Path, library: bool = False) -> EnviHeader:
     """Read and check an ENVI header.
 
     Args:
         path: the header.
         given: the file that the user named, for messages: the header or its data file.
+        library: whether it is to be that of a spectral library, not of an image.
 
     Raises:
-        FormatError: it is a spectral library, of complex numbers, or a size is absent or no number.
+        FormatError: it is a spectral library (or none), of complex numbers, or a size is absent or no number.
     """
     with path.open("rb") as handle:
         raw = handle.read(_LARGEST_HEADER)
@@ -113,7 +116,11 @@ def read_envi_header(path: Path, *, given: Path) -> EnviHeader:
                 f"{path} has {key} = {fields[key][:40]!r}: expected plain text; correct or remove it"
             )
     file_type = fields.get("file type", "")
-    if "spectral library" in file_type.lower():
+    if library != ("spectral library" in file_type.lower()):
+        if library:
+            raise FormatError(
+                f"{given} is an ENVI image, not a spectral library: expected file type = ENVI Spectral Library"
+            )
         raise FormatError(f"{given} is a spectral library, not an image: give the image cube of a scene")
     header = EnviHeader(
         path=path,
@@ -180,10 +187,10 @@ def _header_beside(path: Path) -> Path | None:
     return None
 
 
-def _data_beside(header: Path) -> Path:
+def _data_beside(header: Path, suffixes: Sequence[str]) -> Path:
     siblings = _siblings(header)
     base = header.stem
-    names = [base + suffix for suffix in _SUFFIXES]
+    names = [base + suffix for suffix in suffixes]
     found = [path for name in names for path in siblings.get(name.casefold(), []) if path != header]
     # Where only the case differs (A.DAT and a.dat), the one written as the header is meant.
     found = [path for path in found if path.name.startswith(base)] or found

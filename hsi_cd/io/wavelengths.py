@@ -8,6 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hsi_cd.errors import FormatError
 from hsi_cd.scene import Bands
 
@@ -125,6 +128,28 @@ def to_nanometres(values: list[float], unit: str, *, where: str) -> tuple[float,
     if values and factor is None:
         _log.warning("%s: wavelengths %g ... in unit %r are not understood and left out", where, values[0], unit)
     return _scaled(values, factor) if factor else ()
+
+
+def known_nanometres(values: NDArray[np.float64], unit: str, *, where: str) -> NDArray[np.float64]:
+    """Wavelengths in nanometres, where nothing can be done without them.
+
+    Args:
+        values: as stored.
+        unit: of them; empty where none is told: then numbers over 100 are nm, those from .3 to 15 um.
+        where: names the source in messages.
+
+    Raises:
+        FormatError: one is not positive and finite, or the unit is none of a wavelength.
+    """
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if len(wrong):
+        raise FormatError(f"{where}: wavelength {wrong[0] + 1} is {values[wrong[0]]}: expected a positive number")
+    factor = _factor(values.tolist(), unit) if len(values) else None
+    if factor is None:
+        unsaid = unit.strip().lower() in _UNSAID
+        told = "have no unit, and their numbers tell none" if unsaid else f"have the unit {unit[:40]!r}"
+        raise FormatError(f"{where}: the wavelengths {told}: expected nm or um")
+    return np.round(values * factor, 6)
 
 
 _DATE_KEYS = (

@@ -24,7 +24,7 @@ class Parameter:
         kind: what it holds, and so how QGIS asks for it: ``date`` (a raster layer, a file or a folder), ``map``,
             ``labels`` (several layers), ``points``, ``mask``, ``polygons``, ``extent``, ``file``, ``folder``,
             ``choice``, ``text``, ``switch``, ``number``, ``whole``, ``further``; or what is written: ``raster``,
-            ``vector``, ``page`` (what was said), ``html``, ``json``, ``run`` (a folder).
+            ``vector``, ``page`` (what was said), ``html``, ``json``, ``csv``, ``run`` (a folder).
         title: in the dialog.
         option: of the command, as ``--t1``; empty for an argument without one.
         default: what it holds at first.
@@ -90,6 +90,14 @@ FOLDERS = (
     Parameter("T2_FOLDER", "folder", "Later date as a folder: counts in place of the one above", advanced=True),
 )
 """A file dialog picks no folder: these two stand in for the dates."""
+KINDS = (
+    Parameter("KINDS", "text", "Kinds of change (kinds): how many, or auto; empty for none", "--kinds"),
+    Parameter("LIBRARY", "file", "Spectral library (library), to say what kinds are from and to", "--library"),
+    Parameter(
+        "LIBRARY_FOLDER", "folder", "Spectral library as a folder: counts in place of the file", advanced=True
+    ),
+)
+KINDS_TABLE = Parameter("KINDS_TABLE", "csv", "Table of the kinds of change", "--kinds-table")
 MASKS = (
     Parameter("MASK", "text", "Left out (mask): auto, none, or kinds as cloud,shadow", "--mask", "auto"),
     Parameter("MASK_LAYER", "mask", "Left out, too: a raster (what is not 0) or polygons", "--mask"),
@@ -155,12 +163,14 @@ ALGORITHMS = (
         "detect",
         "Detect change",
         "Map",
-        "Map what changed between two dates, without any label or training. The map holds 0 unchanged, 1 changed, "
-        "255 no data. Dates are raster layers, or products as archives deliver them (any file, zip, folder).",
+        "Map what changed between two dates, without any label or training. The map holds 0 unchanged, 1 changed "
+        "(or 1 to K, kinds of change by how it changed, the largest first), 255 no data. Dates are raster layers, "
+        "or products as archives deliver them (any file, zip, folder).",
         (
             T1,
             T2,
             Parameter("METHOD", "choice", "Method", "--method", "auto", LABEL_FREE),
+            *KINDS,
             *MASKS,
             *AREA,
             REGISTER,
@@ -172,6 +182,7 @@ ALGORITHMS = (
             SCORE,
             PROBABILITY,
             REGIONS[0],
+            KINDS_TABLE,
         ),
         always=("--overwrite", "--json"),
         numbers=CALLED_CHANGED,

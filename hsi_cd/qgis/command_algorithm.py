@@ -28,7 +28,7 @@ from .layer_styles import StyleOnLoading
 from .told_numbers import numbers_in
 
 _LAYERS = ("raster", "vector")
-_FILES = ("page", "html", "json", "run")
+_FILES = ("page", "html", "json", "csv", "run")
 _READ = ("date", "map", "points", "mask", "polygons")
 _WHOLE = ("mask", "polygons")  # of a file of shapes the command reads every layer
 

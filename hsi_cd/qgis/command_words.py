@@ -11,7 +11,7 @@ from typing import Any
 from .algorithms import Algorithm, Parameter
 from .layer_sources import Bounds, Source, SourceError, one_layer
 
-_PATHS = ("date", "map", "mask", "polygons", "file", "folder", "raster", "vector", "html", "json", "run")
+_PATHS = ("date", "map", "mask", "polygons", "file", "folder", "raster", "vector", "html", "json", "csv", "run")
 
 
 def words_for(algorithm: Algorithm, values: Mapping[str, Any]) -> list[str]:

@@ -87,6 +87,9 @@ FIELDS: dict[str, Callable[[Parameter], QgsProcessingParameterDefinition]] = {
     "json": lambda p: QgsProcessingParameterFileDestination(
         p.name, p.title, fileFilter="JSON files (*.json)", optional=True, createByDefault=False
     ),
+    "csv": lambda p: QgsProcessingParameterFileDestination(
+        p.name, p.title, fileFilter="CSV files (*.csv)", optional=True, createByDefault=False
+    ),
     "run": lambda p: QgsProcessingParameterFolderDestination(p.name, p.title),
 }
 """How QGIS asks for each kind of parameter."""
@@ -102,7 +105,7 @@ class _RasterOrFolder(QgsProcessingParameterRasterLayer):
 def field(parameter: Parameter, *, stood_for: bool = False) -> QgsProcessingParameterDefinition:
     """The field of a parameter; ``stood_for`` tells whether a folder may stand in for it."""
     made: QgsProcessingParameterDefinition
-    if stood_for:
+    if stood_for and parameter.kind in ("date", "map"):
         made = _RasterOrFolder(parameter.name, parameter.title, optional=not parameter.needed)
     else:
         made = FIELDS[parameter.kind](parameter)

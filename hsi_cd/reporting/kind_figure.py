@@ -9,56 +9,62 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from hsi_cd.prepare.library_match import KindMaterials
 from hsi_cd.reporting.figures import DPI
-from hsi_cd.reporting.kind_tables import KindLine, band_words
+from hsi_cd.reporting.kind_tables import MARKED, band_words, unbroken
+from hsi_cd.scene.kind_spectra import KindSpectra
 
 _COLUMNS = 3
-_GAP = 3.0  # times the usual step between bands from which a curve is broken: water vapour lies between
-_MARKED = 3  # leading bands that are marked
 
 
 def kind_figure(
-    lines: Sequence[KindLine],
+    kinds: Mapping[int, KindSpectra],
+    names: Mapping[int, str],
     *,
     centres: Sequence[float],
     colours: Mapping[int, tuple[int, int, int, int]],
+    materials: Mapping[int, KindMaterials] | None = None,
     title: str = "Kinds of change",
 ) -> Figure:
     """A panel a kind: dashed before, full after, each with a band of one deviation; the leading bands are marked.
 
     Args:
-        lines: the kinds.
+        kinds: by their value in the map.
+        names: of the kinds.
         centres: wavelengths, nm; the bands' numbers are shown where there are none.
         colours: of the kinds, as the map shows them.
+        materials: what each is from and to, or None.
         title: stands above.
     """
-    columns = max(1, min(_COLUMNS, len(lines)))
-    rows = max(1, math.ceil(len(lines) / columns))
+    columns = max(1, min(_COLUMNS, len(kinds)))
+    rows = max(1, math.ceil(len(kinds) / columns))
     figure = Figure(
         figsize=(3.4 * columns + 0.4, 2.5 * rows + 0.7), dpi=DPI, facecolor="white", layout="constrained"
     )
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
-    for place, line in enumerate(lines):
+    for place, (number, kind) in enumerate(kinds.items()):
         axes = figure.add_subplot(rows, columns, place + 1)
-        _draw(axes, line, centres, "#{:02x}{:02x}{:02x}".format(*colours[line.kind][:3]))
+        _draw(axes, kind, centres, "#{:02x}{:02x}{:02x}".format(*colours[number][:3]))
+        told = ", ".join(band_words(int(band), centres) for band in kind.leading[:MARKED])
+        ends = f"\n{materials[number]}" if materials is not None else ""
+        axes.set_title(f"{names[number]}{ends}\n{kind.pixels:,} pixels; {told}", fontsize=8)
         if place % columns == 0:
             axes.set_ylabel("stored value", fontsize=8)
-        if place + columns >= len(lines):
+        if place + columns >= len(kinds):
             axes.set_xlabel("wavelength (nm)" if centres else "band", fontsize=8)
         if place == 0:
             axes.legend(fontsize=7, frameon=False)
     return figure
 
 
-def _draw(axes: Axes, line: KindLine, centres: Sequence[float], colour: str) -> None:
-    x = np.asarray(centres, dtype=np.float64) if centres else np.arange(1, len(line.before) + 1, dtype=np.float64)
+def _draw(axes: Axes, kind: KindSpectra, centres: Sequence[float], colour: str) -> None:
+    x = np.asarray(centres, dtype=np.float64) if centres else np.arange(1, len(kind.before) + 1, dtype=np.float64)
     order = np.argsort(x, kind="stable")
-    parts = _unbroken(x[order])
+    parts = unbroken(x[order])
     for number, (date, mean, deviation) in enumerate(
-        (("before", line.before, line.before_deviation), ("after", line.after, line.after_deviation))
+        (("before", kind.before, kind.before_deviation), ("after", kind.after, kind.after_deviation))
     ):
         for i, part in enumerate(parts):
             own = order[part]
@@ -66,15 +72,6 @@ def _draw(axes: Axes, line: KindLine, centres: Sequence[float], colour: str) -> 
             axes.plot(x[own], mean[own], style, color=colour, linewidth=1.2, label=date if i == 0 else None)
             low, high = mean[own] - deviation[own], mean[own] + deviation[own]
             axes.fill_between(x[own], low, high, color=colour, alpha=0.15, linewidth=0)
-    for band in line.leading[:_MARKED]:
+    for band in kind.leading[:MARKED]:
         axes.axvline(x[band], color="#999999", linewidth=0.6, linestyle=":")
-    told = ", ".join(band_words(int(band), centres) for band in line.leading[:_MARKED])
-    axes.set_title(f"{line.name}\n{line.pixels:,} pixels; {told}", fontsize=8)
     axes.tick_params(labelsize=7)
-
-
-def _unbroken(x: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """Places of stretches without a gap."""
-    steps = np.diff(x)
-    breaks = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else np.empty(0, dtype=np.intp)
-    return np.split(np.arange(len(x)), breaks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +20,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 import hsi_cd as hc
+from hsi_cd.api.area_samples import areas_of
+from hsi_cd.api.kind_curves import kind_curves
 from hsi_cd.io.class_maps import read_class_map
+from hsi_cd.reporting.html.map_page import MapView, map_page
+from hsi_cd.scene import Bands, cube_from_array
 
 Capture = pytest.CaptureFixture[str]
 BANDS = np.linspace(450, 2400, 24)
@@ -217,6 +222,9 @@ def test_other_groupings(fields: Fields, by: Any) -> None:
         (["--kinds", "auto", "--kinds-by", "mean-shift", "--bandwidth", "1000"], "expected 0.001 to 100"),
         (["--kinds", "auto", "--bandwidth", "1"], "a bandwidth is of mean shift"),
         (["--kinds-table", "k.csv"], "give --kinds auto, too"),
+        (["--library", "l.csv"], "give --kinds auto, too"),
+        (["--kinds", "3", "--kinds-nearest", "k.csv"], "give --library FILE, too"),
+        (["--kinds", "3", "--library", "l.csv"], "does not exist"),
         (["--kinds", "3", "--kinds-figure", "k.txt"], "name it .png or .pdf"),
         (["--kinds", "3", "--kinds-table", "k.tif"], "let the name end in .csv"),
     ],
@@ -232,11 +240,159 @@ def test_bad_input(
 
 
 @pytest.mark.slow
-def test_the_six_kinds_of_the_irrigated_stand_in(shared: Path) -> None:
+@pytest.mark.parametrize("kinds", [6, "auto"])
+def test_the_six_kinds_of_the_irrigated_stand_in(shared: Path, kinds: Any) -> None:
     """ARI .87 with six kinds; 7 in the truth is unchanged. What is missed counts as a kind of its own."""
     scipy_io = pytest.importorskip("scipy.io")
     folder = shared / "scenes" / "irrigated"
     truth = scipy_io.loadmat(folder / "Reference_Map_Multiclass.mat")["Ref_map_multiclass"]
     pair = hc.open_pair(folder / "PreImg_2004.mat", folder / "PostImg_2007.mat")
-    found = hc.detect(pair, kinds=6).kind
+    found = hc.detect(pair, kinds=kinds).kind
     assert adjusted_rand_score(truth[truth < 7], found[truth < 7]) >= 0.75
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The materials of the fields as a table in percent over um, and one that no field has."""
+    path = tmp_path_factory.mktemp("library") / "ground.csv"
+    spectra = 100 * np.vstack([_spectra(np.random.default_rng(3)), np.linspace(0.9, 0.1, len(BANDS))])
+    lines = [",".join(map(str, [wave / 1000, *own])) for wave, own in zip(BANDS, spectra.T, strict=True)]
+    path.write_text("\n".join(["wavelength (um),soil,green crop,bright roof,wet ground,snow", *lines]))
+    return path
+
+
+def test_what_a_kind_is_from_and_to(
+    cli: Any, fields: Fields, library: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Angles are those between the library and the mean spectra of the map that was written."""
+    files = {name: tmp_path / f"{name}.csv" for name in ("kinds-table", "kinds-nearest", "kinds-spectra")}
+    words = [word for name, path in files.items() for word in (f"--{name}", path)]
+    words += ["--kinds", "auto", "--library", library, "--output", tmp_path / "kinds.tif"]
+    assert cli(*fields.words, *words, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    found = read(tmp_path / "kinds.tif")
+    names = ["soil", "green crop", "bright roof", "wet ground", "snow"]
+    spectra = np.vstack([_spectra(np.random.default_rng(3)), np.linspace(0.9, 0.1, len(BANDS))])
+    with files["kinds-nearest"].open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 3 * 2 * 3
+    for line in lines:
+        date = fields.t1 if line["date"] == "before" else fields.t2
+        mean = date[:, found == int(line["kind"])].astype(np.float64).mean(axis=1)
+        angles = [np.arccos(mean @ own / np.linalg.norm(mean) / np.linalg.norm(own)) for own in spectra]
+        assert line["entry"] == names[int(np.argsort(angles)[int(line["rank"]) - 1])]
+        assert float(line["angle (rad)"]) == pytest.approx(np.sort(angles)[int(line["rank"]) - 1], abs=2e-5)
+    ends = [(kind["from"][0]["name"], kind["to"][0]["name"]) for kind in record["kinds"]]
+    assert ends == [("soil", "green crop"), ("soil", "bright roof"), ("soil", "wet ground")]
+    with files["kinds-table"].open() as file:
+        assert [(line["from"], line["to"]) for line in csv.DictReader(file)] == ends
+
+
+def test_it_is_told_in_words(cli: Any, fields: Fields, library: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert cli(*fields.words, "--kinds", "3", "--library", library, "--output", tmp_path / "k.tif") == 0
+    said = capsys.readouterr()
+    assert "kind 1: soil (.0" in said.out and " rad) to green crop (.0" in said.out
+    assert "library: ground.csv (5 spectra, 450 to 2400 nm; a column each)" in said.out
+    assert "reflectance" not in said.err  # the values are of 0 to 1
+
+
+@pytest.mark.slow
+def test_numbers_that_may_be_no_reflectance_are_told(fields: Fields, library: Path, caplog: Any) -> None:
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    bands = Bands(len(BANDS), tuple(BANDS))
+    dates = [
+        cube_from_array(1e4 * date, name=name, bands=bands)
+        for name, date in zip("ab", (fields.t1, fields.t2), strict=True)
+    ]
+    bright = hc.detect(hc.ScenePair(*dates), kinds=3).kinds
+    own = hc.detect(pair, kinds=3).kinds
+    assert bright is not None and own is not None
+    opened = hc.open_library(library)
+    assert bright.from_to(opened)[1].before[0].name == "soil"
+    assert "nothing tells that values of up to" in caplog.text
+    caplog.clear()
+    assert own.from_to(opened, count=1)[1].after[0].name == "green crop" and not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("frequency (THz),a\n1,2\n2,3\n", "have the unit 'THz': expected nm or um"),
+        ("band,a\n1,2\n20,3\n", "have no unit, and their numbers tell none"),
+        ("wavelength (nm),a\n8000,2\n9000,3\n", "covers 0 of the 24 bands of the scene (450 to 2400 nm)"),
+    ],
+)
+def test_a_library_that_serves_nothing_is_refused_before_anything_is_computed(
+    cli: Any, fields: Fields, tmp_path: Path, capsys: Capture, text: str, said: str
+) -> None:
+    (tmp_path / "lib.csv").write_text(text)
+    words = ["--kinds", "3", "--library", tmp_path / "lib.csv", "--output", tmp_path / "k.tif"]
+    assert cli(*fields.words, *words) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1 and not (tmp_path / "k.tif").exists()
+
+
+def test_a_scene_without_wavelengths_has_no_place_for_a_library(
+    cli: Any, fields: Fields, library: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for name in ("t1", "t2"):
+        np.save(tmp_path / f"{name}.npy", getattr(fields, name).transpose(1, 2, 0))
+    dates = ["--t1", tmp_path / "t1.npy", "--t2", tmp_path / "t2.npy", "--axes", "rows,cols,bands"]
+    words = ["--kinds", "3", "--library", library, "--output", tmp_path / "k.tif"]
+    assert cli("detect", *dates, *words) == 2
+    assert "the scene tells no wavelengths" in capsys.readouterr().err
+
+
+def test_no_output_replaces_the_library(cli: Any, fields: Fields, library: Path, capsys: Capture) -> None:
+    words = ["--kinds", "3", "--library", library, "--output", library.parent / "k.tif"]
+    assert cli(*fields.words, *words, "--kinds-table", library, "--overwrite") == 2
+    assert "is an input" in capsys.readouterr().err and library.read_text().startswith("wavelength")
+
+
+def test_a_page_shows_the_spectra_of_the_kinds(mapped: Path, fields: Fields) -> None:
+    """A chart a kind: its curves end at the values and wavelengths that the table of spectra holds."""
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    areas, unit = areas_of(pair.grid)
+    curves = kind_curves(mapped / "kinds.tif", pair, areas)
+    change = (read(mapped / "kinds.tif") > 0).astype(np.uint8)
+    page = map_page(MapView(change, None, "", {}, {}, unit, [], {}, curves=curves), title="kinds")
+    part = page[page.index('<section id="kinds">') : page.index('<section id="areas">')]
+    assert part.count("<svg") == 3 and part.count("<polyline") == 6
+    with (mapped / "spectra.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    heads, charts = part.split("<svg")[:-1], part.split("<svg")[1:]
+    for kind, (chart, head) in enumerate(zip(charts, heads, strict=True), start=1):
+        own = [row for row in rows if row["kind"] == str(kind)]
+        leading = sorted(own, key=lambda row: int(row["rank"]))[:3]
+        assert f"</span>kind {kind}: " in head
+        assert "; most in " + ", ".join(f"{float(row['wavelength (nm)']):.0f} nm" for row in leading) in head
+        assert chart.count('class="ideal"') == 3
+        after, before = (
+            np.array([point.split(",") for point in points.split()], dtype=float)
+            for points in re.findall(r'<polyline class="." style="stroke:#[0-9a-f]{6}" points="([^"]+)"', chart)
+        )
+        values = {date: np.array([float(row[date]) for row in own]) for date in ("before", "after")}
+        both = np.concatenate([values["after"], values["before"]])
+        drawn = np.concatenate([after[:, 1], before[:, 1]])
+        # One straight line leads from values to the chart: down it grows.
+        assert np.corrcoef(both, drawn)[0, 1] < -0.9999
+        assert np.corrcoef(BANDS, after[:, 0])[0, 1] > 0.9999
+
+
+def test_without_dates_or_kinds_there_are_no_curves(
+    cli: Any, mapped: Path, fields: Fields, tmp_path: Path
+) -> None:
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    areas, _ = areas_of(pair.grid)
+    assert kind_curves(mapped / "kinds.tif", None, areas) == []
+    hc.detect(pair, method="cva").write(tmp_path / "c.tif")
+    assert kind_curves(tmp_path / "c.tif", pair, areas) == []
+    assert cli("report", tmp_path / "c.tif", *fields.words[1:], "--output", tmp_path / "r.html") == 0
+    assert 'id="kinds"' not in (tmp_path / "r.html").read_text()
+
+
+def test_another_threshold_than_that_of_the_kinds_is_refused(fields: Fields) -> None:
+    pair = hc.open_pair(fields.folder / "t1.tif", fields.folder / "t2.tif")
+    found = hc.detect(pair, kinds=3)
+    with pytest.raises(hc.errors.ConfigError, match="counted with the method's own: leave threshold= out"):
+        hc.MapOptions(kinds=found.kinds, threshold=found.threshold + 1)

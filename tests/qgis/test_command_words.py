@@ -41,6 +41,18 @@ def test_fields_become_what_the_command_line_understands() -> None:
     assert not {"score", "vector"} & set(found)
 
 
+def test_kinds_of_change_and_a_library_as_a_file_or_a_folder() -> None:
+    values = {"KINDS": "auto", "LIBRARY": "/a/lib.csv", "KINDS_TABLE": "/o/kinds.csv", "OUTPUT": "/o/c.tif"}
+    found = parsed(words_for(ENTRIES["detect"], DATES | values))
+    assert (found["kinds"], found["library"], found["kinds_table"]) == ("auto", "/a/lib.csv", "/o/kinds.csv")
+    found = parsed(words_for(ENTRIES["detect"], DATES | values | {"LIBRARY_FOLDER": "/a/usgs"}))
+    assert found["library"] == "/a/usgs"
+    empty = {"KINDS": "", "LIBRARY": "", "LIBRARY_FOLDER": "", "KINDS_TABLE": ""}
+    assert not {"kinds", "library", "kinds_table"} & set(
+        parsed(words_for(ENTRIES["detect"], DATES | values | empty))
+    )
+
+
 def test_arguments_come_last_and_are_no_options() -> None:
     words = words_for(ENTRIES["register"], {"T1": Source("-odd.tif"), "T2": Source("b.tif"), "OUTPUT": "c.tif"})
     assert words == ["register", "--output", "c.tif", "--overwrite", "--", "-odd.tif", "b.tif"]

@@ -243,12 +243,12 @@ def test_charts():
     chart = curve_chart(x, {"a": np.array([3.0, np.nan, 1.0]), "b": np.full(3, np.nan)}, title="Loss")
     (line,) = chart.lines
     assert line.name == "a"
-    assert line.points == "56.0,24.0 388.0,194.0", "the largest value at the top, the first epoch at the left"
+    assert line.parts == ("56.0,24.0 388.0,194.0",), "the largest value at the top, the first epoch at the left"
     assert [words for _, words in chart.y_ticks] == ["1", "2", "3"]
     assert [words for _, words, _ in chart.x_ticks] == ["1", "3"]
     assert curve_chart(x, {"b": np.full(3, np.nan)}, title="") is None
     (line,) = curve_chart(x, {"constant": np.ones(3)}, title="").lines
-    assert line.points == "56.0,109.0 222.0,109.0 388.0,109.0"
+    assert line.parts == ("56.0,109.0 222.0,109.0 388.0,109.0",)
     truth = np.array([0, 1], dtype=np.uint8)
     dots = reliability_chart(reliability_curve(np.array([0.2, 0.8]), truth)).dots
     assert dots == [("122.4", "194.0", "1 pixels"), ("321.6", "24.0", "1 pixels")]

@@ -28,6 +28,8 @@ class KindChoice:
         kinds_table: file of the table, or None.
         kinds_spectra: file of the spectra, or None.
         kinds_figure: file of the curves, or None.
+        kinds_nearest: file of the nearest entries of the library, or None.
+        library: the spectral library, or None.
 
     Raises:
         click.UsageError: something is said of kinds that are not asked for.
@@ -39,6 +41,8 @@ class KindChoice:
     kinds_table: Path | None = None
     kinds_spectra: Path | None = None
     kinds_figure: Path | None = None
+    kinds_nearest: Path | None = None
+    library: Path | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -46,13 +50,14 @@ class KindChoice:
                 raise click.UsageError(
                     f"--{name.replace('_', '-')} is about kinds of change: give --kinds auto, too"
                 )
+        if self.kinds_nearest is not None and self.library is None:
+            raise click.UsageError("--kinds-nearest is about a spectral library: give --library FILE, too")
 
     @property
     def files(self) -> dict[str, Path]:
         """What is written beside the map, by options."""
-        named = {
-            f"--{n.replace('_', '-')}": getattr(self, n) for n in ("kinds_table", "kinds_spectra", "kinds_figure")
-        }
+        names = ("kinds_table", "kinds_spectra", "kinds_figure", "kinds_nearest")
+        named = {f"--{name.replace('_', '-')}": getattr(self, name) for name in names}
         return {option: path for option, path in named.items() if path is not None}
 
     def told(self) -> dict[str, str]:
@@ -61,6 +66,7 @@ class KindChoice:
             "--kinds-table": "kinds",
             "--kinds-spectra": "spectra of kinds",
             "--kinds-figure": "figure of kinds",
+            "--kinds-nearest": "nearest of the library",
         }
         return {words[option]: str(path) for option, path in self.files.items()}
 
@@ -81,7 +87,9 @@ class KindChoice:
         """What is to be written beside the map."""
         from hsi_cd.api.kinds_of_change import KindFiles
 
-        return KindFiles(self.kinds_table, self.kinds_spectra, self.kinds_figure, overwrite)
+        return KindFiles(
+            self.kinds_table, self.kinds_spectra, self.kinds_figure, self.kinds_nearest, overwrite=overwrite
+        )
 
 
 kind_options = gathering(
@@ -115,6 +123,19 @@ kind_options = gathering(
     ),
     click.option(
         "--kinds-figure", type=FilePath, metavar="FILE", help="The same as curves over wavelength (.png, .pdf)."
+    ),
+    click.option(
+        "--library",
+        type=FilePath,
+        metavar="PATH",
+        help="Spectral library in which each kind is looked up, before and after, by spectral angle: ENVI .sli, a "
+        "table (.csv), or a folder of text files (ECOSTRESS, USGS).",
+    ),
+    click.option(
+        "--kinds-nearest",
+        type=FilePath,
+        metavar="FILE",
+        help="The three entries of the library nearest to each kind at both dates (CSV).",
     ),
 )
 """Tell kinds of change apart; the command is handed what was said as ``kinds``."""

@@ -17,10 +17,10 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 24, 36
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: its name, and its points as SVG has them."""
+    """A curve: its name, and the points of its unbroken parts as SVG has them."""
 
     name: str
-    points: str
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Chart:
         lines: the curves, two at most.
         dots: place and words of each.
         diagonal: whether a line leads from corner to corner.
+        marks: place along the axis and words of each upright line.
+        colour: of the curves, as ``#0077bb``; the page's own where it is empty.
     """
 
     title: str
@@ -44,6 +46,8 @@ class Chart:
     lines: Sequence[Line]
     dots: Sequence[tuple[str, str, str]] = ()
     diagonal: bool = False
+    marks: Sequence[tuple[float, str]] = ()
+    colour: str = ""
     width: int = field(default=_WIDTH, init=False)
     height: int = field(default=_HEIGHT, init=False)
     left: int = field(default=_LEFT, init=False)
@@ -69,7 +73,7 @@ def curve_chart(
         return None
     x_scale = _Scale.over([x[mask] for mask in drawn.values()], _LEFT, _WIDTH - _RIGHT)
     y_scale = _Scale.over([curves[name][mask] for name, mask in drawn.items()], _HEIGHT - _BOTTOM, _TOP)
-    lines = [Line(name, _points(x_scale(x[mask]), y_scale(curves[name][mask]))) for name, mask in drawn.items()]
+    lines = [Line(name, (_points(x_scale(x[mask]), y_scale(curves[name][mask])),)) for name, mask in drawn.items()]
     return Chart(title, x_title, *_ticks(x_scale, y_scale), lines)
 
 
@@ -88,10 +92,46 @@ def reliability_chart(curve: ReliabilityCurve) -> Chart | None:
         "Share of changed pixels over their probability",
         "change probability; dots: share of pixels that are changed",
         *_ticks(x_scale, y_scale),
-        [Line("", _points(x, y))],
+        [Line("", (_points(x, y),))],
         dots,
         diagonal=True,
     )
+
+
+def spectrum_chart(
+    x: NDArray[np.float64],
+    curves: Mapping[str, NDArray[np.float64]],
+    *,
+    parts: Sequence[NDArray[np.intp]],
+    title: str,
+    x_title: str,
+    marks: Mapping[int, str],
+    colour: str,
+) -> Chart | None:
+    """Up to two spectra in one colour, broken where bands are missing; None where there is nothing to draw.
+
+    Args:
+        x: wavelengths, or numbers of bands, float64 ``(bands,)``.
+        curves: float64 ``(bands,)`` by name, NaN where a band is not known.
+        parts: bands of each stretch without a gap, in their order along the axis.
+        title: what the chart is called.
+        x_title: what is along the axis.
+        marks: words for bands that are marked by an upright line.
+        colour: of the curves.
+    """
+    drawn = {name: values for name, values in curves.items() if np.isfinite(values).any()}
+    if not drawn:
+        return None
+    x_scale = _Scale.over([x], _LEFT, _WIDTH - _RIGHT)
+    y_scale = _Scale.over([values[np.isfinite(values)] for values in drawn.values()], _HEIGHT - _BOTTOM, _TOP)
+    lines = []
+    for name, values in drawn.items():
+        known = [part[np.isfinite(values[part])] for part in parts]
+        lines.append(
+            Line(name, tuple(_points(x_scale(x[own]), y_scale(values[own])) for own in known if len(own)))
+        )
+    places = [(float(x_scale(x[band : band + 1])[0]), words) for band, words in marks.items()]
+    return Chart(title, x_title, *_ticks(x_scale, y_scale), lines, marks=places, colour=colour)
 
 
 @dataclass(frozen=True)
@@ -129,4 +169,6 @@ def _ticks(x: _Scale, y: _Scale) -> tuple[list[tuple[float, str, str]], list[tup
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else ""
+    if not math.isfinite(value):
+        return ""
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"  # 2500 nm are not 2.5e+03

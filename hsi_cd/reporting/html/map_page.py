@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hsi_cd.evaluation import BIASED
 from hsi_cd.reporting.html.elements import Picture, Sheet, make_picture
+from hsi_cd.reporting.html.kind_panel import KindChart
 from hsi_cd.reporting.html.rendering import render
 from hsi_cd.reporting.html.run_section import score_image
 from hsi_cd.reporting.images import class_image
@@ -50,6 +51,7 @@ class MapView:
         warnings: what was warned of.
         tall: how many times as high as wide a pixel is on the ground.
         kinds: names of the kinds of change by number; none of a map of two classes.
+        curves: spectra of the kinds of change, where the map has some and the dates were given.
     """
 
     change: NDArray[np.uint8]
@@ -63,6 +65,7 @@ class MapView:
     warnings: Sequence[str] = field(default=())
     tall: float = 1.0
     kinds: Mapping[int, str] = field(default_factory=dict)
+    curves: Sequence[KindChart] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def map_page(view: MapView, *, title: str) -> str:
         colours=dict(legend_entries(errors=False, training=False, kinds=view.kinds)),
         has_scores=bool(view.scores),
         warnings=view.warnings,
+        curves=view.curves,
         areas=_areas(view),
         regions=_regions(view),
         facts=Sheet((), [(name, [text]) for name, text in view.facts.items()], words=True),

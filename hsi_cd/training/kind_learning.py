@@ -7,9 +7,9 @@ on the finished network and the run's seed alone, so that a run that was stopped
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hsi_cd.config import TrainConfig
+from hsi_cd.detectors.network_calibration import Calibration
 from hsi_cd.detectors.network_kinds import KindHeads
 from hsi_cd.errors import LabelError
 from hsi_cd.nn.kinds_head import KindsHead
 from hsi_cd.nn.schedules import Length, build_schedule
 from hsi_cd.nn.siamese_network import Ensemble, SiameseNetwork
 from hsi_cd.training.augmentation import draw_variation
+from hsi_cd.training.discriminant import SURENESS, whitening
 from hsi_cd.training.disturbances import disturb
 from hsi_cd.training.many_patches import Patches
 from hsi_cd.training.training_set import TrainingSet
@@ -33,15 +35,20 @@ from hsi_cd.training.training_set import TrainingSet
 _STEPS = 200  # of each head's optimiser
 _LOOKS = 16  # variations of each pixel, of which every step draws one
 _MOST = 32_768  # looks that are kept at once: many pixels have fewer each
-_SHRINKAGE = 0.2  # of the scatter within kinds towards its diagonal
-_LEAST = 1e-4  # of that scatter's variances, where 1 is a channel's own
-_SURENESS = 0.3  # of the start: few pixels make discriminant analysis surer than it should be
+_LOOKED_AT = 6000  # pixels of the scene at most, of which the changed ones without a label have a say
+_MOST_OTHERS = 2000  # of these at most
 _MARGIN = 8.0  # log-odds between the two likest kinds at the start, at most: certainty would learn nothing more
 _STREAM = 0x6B696E64  # sets these draws apart from all others of the run's seed
 
 
 def learn_kinds(
-    network: Ensemble, source: Patches, taught: TrainingSet, config: TrainConfig, *, seed: int
+    network: Ensemble,
+    source: Patches,
+    taught: TrainingSet,
+    config: TrainConfig,
+    *,
+    calibration: Calibration,
+    seed: int,
 ) -> KindHeads | None:
     """Teach every member of a finished network what kind of change the changed pixels among the labels are.
 
@@ -53,6 +60,7 @@ def learn_kinds(
         taught: the labelled pixels with their kinds, and the table of these.
         config: the loop's configuration: batch size, learning rate, weight of rare classes, label smoothing,
             augmentation. Dates are never exchanged here: back is another kind of change.
+        calibration: of the network: what it calls changed has a small say in what kinds look like.
         seed: of the run.
 
     Returns:
@@ -74,13 +82,14 @@ def learn_kinds(
     weight = kind_weights(kinds, count, power=config.class_weight).to(device)
     heads = list[KindsHead]()
     devices = [device] if device.type == "cuda" else []
+    others = _others(network, source, taught.pixels, calibration, np.random.default_rng([seed, _STREAM]))
     with torch.random.fork_rng(devices=devices), torch.enable_grad():
         for number, member in enumerate(cast("list[SiameseNetwork]", list(network.members))):
             draws = np.random.SeedSequence([seed, _STREAM, number])
             torch.manual_seed(int(draws.generate_state(1)[0]))
             generator = np.random.default_rng(draws)
             looks = _looks(member, source, pixels, config, generator)
-            heads.append(_teach(looks, target, weight, config, generator))
+            heads.append(_teach(looks, others[number], target, weight, config, generator))
     return KindHeads(taught.kind_table, nn.ModuleList(heads).eval())
 
 
@@ -122,69 +131,55 @@ def _looks(
     return torch.stack(found)
 
 
-@dataclass(frozen=True)
-class Whitening:
-    """Both dates and their difference, so turned and scaled that one kind varies alike in all directions.
-
-    Attributes:
-        mean: float32 ``(3 channels,)``.
-        turn: float32 ``(3 channels, 3 channels)``: ``(x - mean) @ turn`` is white.
-    """
-
-    mean: Tensor
-    turn: Tensor
-
-    def __call__(self, looks: Tensor) -> Tensor:
-        """From both dates side by side, ``(..., 2 channels)``, to ``(..., 3 channels)``."""
-        first, second = looks.chunk(2, dim=-1)
-        return (torch.cat([first, second, second - first], dim=-1) - self.mean) @ self.turn
-
-    def folded(self, layer: nn.Linear) -> tuple[Tensor, Tensor]:
-        """Weight ``(kinds, 2 channels)`` and bias of the same layer on both dates as they come."""
-        whole = layer.weight @ self.turn.T
-        first, second, difference = whole.chunk(3, dim=1)
-        return torch.cat([first - difference, second + difference], dim=1), layer.bias - whole @ self.mean
+def _least_logit(calibration: Calibration) -> float:
+    """Mean logit from which a pixel amid others of its kind is changed, whatever counts beside the network."""
+    alone = calibration.of_one_pixel
+    return float(alone.least_logit(alone.threshold, 0.0)) if alone.slope > 0 else math.inf
 
 
-def whitening(looks: Tensor, target: Tensor) -> Whitening:
-    """Measure by how much pixels of one kind differ, as linear discriminant analysis does (Fisher 1936).
-
-    The covariance within kinds is drawn a fifth of the way towards its diagonal: few pixels tell few directions.
-
-    Args:
-        looks: both dates side by side, ``(looks, N, 2 channels)``.
-        target: kinds of the pixels, from 0, ``(N,)``.
-    """
-    first, second = looks.double().cpu().chunk(2, dim=-1)
-    x, kinds = torch.cat([first, second, second - first], dim=-1), target.cpu()
-    deviation, mean = torch.std_mean(x, dim=(0, 1), correction=0)
-    scale = deviation.clamp_min(0.01 * float(deviation.mean()) + 1e-6)
-    x = (x - mean) / scale
-    for kind in torch.unique(kinds):
-        x[:, kinds == kind] -= x[:, kinds == kind].mean(dim=(0, 1))
-    x = x.flatten(0, 1)
-    scatter = x.T @ x / len(x)
-    scatter = torch.lerp(scatter, torch.diag(scatter.diagonal()), _SHRINKAGE)
-    values, vectors = torch.linalg.eigh(scatter + _LEAST * torch.eye(len(scatter), dtype=torch.float64))
-    turn = vectors / values.sqrt() / scale[:, None]
-    return Whitening(*(each.float().to(looks.device) for each in (mean, turn)))
+def _others(
+    network: Ensemble,
+    source: Patches,
+    pixels: NDArray[np.int64],
+    calibration: Calibration,
+    generator: np.random.Generator,
+) -> list[Tensor]:
+    """Some pixels that are called changed and nobody labelled, as each member sees them, ``(M, 2 channels)``."""
+    inside = np.setdiff1d(np.flatnonzero(source.inside.ravel()), pixels)
+    drawn, least = generator.permutation(inside)[:_LOOKED_AT], _least_logit(calibration)
+    found = [[torch.empty(0, 0, device=source.valid.device)] for _ in network.members]
+    network.eval()
+    with torch.no_grad():
+        for chunk in np.array_split(drawn, -(-len(drawn) // 1024)) if len(drawn) else []:
+            patches = source.cut(torch.from_numpy(chunk).to(source.valid.device))
+            seen = list(network.encoded(*patches))
+            members = cast("list[SiameseNetwork]", list(network.members))
+            logits = [member.head(*own)[:, 0, 0, 0] for member, (own, _) in zip(members, seen, strict=True)]
+            changed = torch.stack(logits).mean(dim=0) >= least
+            for own, (_, attended) in zip(found, seen, strict=True):
+                own.append(torch.cat(attended, dim=1)[changed, :, 0, 0])
+    return [torch.cat(own[1:] or own)[:_MOST_OTHERS] for own in found]
 
 
 def _teach(
-    looks: Tensor, target: Tensor, weight: Tensor, config: TrainConfig, generator: np.random.Generator
+    looks: Tensor,
+    others: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    config: TrainConfig,
+    generator: np.random.Generator,
 ) -> KindsHead:
     """Teach one head by weighted cross-entropy, with blended samples and smoothed labels as configured.
 
     It starts as linear discriminant analysis would have it, but less sure of itself.
     """
-    whiten, wanted = whitening(looks, target), F.one_hot(target, len(weight)).float()
-    seen = whiten(looks)
+    whiten, middle = whitening(looks, others, target, len(weight))
+    wanted, seen = F.one_hot(target, len(weight)).float(), whiten(looks)
     layer = nn.Linear(seen.shape[-1], len(weight), device=looks.device)
     with torch.no_grad():
         number = wanted.sum(dim=0)
-        middle = wanted.T @ seen.mean(dim=0) / number.clamp_min(1)[:, None]
         likest = float(F.pdist(middle[number > 0]).square().min()) if (number > 0).sum() > 1 else 0.0
-        sure = min(_SURENESS, 2 * _MARGIN / max(likest, 1e-9))
+        sure = min(SURENESS, 2 * _MARGIN / max(likest, 1e-9))
         layer.weight.copy_(sure * middle)
         layer.bias.copy_(torch.log(number / number.sum() + 1e-9) - sure / 2 * middle.square().sum(dim=1))
     optimizer = torch.optim.AdamW(layer.parameters(), lr=config.lr, weight_decay=config.weight_decay)

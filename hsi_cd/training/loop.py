@@ -230,7 +230,8 @@ def train(
         else:
             detector.calibration = weighed
         save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
-    detector.kind_heads = learn_kinds(network, source, taught, config, seed=seed)
+    known = detector.calibration
+    detector.kind_heads = learn_kinds(network, source, taught, config, calibration=known, seed=seed)
     if detector.kind_heads is not None:
         save("best", detector, _training_state(progress, stepper, batches, teacher, generator))
     if held_out is not None and folds is not None:

@@ -174,7 +174,14 @@ def test_what_a_batch_norm_measured_stays(pair: ScenePair, taught: TrainingSet, 
     config = configured({"model": {"members": 1, "backbone": backbone}})
     detector = fit_siamese(pair, config)
     before, draws = copy.deepcopy(detector.network.state_dict()), torch.get_rng_state()
-    learn_kinds(detector.network, scene_patches(detector, pair), taught, config.train, seed=0)
+    learn_kinds(
+        detector.network,
+        scene_patches(detector, pair),
+        taught,
+        config.train,
+        calibration=detector.calibration,
+        seed=0,
+    )
     assert same(dict(before), dict(detector.network.state_dict()))
     assert torch.equal(draws, torch.get_rng_state())
 
@@ -192,8 +199,10 @@ def test_dates_are_never_exchanged_for_kinds(
     monkeypatch.setattr(PatchSource, "cut", spied)
     config = configured().train
     assert config.augment.date_swap
-    again = learn_kinds(detector.network, scene_patches(detector, pair), taught, config, seed=0)
-    assert again is not None and {each.swapped is None for each in cuts} == {True}
+    again = learn_kinds(
+        detector.network, scene_patches(detector, pair), taught, config, calibration=detector.calibration, seed=0
+    )
+    assert again is not None and {each.swapped is None for each in cuts if each} == {True}
     assert detector.kind_heads is not None and same(again.state(), detector.kind_heads.state())
 
 
@@ -321,7 +330,7 @@ def test_what_the_training_is_told_counts(
 
     def chances(**settings: Any) -> np.ndarray:
         config = configured({"train": {"augment": {"mixup": 0.0}}}, {"train": settings}).train
-        heads = learn_kinds(detector.network, source, taught, config, seed=0)
+        heads = learn_kinds(detector.network, source, taught, config, calibration=detector.calibration, seed=0)
         told = replace(detector, kind_heads=heads).kinds
         assert told is not None
         window = read_window(pair, slice(0, 40), slice(0, 36), radius=told.radius)
@@ -344,7 +353,7 @@ def test_kinds_outside_of_their_table_are_refused(
         np.array([3, 4, 90]), np.array([1, 1, 0]), kinds=np.array([*kinds, 0], dtype=np.uint8), kind_table=TABLE
     )
     with pytest.raises(LabelError, match=said):
-        learn_kinds(detector.network, source, own, config, seed=0)
+        learn_kinds(detector.network, source, own, config, calibration=detector.calibration, seed=0)
     unchanged = replace(own, target=np.zeros(3, dtype=np.int64))
     with pytest.raises(LabelError, match="none"):
-        learn_kinds(detector.network, source, unchanged, config, seed=0)
+        learn_kinds(detector.network, source, unchanged, config, calibration=detector.calibration, seed=0)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +14,10 @@ from hsi_cd.nn.tiles import in_tiles
 
 log = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=nn.Module)
-
 
 def dense_output(
-    module: M,
-    how: Callable[..., Tensor],
+    module: nn.Module,
+    how: str,
     inputs: Sequence[Tensor],
     *,
     device: torch.device,
@@ -32,7 +28,7 @@ def dense_output(
 
     Args:
         module: pads nothing.
-        how: which of its methods computes; takes the inputs with a first dimension of 1.
+        how: the name of its method that computes; that takes the inputs with a first dimension of 1.
         inputs: both dates, their validity, and what the method takes beside, on the CPU, each
             ``(n, h + 2 radius, w + 2 radius)``.
         device: where the module is.
@@ -51,8 +47,8 @@ def dense_output(
 
 
 def _output(
-    module: M,
-    how: Callable[..., Tensor],
+    module: nn.Module,
+    how: str,
     inputs: Sequence[Tensor],
     device: torch.device,
     radius: int,
@@ -69,5 +65,5 @@ def _output(
         first, second, valid, *beside = (
             (x.pin_memory().to(device, non_blocking=True) if on_gpu else x)[None] for x in inputs
         )
-        found = in_tiles(partial(how, module), first, second, valid, *beside, radius=radius)
+        found = in_tiles(getattr(module, how), first, second, valid, *beside, radius=radius)
         return found[0].float().cpu()

@@ -113,7 +113,7 @@ class NetworkKinds:
     def probabilities(self, t1: NDArray[np.float32], t2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean of the members' probabilities; see :meth:`hsi_cd.detectors.base.LearnedKinds.probabilities`."""
         inputs = self.detector.inputs(t1, t2)
-        found = self.detector.dense(self._module, KindsOfEnsemble.probabilities, inputs)
+        found = self.detector.dense(self._module, "probabilities", inputs)
         valid = crop(inputs[2], self.detector.network.radius)
         return found.masked_fill(~valid, torch.nan).numpy()
 
@@ -129,7 +129,7 @@ class NetworkKinds:
         """
         r = self.detector.network.radius
         least = nn.functional.pad(asked_from, (r, r, r, r))[None]
-        found = self.detector.dense(self._module, KindsOfEnsemble.logits_and_kinds, (*inputs, least))
+        found = self.detector.dense(self._module, "logits_and_kinds", (*inputs, least))
         return found[:-1], found[-1]
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,9 +157,9 @@ class SiameseDetector:
         return self.inputs(within(t1, spare), within(t2, spare))
 
     def _logits(self, inputs: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return self.dense(self.network, Ensemble.each, inputs), crop(inputs[2][0], self.network.radius)
+        return self.dense(self.network, "each", inputs), crop(inputs[2][0], self.network.radius)
 
-    def dense(self, module: Module, how: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Tensor:
+    def dense(self, module: Module, how: str, inputs: Sequence[Tensor]) -> Tensor:
         """What a module that holds the network makes of a window: :func:`hsi_cd.detectors.dense.dense_output`."""
         at, r = self.device, self.network.radius
         return dense_output(module, how, inputs, device=at, radius=r, precision=self.precision)

@@ -70,8 +70,7 @@ class Estimator:
 
         Args:
             pair: the scene, the one it was fitted on or another.
-            options: threshold, georeference, part of the scene, memory; whether the map tells kinds of change,
-                which it does by itself where labels taught some.
+            options: threshold, georeference, part of the scene, memory; kinds are mapped where labels taught some.
             refit: measure statistics and shift on this scene; what many scenes taught always does.
 
         Raises:
@@ -232,13 +231,8 @@ class Supervised(Estimator):
     def _config(self) -> RunConfig:
         own, said = find_method(self.method), self.options
         options = own.choose({name: said[name] for name in own.options})
-        top = {"method": self.method, "seed": said["seed"], "options": options}
-        layers = [
-            ("options", top),
-            ("options", _split_of(said) | _kinds_of(said)),
-            ("settings", nested_settings(said["settings"] or {})),
-        ]
-        return resolve(layers)
+        top = {"method": self.method, "seed": said["seed"], "options": options, **_taught_by(said)}
+        return resolve([("options", top), ("settings", nested_settings(said["settings"] or {}))])
 
 
 class Network(Supervised):
@@ -251,14 +245,10 @@ class Network(Supervised):
             "seed": said["seed"],
             "device": said["device"],
             "model": {"members": said["members"]},
+            **_taught_by(said),
         }
         settings = nested_settings(said["settings"] or {})
-        named = [
-            (f"method {own.name}", own.settings),
-            ("options", options),
-            ("options", _split_of(said) | _kinds_of(said)),
-        ]
-        return resolve([*named, ("settings", settings)])
+        return resolve([(f"method {own.name}", own.settings), ("options", options), ("settings", settings)])
 
 
 class SelfTrainedNetwork(LabelFree):
@@ -340,14 +330,10 @@ def _options_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: said[name] for name in options if said.get(name) is not None and name != "settings"}
 
 
-def _split_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The protocol as settings, where one is named."""
-    return {} if said.get("protocol") is None else {"split": {"protocol": said["protocol"]}}
-
-
-def _kinds_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether kinds of change are learned as a setting, where it is said."""
-    return {} if said.get("kinds") is None else {"kinds": said["kinds"]}
+def _taught_by(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol, and whether kinds of change are learned, as settings, where they are said."""
+    named = {} if said.get("protocol") is None else {"split": {"protocol": said["protocol"]}}
+    return named if said.get("kinds") is None else {**named, "kinds": said["kinds"]}
 
 
 def _of(scene: Scene) -> Measurement | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ SCORE_NAME, SCORE_UNIT = "SCORE_NAME", "SCORE_UNIT"
 PART = "SHARD"
 """Tag of a part of a map, which is to be joined, not to be looked at: nothing is written beside it."""
 
+_NOTHING: Mapping[str, None] = MappingProxyType({})
 _SAMPLE = 250_000
 """Values from which the ends of a style's ramp are taken."""
 _TAIL = 2.0
@@ -198,8 +200,7 @@ def map_writers(
     score: str | os.PathLike[str] | None = None,
     uncertainty: str | os.PathLike[str] | None = None,
     *,
-    probability: str | os.PathLike[str] | None = None,
-    kind_probability: str | os.PathLike[str] | None = None,
+    beside: Mapping[str, str | os.PathLike[str] | None] = _NOTHING,
     grid: Grid,
     tags: Mapping[str, str] | None = None,
     cog: bool = False,
@@ -216,9 +217,8 @@ def map_writers(
         change: file of the change map.
         score: file of the score raster, or None; its band is called what the tag ``SCORE_NAME`` says.
         uncertainty: file of the uncertainty raster, or None.
-        probability: file of the raster of probabilities, or None.
-        kind_probability: file of the raster of the probabilities of each kind, or None: as many bands, called as
-            the classes.
+        beside: files of further rasters, or None: ``probability``, and ``kind probability``, which has a band a
+            kind under its name.
         grid: shape and georeference.
         tags: text to store in each (version, checkpoint, threshold).
         cog: rewrite all as Cloud Optimized GeoTIFFs with overviews when they are complete.
@@ -233,8 +233,8 @@ def map_writers(
         ValueError: rows are missing at the end.
     """
     tags = dict(tags or {})
-    named = {"change map": change, "score": score, "uncertainty": uncertainty, "probability": probability}
-    named["kind probability"] = kind_probability
+    named = {"change map": change, "score": score, "uncertainty": uncertainty}
+    named |= {name: beside.get(name) for name in ("probability", "kind probability")}
     wanted = {name: as_path(path) for name, path in named.items() if path is not None}
     targets = list(wanted.values())
     if len({target.absolute() for target in targets}) != len(targets):
@@ -242,10 +242,10 @@ def map_writers(
             f"{', '.join(wanted)} are to be {', '.join(map(str, targets))}: name a file of its own for each"
         )
     shown = [] if PART in tags else targets
-    beside = [names_path(target) for target in shown[:1]]
+    legends = [names_path(target) for target in shown[:1]]
     with (
         styles_beside(shown) as styles,
-        atomic_paths(beside, overwrite=True) as tables,
+        atomic_paths(legends, overwrite=True) as tables,
         atomic_paths(targets, overwrite=overwrite) as drafts,
     ):
         opened: list[Any] = []
@@ -278,7 +278,7 @@ def map_writers(
             for dataset in opened:
                 with quiet_georeference():
                     dataset.close()
-    remove_stale(targets, kept=beside)
+    remove_stale(targets, kept=legends)
 
 
 def _style(name: str, writer: RasterWriter, tags: Mapping[str, str], classes: MapClasses) -> str:

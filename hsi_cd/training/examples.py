@@ -18,13 +18,10 @@ from hsi_cd.prepare.measurement import Measurement, Preparation
 from hsi_cd.prepare.splits import make_split
 from hsi_cd.prepare.strata import check_kinds
 from hsi_cd.scene import CHANGED, DRAWN, GIVEN, UNCHANGED, UNLABELLED, KindTable, Labels, ScenePair, Split
+from hsi_cd.training.learned_kinds import check_kinds_taught, kinds_of
 from hsi_cd.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
-
-_MANY_KINDS = 32
-"""Kinds of change above which somebody must say that they are some: a truth map may hold numbers of fields."""
-_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -131,40 +128,6 @@ def config_of(config: RunConfig, split: Split | None, labels: Labels) -> RunConf
         )
     own = config.split.model_copy(update={"protocol": split.protocol, "given": split.fingerprint})
     return resolve([("the split", config.model_copy(update={"split": own}).model_dump())])
-
-
-def kinds_of(config: RunConfig, labels: Labels) -> RunConfig:
-    """The configuration with whether kinds of change are learned, where it does not say it.
-
-    They are by themselves where shapes were drawn with several kinds, and the method learns them.
-
-    Raises:
-        LabelError: the labels tell so many kinds apart that these may be something else.
-    """
-    table = labels.kind_table
-    if table is None or "kinds" in config.model_fields_set:
-        return config
-    if table.count > _MANY_KINDS:
-        raise LabelError(
-            f"{labels.name} tells {table.count} kinds of change apart, which may be numbers of something else: "
-            "confirm with kinds=True that each is a kind, or take all of them for one with kinds=False"
-        )
-    if labels.shapes is None or not learns_kinds(config):
-        return config
-    listed = ", ".join(table.names[:_LISTED]) + (", ..." if table.count > _LISTED else "")
-    log.warning(
-        "%s tells %d kinds of change apart (%s), which are learned, too; to take them for one, say kinds=False",
-        labels.name,
-        table.count,
-        listed,
-    )
-    return config.model_copy(update={"kinds": True})
-
-
-def learns_kinds(config: RunConfig) -> bool:
-    """Whether the configured method can learn kinds of change from labels."""
-    method = find_method(config.method)
-    return method.needs_labels and (method.fit is None or method.fit_kinds is not None)
 
 
 def declared_of(config: RunConfig, pair: ScenePair) -> RunConfig:
@@ -326,21 +289,6 @@ def check_taught(method: str, split: Split, labels: Labels) -> None:
     if not split.test_mask(labels).any() and not split.all_teach(labels):
         raise LabelError(
             f"all labelled pixels of {labels.name} teach, so that none is left to judge: let fewer teach"
-        )
-
-
-def check_kinds_taught(kinds: KindTable, split: Split, labels: Labels) -> None:
-    """Refuse a split in which a kind of change has no training pixel.
-
-    Raises:
-        LabelError: with the kinds.
-    """
-    taught = np.bincount(labels.kind_numbers().ravel()[split.train], minlength=kinds.count + 1)[1:]
-    missing = [repr(name) for name, count in zip(kinds.names, taught.tolist(), strict=False) if not count]
-    if missing:
-        raise LabelError(
-            f"none of the {len(split.train)} pixels of the split is of {' or '.join(missing[:_LISTED])} in "
-            f"{labels.name}: let pixels of each kind teach, or say kinds=False"
         )
 
 

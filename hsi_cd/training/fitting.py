@@ -19,7 +19,6 @@ from hsi_cd.config import RunConfig
 from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.decision import Decision
 from hsi_cd.detectors.detector_contract import fit_method
-from hsi_cd.detectors.method import Method
 from hsi_cd.detectors.network import check_parts
 from hsi_cd.detectors.registry import find_method
 from hsi_cd.detectors.siamese import SiameseDetector, fit_siamese
@@ -33,6 +32,7 @@ from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.freezing import frozen_names
 from hsi_cd.training.growing import grown, growth
 from hsi_cd.training.keeping import NothingKept
+from hsi_cd.training.learned_kinds import check_learns_kinds, with_kinds
 from hsi_cd.training.loop import Progress, train
 from hsi_cd.training.many_patches import Patches, odds_at
 from hsi_cd.training.patches import PatchSource, scene_patches
@@ -47,7 +47,7 @@ from hsi_cd.training.self_training import (
     trusted_pixels,
     worth_asking,
 )
-from hsi_cd.training.starting import as_common_as_before, start_from_checkpoint, start_from_run
+from hsi_cd.training.starting import as_common_as_before, began_with, start_from_checkpoint, start_from_run
 from hsi_cd.training.training_set import TrainingSet
 from hsi_cd.training.weight_files import load_encoder_weights
 
@@ -106,11 +106,10 @@ def learn(
         labelled = (taught.pixels, taught.target) if method.needs_labels else ()
         how: dict[str, Any] = {"options": config.options, "seed": config.seed, "shapes": taught.shapes}
         fitted = fit_method(method, measurement, *labelled, **how)
-        if taught.kinds is not None:
-            fitted = fit_kinds_of(method, fitted, measurement, taught, seed=config.seed)
+        fitted = with_kinds(fitted, method, measurement, taught, seed=config.seed)
         keeper.keep(fitted)
-        told = _share_facts(config.train.share, config)
-        return Learned(fitted, time.perf_counter() - started, _decided(fitted) | told, share=config.train.share)
+        told = _decided(fitted) | _share_facts(config.train.share, config)
+        return Learned(fitted, time.perf_counter() - started, told, share=config.train.share)
     times = 1.0
     if method.needs_labels and taught.shapes is not None:
         taught = _beside_shapes(measurement, taught, config)
@@ -157,8 +156,7 @@ def check_learning(config: RunConfig, *, processes: int) -> None:
         ConfigError: the method, or its teacher, learns in one process; or a network is given options.
     """
     method = find_method(config.method)
-    if config.kinds:
-        _check_learns_kinds(method)
+    check_learns_kinds(config, method)
     if method.fit is not None:
         if config.train.start_from is not None:
             start = config.train.start_from
@@ -179,35 +177,6 @@ def check_learning(config: RunConfig, *, processes: int) -> None:
             f"options.{next(iter(config.options))} is set, but {method.name} has no options: the settings of a "
             "network are those of model, train and prepare"
         )
-
-
-def _check_learns_kinds(method: Method) -> None:
-    """Refuse kinds of change that are to be learned by a method that cannot.
-
-    Raises:
-        ConfigError: so it is.
-    """
-    if not method.needs_labels:
-        raise ConfigError(
-            f"{method.name} learns from no label, and so no kinds of change: leave kinds=True out, or group what "
-            "changed without labels, as hsi_cd.detect(pair, kinds='auto') does"
-        )
-    if method.fit is not None and method.fit_kinds is None:
-        raise ConfigError(
-            f"{method.name} learns no kinds of change: leave kinds=True out, or choose another method, as siamese "
-            "or svm"
-        )
-
-
-def fit_kinds_of(
-    method: Method, fitted: Detector, measurement: Measurement, taught: TrainingSet, *, seed: int
-) -> Detector:
-    """What a method has fitted, with the kinds of change that the same labels teach; its scores stay."""
-    if method.fit_kinds is None or taught.kinds is None or taught.kind_table is None:
-        return fitted
-    changed = taught.kinds > 0
-    pixels, kinds = taught.pixels[changed], taught.kinds[changed]
-    return method.fit_kinds(fitted, measurement, pixels, kinds, table=taught.kind_table, seed=seed)
 
 
 def _places(measurement: Measurement, taught: TrainingSet, config: RunConfig) -> NDArray[np.int64] | None:
@@ -390,12 +359,6 @@ def go_through(
         "validation_kappa": progress.best_kappa,
         "validation_loss": progress.best_loss,
     }
-
-
-def began_with(config: RunConfig) -> dict[str, Any]:
-    """Which files the weights came from, for the result's record."""
-    names = ("pretrained", "start_from", "init")
-    return {name: file for name in names if (file := getattr(config.train, name)) is not None}
 
 
 @contextmanager

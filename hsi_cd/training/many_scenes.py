@@ -29,11 +29,11 @@ from hsi_cd.prepare.measurement import Measurement
 from hsi_cd.runtime.circumstances import Circumstances
 from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Labels, check_same_bands
 from hsi_cd.training.examples import LabelledScene, measured_for
-from hsi_cd.training.fitting import Learned, began_with, begun, check_learning, go_through
+from hsi_cd.training.fitting import Learned, begun, check_learning, go_through
 from hsi_cd.training.folds import OutOfFold
 from hsi_cd.training.keeping import NothingKept
 from hsi_cd.training.many_patches import ManyPatches, odds_at, patches_of_scenes
-from hsi_cd.training.starting import start_from_checkpoint
+from hsi_cd.training.starting import began_with, start_from_checkpoint
 from hsi_cd.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)

@@ -189,3 +189,9 @@ def _deciding(config: RunConfig) -> Iterator[tuple[str, Any]]:
     for name in ("bands", "prepare", "model"):
         for key, value in getattr(config, name).model_dump(exclude=_FREE).items():
             yield f"{name}.{key}", value
+
+
+def began_with(config: RunConfig) -> dict[str, Any]:
+    """Which files the weights came from, for the result's record."""
+    names = ("pretrained", "start_from", "init")
+    return {name: file for name in names if (file := getattr(config.train, name)) is not None}

@@ -115,14 +115,13 @@ def nearest_taught(
         )
 
     # scikit-learn takes about a second to load, and counting pixels does not need it.
-    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neighbors import NearestNeighbors
 
     predicted = np.full(labels.shape, NO_DATA, dtype=np.uint8)
     judged = test & (labels != UNLABELLED)
     if judged.any():
-        classifier = KNeighborsClassifier(n_neighbors=1)
-        classifier.fit(np.column_stack(np.unravel_index(index, labels.shape)), taught)
-        predicted[judged] = classifier.predict(np.argwhere(judged))
+        nearest = NearestNeighbors(n_neighbors=1).fit(np.column_stack(np.unravel_index(index, labels.shape)))
+        predicted[judged] = taught[nearest.kneighbors(np.argwhere(judged), return_distance=False)[:, 0]]
     return predicted
 
 

@@ -348,7 +348,8 @@ def siamese_from_state(
         calibration = calibration_from_state(state)
         model = ModelConfig.model_validate(state["model"])
         scored = score_input_from_state(state["scored"]) if "scored" in state else None
-        network = build_network(model, _noise(frontend, scored), augment=augment)
+        noise = _noise(frontend, scored)
+        network = build_network(model, noise, augment=augment)
         network.load_state_dict(state["network"])
         for name, value in network.state_dict().items():
             if (kind := state["network"][name].dtype) != value.dtype:  # it would be converted, and rounded
@@ -358,7 +359,10 @@ def siamese_from_state(
         device = device or torch.device("cpu")
         network.to(device)
         told = state.get("kinds")
-        heads = None if told is None else kind_heads_from_state(told, members=model.members, device=device)
+        heads = None
+        if told is not None:
+            channels = len(noise) if model.attention.place == "input" else model.backbone.width
+            heads = kind_heads_from_state(told, channels=channels, members=model.members, device=device)
         how = state.get("prepare")
         prepare = None if how is None else PrepareConfig.model_validate(how)
         prior = prior_from_state(state["prior"]) if "prior" in state else None

@@ -118,4 +118,6 @@ def kind_table_from_state(state: Mapping[str, Any]) -> KindTable:
         raise ValueError(f"{len(stored)} values and {len(names)} names of kinds of change")
     if not all(type(value) is int for value in stored) or not all(isinstance(name, str) for name in names):
         raise ValueError("a kind of change has no number, or no name")
+    if len(set(stored)) < len(stored) or len(set(names)) < len(names):
+        raise ValueError(f"two kinds of change have one value or one name, of {stored} and {names}")
     return KindTable(stored, names)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hsi_cd.detectors.states import kind_table_from_state, kind_table_state
 from hsi_cd.nn.kinds_head import KindsHead, KindsOfEnsemble
 from hsi_cd.nn.neighbourhoods import crop
 from hsi_cd.scene import KindTable
@@ -37,11 +38,8 @@ class KindHeads:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`kind_heads_from_state` builds them again."""
-        return {
-            "stored": list(self.table.stored),
-            "names": list(self.table.names),
-            "heads": {name: value.cpu() for name, value in self.heads.state_dict().items()},
-        }
+        heads = {name: value.cpu() for name, value in self.heads.state_dict().items()}
+        return {**kind_table_state(self.table), "heads": heads}
 
 
 def kind_heads_from_state(state: Mapping[str, Any], *, members: int, device: torch.device) -> KindHeads:
@@ -55,19 +53,14 @@ def kind_heads_from_state(state: Mapping[str, Any], *, members: int, device: tor
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: parts are missing or do not fit together.
     """
-    stored, names = tuple(state["stored"]), tuple(state["names"])
-    if len(names) != len(stored) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{len(stored)} kinds of change have the names {names!r}")
-    if not all(type(value) is int for value in stored):
-        raise ValueError(f"the stored values of kinds are {stored!r}")
-    weights = state["heads"]
+    table, weights = kind_table_from_state(state), state["heads"]
     inputs = weights["0.out.weight"].shape[1]
-    heads = nn.ModuleList(KindsHead(inputs // 2, len(stored)) for _ in range(members))
+    heads = nn.ModuleList(KindsHead(inputs // 2, table.count) for _ in range(members))
     heads.load_state_dict(weights)
     for name, value in weights.items():
         if value.dtype != torch.float32 or not torch.isfinite(value).all():
             raise ValueError(f"kinds.{name} holds what is no finite number of 32 bits")
-    return KindHeads(KindTable(stored, names), heads.to(device).eval())
+    return KindHeads(table, heads.to(device).eval())
 
 
 @dataclass(frozen=True, eq=False)

@@ -287,9 +287,9 @@ def test_a_checkpoint_brings_the_kinds_back(learned: Trained, pair: ScenePair) -
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda kinds: kinds.update(names=["a", "b"]), "3 kinds of change have the names"),
+        (lambda kinds: kinds.update(names=["a", "b"]), "3 values and 2 names of kinds"),
         (lambda kinds: kinds.update(names=["a", "b", "b"]), "names two kinds"),
-        (lambda kinds: kinds.update(stored=[1, 2, 2.5]), "stored values of kinds"),
+        (lambda kinds: kinds.update(stored=[1, 2, 2.5]), "has no number, or no name"),
         (lambda kinds: kinds.update(stored=[1, 2], names=["a", "b"]), "loading state_dict"),
         (lambda kinds: kinds["heads"]["1.out.bias"].fill_(np.nan), "no finite number"),
         (lambda kinds: kinds["heads"].pop("1.out.bias"), "loading state_dict"),

@@ -138,7 +138,7 @@ def test_a_kind_without_a_pixel_is_told_and_the_others_keep_their_numbers(
 ) -> None:
     bounds = ["--bounds", "400000,5799600,400200,5800000"]  # 40 rows, 20 columns
     files = ["--output", tmp_path / "kinds.tif", *beside(tmp_path), "--library", ground / "library.csv"]
-    assert cli(*predict(ground, *files, *bounds, "--threshold", "-0.2", later="dry")) == 0
+    assert cli(*predict(ground, *files, *bounds, "--threshold", 0.3, later="dry")) == 0
     said = capsys.readouterr().out
     assert "kinds without a pixel: flooded" in said and "burnt: soil (" in said and " rad) to ash (" in said
     part = read(tmp_path / "kinds.tif")[0]

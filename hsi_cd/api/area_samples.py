@@ -22,13 +22,11 @@ from hsi_cd.io.class_maps import TWO
 from hsi_cd.io.reference_points import REFERENCE, called, write_reference_points
 from hsi_cd.io.regions import check_vector_name
 from hsi_cd.paths import as_path
-from hsi_cd.prepare.stratified_sample import Areas, Stratum, allocate, draw_points, measure_strata
+from hsi_cd.prepare.stratified_sample import Stratum, allocate, areas_of, draw_points, measure_strata
 from hsi_cd.reporting.html.place_page import AROUND, PlaceView, place_page
 from hsi_cd.reporting.images import false_colour, stretch_limits
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, Labels, ScenePair, window_of
-from hsi_cd.scene.contract import crs_name
 from hsi_cd.scene.shown_bands import shown_bands
-from hsi_cd.scene.surface import pixel_areas
 
 FilePath = str | os.PathLike[str]
 
@@ -275,17 +273,6 @@ def map_identity(values: NDArray[np.uint8]) -> str:
     digest = hashlib.sha256(repr(values.shape).encode())
     digest.update(np.ascontiguousarray(values).data)
     return f"sha256:{digest.hexdigest()[:16]}"
-
-
-def areas_of(grid: Grid) -> tuple[Areas, str]:
-    """Areas of the pixels of some rows, and their unit; one each where the map does not tell where it lies."""
-    if grid.transform is None or grid.crs is None:
-        return (lambda rows: np.ones((rows.stop - rows.start, grid.cols))), "pixels"
-    areas = pixel_areas(grid)
-    if not areas.true:
-        what = "those of its plane" if areas.unit == "m2" else "counts of pixels, since it tells no length"
-        _log.warning("the CRS %s is tied to no ellipsoid: areas are %s", crs_name(grid.crs), what)
-    return areas.of, areas.unit
 
 
 def _around(

@@ -1,4 +1,4 @@
-"""Kinds of change without labels, as a notebook and the command line ask for them."""
+"""Kinds of change, as a notebook and the command line ask for them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsi_cd.api.area_samples import areas_of
 from hsi_cd.api.estimators import Estimator
+from hsi_cd.detectors.base import kinds_in
 from hsi_cd.detectors.change_kinds import fit_kinds
 from hsi_cd.detectors.kind_clusters import KindOptions
 from hsi_cd.errors import ConfigError
-from hsi_cd.inference.kind_maps import MappedKinds, map_kinds
+from hsi_cd.inference.change_map import ChangeMap
+from hsi_cd.inference.kind_maps import MappedKinds, NamedKinds, by_area
+from hsi_cd.inference.mapping import MapOptions
 from hsi_cd.io import TABLES, check_ending, check_outputs, write_text
 from hsi_cd.io.libraries import read_library
 from hsi_cd.io.map_classes import kind_colour
@@ -29,6 +31,7 @@ __all__ = [
     "NamedMaterials",
     "find_kinds",
     "find_materials",
+    "has_kinds",
     "kind_options",
     "kinds_record",
     "kinds_told",
@@ -77,13 +80,16 @@ def kind_options(kinds: Kinds) -> KindOptions:
     return KindOptions(kinds)
 
 
-def find_kinds(estimator: Estimator, options: KindOptions, *, grid: Grid | None = None) -> MappedKinds:
+def find_kinds(
+    estimator: Estimator, options: KindOptions, *, grid: Grid | None = None, memory: int | None = None
+) -> MappedKinds:
     """Group what a method calls changed in the scene it was fitted on, count each kind, and order them by area.
 
     Args:
         estimator: fitted on the scene.
         options: how changed pixels are grouped.
         grid: georeference of the whole scene, in place of its own.
+        memory: bytes for the parts of the scene that are on their way at once.
 
     Raises:
         BandError: bands without data or variation.
@@ -91,8 +97,14 @@ def find_kinds(estimator: Estimator, options: KindOptions, *, grid: Grid | None 
     """
     detector, measurement = estimator.detector_, estimator.measurement_
     model = fit_kinds(detector, measurement, options, settings=estimator.options)
-    areas, unit = areas_of(measurement.pair.map_grid(grid))
-    return map_kinds(detector, measurement, model, areas=areas, unit=unit)
+    unordered = NamedKinds(model, dict.fromkeys(range(model.count + 1), ""))
+    how = MapOptions(grid=grid, memory=memory, look_at_shift=False, kinds=unordered)
+    return by_area(model, ChangeMap(detector, measurement.pair, how).count_kinds(), measurement.pair)
+
+
+def has_kinds(estimator: Estimator) -> bool:
+    """Whether labels taught a fitted method kinds of change."""
+    return kinds_in(estimator.detector_) is not None
 
 
 @dataclass(frozen=True)
@@ -196,20 +208,25 @@ class KindFiles:
 
 
 def kinds_told(found: MappedKinds) -> list[str]:
-    """The kinds in words, a line each."""
+    """The kinds in words, a line each; those that no pixel has in the last."""
     whole = sum(kind.area for kind in found.kinds)
-    return [
+    none = ", ".join(found.names[number] for number in found.absent)
+    lines = [
         f"{found.names[number]}: {kind.pixels:,} pixels, {100 * kind.area / whole:.1f} % of what changed; most in "
         + ", ".join(band_words(int(band), found.bands.centres) for band in kind.leading[:_TOLD])
         for number, kind in found.by_number.items()
     ]
+    return lines + ([f"kinds without a pixel: {none}"] if none else [])
 
 
 def kinds_record(found: MappedKinds, materials: NamedMaterials | None = None) -> list[dict[str, Any]]:
     """The same for a record; bands by their numbers, the strongest first, counted from 0."""
     named = {} if materials is None else materials.record()
-    return [
+    empty = {"pixels": 0, "area": 0.0, "unit": found.unit, "leading_bands": []}
+    told: list[dict[str, Any]] = [
         {"kind": number, "name": found.names[number], "pixels": kind.pixels, "area": kind.area, "unit": found.unit,
          "leading_bands": kind.leading[:_TOLD].tolist(), **named.get(number, {})}
         for number, kind in found.by_number.items()
     ]  # fmt: skip
+    told += [{"kind": number, "name": found.names[number], **empty} for number in found.absent]
+    return sorted(told, key=lambda kind: int(kind["kind"]))

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd import __version__
-from hsi_cd.api.area_samples import areas_of
 from hsi_cd.api.dated_scenes import DateSeries, registered_series
 from hsi_cd.api.estimators import load
 from hsi_cd.api.pair_scoring import PairScorer, SeriesMethod
@@ -40,6 +39,7 @@ from hsi_cd.inference.series_rule import (
 from hsi_cd.io import check_output
 from hsi_cd.io.series_files import SeriesFiles, write_series
 from hsi_cd.paths import as_path
+from hsi_cd.prepare.stratified_sample import areas_of
 from hsi_cd.progress import progress
 from hsi_cd.scene import Grid
 

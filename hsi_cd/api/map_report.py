@@ -11,7 +11,6 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from hsi_cd.api.area_samples import areas_of
 from hsi_cd.api.kind_curves import kind_curves
 from hsi_cd.api.sources import as_values
 from hsi_cd.errors import GridError, RegistrationError
@@ -20,7 +19,7 @@ from hsi_cd.io import read_class_map, read_score_name, read_scores
 from hsi_cd.io.map_reading import read_map_tags
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.coregistration import measure_coregistration
-from hsi_cd.prepare.stratified_sample import Areas, class_totals
+from hsi_cd.prepare.stratified_sample import Areas, areas_of, class_totals
 from hsi_cd.reporting.html.elements import step_of
 from hsi_cd.reporting.html.map_page import MapView, Region, map_page
 from hsi_cd.reporting.images import false_colour, stretch_limits

@@ -126,7 +126,7 @@ def detect(
         estimator.save(save, overwrite=files.overwrite)
     mapped, found, materials = None, None, None
     if files.output is not None:
-        found = None if grouping is None else find_kinds(estimator, grouping, grid=grid)
+        found = None if grouping is None else find_kinds(estimator, grouping, grid=grid, memory=source.memory)
         how = MapOptions(
             grid=grid, memory=source.memory, look_at_shift=False, statistics=OF_THESE_DATES, kinds=found
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from hsi_cd.api.sources import Contract, SceneSource
 from hsi_cd.cli.options.area_options import area_options
 from hsi_cd.cli.options.gathering import gathering
 from hsi_cd.cli.options.json_option import json_option
+from hsi_cd.cli.options.kind_choice import KindsBeside, beside_options
 from hsi_cd.cli.options.output_options import (
     OutputChoice,
     like_option,
@@ -35,6 +37,8 @@ Examples:
       --score score.tif --like georeferenced.tif
   hsi-cd predict --checkpoint runs/mine/best.pt --t1 other/a.tif --t2 other/b.tif \\
       --refit-statistics --output other/change.tif
+  hsi-cd predict --checkpoint runs/kinds/best.pt --t1 a.tif --t2 b.tif --output kinds.tif \\
+      --kinds-table kinds.csv --library soils.csv
   hsi-cd predict --checkpoint runs/mine/best.pt --t1 a.tif --t2 b.tif --shard 3/8 --output part-3.tif
 """
 
@@ -106,6 +110,7 @@ class Scoring:
         help="Map kinds of change, or none [default: those that the checkpoint has learned].",
     ),
 )
+@beside_options
 @like_option
 @provenance_option
 @json_option
@@ -116,6 +121,7 @@ def predict(
     area: AreaChoice,
     files: OutputChoice,
     scoring: Scoring,
+    beside: KindsBeside,
     like: Path | None,
     provenance: Path | None,
     as_json: bool,
@@ -137,14 +143,24 @@ def predict(
         raise click.UsageError(
             "--shard is for the whole scene: leave --aoi and --bounds out, or map the area at once"
         )
+    if beside.asked and scoring.kinds is False:
+        raise click.UsageError(f"{beside.asked} is about kinds of change: leave --no-kinds out")
+    if beside.asked and scoring.shard is not None:
+        raise click.UsageError(
+            f"{beside.asked} is about the kinds of the whole map: leave --shard out, or map parts without it"
+        )
     from hsi_cd.scene import parse_shard
 
     part = parse_shard(scoring.shard) if scoring.shard is not None else None
-    files.check(inputs=named_files(*source.files, checkpoint, like), provenance=provenance)
+    inputs = named_files(*source.files, checkpoint, like, beside.library)
+    files.check(inputs=inputs, provenance=provenance, beside=beside.files)
+    named = beside.named(overwrite=files.overwrite)
+    named.check()
 
     from hsi_cd import MapOptions
     from hsi_cd.api.bounding import told_of_area
     from hsi_cd.api.estimators import load
+    from hsi_cd.api.kinds_of_change import find_materials, has_kinds, kinds_record, kinds_told, open_library
     from hsi_cd.api.masking import mask_files
     from hsi_cd.api.opening import open_scene
     from hsi_cd.api.pairing import grid_like, like_checkpoint
@@ -154,33 +170,53 @@ def predict(
     pair = open_scene(
         source, replace(contract, register=None, area=replace(area, like=like))
     )  # the checkpoint knows its own scene's shift
-    files.check(inputs=pair.files, provenance=provenance)  # those of a dataset among them, which nobody named
+    # Those of a dataset are among them, which nobody named.
+    files.check(inputs=pair.files, provenance=provenance, beside=beside.files)
     grid = grid_like(like, pair.scene_grid.shape) if like is not None else None
     files.check_regions(grid or pair.grid)
     estimator = load(checkpoint, device=scoring.device)
     detector = estimator.detector_
+    if beside.asked and not has_kinds(estimator):
+        raise click.UsageError(
+            f"{beside.asked} is about kinds of change, and the checkpoint was trained without: leave it out, or "
+            "use hsi-cd train --kinds"
+        )
     if threshold is not None and detector.unit == "probability" and not 0 <= threshold <= 1:
         raise click.UsageError(f"--threshold is {threshold:g}: this checkpoint scores probabilities, give 0 to 1")
     compute_in(estimator, scoring.precision)
     pair = like_checkpoint(pair, detector.bands, contract=contract)
+    library = None if beside.library is None else open_library(beside.library, scene=pair)
     how = MapOptions(threshold=threshold, grid=grid, shard=part, memory=source.memory, any_units=scoring.any_units)
     how = replace(how, register=contract.register, learned=scoring.kinds)
-    with recorded(provenance, inputs=[*source.files, *mask_files(contract.mask), *area.files, checkpoint]):
+    read = [*source.files, *mask_files(contract.mask), *area.files, checkpoint, *named_files(beside.library)]
+    with recorded(provenance, inputs=read):
         change = estimator.predict(pair, how, refit=scoring.refit_statistics)
-        mapped = change.write_files(files.named())
-    written, names = files.told(unit=detector.unit), None if change.kinds is None else change.kinds.names
+        mapped = change.write_files(files.named(), count_kinds=beside.asked is not None)
+        found = change.kinds if beside.asked else None
+        materials = None if library is None or found is None else find_materials(found, library)
+        if found is not None:
+            named.write(found, materials, scene=pair.name)
+    names = None if change.kinds is None else change.kinds.names
+    written = files.told(unit=detector.unit) | beside.told()
     done = told_of(change.pair) | told_of_area(pair.area)
     lines = [f"{what}: {told}" for what, told in (written | map_told(mapped, names) | done).items()]
     rows = None if part is None else part.rows(pair.shape[0])
     if rows is not None:
         lines.insert(0, f"shard {part}: rows {rows.start} to {rows.stop - 1} of {pair.shape[0]}")
+    facts: dict[str, Any] = map_record(mapped, names)
+    if found is not None:
+        lines += kinds_told(found)
+        facts["kinds"] = kinds_record(found, materials)
+    if found is not None and materials is not None:
+        lines += materials.told(found)
+        facts["library"] = str(materials.library)
     record = {
         "files": written,
         "checkpoint": checkpoint,
         "threshold": detector.threshold if threshold is None else threshold,
         "unit": detector.unit,
         "rows": list(pair.shape[:1]) if rows is None else [rows.start, rows.stop],
-        **map_record(mapped, names),
+        **facts,
         **done,
     }
     tell("\n".join(lines), record, as_json=as_json)

@@ -38,10 +38,8 @@ class KindHeads:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which :func:`kind_heads_from_state` builds them again."""
-        return {
-            **kind_table_state(self.table),
-            "heads": {name: value.cpu() for name, value in self.heads.state_dict().items()},
-        }
+        heads = {name: value.cpu() for name, value in self.heads.state_dict().items()}
+        return {**kind_table_state(self.table), "heads": heads}
 
 
 def kind_heads_from_state(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,12 @@ from hsi_cd.detectors.base import Detector
 from hsi_cd.detectors.measures import score_name
 from hsi_cd.errors import ConfigError
 from hsi_cd.evaluation import biased
-from hsi_cd.inference.kind_maps import NamedKinds
+from hsi_cd.inference.kind_maps import KindCounter, KindCounts, MappedKinds, mapped_kinds
 from hsi_cd.inference.mapping import MapOptions, map_rows, rows_of_kinds, write_maps
 from hsi_cd.inference.scoring import classify
 from hsi_cd.io import MapFiles, MapRows, RegionChoice, WrittenMap
 from hsi_cd.paths import as_path
+from hsi_cd.prepare.statistics import row_blocks
 from hsi_cd.scene import CHANGED, UNLABELLED, Grid, ScenePair
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ChangeMap:
         """Nothing is scored yet."""
         self.detector, self.pair, self.options = detector, pair, options or MapOptions()
         self.method = method or str(getattr(detector, "method", "siamese"))
+        self._counted: KindCounts | None = None
 
     @property
     def grid(self) -> Grid:
@@ -79,13 +81,18 @@ class ChangeMap:
         """The map, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data."""
         return classify(self.score, self.threshold)
 
-    @property
-    def kinds(self) -> NamedKinds | None:
-        """The kinds of change by name; of those found without labels also their pixels and spectra.
+    @cached_property
+    def kinds(self) -> MappedKinds | None:
+        """The kinds of change by name, and their pixels and spectra.
 
-        None where nobody asked, and none were learned.
+        Kinds that labels taught are counted when their spectra are first looked at: the scene is mapped for it,
+        unless :attr:`kind` has mapped it, or :meth:`write_files` counted them while it wrote. None where nobody
+        asked, and none were learned.
         """
-        return self.options.kinds
+        own = self.options.kinds
+        return (
+            own if own is None or isinstance(own, MappedKinds) else mapped_kinds(own, self.pair, self.count_kinds)
+        )
 
     @cached_property
     def kind(self) -> NDArray[np.uint8]:
@@ -105,6 +112,24 @@ class ChangeMap:
         """
         parts = self._rows_of_kinds(chances=True)
         return np.concatenate([p.kind_probability for p in parts if p.kind_probability is not None], axis=1)
+
+    def count_kinds(self) -> KindCounts:
+        """The pixels and spectra of each kind of the map, by its value; computed once.
+
+        Raises:
+            ConfigError: nobody asked for kinds.
+        """
+        if self._counted is None:
+            counter, kept = self._counter(), self.__dict__.get("kind")
+            for part in self._rows_of_kinds() if kept is None else _in_blocks(kept):
+                counter.see(part)
+            self._counted = counter.counts()
+        return self._counted
+
+    def _counter(self) -> KindCounter:
+        shard, kinds = self.options.shard, self.options.kinds
+        top = 0 if shard is None else shard.rows(self.pair.shape[0]).start
+        return KindCounter(self.pair, 0 if kinds is None else kinds.model.count, self.grid, top=top)
 
     def _rows_of_kinds(self, *, chances: bool = False) -> Iterator[MapRows]:
         if self.kinds is None:
@@ -175,12 +200,26 @@ class ChangeMap:
         self.write_files(MapFiles(as_path(change), scores, doubts, shapes, choice, cog, overwrite, chances, kinds))
         return self
 
-    def write_files(self, files: MapFiles) -> WrittenMap:
-        """:meth:`write`, told by a value; what was written is counted."""
-        return write_maps(self.detector, self.pair, files, self.options)
+    def write_files(self, files: MapFiles, *, count_kinds: bool = False) -> WrittenMap:
+        """:meth:`write`, told by a value; what was written is counted.
+
+        Args:
+            files: what is written.
+            count_kinds: count the kinds of change that labels taught, too, so that :attr:`kinds` need not map the
+                scene once more.
+        """
+        if not count_kinds or self.options.kinds is None or isinstance(self.options.kinds, MappedKinds):
+            return write_maps(self.detector, self.pair, files, self.options)
+        counter = self._counter()
+        written = write_maps(self.detector, self.pair, files, self.options, see=counter.see)
+        self._counted = counter.counts()
+        return written
 
     def to_xarray(self) -> xarray.Dataset:
         """The map with its coordinates: ``change``, ``score`` and ``probability`` over ``y`` and ``x``.
+
+        Where the map tells kinds of change apart, ``kind`` beside them: ``flag_values`` and ``flag_meanings`` as
+        the CF conventions have them, and ``names`` as they are.
 
         CRS and transform are in the coordinate ``spatial_ref``, where rioxarray looks for them.
 
@@ -192,11 +231,13 @@ class ChangeMap:
         except ImportError:
             raise ConfigError("xarray is not installed: pip install xarray, or use .change and .grid") from None
         grid = self.grid
-        data = {
+        data: dict[str, tuple[Any, ...]] = {
             "change": (("y", "x"), self.change, {"values": "0 unchanged, 1 changed, 255 no data"}),
             "score": (("y", "x"), self.score, {"long_name": score_name(self.detector)}),
             "probability": (("y", "x"), self.probability, {"long_name": "probability of change", "units": "1"}),
         }
+        if self.kinds is not None:
+            data["kind"] = (("y", "x"), self.kind, _flags(self.kinds.names))
         coords: dict[str, object] = {}
         place = {"threshold": float(self.threshold), "scene": self.pair.name}
         if grid.transform is not None:
@@ -237,3 +278,15 @@ class ChangeMap:
             changed = int((self.change == CHANGED).sum())
             told["changed"] = f"{changed} of {valid} pixels ({100 * changed / max(valid, 1):.2f} %)"
         return told
+
+
+def _in_blocks(values: NDArray[np.uint8]) -> Iterator[MapRows]:
+    """A map that is in memory, some rows at a time."""
+    for rows in row_blocks(*values.shape):
+        yield MapRows(rows.start, values[rows])
+
+
+def _flags(names: Mapping[int, str]) -> dict[str, Any]:
+    """Names of a map's values as attributes of an array: CF's, whose words have no spaces, and as they are."""
+    words = " ".join("_".join(name.split()) for name in names.values())
+    return {"flag_values": np.array(list(names), np.uint8), "flag_meanings": words, "names": list(names.values())}

@@ -1,29 +1,27 @@
-"""Kinds of change on the whole map: counted and ordered by area first, then written row by row."""
+"""Kinds of change on the whole map: told row by row, and counted as they go by."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hsi_cd.detectors.base import Detector, KindModel, LearnedKinds, kinds_in, learned_kinds
-from hsi_cd.detectors.change_kinds import ChangeKinds, changed_differences
+from hsi_cd.detectors.change_kinds import ChangeKinds
 from hsi_cd.errors import ConfigError
 from hsi_cd.io import MapRows
 from hsi_cd.prepare.kind_sums import KindSums
 from hsi_cd.prepare.library_match import KindMaterials, in_bands
-from hsi_cd.prepare.measurement import Measurement
+from hsi_cd.prepare.stratified_sample import areas_of
 from hsi_cd.prepare.windows import read_window
-from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Bands, ScenePair
+from hsi_cd.scene import CHANGED, UNCHANGED, UNLABELLED, Bands, Grid, ScenePair
 from hsi_cd.scene.kind_spectra import KindSpectra
 from hsi_cd.scene.spectral_library import SpectralLibrary
 
 log = logging.getLogger(__name__)
-
-Floats = NDArray[np.float64]
 
 _BRIGHTEST = 2.0  # reflectance of 0 to 1 has glints of water and metal above 1
 
@@ -56,27 +54,58 @@ class NamedKinds:
 
 
 @dataclass(frozen=True)
-class MappedKinds(NamedKinds):
-    """The kinds of change of a scene, the largest first.
+class KindCounts:
+    """What the pixels of each kind of a map are.
 
     Attributes:
-        kinds: what each looks like.
-        bands: of the scene.
+        spectra: what each kind that any pixel has looks like, by its value in the map.
         unit: of the areas: ``m2``, or ``pixels`` where the scene tells no length.
+    """
+
+    spectra: Mapping[int, KindSpectra]
+    unit: str
+
+
+@dataclass(frozen=True)
+class MappedKinds(NamedKinds):
+    """The kinds of change of a map: the largest first where no labels taught them, else as the truth has them.
+
+    Attributes:
+        bands: of the scene.
+        counting: counts their pixels; asked once, when they are first looked at.
         used: bands of the scene that are looked at, or None for all that are not flagged as bad.
         quantity: what the values are, as a product tells it (``reflectance``, ``radiance``); else empty.
     """
 
-    kinds: tuple[KindSpectra, ...]
     bands: Bands
-    unit: str
+    counting: Callable[[], KindCounts] = field(repr=False)
     used: tuple[int, ...] | None = None
     quantity: str = ""
 
+    @cached_property
+    def counts(self) -> KindCounts:
+        """The pixels of each kind; of kinds that labels taught the scene is mapped for it where it was not."""
+        return self.counting()
+
     @property
     def by_number(self) -> dict[int, KindSpectra]:
-        """What each kind looks like, by its value in the map."""
-        return dict(enumerate(self.kinds, start=1))
+        """What each kind that any pixel has looks like, by its value in the map."""
+        return dict(self.counts.spectra)
+
+    @property
+    def kinds(self) -> tuple[KindSpectra, ...]:
+        """The same in the order of these values."""
+        return tuple(self.counts.spectra.values())
+
+    @property
+    def absent(self) -> tuple[int, ...]:
+        """Values of the kinds that no pixel has."""
+        return tuple(n for n in self.names if n != UNCHANGED and n not in self.counts.spectra)
+
+    @property
+    def unit(self) -> str:
+        """Of the areas: ``m2``, or ``pixels`` where the scene tells no length."""
+        return self.counts.unit
 
     def from_to(self, library: SpectralLibrary, *, count: int = 3) -> dict[int, KindMaterials]:
         """What each kind is from and to: the entries of a library nearest to its mean spectra, by spectral angle.
@@ -110,78 +139,62 @@ class MappedKinds(NamedKinds):
             for number, kind in self.by_number.items()
         }
 
-    def named(self, names: Mapping[int, str]) -> MappedKinds:
-        """The same under other names of the kinds, by number from 1."""
-        return replace(self, names={UNCHANGED: self.names[UNCHANGED], **names})
+
+class KindCounter:
+    """Counts the kinds of a map while its rows go by; memory is that of some rows."""
+
+    def __init__(self, pair: ScenePair, kinds: int, grid: Grid, *, top: int = 0) -> None:
+        """Nothing is counted yet.
+
+        Args:
+            pair: the scene.
+            kinds: how many.
+            grid: of the map: of the scene, of a part of it, or of its area of interest.
+            top: row of the scene in which the map begins; of an area of interest, its own.
+        """
+        self._pair, self._top, self._cols = pair, top, slice(0, pair.shape[1])
+        if pair.focus is not None:
+            self._top, self._cols = pair.focus.rows.start, pair.focus.cols
+        self._areas, self._unit = areas_of(grid)
+        self._sums = KindSums(kinds, pair.bands.count)
+
+    def see(self, part: MapRows) -> None:
+        """Some rows of the map: 0 unchanged, 1 to K kinds, 255 no data."""
+        rows = slice(part.row, part.row + len(part.change))
+        dates = self._pair.read(slice(self._top + rows.start, self._top + rows.stop), self._cols)
+        self._sums.add_rows(part.change, dates, self._areas(rows))
+
+    def counts(self) -> KindCounts:
+        """Of all that was seen."""
+        return KindCounts(self._sums.spectra(), self._unit)
 
 
-def map_kinds(
-    detector: Detector,
-    measurement: Measurement,
-    model: ChangeKinds,
-    *,
-    areas: Callable[[slice], Floats],
-    unit: str,
-) -> MappedKinds:
-    """Count the kinds of a scene, or of its area of interest, and order them by area; one pass.
+def by_area(model: ChangeKinds, counts: KindCounts, pair: ScenePair) -> MappedKinds:
+    """Kinds that were found without labels in the order of their areas, the largest first.
 
     Args:
-        detector: says what changed.
-        measurement: of the scene.
-        model: the kinds, fitted on it. Those that no pixel has are left out.
-        areas: areas of the map's pixels in some of its rows, ``(rows, cols)``.
-        unit: of them.
+        model: the kinds, fitted on the scene. Those that no pixel has are left out.
+        counts: of their pixels, by the model's numbers.
+        pair: the scene.
     """
-    pair = measurement.pair
-    sums = KindSums(model.count, pair.bands.count)
-    blocks = changed_differences(detector, model.frontend, measurement)
-    for (rows, difference, said), (_, (t1, t2)) in zip(blocks, measurement.read("kinds"), strict=True):
-        kinds = np.where(said == 1, model.of_difference(difference), np.uint8(0))
-        wanted, own = _mapped(pair, rows) & ((said == 0) | (kinds > 0)), _areas_of(pair, rows, areas)
-        # One row at a time: in double precision, a block of rows would take gigabytes.
-        for row in np.flatnonzero(wanted.any(axis=1)):
-            there = wanted[row]
-            sums.add(kinds[row, there], (t1[:, row, there], t2[:, row, there]), own[row, there])
-    found = sums.spectra()
+    found = counts.spectra
     order = sorted(found, key=lambda kind: -found[kind].area)  # stable: of two as large, the earlier centre's
-    quantity = "" if pair.t1.product is None else pair.t1.product.quantity
     names = {UNCHANGED: "unchanged"} | {number: f"kind {number}" for number in range(1, len(order) + 1)}
-    ordered = model.ordered(np.array(order, dtype=np.intp) - 1)
-    return MappedKinds(
-        model=ordered,
-        kinds=tuple(found[kind] for kind in order),
-        bands=pair.bands,
-        names=names,
-        unit=unit,
-        used=pair.used,
-        quantity=quantity,
-    )
+    ordered = KindCounts({number: found[kind] for number, kind in enumerate(order, start=1)}, counts.unit)
+    own = NamedKinds(model.ordered(np.array(order, dtype=np.intp) - 1), names)
+    return mapped_kinds(own, pair, lambda: ordered)
 
 
-def _mapped(pair: ScenePair, rows: slice) -> NDArray[np.bool_]:
-    """Which pixels of some rows are mapped."""
-    area = pair.focus
-    inside = np.ones((rows.stop - rows.start, pair.shape[1]), dtype=bool)
-    if area is not None:
-        inside[:] = False
-        top, bottom = max(rows.start, area.rows.start), min(rows.stop, area.rows.stop)
-        if top < bottom:
-            own = area.covered[top - area.rows.start : bottom - area.rows.start]
-            inside[top - rows.start : bottom - rows.start, area.cols] = own
-    return inside
+def mapped_kinds(kinds: NamedKinds, pair: ScenePair, counting: Callable[[], KindCounts]) -> MappedKinds:
+    """Kinds with what they are of a scene.
 
-
-def _areas_of(pair: ScenePair, rows: slice, areas: Callable[[slice], Floats]) -> Floats:
-    """Areas of all pixels of some rows of the scene; 0 outside of the map."""
-    area = pair.focus
-    if area is None:
-        return areas(rows)
-    out = np.zeros((rows.stop - rows.start, pair.shape[1]))
-    top, bottom = max(rows.start, area.rows.start), min(rows.stop, area.rows.stop)
-    if top < bottom:
-        own = slice(top - area.rows.start, bottom - area.rows.start)
-        out[top - rows.start : bottom - rows.start, area.cols] = areas(own)
-    return out
+    Args:
+        kinds: as the map tells them apart.
+        pair: the scene.
+        counting: counts their pixels.
+    """
+    quantity = "" if pair.t1.product is None else pair.t1.product.quantity
+    return MappedKinds(kinds.model, kinds.names, pair.bands, counting, used=pair.used, quantity=quantity)
 
 
 def taught_kinds(detector: Detector, asked: bool | None = None) -> NamedKinds | None:

@@ -75,7 +75,14 @@ class MapOptions:
             )
 
 
-def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOptions | None = None) -> WrittenMap:
+def write_maps(
+    detector: Detector,
+    pair: ScenePair,
+    files: MapFiles,
+    how: MapOptions | None = None,
+    *,
+    see: Callable[[MapRows], None] | None = None,
+) -> WrittenMap:
     """Score a scene, or its area of interest, and write its change map, and what is asked for beside it.
 
     The scene is read, scored and written band by band: its height costs time, not memory. No labels are read.
@@ -85,6 +92,7 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
         pair: the scene.
         files: what is written, and where to.
         how: threshold, georeference, part of the scene, memory; the defaults otherwise.
+        see: is shown the rows of the map as they are written, once each, from top to bottom.
 
     Returns:
         Its counts, and what was written as polygons.
@@ -113,14 +121,21 @@ def write_maps(detector: Detector, pair: ScenePair, files: MapFiles, how: MapOpt
             "the map has no kinds of change, of which probabilities are asked: leave kinds=False out"
         )
     rows = map_rows(detector, pair, how, uncertainty=files.uncertainty is not None)
+    rows = rows_of_kinds(rows, pair, how, chances=chances)
     return write_prediction(
-        rows_of_kinds(rows, pair, how, chances=chances),
+        rows if see is None else _shown(rows, see),
         files,
         grid=grid,
         tags=tags,
         probability=detector.probability,
         kinds={} if kinds is None else kinds.names,
     )
+
+
+def _shown(rows: Iterator[MapRows], see: Callable[[MapRows], None]) -> Iterator[MapRows]:
+    for part in rows:
+        see(part)
+        yield part
 
 
 def rows_of_kinds(

@@ -59,6 +59,25 @@ class KindSums:
             self._sums += own @ values.T
             self._squares += own @ np.square(values, out=values).T
 
+    def add_rows(
+        self,
+        values: NDArray[np.uint8],
+        dates: tuple[NDArray[np.float32], NDArray[np.float32]],
+        areas: Floats,
+    ) -> None:
+        """Some rows of a map, whose pixels without data do not count.
+
+        Args:
+            values: uint8 ``(rows, cols)``: 0 unchanged, kinds, 255 no data.
+            dates: stored values, each ``(bands, rows, cols)``.
+            areas: of the pixels, ``(rows, cols)``.
+        """
+        t1, t2 = dates
+        # One row at a time: in double precision, a block of rows would take gigabytes.
+        for row, kinds in enumerate(values):
+            there = kinds != UNLABELLED
+            self.add(kinds[there], (t1[:, row, there], t2[:, row, there]), areas[row, there])
+
     def spectra(self) -> dict[int, KindSpectra]:
         """Those of the kinds that any pixel has, by their numbers."""
         quiet, scatter = (each[2] for each in self._moments(UNCHANGED))
@@ -95,9 +114,6 @@ def spectra_of_map(
     down, right = window or (slice(0, pair.shape[0]), slice(0, pair.shape[1]))
     sums = KindSums(int(values[values != UNLABELLED].max(initial=0)), pair.bands.count)
     for rows in row_blocks(*values.shape):
-        t1, t2 = pair.read(slice(down.start + rows.start, down.start + rows.stop), right)
-        ground = areas(rows)
-        for row, kinds in enumerate(values[rows]):
-            there = kinds != UNLABELLED
-            sums.add(kinds[there], (t1[:, row, there], t2[:, row, there]), ground[row, there])
+        dates = pair.read(slice(down.start + rows.start, down.start + rows.stop), right)
+        sums.add_rows(values[rows], dates, areas(rows))
     return sums.spectra()

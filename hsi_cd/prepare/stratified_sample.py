@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.errors import ConfigError
-from hsi_cd.scene import CHANGED, UNLABELLED
+from hsi_cd.scene import CHANGED, UNLABELLED, Grid
+from hsi_cd.scene.contract import crs_name
+from hsi_cd.scene.surface import pixel_areas
+
+_log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Areas = Callable[[slice], Array]
@@ -32,6 +37,17 @@ class Stratum:
     code: int
     pixels: int
     area: float
+
+
+def areas_of(grid: Grid) -> tuple[Areas, str]:
+    """Areas of the pixels of some rows, and their unit; one each where the map does not tell where it lies."""
+    if grid.transform is None or grid.crs is None:
+        return (lambda rows: np.ones((rows.stop - rows.start, grid.cols))), "pixels"
+    areas = pixel_areas(grid)
+    if not areas.true:
+        what = "those of its plane" if areas.unit == "m2" else "counts of pixels, since it tells no length"
+        _log.warning("the CRS %s is tied to no ellipsoid: areas are %s", crs_name(grid.crs), what)
+    return areas.of, areas.unit
 
 
 def class_totals(change: NDArray[np.uint8], areas: Areas) -> tuple[NDArray[np.int64], Array]:

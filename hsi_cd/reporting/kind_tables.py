@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi_cd.prepare.library_match import KindMaterials
+from hsi_cd.scene import UNCHANGED
 from hsi_cd.scene.kind_spectra import KindSpectra
 
 MARKED = 3
@@ -42,8 +43,8 @@ def kinds_csv(
     """One line a kind: pixels, area, share of the changed area, and the bands that carry it most.
 
     Args:
-        kinds: by their value in the map.
-        names: of the kinds.
+        kinds: by their value in the map; others that have a name have no pixel.
+        names: of the kinds, and of unchanged.
         unit: of their areas.
         centres: wavelengths, nm, or nothing.
         materials: what each is from and to: the nearest of a library at both dates in four columns more.
@@ -58,7 +59,10 @@ def kinds_csv(
     if materials is not None:
         head += ("from", "from angle (rad)", "to", "to angle (rad)")
         rows = [(*row, *_nearest(materials[number])) for row, number in zip(rows, kinds, strict=True)]
-    return _csv(head, rows)
+    blank = ("",) * (len(head) - 6)
+    absent = [number for number in names if number != UNCHANGED and number not in kinds]
+    rows += [(number, names[number], 0, 0.0, unit, 0.0, *blank) for number in absent]
+    return _csv(head, sorted(rows, key=lambda row: int(str(row[0]))))
 
 
 def nearest_csv(materials: Mapping[int, KindMaterials], names: Mapping[int, str], *, library: str) -> str:

@@ -56,7 +56,7 @@ def test_its_options_are_those_that_the_command_line_lists(
     listed = json.loads(capsys.readouterr().out)["options"]
     signature = {option: p.default for option, p in inspect.signature(_CLASSES[name]).parameters.items()}
     assert {option: signature[option] for option in listed} == listed
-    others = {"seed", "protocol", "settings", "members", "device"}
+    others = {"seed", "protocol", "settings", "members", "device", "kinds"}
     assert set(signature) - set(listed) <= others and "seed" in signature
     assert _CLASSES[name]().get_params() == signature
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 import hsi_cd as hc
-from hsi_cd.api.area_samples import areas_of
 from hsi_cd.api.kind_curves import kind_curves
 from hsi_cd.io.class_maps import read_class_map
+from hsi_cd.prepare.stratified_sample import areas_of
 from hsi_cd.reporting.html.map_page import MapView, map_page
 from hsi_cd.scene import Bands, cube_from_array
 

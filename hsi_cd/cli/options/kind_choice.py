@@ -1,8 +1,8 @@
-"""Options of kinds of change without labels."""
+"""Options of kinds of change: how they are found without labels, and what is written of them beside a map."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,10 @@ FilePath = PathType()
 
 
 @dataclass(frozen=True)
-class KindChoice:
-    """What is asked of kinds of change.
+class KindsBeside:
+    """What is written of kinds of change beside their map.
 
     Attributes:
-        kinds: how many, or ``auto``; None for a map of two classes.
-        kinds_by: how they are grouped, or None for the default.
-        bandwidth: of mean shift, or None.
         kinds_table: file of the table, or None.
         kinds_spectra: file of the spectra, or None.
         kinds_figure: file of the curves, or None.
@@ -32,12 +29,9 @@ class KindChoice:
         library: the spectral library, or None.
 
     Raises:
-        click.UsageError: something is said of kinds that are not asked for.
+        click.UsageError: the nearest entries of no library are asked for.
     """
 
-    kinds: str | None = None
-    kinds_by: str | None = None
-    bandwidth: float | None = None
     kinds_table: Path | None = None
     kinds_spectra: Path | None = None
     kinds_figure: Path | None = None
@@ -45,13 +39,14 @@ class KindChoice:
     library: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if self.kinds is None and value is not None:
-                raise click.UsageError(
-                    f"--{name.replace('_', '-')} is about kinds of change: give --kinds auto, too"
-                )
         if self.kinds_nearest is not None and self.library is None:
             raise click.UsageError("--kinds-nearest is about a spectral library: give --library FILE, too")
+
+    @property
+    def asked(self) -> str | None:
+        """The first of the options that was given, as it is typed; None where none was."""
+        given = [field.name for field in fields(KindsBeside) if getattr(self, field.name) is not None]
+        return f"--{given[0].replace('_', '-')}" if given else None
 
     @property
     def files(self) -> dict[str, Path]:
@@ -70,6 +65,40 @@ class KindChoice:
         }
         return {words[option]: str(path) for option, path in self.files.items()}
 
+    def named(self, *, overwrite: bool) -> KindFiles:
+        """What is to be written beside the map."""
+        from hsi_cd.api.kinds_of_change import KindFiles
+
+        return KindFiles(
+            self.kinds_table, self.kinds_spectra, self.kinds_figure, self.kinds_nearest, overwrite=overwrite
+        )
+
+
+@dataclass(frozen=True)
+class KindChoice(KindsBeside):
+    """What is asked of kinds of change without labels.
+
+    Attributes:
+        kinds: how many, or ``auto``; None for a map of two classes.
+        kinds_by: how they are grouped, or None for the default.
+        bandwidth: of mean shift, or None.
+
+    Raises:
+        click.UsageError: something is said of kinds that are not asked for.
+    """
+
+    kinds: str | None = None
+    kinds_by: str | None = None
+    bandwidth: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if self.kinds is None and value is not None:
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} is about kinds of change: give --kinds auto, too"
+                )
+        super().__post_init__()
+
     def options(self) -> KindOptions | None:
         """How kinds are found; None where they are not asked for.
 
@@ -83,35 +112,8 @@ class KindChoice:
         told: dict[str, Any] = {"bandwidth": self.bandwidth}
         return replace(kind_options(self.kinds), **told | ({"by": self.kinds_by} if self.kinds_by else {}))
 
-    def named(self, *, overwrite: bool) -> KindFiles:
-        """What is to be written beside the map."""
-        from hsi_cd.api.kinds_of_change import KindFiles
 
-        return KindFiles(
-            self.kinds_table, self.kinds_spectra, self.kinds_figure, self.kinds_nearest, overwrite=overwrite
-        )
-
-
-kind_options = gathering(
-    "kinds",
-    KindChoice,
-    click.option(
-        "--kinds",
-        metavar="K|auto",
-        help="Map kinds of change, the largest first, in place of changed: so many, or as many as stand apart.",
-    ),
-    click.option(
-        "--kinds-by",
-        type=click.Choice(["vectors", "directions", "c2va", "mean-shift"]),
-        help="How changed pixels are grouped: k-means on whitened change vectors (the default), on their "
-        "directions or on the angle of compressed change vectors, or mean shift.",
-    ),
-    click.option(
-        "--bandwidth",
-        type=float,
-        metavar="B",
-        help="Of mean shift, 1e-3 to 1e2 times the spread of the change vectors; chosen by stability by default.",
-    ),
+_BESIDE = (
     click.option(
         "--kinds-table", type=FilePath, metavar="FILE", help="One line a kind (CSV): area, share, leading bands."
     ),
@@ -138,4 +140,30 @@ kind_options = gathering(
         help="The three entries of the library nearest to each kind at both dates (CSV).",
     ),
 )
+
+kind_options = gathering(
+    "kinds",
+    KindChoice,
+    click.option(
+        "--kinds",
+        metavar="K|auto",
+        help="Map kinds of change, the largest first, in place of changed: so many, or as many as stand apart.",
+    ),
+    click.option(
+        "--kinds-by",
+        type=click.Choice(["vectors", "directions", "c2va", "mean-shift"]),
+        help="How changed pixels are grouped: k-means on whitened change vectors (the default), on their "
+        "directions or on the angle of compressed change vectors, or mean shift.",
+    ),
+    click.option(
+        "--bandwidth",
+        type=float,
+        metavar="B",
+        help="Of mean shift, 1e-3 to 1e2 times the spread of the change vectors; chosen by stability by default.",
+    ),
+    *_BESIDE,
+)
 """Tell kinds of change apart; the command is handed what was said as ``kinds``."""
+
+beside_options = gathering("beside", KindsBeside, *_BESIDE)
+"""What is written of kinds that labels taught; the command is handed what was said as ``beside``."""

@@ -108,7 +108,7 @@ def write_scores(
                     changed_area += float(size[called].sum())
                     known_area += float(size[there].sum())
                     for file in kind:
-                        file.write(np.ascontiguousarray(part.change).data)
+                        file.write(np.ascontiguousarray(part.change, dtype=np.uint8).data)
                         counts += np.bincount(part.change.ravel(), minlength=256)
                         sizes += np.bincount(part.change.ravel(), weights=size.ravel(), minlength=256)
         except OSError as error:

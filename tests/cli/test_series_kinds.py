@@ -55,8 +55,9 @@ def ground(cli: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names.write_text("value,name\n1,burnt\n2,newly built\n", encoding="utf-8")
     asked = ["train", "--t1", folder / "0.tif", "--t2", folder / "1.tif", "--truth", truth, "--changed", "1,2"]
     asked += ["--unchanged", "0", "--method", "svm", "--set", "options.components=4"]
-    for run, more in (("run", ["--kinds", "--names", names]), ("two", ["--no-kinds"])):
-        assert cli(*asked, *more, "--set", "split.fraction=0.02", "--run", folder / run) == 0
+    drawn = ["--set", "split.fraction=0.02"]
+    assert cli(*asked, "--kinds", "--names", names, *drawn, "--run", folder / "run") == 0
+    assert cli(*asked, "--no-kinds", "--split", folder / "run/split.npz", "--run", folder / "two") == 0
     return folder
 
 

@@ -248,6 +248,21 @@ def dates(simulated: PairFiles) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def kinds_truth(simulated: PairFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The truth of the simulated scene, in which change is 1 in its left half, and 2 in its right one."""
+    import rasterio
+
+    path = tmp_path_factory.mktemp("kinds") / "truth.tif"
+    with rasterio.open(simulated.truth) as file:
+        truth, profile = file.read(), file.profile
+    half = truth.shape[2] // 2
+    truth[:, :, half:] *= 2
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(truth)
+    return path
+
+
+@pytest.fixture(scope="session")
 def trained(cli: HsiCd, simulated: PairFiles, dates: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a quick run on the simulated scene, seed 3; nobody writes into it."""
     folder = tmp_path_factory.mktemp("trained") / "run"

@@ -25,7 +25,8 @@ from hsi_cd.api.registering import fitted_settings
 from hsi_cd.api.series_days import day_code
 from hsi_cd.errors import ConfigError, OutputError
 from hsi_cd.evaluation import SeriesAreas
-from hsi_cd.evaluation.interval_areas import AGAINST, ENDS, INTERVAL, IntervalArea, ReturnArea
+from hsi_cd.evaluation.interval_areas import AGAINST, ENDS, INTERVAL, IntervalArea, NamedArea
+from hsi_cd.inference.kind_maps import NamedKinds, taught_kinds
 from hsi_cd.inference.mapping import area_tags
 from hsi_cd.inference.pair_scores import PairScores
 from hsi_cd.inference.series_rule import (
@@ -33,10 +34,12 @@ from hsi_cd.inference.series_rule import (
     RETURN_CLASSES,
     DateNumbers,
     count_returns,
+    kinds_of_largest,
     pairs_of_dates,
     series_bands,
 )
-from hsi_cd.io import check_output
+from hsi_cd.io import MapFiles, MapRows, check_output
+from hsi_cd.io.prediction import write_prediction
 from hsi_cd.io.series_files import SeriesFiles, write_series
 from hsi_cd.paths import as_path
 from hsi_cd.prepare.stratified_sample import areas_of
@@ -62,6 +65,7 @@ class ChangeSeries:
         method: what scored, as tables call it.
         checkpoint: names the checkpoint; empty without one.
         areas: what is called changed, pair by pair.
+        kinds: the kinds of change that the checkpoint knows, with their names; None where it knows none.
 
     Example:
         >>> import numpy as np, hsi_cd as hc
@@ -80,6 +84,7 @@ class ChangeSeries:
     method: str
     checkpoint: str
     areas: SeriesAreas
+    kinds: NamedKinds | None = None
     _room: _Room | None = field(default=None, repr=False)
 
     @property
@@ -90,6 +95,23 @@ class ChangeSeries:
     def read(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.float32]:
         """The bands of :data:`hsi_cd.inference.series_rule.BANDS` in a window, float32 ``(7, rows, cols)``."""
         return _read(self.dates, self.pairs, self.every, rows or slice(None), cols or slice(None))
+
+    def read_kinds(self, rows: slice | None = None, cols: slice | None = None) -> NDArray[np.uint8]:
+        """The kind of the largest change in a window, the one of the first band, uint8 ``(rows, cols)``.
+
+        Returns:
+            0 unchanged, 1 to K by the numbers of ``kinds.names``, 255 no data.
+
+        Raises:
+            ConfigError: no kinds of change are known.
+        """
+        if self.kinds is None:
+            raise ConfigError(
+                "the series tells no kinds of change apart: compare the dates by checkpoint=, the file of a "
+                "training with kinds=True"
+            )
+        window = rows or slice(None), cols or slice(None)
+        return kinds_of_largest(self.pairs[pair].window(*window) for pair in pairwise(range(len(self.dates.days))))
 
     def change(self, first: int, second: int) -> NDArray[np.uint8]:
         """The map of two dates that were compared, uint8 ``(rows, cols)``: 0 unchanged, 1 changed, 255 no data.
@@ -106,12 +128,15 @@ class ChangeSeries:
         window = self.pairs[first, second].window(slice(None), slice(None))
         return np.where(np.isnan(window.score), 255, window.changed).astype(np.uint8)
 
-    def write(self, output: FilePath, *, cog: bool = False, overwrite: bool = False) -> ChangeSeries:
+    def write(
+        self, output: FilePath, *, kinds: FilePath | None = None, cog: bool = False, overwrite: bool = False
+    ) -> ChangeSeries:
         """Write the raster of seven bands (GeoTIFF) with its style (``.qml`` beside it); both, or neither.
 
         Args:
             output: the GeoTIFF.
-            cog: write a Cloud Optimized GeoTIFF, with overviews.
+            kinds: file of the map of :meth:`read_kinds` (GeoTIFF), with palette, names and style.
+            cog: write Cloud Optimized GeoTIFFs, with overviews.
             overwrite: replace files that exist.
 
         Returns:
@@ -119,16 +144,27 @@ class ChangeSeries:
 
         Raises:
             OutputError: a file exists or cannot be written.
+            ConfigError: a map of kinds where none are known.
         """
-        self.write_files(SeriesFiles(as_path(output), cog, overwrite))
+        self.write_files(SeriesFiles(as_path(output), cog, overwrite, None if kinds is None else as_path(kinds)))
         return self
 
     def write_files(self, files: SeriesFiles) -> None:
         """:meth:`write`, told by a value."""
         files.check(inputs=self.dates.files)
+        if files.kinds is not None:
+            self._write_kinds(MapFiles(files.kinds, cog=files.cog, overwrite=files.overwrite))
         days = {day_code(day): day for day in self.dates.days[1:]}
         reader = partial(_read, self.dates, self.pairs, self.every)
         write_series(files, reader, grid=self.grid, bands=BANDS, days=days, tags=self._tags())
+
+    def _write_kinds(self, files: MapFiles) -> None:
+        self.read_kinds(slice(0, 1))  # which says what is missing
+        names = {} if self.kinds is None else self.kinds.names
+        height, chance = self.grid.rows, next(iter(self.pairs.values())).chance
+        starts = progress(range(0, height, _ROWS), desc="kinds of change", unit="band")
+        rows = (MapRows(start, self.read_kinds(slice(start, start + _ROWS))) for start in starts)
+        write_prediction(rows, files, grid=self.grid, tags=self._tags(), probability=chance, kinds=names)
 
     def _tags(self) -> dict[str, str]:
         dates = self.dates
@@ -174,7 +210,8 @@ def series(
         dates: the dates, as :func:`hsi_cd.open_series` opens them.
         method: a method without labels; :func:`methods` lists them.
         seed: of methods that draw at random.
-        checkpoint: what was fitted or trained before, in place of a method.
+        checkpoint: what was fitted or trained before, in place of a method. The kinds of change that it knows are
+            told, too.
         refit: measure the bands' statistics on each pair, in place of those of the checkpoint.
         any_units: map values that are far from all that the checkpoint was fitted on.
         device: where the network of a checkpoint computes: ``auto``, ``cpu`` or ``cuda``.
@@ -208,19 +245,20 @@ def compared_series(
     """:func:`series`, told by values."""
     how.check()
     fitted = None if how.checkpoint is None else load(how.checkpoint, device=how.device)
+    kinds = None if fitted is None else taught_kinds(fitted.detector_, how.kinds or None)
     asked = dates.registered is not None or dates.contract.register is not None
     if fitted is not None and not asked and fitted_settings(fitted.configuration).dates:
         dates = registered_series(dates)
     room = _Room() if work is None else None
     folder = _folder_of(work) if room is None else room.folder
     areas, unit = areas_of(dates.map_grid)
-    scorer = PairScorer(dates, how, fitted, folder, areas, memory)
+    scorer = PairScorer(dates, how, fitted, folder, areas, memory, kinds)
     wanted = pairs_of_dates(len(dates.days), reference=dates.reference, every=every)
     pairs = {pair: scorer.scores(pair) for pair in progress(wanted, desc="pairs of dates", unit="pair")}
     returns = _returns(dates, pairs, every, areas)
-    counted = _areas(dates, pairs, returns, unit)
-    title = fitted.method if fitted is not None else how.method
-    return ChangeSeries(dates, pairs, every, title, "" if fitted is None else fitted.checkpoint_, counted, room)
+    counted = _areas(dates, pairs, returns, unit, {} if kinds is None else kinds.names)
+    title, known = (how.method, "") if fitted is None else (fitted.method, fitted.checkpoint_)
+    return ChangeSeries(dates, pairs, every, title, known, counted, kinds, room)
 
 
 class _Room:
@@ -275,6 +313,7 @@ def _areas(
     pairs: Mapping[DateNumbers, PairScores],
     returns: Mapping[int, tuple[int, float]],
     unit: str,
+    names: Mapping[int, str],
 ) -> SeriesAreas:
     size = _HECTARE if unit == "m2" else 1.0
     last = len(dates.days) - 1
@@ -296,7 +335,11 @@ def _areas(
                 tally.known,
                 tally.changed_area / size,
                 tally.known_area / size,
+                tuple(
+                    NamedArea(names[number], n, area / size)
+                    for number, (n, area) in enumerate(tally.kinds, start=1)
+                ),
             )
         )
-    kinds = tuple(ReturnArea(RETURN_CLASSES[code], n, area / size) for code, (n, area) in returns.items())
-    return SeriesAreas(tuple(intervals), kinds, "ha" if unit == "m2" else unit)
+    back = tuple(NamedArea(RETURN_CLASSES[code], n, area / size) for code, (n, area) in returns.items())
+    return SeriesAreas(tuple(intervals), back, "ha" if unit == "m2" else unit)

@@ -88,6 +88,8 @@ ELSEWHERE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("predict", "mosaic"), r", or --set train\.batch_size=\d+", ""),
     # What is a setting of a run is an option where nothing else is drawn.
     (("split",), r"\bsplit\.(fraction|count|imbalance|block|radius)\b", r"--\1"),
+    # There, kinds are a file.
+    (("series",), r"leave --kinds out", "leave --kinds-map out"),
     # Commands that open no scene of their own: a registered file serves all of them, or the runs' setting.
     (("benchmark", "curve", "batch"), r"by --register\b", "with the setting coregister.dates=true"),
     # Runs that others start are told settings, whichever command or file starts them.

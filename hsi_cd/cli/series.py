@@ -29,6 +29,7 @@ Examples:
       --output series.tif
   hsi-cd series a.tif b.tif c.tif --aoi valley.gpkg --output valley.tif
   hsi-cd series a.tif b.tif c.tif --checkpoint runs/mine/best.pt --work work --output series.tif
+  hsi-cd series a.tif b.tif c.tif --checkpoint runs/kinds/best.pt --output series.tif --kinds-map kinds.tif
 """
 
 
@@ -136,6 +137,7 @@ class SeriesOutputs:
         kind: the table's format.
         cog: write a Cloud Optimized GeoTIFF.
         overwrite: replace files that exist.
+        kinds_map: the map of kinds of change, or None.
     """
 
     output: Path
@@ -143,6 +145,7 @@ class SeriesOutputs:
     kind: str
     cog: bool
     overwrite: bool
+    kinds_map: Path | None
 
     def check(self, *, inputs: Sequence[Path]) -> Any:
         """The raster's files, where all could be written.
@@ -154,9 +157,10 @@ class SeriesOutputs:
         from hsi_cd.io import TABLES, check_outputs
         from hsi_cd.io.series_files import SeriesFiles
 
-        files = SeriesFiles(self.output, self.cog, self.overwrite)
+        files = SeriesFiles(self.output, self.cog, self.overwrite, self.kinds_map)
         files.check(inputs=inputs)
         all_files = {"--output": files.raster, "its style": files.style, "--table": self.table}
+        all_files |= {"--kinds-map": files.kinds}
         check_outputs(all_files, inputs=inputs, overwrite=True)
         check_outputs({"--table": self.table}, kind=TABLES[self.kind], overwrite=self.overwrite)
         return files
@@ -237,6 +241,12 @@ class SeriesOutputs:
     click.option(
         "--table", type=PathType(), metavar="FILE", help="Write the table of what is called changed to a file."
     ),
+    click.option(
+        "--kinds-map",
+        type=PathType(),
+        metavar="FILE",
+        help="The kind of the largest change, of those that the checkpoint has learned (GeoTIFF).",
+    ),
     click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option("--cog", is_flag=True, help="Write a Cloud Optimized GeoTIFF, with overviews."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
@@ -259,7 +269,9 @@ def series(
     date is compared with the next and with the reference; t1 in messages is the earlier one of a pair.
     """
     files, days = named.found()
-    how = scorer.chosen()
+    if outputs.kinds_map is not None and scorer.checkpoint is None:
+        raise click.UsageError("--kinds-map is about kinds that labels taught: give --checkpoint FILE, too")
+    how = replace(scorer.chosen(), kinds=outputs.kinds_map is not None)
     raster = outputs.check(inputs=[*files, *named_files(scorer.checkpoint), *area.files])
 
     from hsi_cd.api.bounding import told_of_area
@@ -278,6 +290,8 @@ def series(
         found.areas, format=outputs.kind
     )  # fmt: skip
     written = {"series": str(raster.raster), "style": str(raster.style)}
+    if raster.kinds is not None:
+        written["kinds"] = str(raster.kinds)
     if outputs.table is not None:
         from hsi_cd.io import write_text
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hsi_cd.scene import UNLABELLED
 
 DateNumbers = tuple[int, int]
 """Two dates of a series, the earlier one first, by their places from 0."""
@@ -41,11 +43,13 @@ class PairWindow:
         score: float32 ``(rows, cols)``, higher is more change, NaN for no data.
         threshold: score from which a pixel is changed.
         chance: from scores to probabilities of change.
+        kinds: uint8 ``(rows, cols)``: 0 unchanged, 1 to K kinds of change, 255 no data; None where none are known.
     """
 
     score: NDArray[np.float32]
     threshold: float
     chance: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    kinds: NDArray[np.uint8] | None = None
 
     @property
     def changed(self) -> NDArray[np.bool_]:
@@ -137,6 +141,27 @@ def series_bands(
     for band in (0, 1, 2, 4, 5):
         out[band][unseen] = np.nan
     out[-1][unseen & np.isnan(first_to_last)] = np.nan
+    return out
+
+
+def kinds_of_largest(windows: Iterable[PairWindow]) -> NDArray[np.uint8]:
+    """The kind of the largest change between consecutive dates, that of the first band of :func:`series_bands`.
+
+    Args:
+        windows: of the pairs of consecutive dates in their order, with kinds.
+
+    Returns:
+        uint8 ``(rows, cols)``: 0 unchanged, 1 to K, 255 where no interval has data, or the kind is not known.
+    """
+    out, largest = np.empty(0, np.uint8), np.empty(0, np.float32)
+    for window in windows:
+        if window.kinds is None:
+            continue
+        if not len(out):
+            out, largest = np.full_like(window.kinds, UNLABELLED), np.full_like(window.score, -np.inf)
+        ratio = in_thresholds(window.score, window.threshold)
+        larger = ratio > largest
+        largest[larger], out[larger] = ratio[larger], window.kinds[larger]
     return out
 
 

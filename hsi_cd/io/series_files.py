@@ -32,11 +32,13 @@ class SeriesFiles:
         raster: the GeoTIFF; its style lies beside it, with the ending ``.qml``.
         cog: write a Cloud Optimized GeoTIFF, with overviews.
         overwrite: whether existing files may be replaced.
+        kinds: file of the map of kinds of change (GeoTIFF), or None.
     """
 
     raster: Path
     cog: bool = False
     overwrite: bool = False
+    kinds: Path | None = None
 
     @property
     def style(self) -> Path:
@@ -51,8 +53,12 @@ class SeriesFiles:
             FormatError: the name's ending promises another format.
         """
         inputs = list(inputs)
-        check_outputs({"the raster": self.raster}, kind=GEOTIFF, inputs=inputs, overwrite=self.overwrite)
-        check_outputs({"its style": self.style}, inputs=inputs, overwrite=True)  # one that is not ours stays
+        rasters = {"the raster": self.raster, "the map of kinds": self.kinds}
+        check_outputs(rasters, kind=GEOTIFF, inputs=inputs, overwrite=self.overwrite)
+        styles = {"its style": self.style}
+        if self.kinds is not None:
+            styles["the style of the map of kinds"] = style_path(self.kinds)
+        check_outputs(styles, inputs=inputs, overwrite=True)  # one that is not ours stays
 
 
 def write_series(

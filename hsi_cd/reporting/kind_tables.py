@@ -62,7 +62,8 @@ def kinds_csv(
     blank = ("",) * (len(head) - 6)
     absent = [number for number in names if number != UNCHANGED and number not in kinds]
     rows += [(number, names[number], 0, 0.0, unit, 0.0, *blank) for number in absent]
-    return _csv(head, sorted(rows, key=lambda row: int(str(row[0]))))
+    rows.sort(key=lambda row: int(str(row[0])))
+    return _csv(head, rows)
 
 
 def nearest_csv(materials: Mapping[int, KindMaterials], names: Mapping[int, str], *, library: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from area_answers import estimates
 from numpy.typing import NDArray
 
 import hsi_cd as hc
@@ -90,6 +91,30 @@ def test_the_map_of_a_run_has_the_kinds_by_name(run: Path, ground: Path) -> None
         assert json.loads(file.tags()["KINDS"]) == {str(value): name for value, name in told.names.items()}
         assert len({file.colormap(1)[value] for value in range(4)}) == 4
     assert 'label="newly built"' in (run / "change.qml").read_text()
+
+
+def test_the_area_of_each_kind_is_estimated_from_its_map(
+    cli: Any, run: Path, ground: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """A sample by kind, interpreted by somebody who knows the truth; the formulas have tests of their own."""
+    change, sample, filled = run / "change.tif", tmp_path / "sample.gpkg", tmp_path / "filled.gpkg"
+    assert cli("sample", change, "--per-stratum", 40, "--output", sample) == 0
+    meta, _, points, columns = pyogrio.raw.read(sample)
+    fields = dict(zip(meta["fields"], columns, strict=True))
+    names = {0: "unchanged", 1: "burnt", 2: "newly built", 3: "flooded"}
+    assert set(fields["stratum"].tolist()) == {f"called {name}" for name in names.values()}
+    truth = numbers(ground)
+    seen = truth[fields["row"], fields["col"]].tolist()
+    fields["reference"] = np.array([names[number] for number in seen], dtype=object)
+    pyogrio.raw.write(
+        filled, points, list(fields.values()), list(fields), geometry_type="Point", crs=meta["crs"], driver="GPKG"
+    )
+    found = estimates(cli, capsys, change, "--sample", filled)
+    mapped = read(change)[0]
+    for number, name in names.items():
+        told, pixel = found["classes"][name], 100 / 1e4
+        assert told["mapped_area"] == pytest.approx((mapped == number).sum() * pixel, rel=5e-3)
+        assert told["area"]["low"] <= (truth == number).sum() * pixel <= told["area"]["high"] * 1.005
 
 
 def test_every_kind_teaches_its_share_and_the_result_says_so(run: Path, ground: Path) -> None:

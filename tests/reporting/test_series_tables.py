@@ -9,7 +9,7 @@ import pytest
 
 from hsi_cd.errors import UnknownNameError
 from hsi_cd.evaluation import BIASED, SeriesAreas
-from hsi_cd.evaluation.interval_areas import ENDS, INTERVAL, IntervalArea, ReturnArea
+from hsi_cd.evaluation.interval_areas import ENDS, INTERVAL, IntervalArea, NamedArea
 from hsi_cd.reporting.series_tables import series_table
 
 FOUND = SeriesAreas(
@@ -17,7 +17,7 @@ FOUND = SeriesAreas(
         IntervalArea("2019-06-01", "2020-06-01", INTERVAL, 2.5, 1234, 40000, 111.06, 3600.0),
         IntervalArea("2019-06-01", "2021-06-01", ENDS, 3.5, 0, 0, 0.0, 0.0),
     ),
-    (ReturnArea("came back", 77, 6.93),),
+    (NamedArea("came back", 77, 6.93),),
     "ha",
 )
 

@@ -148,6 +148,24 @@ def test_two_processes_train_what_one_does(words: list[object], alone: Path, tmp
 
 
 @pytest.mark.slow
+def test_two_processes_learn_the_kinds_that_one_does(
+    cli: Any, dates: list[str], kinds_truth: Path, tmp_path: Path
+) -> None:
+    words = ["train", *dates, "--truth", kinds_truth, "--changed", "1,2", "--unchanged", "0", "--kinds"]
+    words += ["--device", "cpu", *cli.settings(**SAME), "--run-dir"]
+    with threadpool_limits(1):
+        assert cli(*words, tmp_path / "alone") == 0
+    done = torchrun(2, *words, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_same_up_to_float_order(tmp_path / "run", tmp_path / "alone")
+    kinds = [load_checkpoint(tmp_path / run / "best.pt")["detector"]["kinds"] for run in ("run", "alone")]
+    assert kinds[0]["names"] == kinds[1]["names"] and kinds[0]["stored"] == kinds[1]["stored"]
+    for one, other in zip(*(each["heads"].values() for each in kinds), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
+    assert set(np.unique(read_map(tmp_path / "run" / "change.tif")[0])) == {0, 1, 2}
+
+
+@pytest.mark.slow
 def test_two_processes_learn_from_many_scenes_as_one_does(cli: Any, tmp_path: Path) -> None:
     entries = []
     for seed, name in enumerate("abc"):

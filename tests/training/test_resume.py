@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -45,6 +46,24 @@ torch.save = save_and_die
 main(sys.argv[1:])
 """
 """The command line, killed with half of its ninth checkpoint written."""
+
+KILLED_WHILE_KINDS_ARE_LEARNED = """
+import os, signal
+from hsi_cd.cli.main import main
+from hsi_cd.training import kind_learning
+teach, calls = kind_learning._teach, 0
+
+def teach_and_die(*told):
+    global calls
+    calls += 1
+    if calls == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return teach(*told)
+
+kind_learning._teach = teach_and_die
+main()
+"""
+"""The command line, killed when the first of two members has learned the kinds of change."""
 
 EPOCHS = 24
 LONG = {
@@ -152,6 +171,22 @@ def test_killed_while_a_checkpoint_is_written(
     resume(cli, words, folder)
     assert_same_end(folder, uninterrupted)
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_killed_while_kinds_are_learned(cli: Any, dates: list[str], kinds_truth: Path, tmp_path: Path) -> None:
+    words = ["train", *dates, "--truth", kinds_truth, "--changed", "1,2", "--unchanged", "0", "--kinds"]
+    words += ["--device", "cpu", *cli.settings(), "--run"]
+    folder, uninterrupted = tmp_path / "run", tmp_path / "uninterrupted"
+    process = cli.fork(*words, folder, code=KILLED_WHILE_KINDS_ARE_LEARNED)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert "kinds" not in load_checkpoint(folder / "best.pt")["detector"]
+    resume(cli, words, folder)
+    resume(cli, words, uninterrupted)  # nothing was there
+    assert "kinds" in load_checkpoint(folder / "best.pt")["detector"]
+    assert_same_end(folder, uninterrupted)
+    assert set(np.unique(read_map(folder / "change.tif")[0])) == {0, 1, 2}
 
 
 @pytest.mark.slow
